@@ -1,0 +1,44 @@
+# Everything runs in an environment of the project's own, made from pinned constraints.
+PYTHON ?= python3
+ENV := .venv
+BIN := $(ENV)/bin
+READY := $(ENV)/.ready
+
+.PHONY: demo serve test check format bench fault fuzz clean
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "letterbox needs Python 3.11 or newer; set PYTHON=… to one")'
+	$(PYTHON) -m venv $(ENV)
+	PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/letterbox demo $(ARGS)
+
+serve: $(READY)
+	@$(BIN)/letterbox serve $(ARGS)
+
+test: $(READY) check
+	$(BIN)/pytest -m 'not long' $(ARGS)
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY)
+	$(BIN)/python bench/run.py $(ARGS)
+
+fault: $(READY)
+	$(BIN)/pytest tests/fault $(ARGS)
+
+fuzz: $(READY)
+	HYPOTHESIS_PROFILE=fuzz $(BIN)/pytest tests/property $(ARGS)
+
+clean:
+	rm -rf $(ENV) build dist *.egg-info

@@ -1,0 +1,1 @@
+"""letterbox: a message broker between vendors and consumers."""

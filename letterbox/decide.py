@@ -1,0 +1,65 @@
+"""The decision: every filter, every finding, one verdict. Pure."""
+
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from letterbox.model.case import Case
+from letterbox.model.verdict import (
+    DELIVER,
+    Condition,
+    Decision,
+    Defer,
+    Finding,
+    Hold,
+    Refuse,
+    Verdict,
+)
+
+
+class Filter(msgspec.Struct, frozen=True):
+    """One rule: a name that appears in findings, and a pure function of the case."""
+
+    name: str
+    apply: Callable[[Case], Finding]
+
+
+def evaluate(filters: Iterable[Filter], case: Case) -> Decision:
+    """Run every filter, keep every finding, and combine them.
+
+    A filter that raises makes the whole decision a Defer: a rule that cannot be judged must
+    neither let a message in nor turn it away.
+    """
+    findings = tuple(_apply(rule, case) for rule in filters)
+    return Decision(verdict=combine(findings), findings=findings)
+
+
+def _apply(rule: Filter, case: Case) -> Finding:
+    try:
+        return rule.apply(case)
+    except Exception as error:  # noqa: BLE001 - whatever a rule raises is our fault, never the mail's
+        return Finding(
+            filter=rule.name,
+            verdict=Defer(reason="our-fault"),
+            facts={"error": f"{type(error).__name__}: {error}"},
+        )
+
+
+def combine(findings: Iterable[Finding]) -> Verdict:
+    """Defer (our fault) > Refuse > Hold > Deliver; ties by order; holds are united."""
+    refused: Refuse | None = None
+    conditions: list[Condition] = []
+    deferred: Defer | None = None
+    for finding in findings:
+        match finding.verdict:
+            case Defer() as verdict:
+                deferred = deferred or verdict
+            case Refuse() as verdict:
+                refused = refused or verdict
+            case Hold(conditions=more):
+                conditions.extend(more)
+    if deferred:
+        return deferred
+    if refused:
+        return refused
+    return Hold(conditions=tuple(conditions)) if conditions else DELIVER

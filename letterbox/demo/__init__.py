@@ -1,0 +1,1 @@
+"""The demonstration: a broker, vendors and consumers on loopback."""

@@ -1,0 +1,65 @@
+"""Mail addresses as the broker compares them."""
+
+import re
+
+import msgspec
+
+# RFC 5321, section 4.1.2: Dot-string, widened by RFC 6531 to any UTF-8 letter.
+_DOT_STRING = re.compile(
+    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\x80-\U0010ffff]+"
+    r"(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\x80-\U0010ffff]+)*"
+)
+_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9\-]{0,61}[A-Za-z0-9])?")
+# C1 controls and the Unicode line separators would break a log line or a header.
+_UNSAFE = re.compile("[\x00-\x20\x7f-\x9f\u2028\u2029]")
+
+MAX_LOCAL = 64  # octets, RFC 5321 section 4.5.3.1.1
+MAX_ADDRESS = 254  # octets, RFC 5321 section 4.5.3.1.3 less the angle brackets
+
+
+class Address(msgspec.Struct, frozen=True, order=True):
+    """One mailbox. ``domain`` is lower case, its labels in A-label form (RFC 5890)."""
+
+    local: str
+    domain: str
+
+    def __str__(self) -> str:
+        return f"{self.local}@{self.domain}"
+
+    @property
+    def mailbox(self) -> "Address":
+        """The address that owns this one: folded for case, without the subaddress (RFC 5233)."""
+        base = self.local.casefold()
+        head, plus, _ = base.partition("+")
+        return Address(local=head if plus and head else base, domain=self.domain)
+
+
+def fold_domain(text: str) -> str | None:
+    """Lower-case A-label form of a host name, or None where it is none (RFC 1035, 5890)."""
+    name = text.removesuffix(".")
+    if not name.isascii():
+        try:
+            name = name.encode("idna").decode("ascii")
+        except UnicodeError:
+            return None
+    name = name.lower()
+    if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in name.split(".")):  # noqa: PLR2004
+        return None
+    return name
+
+
+def parse_address(text: str) -> Address | None:
+    """Read ``local@domain``; None where it is not a plain address (quoted local parts included)."""
+    local, at, domain = text.rpartition("@")
+    if not at or _UNSAFE.search(text) or not _DOT_STRING.fullmatch(local):
+        return None
+    folded = fold_domain(domain)
+    if folded is None or len(local.encode()) > MAX_LOCAL:
+        return None
+    address = Address(local=local, domain=folded)
+    return address if len(str(address).encode()) <= MAX_ADDRESS else None
+
+
+def is_below(domain: str, parent: str) -> bool:
+    """Whether ``domain`` is ``parent`` or lies below it. Both folded."""
+    return domain == parent or domain.endswith("." + parent)

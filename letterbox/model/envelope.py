@@ -1,0 +1,30 @@
+"""What the transport said about a message, apart from its content."""
+
+from typing import Literal
+
+import msgspec
+
+from letterbox.model.address import Address
+
+Edge = Literal["smtp", "lmtp", "http"]
+
+
+class Client(msgspec.Struct, frozen=True):
+    """The connecting peer: ``address`` is its IP address, ``helo`` the name it gave."""
+
+    address: str
+    helo: str = ""
+    #: A peer of ``smtp.trusted_peers`` that has proven the author already.
+    asserts_from: bool = False
+    #: An inner relay that hides the real client: refusals through it stay undetailed.
+    inner: bool = False
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """One transaction. ``reverse_path`` None is the null return path (RFC 5321, section 4.5.5)."""
+
+    session: str
+    edge: Edge
+    client: Client
+    reverse_path: Address | None
+    recipients: tuple[Address, ...]

@@ -1,0 +1,16 @@
+"""What sort of mail a message is."""
+
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """The four kinds a consumer can accept, limit and give windows to."""
+
+    SERVICE = "service"
+    OFFER = "offer"
+    NEWSLETTER = "newsletter"
+    PERSONAL = "personal"
+
+
+#: The kinds that windows, pauses, interests and ordinary limits speak of.
+RULED_KINDS = frozenset({Kind.OFFER, Kind.NEWSLETTER, Kind.PERSONAL})

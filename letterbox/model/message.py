@@ -1,0 +1,84 @@
+"""What a message says, as the filters see it."""
+
+from datetime import date
+from typing import Literal, Protocol
+
+import msgspec
+
+from letterbox.model.kind import Kind
+from letterbox.model.money import Money
+
+#: Where a fact comes from, best first: declared beats structured beats read.
+Origin = Literal["declared", "structured", "read"]
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """What is offered. Absent parts are None or empty; dates are inclusive, in local days."""
+
+    origin: Origin
+    title: str = ""
+    brand: str | None = None
+    price: Money | None = None
+    region: str | None = None  # ISO 3166-1 alpha-2, upper case
+    keywords: tuple[str, ...] = ()
+    valid_from: date | None = None
+    valid_until: date | None = None
+
+
+class Categories(msgspec.Struct, frozen=True):
+    """Taxonomy ids a message belongs to, and where that is known from."""
+
+    ids: tuple[str, ...] = ()
+    origin: Origin = "declared"
+
+
+class Keyword(msgspec.Struct, frozen=True):
+    """A word or phrase to look for. ``text`` as written; ``forms`` per word, as words are folded.
+
+    A word of the message meets a word of the phrase when they share a form.
+    """
+
+    text: str
+    forms: tuple[frozenset[str], ...]
+
+
+class Words(Protocol):
+    """The folded words of a message's subject and text, in order."""
+
+    def has(self, keyword: Keyword) -> bool:
+        """Whether the keyword stands in the text, as whole words one after another."""
+        ...
+
+
+class Message(Protocol):
+    """The facts of one message. Costly ones are read when first asked for, then kept."""
+
+    @property
+    def subject(self) -> str:
+        """The decoded subject on one line, at most 998 characters."""
+        ...
+
+    @property
+    def kind(self) -> Kind:
+        """Declared, or from the marks of the header."""
+        ...
+
+    @property
+    def kind_origin(self) -> Origin:
+        """Where the kind comes from."""
+        ...
+
+    @property
+    def categories(self) -> Categories:
+        """What it is about, in taxonomy ids."""
+        ...
+
+    @property
+    def offers(self) -> tuple[Offer, ...]:
+        """The offers it carries; declared ones alone where there are any."""
+        ...
+
+    @property
+    def words(self) -> Words:
+        """Subject and text, folded."""
+        ...

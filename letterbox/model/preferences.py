@@ -1,0 +1,169 @@
+"""What a consumer declares, as written in the people file and the API (SURFACE).
+
+Field names are the public names. Decoding checks types and ranges; what needs a second look
+(time zones, empty windows, unknown categories) is checked by :mod:`letterbox.wishes.check`.
+"""
+
+from datetime import date
+from typing import Annotated, Literal
+
+import msgspec
+
+from letterbox.model.kind import Kind
+from letterbox.model.money import Money
+
+Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+Word = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Clock = Annotated[str, msgspec.Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$|^24:00$")]
+Region = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$")]
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+Per = Literal["day", "week", "month"]
+Language = Literal["en", "nl"]
+Newcomers = Literal["refuse", "ask", "interests"]
+Standing = Literal["allowed", "blocked", "ask"]
+Tells = Literal["nothing", "class", "reason", "remedy"]
+Because = Literal["too-often", "not-relevant", "never-asked", "bad-experience", "other"]
+Count = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+
+
+class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Input: an unknown field is an error that names it."""
+
+
+class Limit(_Document, frozen=True):
+    """At most ``messages`` deliveries per calendar period. No kinds: all but service."""
+
+    messages: Count
+    per: Per
+    kinds: tuple[Kind, ...] = ()
+
+
+class Pause(_Document, frozen=True):
+    """Days, both inclusive, on which nothing but service mail is released."""
+
+    from_: date = msgspec.field(name="from")
+    until: date
+
+
+class Keywords(_Document, frozen=True):
+    """``any``: at least one; ``all``: every one; ``none``: not one of them."""
+
+    any: tuple[Word, ...] = ()
+    all: tuple[Word, ...] = ()
+    none: tuple[Word, ...] = ()
+
+
+class Interest(_Document, frozen=True):
+    """Something wanted. It matches when everything it states holds; empty states nothing."""
+
+    id: Name
+    categories: tuple[Word, ...] = ()
+    keywords: Keywords = Keywords()
+    brands: tuple[Word, ...] = ()
+    max_price: Money | None = None
+    regions: tuple[Region, ...] = ()
+    from_: date | None = msgspec.field(name="from", default=None)
+    until: date | None = None
+    vendors: tuple[Word, ...] = ()
+    open_to: Literal["allowed", "anyone"] = "allowed"
+    declared_only: bool = False
+
+
+class Window(_Document, frozen=True):
+    """When the named kinds may arrive, in local wall time. May pass midnight.
+
+    No days: every day. No kinds: all but service. ``until`` may be ``24:00``.
+    """
+
+    from_: Clock = msgspec.field(name="from")
+    until: Clock
+    days: tuple[Day, ...] = ()
+    kinds: tuple[Kind, ...] = ()
+    outside: Literal["hold", "refuse"] = "hold"
+    id: Name | None = None
+
+
+class Remedy(_Document, frozen=True):
+    """What would repair a relationship, as the consumer puts it."""
+
+    limit: Limit | None = None
+    accepts: tuple[Kind, ...] = ()
+    from_: date | None = msgspec.field(name="from", default=None)
+
+
+class VendorRule(_Document, frozen=True):
+    """One relationship. Exactly one of ``vendor``, ``domain``, ``address`` names the other side."""
+
+    vendor: Word | None = None
+    domain: Word | None = None
+    address: Word | None = None
+    standing: Standing = "allowed"
+    accepts: tuple[Kind, ...] = (Kind.SERVICE, Kind.OFFER, Kind.NEWSLETTER)
+    scope: Literal["interests", "everything"] = "interests"
+    limit: Limit | None = None
+    service_limit: Limit | None = None
+    when_unwanted: Literal["refuse", "file"] = "refuse"
+    tells: Tells | None = None
+    proof: Literal["any", "dkim"] = "any"
+    from_: date | None = msgspec.field(name="from", default=None)
+    until: date | None = None
+    basis: Word | None = None
+    because: Because | None = None
+    remedy: Remedy | None = None
+
+    @property
+    def key(self) -> str:
+        """What the relationship is about, as one word: its identity within the document."""
+        return self.vendor or self.domain or self.address or ""
+
+
+class BoundAddress(_Document, frozen=True):
+    """An address of the consumer's; with ``vendor`` (id or domain) only that vendor may use it."""
+
+    address: Word
+    vendor: Word | None = None
+
+
+class Preferences(_Document, frozen=True):
+    """All a consumer declares, as one document."""
+
+    addresses: tuple[str | BoundAddress, ...] = ()
+    timezone: str = "UTC"
+    language: Language = "en"
+    newcomers: Newcomers = "refuse"
+    ask_for_days: Annotated[int, msgspec.Meta(ge=1, le=365)] = 14
+    pauses: tuple[Pause, ...] = ()
+    limit: Limit | None = None
+    interest: tuple[Interest, ...] = ()
+    window: tuple[Window, ...] = ()
+    vendor: tuple[VendorRule, ...] = ()
+
+    @property
+    def bound_addresses(self) -> tuple[BoundAddress, ...]:
+        """Every address in its long form."""
+        return tuple(
+            BoundAddress(address=entry) if isinstance(entry, str) else entry
+            for entry in self.addresses
+        )
+
+
+class Vendor(_Document, frozen=True):
+    """A registered vendor. ``reply`` "report" answers reasons that are not final with a 250."""
+
+    id: Name
+    name: Word
+    domains: tuple[Word, ...] = ()
+    reply: Literal["refuse", "report"] = "refuse"
+
+
+class Consumer(Preferences, frozen=True, kw_only=True):
+    """A consumer in a people file: an id and the preferences."""
+
+    id: Name
+
+
+class People(_Document, frozen=True):
+    """A people file."""
+
+    vendor: tuple[Vendor, ...] = ()
+    consumer: tuple[Consumer, ...] = ()

@@ -1,0 +1,106 @@
+"""What is written down: the stored forms of messages, decisions and inbox entries.
+
+Stored forms must evolve: decoding ignores fields it does not know, and every field added later
+has a default.
+"""
+
+from datetime import date, datetime
+
+import msgspec
+
+from letterbox.model.envelope import Edge
+from letterbox.model.message import Offer
+from letterbox.model.sender import Proven, VendorRef
+from letterbox.model.told import Told
+from letterbox.model.verdict import Finding, Verdict
+
+
+class Declared(msgspec.Struct, frozen=True):
+    """What a vendor said of a message beside it (the JSON API); None and empty state nothing."""
+
+    kind: str | None = None
+    categories: tuple[str, ...] = ()
+    offer: Offer | None = None
+
+
+class MessageRecord(msgspec.Struct, frozen=True):
+    """One message as received, once for all its recipients."""
+
+    id: str
+    at: datetime
+    edge: Edge
+    client: str
+    helo: str
+    reverse_path: str | None
+    sender: Proven
+    vendor: VendorRef
+    size: int
+    #: (consumer id or "", recipient address, decision id, reference) of each recipient.
+    recipients: tuple[tuple[str, str, str, str], ...]
+    declared: Declared | None = None
+    #: The vendor's own reference.
+    your_reference: str | None = None
+    #: The value of the Authentication-Results field we write (RFC 8601).
+    results: str = ""
+
+
+class DecisionRecord(msgspec.Struct, frozen=True):
+    """One decision for one recipient: the consumer's view, complete, and what the vendor heard."""
+
+    id: str
+    at: datetime
+    message: str
+    consumer: str
+    recipient: str
+    vendor: VendorRef
+    sender: str
+    subject: str
+    kind: str
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+    interests: tuple[str, ...]
+    preferences_version: int
+    told: Told
+    size: int
+    #: The decision this one follows: the hold that was released, or asked about.
+    follows: str | None = None
+
+
+class InboxEntry(msgspec.Struct, frozen=True):
+    """One message in a consumer's inbox."""
+
+    id: str
+    at: datetime
+    message: str
+    decision: str
+    vendor: VendorRef
+    sender: str
+    recipient: str
+    subject: str
+    kind: str
+    interests: tuple[str, ...]
+    size: int
+    read: bool = False
+    archived: bool = False
+
+
+class HeldEntry(msgspec.Struct, frozen=True):
+    """One message in a consumer's custody that waits. ``until`` is exact (UTC)."""
+
+    id: str
+    at: datetime
+    message: str
+    decision: str
+    vendor: VendorRef
+    sender: str
+    recipient: str
+    subject: str
+    kind: str
+    size: int
+    until: datetime
+    why: str
+    reference: str
+    #: The consumer has said yes to this very message.
+    answered: bool = False
+    #: The last day the offer is of use, where it is declared.
+    useful_until: date | None = None

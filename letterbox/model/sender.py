@@ -1,0 +1,71 @@
+"""Who sent a message, as far as it is proven."""
+
+from typing import Literal
+
+import msgspec
+
+from letterbox.model.address import Address
+
+How = Literal["dkim", "spf", "key", "peer"]
+
+
+class Proven(msgspec.Struct, frozen=True, tag="proven"):
+    """The author's domain stands behind the message.
+
+    ``domain`` is the folded domain that is proven (for ``key`` the vendor's own);
+    ``author`` the address in From; ``signed`` the lower-case names of the header fields a
+    DKIM signature covers, empty for the other ways. ``vendor`` is set only for ``key``: the id
+    of the vendor whose key was shown.
+    """
+
+    domain: str
+    how: How
+    author: Address
+    signed: frozenset[str] = frozenset()
+    vendor: str | None = None
+
+    def vouches_for(self, field: str) -> bool:
+        """Whether the proven sender stands behind the header field ``field`` (lower case).
+
+        A key or a trusted peer vouches for the whole message, a DKIM signature for the fields
+        it covers. SPF proves the path only: it lets the marks count that describe the message
+        (``List-*``, ``Precedence``) and not those that claim a right (``Letterbox-*``,
+        ``Solicitation``).
+        """
+        if self.how == "dkim":
+            return field in self.signed
+        if self.how == "spf":
+            return not field.startswith("letterbox-") and field != "solicitation"
+        return True
+
+
+class Stranger(msgspec.Struct, frozen=True, tag="stranger"):
+    """Nothing proves the author. ``why`` is a reason code about the message (REASONS).
+
+    ``detail`` is for our own log, never for the sender; ``domain`` the claimed one, if any.
+    """
+
+    why: str
+    detail: str = ""
+    domain: str | None = None
+
+
+class Undetermined(msgspec.Struct, frozen=True, tag="undetermined"):
+    """A lookup failed, so nothing may be concluded: the message is deferred (451 4.4.3)."""
+
+    detail: str
+
+
+Sender = Proven | Stranger | Undetermined
+
+
+class VendorRef(msgspec.Struct, frozen=True):
+    """The vendor behind a proven sender.
+
+    ``id`` is the registered id; for an unregistered vendor its domain; for an author at a
+    mailbox provider (whose domain is nobody's vendor) the author's address.
+    """
+
+    id: str
+    name: str
+    registered: bool

@@ -1,0 +1,75 @@
+"""What a sender is told about one recipient, whatever the channel."""
+
+from datetime import date, datetime
+from typing import Literal
+
+import msgspec
+
+from letterbox.model.reason import ReasonClass
+
+ToldVerdict = Literal["deliver", "hold", "refuse", "defer", "accepted"]
+
+
+class ToldReason(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A reason as far as it may be told. ``code`` is the class word at level ``class``."""
+
+    code: str
+    reason_class: ReasonClass = msgspec.field(name="class")
+    title: str
+    final: bool
+    url: str
+    detail: str | None = None
+    remedies: tuple[str, ...] = ()
+    #: A day, never an hour.
+    retry_after: date | None = None
+
+
+class Told(msgspec.Struct, frozen=True):
+    """One recipient's answer, passed through disclosure. Every channel renders this alone.
+
+    ``reply`` and ``enhanced`` are the SMTP digits; ``text`` the rest of that line, ASCII or
+    UTF-8 without control characters, its last word a URL or the reference.
+    """
+
+    verdict: ToldVerdict
+    reference: str
+    reply: int
+    enhanced: str
+    text: str
+    reason: ToldReason | None = None
+    until: date | None = None
+
+    @property
+    def line(self) -> str:
+        """The SMTP or LMTP reply (RFC 5321, section 4.2; RFC 2034)."""
+        return f"{self.reply} {self.enhanced} {self.text}"
+
+
+EventType = Literal[
+    "message.refused",
+    "message.held",
+    "message.awaiting",
+    "message.released",
+    "message.delivered",
+    "message.expired",
+    "message.approved",
+    "message.declined",
+    "relationship.blocked",
+    "relationship.changed",
+    "relationship.reinstated",
+]
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One entry of a vendor's feed: what was disclosed, nothing more. ``at`` in UTC."""
+
+    id: str
+    type: EventType
+    at: datetime
+    message: str
+    recipient: str
+    verdict: ToldVerdict
+    reason: ToldReason | None
+    reference: str
+    until: date | None = None
+    your_reference: str | None = None

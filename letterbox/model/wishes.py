@@ -1,0 +1,108 @@
+"""Preferences in their fast form, as :mod:`letterbox.wishes` compiles them."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Literal, Protocol
+
+import msgspec
+
+from letterbox.model.kind import Kind
+from letterbox.model.message import Keyword
+from letterbox.model.money import Money
+from letterbox.model.preferences import Newcomers, Per, VendorRule
+
+
+class Period(msgspec.Struct, frozen=True):
+    """A calendar period in the consumer's zone. ``ends`` is the first instant after it (UTC)."""
+
+    key: str
+    ends: datetime
+
+
+class Opening(msgspec.Struct, frozen=True):
+    """When mail of a kind may arrive: ``at`` is the least such instant (UTC), None for never.
+
+    ``outside`` says what the consumer wants with mail that comes too early.
+    """
+
+    at: datetime | None
+    outside: Literal["hold", "refuse"] = "hold"
+
+
+class Times(Protocol):
+    """A consumer's calendar: zone, windows and pauses. Instants are aware."""
+
+    def local_date(self, at: datetime) -> date:
+        """The consumer's calendar day at an instant."""
+        ...
+
+    def period(self, per: Per, at: datetime) -> Period:
+        """The calendar day, week (from Monday) or month an instant lies in."""
+        ...
+
+    def opening(self, kind: Kind, at: datetime) -> Opening:
+        """The least instant at or after ``at`` when ``kind`` may arrive; ``at`` when it may now."""
+        ...
+
+
+class Quota(msgspec.Struct, frozen=True):
+    """A compiled limit: at most ``messages`` a period of mail of ``kinds``.
+
+    ``scope`` names what is counted: ``all`` or the relationship's key; part of the counter's name.
+    """
+
+    scope: str
+    messages: int
+    per: Per
+    kinds: frozenset[Kind]
+
+    def counter(self, period: Period) -> str:
+        """Name of the counter for a period: a changed limit goes on counting where it was."""
+        kinds = "+".join(sorted(self.kinds))
+        return f"usage/{self.scope}/{self.per}/{kinds}/{period.key}"
+
+
+class Interest(msgspec.Struct, frozen=True):
+    """A compiled interest. Empty parts state nothing."""
+
+    id: str
+    categories: frozenset[str]  # every id covered, those below included
+    any_words: tuple[Keyword, ...]
+    all_words: tuple[Keyword, ...]
+    no_words: tuple[Keyword, ...]
+    brands: Mapping[str, str]  # folded name -> as written
+    max_price: Money | None
+    regions: tuple[str, ...]
+    from_: date | None
+    until: date | None
+    vendors: frozenset[str]  # vendor ids and domains
+    open_to: Literal["allowed", "anyone"]
+    declared_only: bool
+
+
+class Relationship(msgspec.Struct, frozen=True):
+    """A compiled relationship: the rule as declared, and what was worked out from it."""
+
+    rule: VendorRule
+    quotas: tuple[Quota, ...]
+
+    @property
+    def key(self) -> str:
+        """The vendor id, domain or address it is about."""
+        return self.rule.key
+
+
+class Wishes(msgspec.Struct, frozen=True):
+    """Everything one consumer declared. ``revision`` grows with every change."""
+
+    consumer: str
+    revision: int
+    language: str
+    newcomers: Newcomers
+    ask_for_days: int
+    times: Times
+    quotas: tuple[Quota, ...]  # over all vendors
+    interests: tuple[Interest, ...]
+    vendors: Mapping[str, Relationship]
+    domains: Mapping[str, Relationship]
+    addresses: Mapping[str, Relationship]

@@ -1,0 +1,300 @@
+"""The store: partitions of documents, logs, counters and claims, changed by atomic commits.
+
+A **partition** (one consumer, one vendor, one message, one reference) is a name such as
+``consumer/anna``. Each lives in one of a fixed number of **shards**; per shard there is a
+due-set ordered by time and an outbox ordered by commit. Everything the broker promises rests on
+one sentence: when ``commit`` returns, what it reports as done is on disk.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+from zlib import crc32
+
+import msgspec
+
+
+class StoreUnavailable(Exception):
+    """The store cannot promise anything now; what was asked may or may not have happened.
+
+    The caller answers 4xx or 503, never success.
+    """
+
+
+# ---- operations -------------------------------------------------------------------------------
+
+
+class Put(msgspec.Struct, frozen=True, tag="put"):
+    """Write a document. Its revision grows by one from 0 (absent).
+
+    ``expect`` guards it: the revision it must have now (0: must be absent).
+    """
+
+    key: str
+    value: bytes
+    expect: int | None = None
+
+
+class Delete(msgspec.Struct, frozen=True, tag="delete"):
+    """Remove a document; nothing where there is none, unless ``expect`` says otherwise."""
+
+    key: str
+    expect: int | None = None
+
+
+class Expect(msgspec.Struct, frozen=True, tag="expect"):
+    """A guard alone: the document's revision must be ``revision`` (0: absent)."""
+
+    key: str
+    revision: int
+
+
+class Append(msgspec.Struct, frozen=True, tag="append"):
+    """Add an entry at the end of a log of this partition; it gets the next sequence number."""
+
+    log: str
+    value: bytes
+
+
+class Add(msgspec.Struct, frozen=True, tag="add"):
+    """Count. ``limit`` guards it: count + amount <= limit. It is forgotten after ``expires``."""
+
+    counter: str
+    expires: datetime
+    amount: int = 1
+    limit: int | None = None
+
+
+class Claim(msgspec.Struct, frozen=True, tag="claim"):
+    """Claim a name once. Guard: no unexpired claim of that name. ``expires`` None: for ever."""
+
+    name: str
+    value: bytes
+    expires: datetime | None
+
+
+class Unclaim(msgspec.Struct, frozen=True, tag="unclaim"):
+    """Let a claim go; nothing where there is none."""
+
+    name: str
+
+
+class Schedule(msgspec.Struct, frozen=True, tag="schedule"):
+    """Put an entry into the due-set, or move it: one per partition and key."""
+
+    key: str
+    at: datetime
+    value: bytes = b""
+
+
+class Unschedule(msgspec.Struct, frozen=True, tag="unschedule"):
+    """Take an entry out of the due-set. Guard: it must be there, unless ``expect`` is false.
+
+    The guard is what makes work on a due entry happen once.
+    """
+
+    key: str
+    expect: bool = True
+
+
+class Emit(msgspec.Struct, frozen=True, tag="emit"):
+    """Put something into the shard's outbox, in the order of commits."""
+
+    value: bytes
+
+
+class Settle(msgspec.Struct, frozen=True, tag="settle"):
+    """Take an entry out of the outbox of this partition's shard. Guard: it must be there."""
+
+    sequence: int
+
+
+class KeepBody(msgspec.Struct, frozen=True, tag="keep-body"):
+    """Keep a body with this commit. Only :class:`Bodies` makes this operation."""
+
+    id: str
+    content: bytes
+
+
+class DropBody(msgspec.Struct, frozen=True, tag="drop-body"):
+    """Forget a body; nothing where there is none."""
+
+    id: str
+
+
+Operation = (
+    Put
+    | Delete
+    | Expect
+    | Append
+    | Add
+    | Claim
+    | Unclaim
+    | Schedule
+    | Unschedule
+    | Emit
+    | Settle
+    | KeepBody
+    | DropBody
+)
+
+
+class Commit(msgspec.Struct, frozen=True):
+    """Operations on one partition, all or none of them."""
+
+    partition: str
+    operations: tuple[Operation, ...]
+
+
+class Done(msgspec.Struct, frozen=True):
+    """It is durable.
+
+    ``numbers`` has, per operation in order, the new revision (Put), the sequence number (Append,
+    Emit), the new count (Add), and 0 for the others.
+    """
+
+    numbers: tuple[int, ...]
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """A guard failed and nothing of this commit happened.
+
+    ``operation`` is the one that failed; ``found`` what stood in its way: the claim's value, or
+    the revision or count as a decimal number.
+    """
+
+    operation: Operation
+    found: bytes
+
+
+Result = Done | Rejected
+
+# ---- what is read -----------------------------------------------------------------------------
+
+
+class Document(msgspec.Struct, frozen=True):
+    """A document as stored."""
+
+    key: str
+    revision: int
+    value: bytes
+
+
+class LogEntry(msgspec.Struct, frozen=True):
+    """An entry of a log. Sequence numbers grow from 1, without reuse."""
+
+    sequence: int
+    value: bytes
+
+
+class DueEntry(msgspec.Struct, frozen=True):
+    """Something to be done at a time."""
+
+    partition: str
+    key: str
+    at: datetime
+    value: bytes
+
+
+class OutboxEntry(msgspec.Struct, frozen=True):
+    """Something to be carried to another partition."""
+
+    sequence: int
+    partition: str
+    value: bytes
+
+
+#: Fixed for the life of an installation: a partition's shard never changes.
+SHARDS = 64
+
+
+def shard_of(partition: str) -> int:
+    """The shard a partition lives in."""
+    return crc32(partition.encode()) % SHARDS
+
+
+class Store(Protocol):
+    """The port. Every method raises :class:`StoreUnavailable` when it cannot do its work."""
+
+    async def commit(self, *commits: Commit) -> Sequence[Result]:
+        """Apply commits in order, each atomically; return when all that is Done is durable.
+
+        A failed guard leaves out its own commit whole, and no other. An engine that can puts
+        them all into one transaction: a crash leaves either all or none.
+        """
+        ...
+
+    async def get(self, partition: str, key: str) -> Document | None:
+        """One document."""
+        ...
+
+    async def documents(
+        self,
+        partition: str,
+        prefix: str,
+        *,
+        after: str | None = None,
+        limit: int = 100,
+        descending: bool = False,
+    ) -> Sequence[Document]:
+        """Documents whose key begins with ``prefix``, in the byte order of their keys.
+
+        ``after`` is the last key of the page before; pages descend when ``descending``.
+        """
+        ...
+
+    async def log(
+        self, partition: str, log: str, *, after: int = 0, limit: int = 100
+    ) -> Sequence[LogEntry]:
+        """Entries of a log with a sequence above ``after``, oldest first."""
+        ...
+
+    async def follow(self, partition: str, log: str, *, after: int, seconds: float) -> bool:
+        """Wait until the log has an entry above ``after``; false when ``seconds`` went by."""
+        ...
+
+    async def counters(self, partition: str, names: Sequence[str]) -> dict[str, int]:
+        """The counts of these names; 0 for what is absent or expired."""
+        ...
+
+    async def claim(self, partition: str, name: str) -> bytes | None:
+        """The value of an unexpired claim."""
+        ...
+
+    async def due(self, until: datetime, *, limit: int = 100) -> Sequence[DueEntry]:
+        """Entries of all shards due at or before ``until``, the earliest first."""
+        ...
+
+    async def next_due(self) -> datetime | None:
+        """When the earliest entry is due."""
+        ...
+
+    async def outbox(self, *, limit: int = 100) -> Sequence[OutboxEntry]:
+        """Entries of all shards' outboxes, oldest first within each shard."""
+        ...
+
+    async def wait(self, seconds: float) -> bool:
+        """Return true as soon as something is emitted or scheduled; false after ``seconds``.
+
+        What came since the last call returned counts, so that nothing is slept through.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Finish what was begun, and let go of everything."""
+        ...
+
+
+class Bodies(Protocol):
+    """Where the received bytes are kept, by message id."""
+
+    async def prepare(self, body: str, content: bytes) -> tuple[Operation, ...]:
+        """Make a body ready to be kept: durable already, or by the operations returned.
+
+        The operations go into the commit of the message that the body belongs to.
+        """
+        ...
+
+    async def read(self, body: str) -> bytes | None:
+        """The bytes as received; None where they are gone or never were."""
+        ...
