@@ -1,0 +1,139 @@
+"""Words as they are compared: folded for case and accents, and stemmed in English and Dutch.
+
+A word is a run of letters and digits. Apostrophes fall out (``foto's`` is ``fotos``), everything
+else that is neither letter nor digit stands between words. Scripts written without spaces are
+not cut into words: there a run of letters counts as one.
+"""
+
+import re
+import unicodedata
+from functools import lru_cache
+from typing import Final
+
+import Stemmer
+
+from letterbox.model.message import Keyword
+
+#: Characters of a text that are looked at, so that a huge mail costs no more than a large one.
+MAX_TEXT: Final = 256 * 1024
+#: Longer runs of letters are no words of a language: they have no stem.
+MAX_STEMMED: Final = 40
+
+_STEMMERS: Final = tuple(
+    (mark, Stemmer.Stemmer(language, 0))
+    for mark, language in (("en:", "english"), ("nl:", "dutch"))
+)
+_WORD: Final = re.compile(r"[^\W_]+")
+# Soft hyphens, zero-width characters and typographic apostrophes: they do not part words.
+_INVISIBLE: Final = re.compile("[\u00ad\u02bc\u200b-\u200d\u2019\u2060\ufeff]")
+# One pass over the bytes lowers ASCII letters and blanks what is no word; bytes from 0x80 on
+# belong to other characters, which are looked at word by word.
+_ASCII: Final = bytes(
+    byte if byte > 0x7F else ord(chr(byte).lower()) if chr(byte).isalnum() else 0x20  # noqa: PLR2004
+    for byte in range(256)
+)
+
+
+def fold(word: str) -> str:
+    """Case and accents taken away: ``Crème`` becomes ``creme``. Spaces and signs stay."""
+    if word.isascii():
+        return word.lower()
+    # Twice, for what decomposes into capitals (the sign for a trade mark).
+    bare = unicodedata.normalize("NFKD", word.casefold()).casefold()
+    return "".join(filter(_is_no_mark, bare))
+
+
+def _is_no_mark(character: str) -> bool:
+    return not unicodedata.combining(character)
+
+
+def split(text: str) -> list[str]:
+    """The folded words of a text, in order; what lies beyond ``MAX_TEXT`` characters is left."""
+    flat = text[:MAX_TEXT].encode("utf-8", "replace").translate(_ASCII, b"'").decode()
+    rough = flat.split()
+    if flat.isascii():
+        return rough
+    words: list[str] = []
+    for word in rough:
+        if word.isascii():
+            words.append(word)
+        else:
+            words.extend(_WORD.findall(fold(_INVISIBLE.sub("", word))))
+    return words
+
+
+@lru_cache(maxsize=32_768)
+def forms(word: str) -> frozenset[str]:
+    """What a word is met by: its folded form, and its stem in each language, marked with it.
+
+    The marks keep a stem of one language from meeting a stem of another by chance.
+    """
+    folded = fold(word)
+    if len(folded) > MAX_STEMMED:
+        return frozenset((folded,))
+    return frozenset((folded, *(mark + stemmer.stemWord(folded) for mark, stemmer in _STEMMERS)))
+
+
+def keyword(text: str) -> Keyword:
+    """A word or phrase to look for. Without any letter or digit it is met by nothing."""
+    return Keyword(text=text, forms=tuple(forms(word) for word in split(text)))
+
+
+class TextWords:
+    """The words of one text, worked out when first asked for."""
+
+    __slots__ = ("_forms", "_places", "_text", "_words")
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._words: list[str] | None = None
+        self._forms: set[str] | None = None
+        self._places: _Places | None = None
+
+    def has(self, keyword: Keyword) -> bool:
+        """Whether the keyword's words stand in the text, whole and one after another."""
+        if self._words is None or self._forms is None:
+            self._words = split(self._text)
+            self._forms = set().union(*map(forms, set(self._words)))
+        for wanted in keyword.forms:
+            if wanted.isdisjoint(self._forms):
+                return False
+        if len(keyword.forms) <= 1:
+            return bool(keyword.forms)
+        if self._places is None:
+            self._places = _Places(self._words)
+        return self._places.have(keyword.forms)
+
+
+class _Places:
+    """Where each word stands: needed for phrases alone, and dear."""
+
+    __slots__ = ("_by_form", "_places", "_words")
+
+    def __init__(self, words: list[str]) -> None:
+        self._words = words
+        self._places: dict[str, list[int]] = {}
+        for place, word in enumerate(words):
+            self._places.setdefault(word, []).append(place)
+        self._by_form: dict[str, list[str]] = {}
+        for word in self._places:
+            for form in forms(word):
+                self._by_form.setdefault(form, []).append(word)
+
+    def have(self, phrase: tuple[frozenset[str], ...]) -> bool:
+        """Whether the words of the phrase follow one another somewhere."""
+        wanted = [
+            {word for form in each for word in self._by_form.get(form, ())} for each in phrase
+        ]
+        # Begin at the rarest word: the work is its number of places.
+        rarest = min(range(len(wanted)), key=lambda nth: self._count(wanted[nth]))
+        last = len(self._words) - len(wanted)
+        return any(
+            all(self._words[start + nth] in each for nth, each in enumerate(wanted))
+            for word in wanted[rarest]
+            for start in (place - rarest for place in self._places[word])
+            if 0 <= start <= last
+        )
+
+    def _count(self, words: set[str]) -> int:
+        return sum(len(self._places[word]) for word in words)
