@@ -1,10 +1,8 @@
 """The decision: every filter, every finding, one verdict. Pure."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-import msgspec
-
-from letterbox.model.case import Case
+from letterbox.model.case import Case, Filter
 from letterbox.model.verdict import (
     DELIVER,
     Condition,
@@ -15,13 +13,6 @@ from letterbox.model.verdict import (
     Refuse,
     Verdict,
 )
-
-
-class Filter(msgspec.Struct, frozen=True):
-    """One rule: a name that appears in findings, and a pure function of the case."""
-
-    name: str
-    apply: Callable[[Case], Finding]
 
 
 def evaluate(filters: Iterable[Filter], case: Case) -> Decision:

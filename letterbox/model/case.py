@@ -1,7 +1,8 @@
 """Everything one decision rests on."""
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from typing import Literal
 
 import msgspec
 
@@ -11,7 +12,10 @@ from letterbox.model.sender import Proven, VendorRef
 from letterbox.model.verdict import Decision, Finding
 from letterbox.model.wishes import Relationship, Wishes
 
-__all__ = ["Case", "Decision", "Finding"]
+__all__ = ["Case", "Decision", "Filter", "Finding", "Footing"]
+
+#: How a vendor stands with a consumer today: a standing, or no relationship in force.
+Footing = Literal["allowed", "blocked", "ask", "newcomer"]
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -33,3 +37,22 @@ class Case(msgspec.Struct, frozen=True):
     binding: str | None = None
     usage: Mapping[str, int] = {}
     answered: bool = False
+
+    @property
+    def today(self) -> date:
+        """The consumer's calendar day."""
+        return self.wishes.times.local_date(self.now)
+
+    @property
+    def footing(self) -> Footing:
+        """The standing of the relationship; a newcomer's outside the days it is in force."""
+        if self.relationship is None or not self.relationship.in_force(self.today):
+            return "newcomer"
+        return self.relationship.rule.standing
+
+
+class Filter(msgspec.Struct, frozen=True):
+    """One rule: a name that appears in findings, and a pure function of the case."""
+
+    name: str
+    apply: Callable[[Case], Finding]

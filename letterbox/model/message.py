@@ -24,6 +24,11 @@ class Offer(msgspec.Struct, frozen=True):
     valid_from: date | None = None
     valid_until: date | None = None
 
+    @property
+    def last_day(self) -> date | None:
+        """The last day it is of use, where the vendor says so: never a date read from text."""
+        return None if self.origin == "read" else self.valid_until
+
 
 class Categories(msgspec.Struct, frozen=True):
     """Taxonomy ids a message belongs to, and where that is known from."""

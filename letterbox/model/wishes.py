@@ -36,6 +36,10 @@ class Times(Protocol):
         """The consumer's calendar day at an instant."""
         ...
 
+    def local(self, at: datetime) -> datetime:
+        """An instant in the consumer's zone."""
+        ...
+
     def period(self, per: Per, at: datetime) -> Period:
         """The calendar day, week (from Monday) or month an instant lies in."""
         ...
@@ -48,7 +52,8 @@ class Times(Protocol):
 class Quota(msgspec.Struct, frozen=True):
     """A compiled limit: at most ``messages`` a period of mail of ``kinds``.
 
-    ``scope`` names what is counted: ``all`` or the relationship's key; part of the counter's name.
+    ``scope`` names what is counted, ``all`` or ``with/KEY`` for one relationship: part of the
+    counter's name.
     """
 
     scope: str
@@ -62,6 +67,17 @@ class Quota(msgspec.Struct, frozen=True):
         return f"usage/{self.scope}/{self.per}/{kinds}/{period.key}"
 
 
+class Counted(msgspec.Struct, frozen=True):
+    """A limit as it stands at one instant: what a delivery then counts towards.
+
+    ``counter`` is to be added to, guarded by ``quota.messages``, and forgotten after ``ends``.
+    """
+
+    quota: Quota
+    counter: str
+    ends: datetime
+
+
 class Interest(msgspec.Struct, frozen=True):
     """A compiled interest. Empty parts state nothing."""
 
@@ -71,6 +87,7 @@ class Interest(msgspec.Struct, frozen=True):
     all_words: tuple[Keyword, ...]
     no_words: tuple[Keyword, ...]
     brands: Mapping[str, str]  # folded name -> as written
+    brand_words: tuple[Keyword, ...]  # the same, for mail that declares no brand
     max_price: Money | None
     regions: tuple[str, ...]
     from_: date | None
@@ -91,6 +108,13 @@ class Relationship(msgspec.Struct, frozen=True):
         """The vendor id, domain or address it is about."""
         return self.rule.key
 
+    def in_force(self, day: date) -> bool:
+        """Whether a local day lies within the days the relationship was given."""
+        rule = self.rule
+        return (rule.from_ is None or rule.from_ <= day) and (
+            rule.until is None or day <= rule.until
+        )
+
 
 class Wishes(msgspec.Struct, frozen=True):
     """Everything one consumer declared. ``revision`` grows with every change."""
@@ -106,3 +130,22 @@ class Wishes(msgspec.Struct, frozen=True):
     vendors: Mapping[str, Relationship]
     domains: Mapping[str, Relationship]
     addresses: Mapping[str, Relationship]
+
+    def counted(
+        self, relationship: Relationship | None, kind: Kind, at: datetime
+    ) -> tuple[Counted, ...]:
+        """Every limit that a delivery of ``kind`` at the instant ``at`` counts towards.
+
+        A relationship that is not in force that day limits nothing.
+        """
+        quotas = self.quotas
+        if relationship is not None and relationship.in_force(self.times.local_date(at)):
+            quotas = relationship.quotas + quotas
+        counted = []
+        for quota in quotas:
+            if kind in quota.kinds:
+                period = self.times.period(quota.per, at)
+                counted.append(
+                    Counted(quota=quota, counter=quota.counter(period), ends=period.ends)
+                )
+        return tuple(counted)

@@ -6,13 +6,16 @@ not cut into words: there a run of letters counts as one.
 """
 
 import re
-import unicodedata
+from collections import defaultdict
 from functools import lru_cache
 from typing import Final
 
 import Stemmer
 
+from letterbox.model.fold import fold
 from letterbox.model.message import Keyword
+
+__all__ = ["MAX_TEXT", "TextWords", "fold", "forms", "keyword", "split"]
 
 #: Characters of a text that are looked at, so that a huge mail costs no more than a large one.
 MAX_TEXT: Final = 256 * 1024
@@ -32,19 +35,6 @@ _ASCII: Final = bytes(
     byte if byte > 0x7F else ord(chr(byte).lower()) if chr(byte).isalnum() else 0x20  # noqa: PLR2004
     for byte in range(256)
 )
-
-
-def fold(word: str) -> str:
-    """Case and accents taken away: ``Crème`` becomes ``creme``. Spaces and signs stay."""
-    if word.isascii():
-        return word.lower()
-    # Twice, for what decomposes into capitals (the sign for a trade mark).
-    bare = unicodedata.normalize("NFKD", word.casefold()).casefold()
-    return "".join(filter(_is_no_mark, bare))
-
-
-def _is_no_mark(character: str) -> bool:
-    return not unicodedata.combining(character)
 
 
 def split(text: str) -> list[str]:
@@ -112,13 +102,13 @@ class _Places:
 
     def __init__(self, words: list[str]) -> None:
         self._words = words
-        self._places: dict[str, list[int]] = {}
+        self._places: defaultdict[str, list[int]] = defaultdict(list)
         for place, word in enumerate(words):
-            self._places.setdefault(word, []).append(place)
-        self._by_form: dict[str, list[str]] = {}
+            self._places[word].append(place)
+        self._by_form: defaultdict[str, list[str]] = defaultdict(list)
         for word in self._places:
             for form in forms(word):
-                self._by_form.setdefault(form, []).append(word)
+                self._by_form[form].append(word)
 
     def have(self, phrase: tuple[frozenset[str], ...]) -> bool:
         """Whether the words of the phrase follow one another somewhere."""
