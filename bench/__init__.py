@@ -1,0 +1,1 @@
+"""Measurements: ours beside what others run, in one go on one machine."""

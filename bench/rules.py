@@ -1,0 +1,25 @@
+"""The same wishes twice: as a Sieve script, and as a consumer's interests.
+
+Every rule must look at the whole text, for what is not wanted may stand in its last line.
+"""
+
+WANTED = ("pruner", "secateurs", "hedge trimmer", "watering can", "potting soil")
+UNWANTED = ("chainsaw", "leaf blower", "pesticide")
+
+
+def _mentions(words: tuple[str, ...]) -> str:
+    """A Sieve test (RFC 5228, RFC 5173) for any of the words in subject or text."""
+    strings = "[" + ", ".join(f'"{word}"' for word in words) + "]"
+    return f'anyof (header :contains "subject" {strings}, body :text :contains {strings})'
+
+
+SIEVE = f"""\
+require ["fileinto", "mailbox", "body", "reject"];
+if {_mentions(UNWANTED)} {{
+    reject "This names something that is not wanted here.";
+}} elsif {_mentions(WANTED)} {{
+    fileinto :create "wanted";
+}} else {{
+    reject "Nobody here has asked for this.";
+}}
+"""
