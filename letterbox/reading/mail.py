@@ -1,0 +1,165 @@
+"""Received bytes as header fields and a body (RFC 5322), exactly and within limits.
+
+Nothing is decoded and nothing is repaired here: every byte of the message stays where it was,
+because signatures are verified over these very fields.
+"""
+
+import re
+
+import msgspec
+
+#: A field begins at a line that is not folded onto the one before (RFC 5322, section 2.2.3).
+_FIELD_BREAK = re.compile(rb"\r\n(?![ \t])")
+_WSP = b" \t"
+
+
+class Malformed(Exception):
+    """The message breaks a hard limit of form. ``reason`` is a registered code.
+
+    ``detail`` is a fact about the message, fit to be told to whoever sent it.
+    """
+
+    def __init__(self, detail: str, reason: str = "message-malformed") -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How large the shape of a message may be. Real mail stays below a tenth of each.
+
+    ``header_bytes`` and ``header_fields``: of the whole message and of each part; they bound
+    what one header can cost. The longest chains of relays give some 60 KB and 300 fields.
+    ``mime_depth``: multiparts within one another; forwarding programs reach 6.
+    ``mime_parts``: parts in all; an album of pictures has some 100.
+    ``text_chars``: how much decoded text is searched for words; a long newsletter has 60,000.
+    ``html_bytes``: how much HTML is parsed; mailbox programs cut it off at about 100 KB.
+    """
+
+    header_bytes: int = 256 * 1024
+    header_fields: int = 1_000
+    mime_depth: int = 20
+    mime_parts: int = 1_000
+    text_chars: int = 256 * 1024
+    html_bytes: int = 512 * 1024
+
+
+DEFAULT_LIMITS = Limits()
+
+
+class Field(msgspec.Struct, frozen=True):
+    """One header field. ``raw`` is the whole of it as received, its last CRLF included.
+
+    ``name`` is lower case; empty for a line that is no field, such as an mbox "From " line.
+    """
+
+    name: str
+    raw: bytes
+
+    @property
+    def value(self) -> bytes:
+        """What follows the colon, folding included, without the last CRLF."""
+        return self.raw.partition(b":")[2].removesuffix(b"\r\n")
+
+
+class Header(msgspec.Struct, frozen=True):
+    """The fields of a message or part in ``raw[start:body_at]``.
+
+    ``broken`` is true when the body follows without a blank line between.
+    """
+
+    fields: tuple[Field, ...]
+    body_at: int
+    broken: bool = False
+
+    def first(self, name: str) -> Field | None:
+        """The topmost field of a name (lower case)."""
+        for field in self.fields:
+            if field.name == name:
+                return field
+        return None
+
+    def all(self, name: str) -> tuple[Field, ...]:
+        """Every field of a name (lower case), from the top."""
+        return tuple(field for field in self.fields if field.name == name)
+
+
+class Mail(msgspec.Struct, frozen=True):
+    """A message: ``raw`` as received, and where its header ends."""
+
+    raw: bytes
+    header: Header
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """The header fields from the top; together they are the header, byte for byte."""
+        return self.header.fields
+
+    @property
+    def body(self) -> bytes:
+        """What follows the blank line; a copy, made at each call."""
+        return self.raw[self.header.body_at :]
+
+    def first(self, name: str) -> Field | None:
+        """The topmost field of a name (lower case)."""
+        return self.header.first(name)
+
+    def all(self, name: str) -> tuple[Field, ...]:
+        """Every field of a name (lower case), from the top."""
+        return self.header.all(name)
+
+
+def split(raw: bytes, limits: Limits = DEFAULT_LIMITS) -> Mail:
+    """Split a message whose lines end in CRLF. A header alone is a message.
+
+    Malformed mail is read as far as it makes sense; only a header beyond ``limits`` raises
+    :class:`Malformed`.
+    """
+    return Mail(raw=raw, header=read_header(raw, 0, len(raw), limits))
+
+
+def read_header(raw: bytes, start: int, end: int, limits: Limits) -> Header:
+    """Read the header that begins at ``start``. Raises :class:`Malformed` beyond ``limits``."""
+    if raw.startswith(b"\r\n", start, end):
+        return Header(fields=(), body_at=start + 2)
+    # One byte over the limit tells a header of just that size from a larger one.
+    window = min(end, start + limits.header_bytes + 1)
+    blank = raw.find(b"\r\n\r\n", start, min(end, window + 2))
+    stop = window if blank < 0 else blank + 2
+    pieces = _FIELD_BREAK.split(raw[start:stop], limits.header_fields + 1)
+    fields: list[Field] = []
+    at = start
+    for piece in pieces:
+        name = _name(piece, first=not fields)
+        if name is None:
+            break
+        whole = piece if at + len(piece) == stop else piece + b"\r\n"
+        fields.append(Field(name=name, raw=whole))
+        at += len(whole)
+    if len(fields) > limits.header_fields:
+        raise Malformed(f"the header has more than {limits.header_fields} fields")
+    if at - start > limits.header_bytes:
+        raise Malformed(f"the header is larger than {limits.header_bytes} bytes")
+    broken = at < stop
+    return Header(
+        fields=tuple(fields),
+        body_at=at if broken or blank < 0 else blank + 4,
+        broken=broken,
+    )
+
+
+_MBOX = re.compile(rb"From [!-~]")
+
+
+def _name(piece: bytes, *, first: bool) -> str | None:
+    """The lower-case name a line begins with; "" for a stray first line, None for no field.
+
+    Space before the colon belongs to the obsolete syntax (RFC 5322, section 4.5), which many
+    readers accept: a second "From :" must not hide behind it.
+    """
+    if first and _MBOX.match(piece):
+        return ""
+    name, colon, _ = piece.partition(b":")
+    if colon and name and (first or name[0] not in _WSP):
+        return name.rstrip(_WSP).decode("latin-1").lower()
+    return "" if first and piece[:1] in (b" ", b"\t") else None
