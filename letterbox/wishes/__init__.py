@@ -1,1 +1,20 @@
-"""."""
+"""Preferences: checked, compiled into their fast form, and looked up in. Pure."""
+
+from letterbox.model.wishes import Counted
+from letterbox.wishes.calendar import Calendar
+from letterbox.wishes.check import Mistake, check
+from letterbox.wishes.compile import compile_wishes, lookup, quotas_for
+from letterbox.wishes.taxonomy import Node, Taxonomy, read_taxonomy
+
+__all__ = [
+    "Calendar",
+    "Counted",
+    "Mistake",
+    "Node",
+    "Taxonomy",
+    "check",
+    "compile_wishes",
+    "lookup",
+    "quotas_for",
+    "read_taxonomy",
+]

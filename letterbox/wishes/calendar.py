@@ -1,0 +1,214 @@
+"""A consumer's calendar: when which kind of mail may arrive, and what a day, week or month is.
+
+Everything declared is local wall time; everything compared is an instant. Between the two stands
+one rule for the days on which a clock is changed:
+
+- A wall time that a clock skips (a gap) stands for the instant the gap ends. A window that
+  begins in a gap opens there; a window that lies within one does not open that day.
+- Of a wall time that comes twice (an overlap) the first begins a window and the last ends it:
+  the window opens once and stays open in between.
+- A day, and with it a pause or a period, begins at the first instant of its date.
+
+Every instant taken or given is aware; those given are in UTC.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import Final, Literal
+
+import msgspec
+
+from letterbox.model.kind import RULED_KINDS, Kind
+from letterbox.model.preferences import Day, Pause, Per, Window
+from letterbox.model.wishes import Opening, Period
+
+#: How far ahead an opening is looked for: a year and some, so that a long pause is seen through.
+HORIZON: Final = timedelta(days=400)
+
+_DAY: Final = timedelta(days=1)
+_DAYS: Final[tuple[Day, ...]] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+class WeekWindow(msgspec.Struct, frozen=True):
+    """A window as compiled: weekdays (Monday is 0) it starts on, minutes from their midnight.
+
+    ``until`` is greater than ``from_``, and beyond 1440 where it passes midnight.
+    """
+
+    days: frozenset[int]
+    from_: int
+    until: int
+    outside: Literal["hold", "refuse"]
+
+
+class DayRange(msgspec.Struct, frozen=True):
+    """Local days, both inclusive, on which nothing is released."""
+
+    from_: date
+    until: date
+
+
+class Calendar(msgspec.Struct, frozen=True):
+    """Zone, windows by kind, and pauses in order, apart from one another."""
+
+    zone: tzinfo
+    windows: Mapping[Kind, tuple[WeekWindow, ...]]
+    pauses: tuple[DayRange, ...]
+
+    def local(self, at: datetime) -> datetime:
+        """An instant in the consumer's zone."""
+        return at.astimezone(self.zone)
+
+    def local_date(self, at: datetime) -> date:
+        """The consumer's calendar day at an instant."""
+        return at.astimezone(self.zone).date()
+
+    def period(self, per: Per, at: datetime) -> Period:
+        """The calendar day, week (from Monday, ISO 8601) or month an instant lies in."""
+        day = self.local_date(at)
+        match per:
+            case "day":
+                key, after = day.isoformat(), day + _DAY
+            case "week":
+                year, week, weekday = day.isocalendar()
+                key, after = f"{year}-W{week:02}", day + timedelta(days=8 - weekday)
+            case "month":
+                key, after = (
+                    f"{day:%Y-%m}",
+                    (day.replace(day=1) + timedelta(days=32)).replace(day=1),
+                )
+        return Period(key=key, ends=self._midnight(after))
+
+    def opening(self, kind: Kind, at: datetime) -> Opening:
+        """The least instant at or after ``at`` when ``kind`` may arrive, within ``HORIZON``.
+
+        Service mail always may. For the others an instant will do when no pause covers its
+        local day and either no window speaks of the kind or one that does is open.
+        """
+        if kind is Kind.SERVICE:
+            return Opening(at=at)
+        windows = self.windows.get(kind, ())
+        first = self._unpaused(at)
+        holds = first != at or not windows or any(w.outside == "hold" for w in windows)
+        if windows:
+            found = self._first_open(windows, first, at + HORIZON)
+        else:
+            found = first if first <= at + HORIZON else None
+        return Opening(at=found, outside="hold" if holds else "refuse")
+
+    def _first_open(
+        self, windows: Sequence[WeekWindow], at: datetime, end: datetime
+    ) -> datetime | None:
+        # The day before may have left a window open past midnight.
+        day, last = self.local_date(at) - _DAY, self.local_date(end)
+        while day <= last:
+            # A candidate of one day is never later than one of a later day: both are unpaused,
+            # and the stretches of a day begin at or after its first instant.
+            found = [
+                start
+                for opens, closes in self._stretches(windows, day)
+                if (start := self._unpaused(max(opens, at))) < closes
+            ]
+            if found and (least := min(found)) <= end:
+                return least
+            day = self._skip_pause(day)
+        return None
+
+    def _stretches(
+        self, windows: Iterable[WeekWindow], day: date
+    ) -> Iterable[tuple[datetime, datetime]]:
+        """When the windows that start on a local day are open."""
+        midnight = datetime.combine(day, time())
+        weekday = day.weekday()
+        for window in windows:
+            if weekday in window.days:
+                yield (
+                    self._instant(midnight + timedelta(minutes=window.from_)),
+                    self._instant(midnight + timedelta(minutes=window.until), last=True),
+                )
+
+    def _skip_pause(self, day: date) -> date:
+        """The next day to look at: a window of a pause's last day may reach past its end."""
+        for pause in self.pauses:
+            if pause.from_ <= day < pause.until:
+                return pause.until
+        return day + _DAY
+
+    def _unpaused(self, at: datetime) -> datetime:
+        """The least instant at or after ``at`` whose local day is not paused."""
+        if self.pauses:
+            day = self.local_date(at)
+            for pause in self.pauses:
+                if pause.from_ <= day <= pause.until:
+                    return self._midnight(pause.until + _DAY)
+        return at
+
+    def _midnight(self, day: date) -> datetime:
+        """The first instant of a local day."""
+        return self._instant(datetime.combine(day, time()))
+
+    def _instant(self, wall: datetime, *, last: bool = False) -> datetime:
+        """The instant of a wall time: the first of two, or the ``last``; the end of a gap."""
+        before = self._offset(wall)
+        after = self._offset(wall.replace(fold=1))
+        if after <= before:  # one instant, or the two of an overlap
+            return (wall - (after if last else before)).replace(tzinfo=UTC)
+        # In a gap (PEP 495) the offset before it leads past its end, the one after it leads
+        # before its end; in between lies the second at which the offset changes.
+        low = (wall - after).replace(tzinfo=UTC)
+        high = (wall - before).replace(tzinfo=UTC)
+        while high - low > timedelta(seconds=1):
+            middle = low + timedelta(seconds=(high - low) // timedelta(seconds=2))
+            if middle.astimezone(self.zone).utcoffset() == before:
+                low = middle
+            else:
+                high = middle
+        return high
+
+    def _offset(self, wall: datetime) -> timedelta:
+        return self.zone.utcoffset(wall.replace(tzinfo=self.zone)) or timedelta()
+
+
+def compile_calendar(zone: tzinfo, windows: Iterable[Window], pauses: Iterable[Pause]) -> Calendar:
+    """Put windows and pauses, checked before, into their fast form."""
+    by_kind: dict[Kind, list[WeekWindow]] = {}
+    for window in windows:
+        compiled = _compile_window(window)
+        for kind in RULED_KINDS.intersection(window.kinds or RULED_KINDS):
+            by_kind.setdefault(kind, []).append(compiled)
+    return Calendar(
+        zone=zone,
+        windows={kind: tuple(of_kind) for kind, of_kind in by_kind.items()},
+        pauses=tuple(_merged(pauses)),
+    )
+
+
+def minutes(clock: str) -> int:
+    """Minutes from midnight of ``HH:MM``; 24:00 is 1440."""
+    hour, _, minute = clock.partition(":")
+    return int(hour) * 60 + int(minute)
+
+
+def _compile_window(window: Window) -> WeekWindow:
+    start, end = minutes(window.from_), minutes(window.until)
+    return WeekWindow(
+        days=frozenset(map(_DAYS.index, window.days or _DAYS)),
+        from_=start,
+        until=end if end > start else end + 24 * 60,
+        outside=window.outside,
+    )
+
+
+def _merged(pauses: Iterable[Pause]) -> Iterable[DayRange]:
+    """Pauses in order, those that touch or overlap made one."""
+    pending: DayRange | None = None
+    for pause in sorted(pauses, key=lambda pause: pause.from_):
+        if pending is None:
+            pending = DayRange(from_=pause.from_, until=pause.until)
+        elif pause.from_ <= pending.until + _DAY:
+            pending = DayRange(from_=pending.from_, until=max(pending.until, pause.until))
+        else:
+            yield pending
+            pending = DayRange(from_=pause.from_, until=pause.until)
+    if pending is not None:
+        yield pending

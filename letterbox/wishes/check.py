@@ -1,0 +1,261 @@
+"""The second look at preferences: what their types alone cannot tell to be wrong."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from datetime import date, tzinfo
+from difflib import get_close_matches
+from typing import Final
+
+import msgspec
+
+from letterbox.model.address import fold_domain, is_below, parse_address
+from letterbox.model.kind import Kind
+from letterbox.model.preferences import Interest, Limit, Preferences, VendorRule, Window
+from letterbox.reading.words import split
+from letterbox.wishes.calendar import minutes
+from letterbox.wishes.compile import mailbox_of, name_of
+from letterbox.wishes.taxonomy import Taxonomy
+
+#: How much one consumer may declare, so that a decision about it stays bounded work.
+MOST: Final = {"addresses": 200, "pauses": 200, "interest": 500, "window": 200, "vendor": 10_000}
+#: Words, brands and the like within one list of an interest.
+MOST_IN_LIST: Final = 1000
+
+_WITHOUT_SERVICE: Final = "offer, newsletter, personal"
+
+
+class Mistake(msgspec.Struct, frozen=True):
+    """One thing wrong. ``path`` names the field, such as ``window[0].until``."""
+
+    path: str
+    mistake: str
+    allowed: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.mistake}; allowed: {self.allowed}"
+
+
+def check(
+    preferences: Preferences,
+    *,
+    zone_of: Callable[[str], tzinfo | None],
+    taxonomy: Taxonomy,
+    zones: Iterable[str] = (),
+    domains: Collection[str] = (),
+) -> tuple[Mistake, ...]:
+    """Every mistake in preferences, in the order of the fields; none where they are sound.
+
+    ``zone_of`` finds a time zone by name, or None; from ``zones`` a mistyped one is guessed.
+    ``domains`` are ours, folded: an address must be in one of them, unless none are given.
+    """
+    return (
+        *_too_much(preferences),
+        *_addresses(preferences, domains),
+        *_zone(preferences.timezone, zone_of, zones),
+        *_pauses(preferences),
+        *_limit("limit", preferences.limit),
+        *_interests(preferences.interest, taxonomy),
+        *_windows(preferences.window),
+        *_rules(preferences.vendor),
+    )
+
+
+def _too_much(preferences: Preferences) -> Iterator[Mistake]:
+    for field, most in MOST.items():
+        if len(getattr(preferences, field)) > most:
+            yield Mistake(path=field, mistake="too many", allowed=f"at most {most:,}")
+
+
+def _addresses(preferences: Preferences, domains: Collection[str]) -> Iterator[Mistake]:
+    if not preferences.addresses:
+        yield Mistake(path="addresses", mistake="there is none", allowed="at least one address")
+    seen: set[str] = set()
+    for nth, (entry, bound) in enumerate(
+        zip(preferences.addresses, preferences.bound_addresses, strict=True)
+    ):
+        path = f"addresses[{nth}]" if isinstance(entry, str) else f"addresses[{nth}].address"
+        address = parse_address(bound.address)
+        if address is None:
+            yield _no_address(path, bound.address)
+        elif domains and address.domain not in domains:
+            yield Mistake(
+                path=path,
+                mistake=f"{bound.address} is not in a domain of this letterbox",
+                allowed="an address at " + ", ".join(sorted(domains)),
+            )
+        elif str(address) != str(address.mailbox) and "+" in address.local:
+            yield Mistake(
+                path=path,
+                mistake=f"{bound.address} belongs to {address.mailbox} already",
+                allowed="an address without +",
+            )
+        yield from _unique(path, mailbox_of(bound.address), "address", seen)
+
+
+def _zone(
+    name: str, zone_of: Callable[[str], tzinfo | None], zones: Iterable[str]
+) -> Iterator[Mistake]:
+    if zone_of(name) is None:
+        allowed = "a name of the IANA time zone database, such as Europe/Amsterdam"
+        if near := get_close_matches(name, list(zones), n=1):
+            allowed += f"; did you mean {near[0]}?"
+        yield Mistake(path="timezone", mistake=f"there is no time zone {name!r}", allowed=allowed)
+
+
+def _pauses(preferences: Preferences) -> Iterator[Mistake]:
+    for nth, pause in enumerate(preferences.pauses):
+        yield from _in_order(f"pauses[{nth}].until", pause.from_, pause.until)
+
+
+def _limit(path: str, limit: Limit | None) -> Iterator[Mistake]:
+    if limit is not None and Kind.SERVICE in limit.kinds:
+        yield Mistake(
+            path=f"{path}.kinds",
+            mistake="service mail does not count towards a limit",
+            allowed=f"{_WITHOUT_SERVICE}; for service mail of one vendor there is service_limit",
+        )
+
+
+def _interests(interests: Sequence[Interest], taxonomy: Taxonomy) -> Iterator[Mistake]:
+    seen: set[str] = set()
+    for nth, interest in enumerate(interests):
+        path = f"interest[{nth}]"
+        yield from _unique(f"{path}.id", interest.id, "interest", seen)
+        for at, category in enumerate(interest.categories):
+            if category not in taxonomy.nodes:
+                near = taxonomy.nearest(category)
+                yield Mistake(
+                    path=f"{path}.categories[{at}]",
+                    mistake=f"there is no category {category!r}",
+                    allowed="an id of the taxonomy" + (f"; did you mean {near}?" if near else ""),
+                )
+        words = {f"keywords.{name}": getattr(interest.keywords, name) for name in _WORD_LISTS}
+        for field, texts in {**words, "brands": interest.brands}.items():
+            yield from _words(f"{path}.{field}", texts)
+        for at, vendor in enumerate(interest.vendors):
+            if not name_of(vendor).strip():
+                yield _no_vendor(f"{path}.vendors[{at}]", vendor)
+        yield from _in_order(f"{path}.until", interest.from_, interest.until)
+
+
+_WORD_LISTS: Final = ("any", "all", "none")
+
+
+def _words(path: str, texts: Sequence[str]) -> Iterator[Mistake]:
+    if len(texts) > MOST_IN_LIST:
+        yield Mistake(path=path, mistake="too many", allowed=f"at most {MOST_IN_LIST:,}")
+    for at, text in enumerate(texts):
+        if not split(text):
+            yield Mistake(
+                path=f"{path}[{at}]",
+                mistake=f"{text!r} has no letter or digit, so nothing would ever match it",
+                allowed="a word or phrase",
+            )
+
+
+def _windows(windows: Sequence[Window]) -> Iterator[Mistake]:
+    seen: set[str] = set()
+    for nth, window in enumerate(windows):
+        path = f"window[{nth}]"
+        if window.id is not None:
+            yield from _unique(f"{path}.id", window.id, "window", seen)
+        if window.from_ == "24:00":
+            yield Mistake(path=f"{path}.from", mistake="no day begins there", allowed="00:00-23:59")
+        elif minutes(window.from_) == minutes(window.until):
+            yield Mistake(
+                path=f"{path}.until",
+                mistake=f"the window is empty: it ends at {window.until}, when it begins",
+                allowed="another time; 00:00 until 24:00 is a whole day",
+            )
+        if Kind.SERVICE in window.kinds:
+            yield Mistake(
+                path=f"{path}.kinds",
+                mistake="service mail is never subject to windows",
+                allowed=_WITHOUT_SERVICE,
+            )
+
+
+def _rules(rules: Sequence[VendorRule]) -> Iterator[Mistake]:
+    seen: set[str] = set()
+    for nth, rule in enumerate(rules):
+        path = f"vendor[{nth}]"
+        yield from _other_side(path, rule, seen)
+        yield from _rule(path, rule)
+
+
+def _other_side(path: str, rule: VendorRule, seen: set[str]) -> Iterator[Mistake]:
+    """Who the relationship is with: exactly one name, well formed, once."""
+    named = [field for field in ("vendor", "domain", "address") if getattr(rule, field)]
+    if len(named) != 1:
+        yield Mistake(
+            path=path,
+            mistake="it names " + (" and ".join(named) if named else "nobody"),
+            allowed="exactly one of vendor, domain, address",
+        )
+        return
+    path = f"{path}.{named[0]}"
+    if rule.address and parse_address(rule.address) is None:
+        yield _no_address(path, rule.address)
+    elif rule.domain and (fold_domain(rule.domain) is None or "." not in rule.domain):
+        yield Mistake(
+            path=path,
+            mistake=f"{rule.domain!r} is no domain",
+            allowed="a domain such as shop.example",
+        )
+    elif rule.vendor and not rule.vendor.strip():
+        yield _no_vendor(path, rule.vendor)
+    key = mailbox_of(rule.address) if rule.address else name_of(rule.key)
+    yield from _unique(path, key, "relationship with", seen)
+
+
+def _rule(path: str, rule: VendorRule) -> Iterator[Mistake]:
+    if not rule.accepts:
+        yield Mistake(
+            path=f"{path}.accepts",
+            mistake="nothing would be accepted",
+            allowed='at least one kind; to take nothing at all, standing = "blocked"',
+        )
+    if rule.standing != "blocked":
+        for field in ("because", "remedy"):
+            if getattr(rule, field) is not None:
+                yield Mistake(
+                    path=f"{path}.{field}",
+                    mistake=f"the standing is {rule.standing}",
+                    allowed='only with standing = "blocked"',
+                )
+    yield from _limit(f"{path}.limit", rule.limit)
+    if rule.remedy is not None:
+        yield from _limit(f"{path}.remedy.limit", rule.remedy.limit)
+    if rule.service_limit is not None and rule.service_limit.kinds:
+        yield Mistake(
+            path=f"{path}.service_limit.kinds",
+            mistake="it speaks of service mail alone",
+            allowed="no kinds",
+        )
+    yield from _in_order(f"{path}.until", rule.from_, rule.until)
+
+
+def _in_order(path: str, start: date | None, end: date | None) -> Iterator[Mistake]:
+    if start is not None and end is not None and end < start:
+        yield Mistake(path=path, mistake=f"{end} is before {start}", allowed=f"{start} or later")
+
+
+def _unique(path: str, key: str, what: str, seen: set[str]) -> Iterator[Mistake]:
+    if key in seen:
+        yield Mistake(
+            path=path, mistake=f"the {what} {key} stands here twice", allowed="each one once"
+        )
+    seen.add(key)
+
+
+def _no_address(path: str, text: str) -> Mistake:
+    return Mistake(
+        path=path,
+        mistake=f"{text!r} is no mail address",
+        allowed="an address such as anna@letterbox.example",
+    )
+
+
+def _no_vendor(path: str, text: str) -> Mistake:
+    return Mistake(
+        path=path, mistake=f"{text!r} names nobody", allowed="a vendor's id, or its domain"
+    )

@@ -1,0 +1,116 @@
+"""Preferences into their fast form, and finding one's way in it."""
+
+from collections.abc import Iterable
+from datetime import datetime, tzinfo
+
+from letterbox.model.address import Address, fold_domain, parse_address
+from letterbox.model.fold import fold
+from letterbox.model.kind import RULED_KINDS, Kind
+from letterbox.model.preferences import Interest as DeclaredInterest
+from letterbox.model.preferences import Limit, Preferences, VendorRule
+from letterbox.model.sender import VendorRef
+from letterbox.model.wishes import Counted, Interest, Quota, Relationship, Wishes
+from letterbox.reading.words import keyword
+from letterbox.wishes.calendar import compile_calendar
+from letterbox.wishes.taxonomy import Taxonomy
+
+
+def compile_wishes(
+    consumer: str, revision: int, preferences: Preferences, *, zone: tzinfo, taxonomy: Taxonomy
+) -> Wishes:
+    """Work out everything that does not depend on a message.
+
+    ``zone`` is the preferences' time zone. Preferences are checked before
+    (:func:`letterbox.wishes.check`); what is wrong nevertheless matches nothing.
+    """
+    rules = [
+        (rule, Relationship(rule=rule, quotas=_quotas_of(rule))) for rule in preferences.vendor
+    ]
+    return Wishes(
+        consumer=consumer,
+        revision=revision,
+        language=preferences.language,
+        newcomers=preferences.newcomers,
+        ask_for_days=preferences.ask_for_days,
+        times=compile_calendar(zone, preferences.window, preferences.pauses),
+        quotas=_quota("all", preferences.limit),
+        interests=tuple(_compile_interest(each, taxonomy) for each in preferences.interest),
+        vendors={name_of(rule.vendor): made for rule, made in rules if rule.vendor},
+        domains={name_of(rule.domain): made for rule, made in rules if rule.domain},
+        addresses={mailbox_of(rule.address): made for rule, made in rules if rule.address},
+    )
+
+
+def lookup(wishes: Wishes, vendor: VendorRef, domain: str, author: Address) -> Relationship | None:
+    """The relationship that covers a sender: by its address, its vendor, or its proven domain.
+
+    The most particular one counts, so a rule for a domain covers those below it that have no
+    rule of their own.
+    """
+    if found := wishes.addresses.get(str(author.mailbox)):
+        return found
+    if found := wishes.vendors.get(name_of(vendor.id)):
+        return found
+    if wishes.domains:
+        while domain:
+            if found := wishes.domains.get(domain):
+                return found
+            domain = domain.partition(".")[2]
+    return None
+
+
+def quotas_for(
+    wishes: Wishes, relationship: Relationship | None, kind: Kind, now: datetime
+) -> tuple[Counted, ...]:
+    """What a delivery of ``kind`` now counts towards: the counters to read, and to add to."""
+    return wishes.counted(relationship, kind, now)
+
+
+def name_of(vendor: str) -> str:
+    """A vendor id or domain as it is compared."""
+    return fold_domain(vendor) or vendor.casefold()
+
+
+def mailbox_of(address: str) -> str:
+    """An address as it is compared: without case and subaddress."""
+    parsed = parse_address(address)
+    return str(parsed.mailbox) if parsed else address.casefold()
+
+
+def _quotas_of(rule: VendorRule) -> tuple[Quota, ...]:
+    scope = f"with/{name_of(rule.key)}"
+    return _quota(scope, rule.limit) + _quota(scope, rule.service_limit, frozenset((Kind.SERVICE,)))
+
+
+def _quota(
+    scope: str, limit: Limit | None, kinds: frozenset[Kind] = RULED_KINDS
+) -> tuple[Quota, ...]:
+    """None or one. Of ``kinds`` the limit may name some; to name none means all of them."""
+    if limit is None:
+        return ()
+    counted = kinds.intersection(limit.kinds or kinds)
+    return (Quota(scope=scope, messages=limit.messages, per=limit.per, kinds=counted),)
+
+
+def _compile_interest(declared: DeclaredInterest, taxonomy: Taxonomy) -> Interest:
+    words = declared.keywords
+    return Interest(
+        id=declared.id,
+        categories=_covered(declared.categories, taxonomy),
+        any_words=tuple(map(keyword, words.any)),
+        all_words=tuple(map(keyword, words.all)),
+        no_words=tuple(map(keyword, words.none)),
+        brands={fold(brand.strip()): brand for brand in declared.brands},
+        brand_words=tuple(map(keyword, declared.brands)),
+        max_price=declared.max_price,
+        regions=declared.regions,
+        from_=declared.from_,
+        until=declared.until,
+        vendors=frozenset(map(name_of, declared.vendors)),
+        open_to=declared.open_to,
+        declared_only=declared.declared_only,
+    )
+
+
+def _covered(categories: Iterable[str], taxonomy: Taxonomy) -> frozenset[str]:
+    return frozenset().union(*map(taxonomy.covers, categories))
