@@ -3,13 +3,16 @@
 Every rule must look at the whole text, for what is not wanted may stand in its last line.
 """
 
+import json
+
+USERS = ("anna", "bram")
 WANTED = ("pruner", "secateurs", "hedge trimmer", "watering can", "potting soil")
 UNWANTED = ("chainsaw", "leaf blower", "pesticide")
 
 
 def _mentions(words: tuple[str, ...]) -> str:
     """A Sieve test (RFC 5228, RFC 5173) for any of the words in subject or text."""
-    strings = "[" + ", ".join(f'"{word}"' for word in words) + "]"
+    strings = json.dumps(words)
     return f'anyof (header :contains "subject" {strings}, body :text :contains {strings})'
 
 
@@ -23,3 +26,25 @@ if {_mentions(UNWANTED)} {{
     reject "Nobody here has asked for this.";
 }}
 """
+
+PEOPLE = """\
+[[vendor]]
+id = "greenleaf"
+name = "Greenleaf Garden"
+domains = ["{vendor}"]
+""" + "".join(
+    f"""
+[[consumer]]
+id = "{user}"
+addresses = ["{user}@letterbox.example"]
+
+  [[consumer.vendor]]
+  vendor = "greenleaf"
+  accepts = ["service", "offer", "newsletter", "personal"]
+
+  [[consumer.interest]]
+  id = "garden"
+  keywords = {{{{ any = {json.dumps(WANTED)}, none = {json.dumps(UNWANTED)} }}}}
+"""
+    for user in USERS
+)

@@ -31,10 +31,9 @@ from bench.peers import (
     until_ready,
     wait_until,
 )
-from bench.rules import SIEVE
+from bench.rules import SIEVE, USERS
 
 DOMAIN = "letterbox.example"
-USERS = ("anna", "bram")
 WANTED = ".wanted/new"  # where the rules file what they want, in Maildir++ spelling
 DRAIN = 120.0  # seconds
 

@@ -1,0 +1,131 @@
+"""letterbox itself: one process on the embedded store, the same wishes as the Sieve script."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from subprocess import run
+from time import perf_counter
+from urllib.request import Request, urlopen
+
+import msgspec
+
+from bench.load import AUTHOR
+from bench.peers import PATIENCE, Peer, Running, daemon, said_by, until_ready
+from bench.rules import PEOPLE, USERS
+
+COMMAND = str(Path(sys.executable).with_name("letterbox"))
+
+_CONFIG = """\
+hostname = "letterbox.example"
+domains = ["letterbox.example"]
+
+[http]
+listen = "127.0.0.1:0"
+
+[smtp]
+listen = "127.0.0.1:0"
+# Sender proof is off on both sides: this relay is believed to have done it.
+trusted_peers = [{{ address = "127.0.0.1", asserts = "from" }}]
+# One vendor sends everything over sessions that never end: no limit may end the measurement.
+max_transactions = 1000000
+
+[limits]
+messages_per_vendor_second = 1000000
+
+[store]
+url = "sqlite:{place}/letterbox.db"
+"""
+
+
+class Footprint(msgspec.Struct, frozen=True):
+    """What one process needs before it does anything. Seconds and MiB, resident."""
+
+    start: float
+    imports: float
+    memory: float
+
+
+class _Server(msgspec.Struct, frozen=True):
+    """A server that is ready."""
+
+    smtp: str
+    http: str
+    process: int
+
+
+@contextmanager
+def _serving(place: Path) -> Iterator[_Server]:
+    config, ready, log = (place / name for name in ("letterbox.toml", "ready.json", "serve.log"))
+    config.write_text(_CONFIG.format(place=place))
+    command = [COMMAND, "serve", "--config", str(config), "--ready-file", str(ready)]
+    with daemon(command, log) as process:
+        until_ready(process, log, ready.exists)
+        bound = json.loads(ready.read_text())
+        yield _Server(smtp=bound["smtp"], http=bound["http"], process=process.pid)
+
+
+@contextmanager
+def _started(place: Path) -> Iterator[Running]:
+    with _serving(place) as server:
+        people = place / "people.toml"
+        people.write_text(PEOPLE.format(vendor=AUTHOR.rpartition("@")[2]))
+        _letterbox(place, "apply", str(people))
+        tokens = [
+            json.loads(_letterbox(place, "token", "issue", user, "--json"))["token"]
+            for user in USERS
+        ]
+        yield Running(
+            port=int(server.smtp.rpartition(":")[2]),
+            recipients=tuple(f"{user}@letterbox.example" for user in USERS),
+            arrived=lambda: sum(_inbox(server.http, token) for token in tokens),
+        )
+
+
+def _letterbox(place: Path, *arguments: str) -> str:
+    command = [COMMAND, *arguments, "--config", str(place / "letterbox.toml")]
+    done = run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(arguments[:2])}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def _inbox(address: str, token: str) -> int:
+    """How many messages a consumer finds, page by page."""
+    count, after = 0, ""
+    while True:
+        page = Request(
+            f"http://{address}/v1/me/inbox?limit=1000{after}",
+            headers={"Authorization": f"Bearer {token}"},
+        )
+        with urlopen(page, timeout=PATIENCE) as answer:
+            found = json.load(answer)
+        count += len(found["items"])
+        if found["after"] is None:
+            return count
+        after = f"&after={found['after']}"
+
+
+def footprint(place: Path) -> Footprint:
+    """Start time and idle memory, before anything has been sent."""
+    start = perf_counter()
+    said_by(sys.executable, "-c", "import letterbox.app")
+    imports = perf_counter() - start
+    start = perf_counter()
+    with _serving(place) as server:
+        seconds = perf_counter() - start
+        # /proc counts in pages; the second number is what is resident (proc(5), statm).
+        pages = int(Path(f"/proc/{server.process}/statm").read_text().split()[1])
+    memory = pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+    return Footprint(start=seconds, imports=imports, memory=memory)
+
+
+OURS = Peer(
+    name="letterbox",
+    versions=lambda: f"letterbox {version('letterbox')}",
+    start=_started,
+    pace=3_000,
+)

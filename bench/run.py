@@ -1,0 +1,146 @@
+"""Measure letterbox and its peers side by side; print a table and write RESULTS.md."""
+
+import argparse
+import platform
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from os import cpu_count
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+import msgspec
+
+from bench.load import Load, rate
+from bench.peers import Missing, Peer
+from bench.peers.classic import CLASSIC
+from bench.peers.ours import OURS, Footprint, footprint
+from bench.peers.sink import SINK
+from bench.peers.stock import STOCK
+
+PEERS = (SINK, STOCK, CLASSIC, OURS)
+SIZES = (10 * 1024, 60 * 1024)  # octets
+RESULTS = Path(__file__).with_name("RESULTS.md")
+SECONDS = 4.0  # one run, about, at a peer's own pace
+
+_PAGE = """\
+# What was measured
+On {day}, {machine}, in one go.
+
+Postfix's `smtp-source` sends over 10 kept sessions to two recipients. A message counts when it is
+safe: in the consumer's inbox for letterbox; in the maildir, with Postfix's queue empty, for
+Postfix + Dovecot + Sieve. Both apply the same keyword rules to subject and text, and both believe
+the relay about the sender. `smtp-sink` and stock aiosmtpd throw everything away.
+
+{table}
+
+"""
+
+_IDLE = """
+letterbox idle: {memory:.0f} MiB resident; ready {start:.2f} s after its start, of which about
+{imports:.2f} s go into starting Python and importing.
+"""
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """One peer's rates, by size: messages a second, every run."""
+
+    peer: Peer
+    versions: str
+    rates: dict[int, list[float]]
+
+    def middle(self, size: int) -> float:
+        """The median rate."""
+        return median(self.rates[size])
+
+
+def measure(peer: Peer, seconds: float) -> Measured:
+    """Start a peer in a place of its own, warm it up, and load it again and again."""
+    rates: dict[int, list[float]] = {}
+    with TemporaryDirectory(prefix="letterbox-bench-") as place, peer.start(Path(place)) as running:
+        shares = len(running.recipients)
+        for size in SIZES:
+            # Larger messages take about three times as long everywhere; whole shares only.
+            pace = peer.pace if size <= SIZES[0] else peer.pace / 3
+            messages = max(1, int(pace * seconds / shares)) * shares
+            rate(running, Load(messages=max(shares, messages // 10 // shares * shares), size=size))
+            rates[size] = [
+                rate(running, Load(messages=messages, size=size)) for _ in range(peer.runs)
+            ]
+            print(f"  {peer.name}, {size // 1024} KB: {_spread(rates[size])}", file=sys.stderr)
+    return Measured(peer=peer, versions=peer.versions(), rates=rates)
+
+
+def _spread(rates: Sequence[float]) -> str:
+    return f"{median(rates):,.0f} a second ({min(rates):,.0f} to {max(rates):,.0f})"
+
+
+def table(measured: Sequence[Measured]) -> str:
+    """Rates, and what they are relative to the limit and to the classic combination."""
+    head = ["messages a second", "KB", "median", "from", "to", "of smtp-sink", "of Postfix…"]
+    rows = [head, ["---"] + ["---:"] * 6]
+    for size in SIZES:
+        bases = [_of(measured, base, size) for base in (SINK, CLASSIC)]
+        for one in measured:
+            middle = one.middle(size)
+            ratios = [f"{middle / base:.2f}" if base else "" for base in bases]
+            numbers = (middle, min(one.rates[size]), max(one.rates[size]))
+            cells = [one.peer.name, str(size // 1024), *(f"{n:,.0f}" for n in numbers)]
+            rows.append([*cells, *ratios])
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def _of(measured: Sequence[Measured], peer: Peer, size: int) -> float | None:
+    return next((one.middle(size) for one in measured if one.peer is peer), None)
+
+
+def report(measured: Sequence[Measured], missing: Sequence[str], idle: Footprint | None) -> str:
+    """The page that is written beside this file."""
+    system = f"{platform.system()} {platform.release()} {platform.machine()}, {cpu_count()} cores"
+    page = _PAGE.format(
+        day=datetime.now(UTC).date(),
+        machine=f"{system}, Python {platform.python_version()}",
+        table=table(measured),
+    )
+    for one in measured:
+        page += f"- {one.peer.name}: {one.versions}, {one.peer.runs} runs of each size\n"
+    page += "".join(f"- not measured: {reason}\n" for reason in missing)
+    if idle:
+        page += _IDLE.format(memory=idle.memory, start=idle.start, imports=idle.imports)
+    return page
+
+
+def main() -> int:
+    """Run it all; 1 where something that is here could not be measured."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    names = [peer.name.split()[0].strip(",").lower() for peer in PEERS]
+    parser.add_argument("--only", nargs="+", choices=names, help="these peers; writes no file")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="length of one run")
+    chosen = parser.parse_args()
+    measured: list[Measured] = []
+    missing: list[str] = []
+    failed = False
+    for name, peer in zip(names, PEERS, strict=True):
+        if chosen.only and name not in chosen.only:
+            continue
+        try:
+            measured.append(measure(peer, chosen.seconds))
+        except Missing as reason:
+            missing.append(f"{peer.name}: {reason}")
+        except (RuntimeError, TimeoutError, OSError) as reason:
+            missing.append(f"{peer.name}: {reason}")
+            failed = True
+    idle = None
+    if any(one.peer is OURS for one in measured):
+        with TemporaryDirectory(prefix="letterbox-bench-") as place:
+            idle = footprint(Path(place))
+    page = report(measured, missing, idle)
+    print(page)
+    if not chosen.only and not failed:
+        RESULTS.write_text(page)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
