@@ -4,7 +4,7 @@ ENV := .venv
 BIN := $(ENV)/bin
 READY := $(ENV)/.ready
 
-.PHONY: demo serve test check format bench fault fuzz clean
+.PHONY: demo serve test packages check format bench fault fuzz clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "letterbox needs Python 3.11 or newer; set PYTHON=… to one")'
@@ -18,8 +18,11 @@ demo: $(READY)
 serve: $(READY)
 	@$(BIN)/letterbox serve $(ARGS)
 
-test: $(READY) check
+test: $(READY) packages check
 	$(BIN)/pytest -m 'not long' $(ARGS)
+
+packages:
+	@tests/install-packages
 
 check: $(READY)
 	$(BIN)/ruff check .
@@ -34,7 +37,7 @@ format: $(READY)
 bench: $(READY)
 	$(BIN)/python -m bench.run $(ARGS)
 
-fault: $(READY)
+fault: $(READY) packages
 	$(BIN)/pytest tests/fault $(ARGS)
 
 fuzz: $(READY)
