@@ -40,7 +40,7 @@ addresses = ["{user}@letterbox.example"]
 
   [[consumer.vendor]]
   vendor = "greenleaf"
-  accepts = ["service", "offer", "newsletter", "personal"]
+  accepts = ["newsletter"]
 
   [[consumer.interest]]
   id = "garden"
