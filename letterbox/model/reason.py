@@ -14,12 +14,22 @@ class Texts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``person`` is what the consumer reads, ``company`` what the vendor reads at level
     ``reason``, ``remedy`` what it reads at ``remedy`` (``company`` where that is empty).
+    ``person_held`` and ``company_held`` stand in their place where the message is held, for a
+    reason that may also refuse.
     """
 
     title: str
     person: str
     company: str
     remedy: str = ""
+    person_held: str = ""
+    company_held: str = ""
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """Every pattern there is."""
+        every = (self.person, self.company, self.remedy, self.person_held, self.company_held)
+        return tuple(filter(None, every))
 
 
 class Reason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,6 +47,30 @@ class Reason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     texts: Mapping[str, Texts]
     #: HTTP status where the reason answers a whole request.
     http: int = 200
+    #: Seconds after which to try again; 0 where time alone changes nothing.
+    retry_after: int = 0
 
 
 Registry = Mapping[str, Reason]
+#: By language: how the words that stand in facts (kinds, causes, periods) are said to people.
+Phrases = Mapping[str, Mapping[str, str]]
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    phrases: Phrases
+    reason: tuple[Reason, ...]
+
+
+def read_registry(content: bytes) -> Registry:
+    """The reasons of ``config/reasons.toml``, by code. Raises ValueError with the mistake."""
+    registry: dict[str, Reason] = {}
+    for reason in msgspec.toml.decode(content, type=_File).reason:
+        if reason.code in registry:
+            raise ValueError(f"the reason {reason.code} stands there twice")
+        registry[reason.code] = reason
+    return registry
+
+
+def read_phrases(content: bytes) -> Phrases:
+    """The phrases of the same file. Raises ValueError with the mistake."""
+    return msgspec.toml.decode(content, type=_File).phrases

@@ -1,0 +1,19 @@
+"""An address given to one vendor is for that vendor alone."""
+
+from letterbox.model.address import is_below
+from letterbox.model.case import Case
+from letterbox.model.verdict import DELIVER, Finding, Refuse
+
+NAME = "address-binding"
+
+
+def apply(case: Case) -> Finding:
+    """Refuse whoever uses an address that was given to another."""
+    owner = case.binding
+    if owner is None or owner == case.vendor.id or is_below(case.sender.domain, owner):
+        return Finding(filter=NAME, verdict=DELIVER)
+    return Finding(
+        filter=NAME,
+        verdict=Refuse(reason="address-of-another"),
+        facts={"vendor": case.vendor.name, "address": str(case.recipient), "other": owner},
+    )

@@ -1,0 +1,69 @@
+"""Who may write at all: the relationship, its standing, and the proof it asks for."""
+
+from datetime import timedelta
+
+from letterbox.model.case import Case
+from letterbox.model.preferences import VendorRule
+from letterbox.model.verdict import DELIVER, Fact, Finding, Hold, Refuse, UntilAnswered, Verdict
+
+NAME = "relationship"
+
+
+def apply(case: Case) -> Finding:
+    """Refuse the blocked and the unknown, hold what the consumer wants to be asked about.
+
+    A relationship outside its days counts as none. Newcomers that interests admit are let
+    through here: whether one does is for the interests to say.
+    """
+    facts: dict[str, Fact] = {"vendor": case.vendor.name}
+    footing = case.footing
+    rule = case.relationship.rule if case.relationship else None
+    if footing == "newcomer" or rule is None:
+        return _newcomer(case, facts)
+    if footing == "blocked":
+        facts |= {"because": rule.because or "other", "remedy": _remedy(rule)}
+        return _found(Refuse(reason="vendor-blocked"), facts)
+    # SPF proves the path alone; a key and a trusted peer vouch for the message as DKIM does.
+    if rule.proof == "dkim" and case.sender.how == "spf":
+        return _found(Refuse(reason="dkim-missing"), facts | {"domain": case.sender.domain})
+    if footing == "ask" and not case.answered:
+        return _ask(case, facts)
+    return _found(DELIVER, facts)
+
+
+def _newcomer(case: Case, facts: dict[str, Fact]) -> Finding:
+    match case.wishes.newcomers:
+        case "ask" if not case.answered:
+            return _ask(case, facts)
+        case "refuse" if not case.answered:
+            return _found(Refuse(reason="vendor-not-allowed"), facts)
+        case _:
+            return _found(DELIVER, facts)
+
+
+def _ask(case: Case, facts: dict[str, Fact]) -> Finding:
+    """Hold until the end of the last local day on which the consumer may answer."""
+    last = case.now + timedelta(days=case.wishes.ask_for_days)
+    by = case.wishes.times.period("day", last).ends
+    facts["date"] = case.wishes.times.local_date(last).isoformat()
+    hold = Hold(conditions=(UntilAnswered(reason="awaiting-consumer", by=by),))
+    return _found(hold, facts)
+
+
+def _remedy(rule: VendorRule) -> list[str] | None:
+    """What would repair it, in phrases whose words the registry translates one by one."""
+    remedy = rule.remedy
+    if remedy is None:
+        return None
+    phrases = []
+    if remedy.limit:
+        phrases.append(f"at most {remedy.limit.messages} per {remedy.limit.per}")
+    if remedy.accepts:
+        phrases.append(f"only {' + '.join(remedy.accepts)}")
+    if remedy.from_:
+        phrases.append(f"from {remedy.from_.isoformat()}")
+    return phrases or None
+
+
+def _found(verdict: Verdict, facts: dict[str, Fact]) -> Finding:
+    return Finding(filter=NAME, verdict=verdict, facts=facts)

@@ -1,0 +1,24 @@
+"""When mail of this kind may arrive: windows and pauses."""
+
+from letterbox.model.case import Case
+from letterbox.model.verdict import DELIVER, Fact, Finding, Hold, Refuse, UntilOpen
+
+NAME = "window"
+
+
+def apply(case: Case) -> Finding:
+    """Hold what comes too early until the next opening, or refuse it where that is wanted."""
+    times, kind = case.wishes.times, case.message.kind
+    opening = times.opening(kind, case.now)
+    if opening.at == case.now:
+        return Finding(filter=NAME, verdict=DELIVER)
+    facts: dict[str, Fact] = {"kind": str(kind)}
+    if opening.at is not None:
+        local = times.local(opening.at)
+        day = local.date().isoformat()
+        facts |= {"day": day, "time": f"{local:%H:%M}", "date": day}
+        if opening.outside == "hold":
+            hold = Hold(conditions=(UntilOpen(reason="window-closed", at=opening.at),))
+            return Finding(filter=NAME, verdict=hold, facts=facts)
+        facts["next"] = day
+    return Finding(filter=NAME, verdict=Refuse(reason="window-closed"), facts=facts)
