@@ -1,0 +1,188 @@
+"""The parts of a message (RFC 2045, RFC 2046), found without recursion and within limits."""
+
+import binascii
+import re
+
+import msgspec
+
+from letterbox.reading.encoded import base64_bytes
+from letterbox.reading.mail import DEFAULT_LIMITS, Header, Limits, Mail, Malformed, read_header
+
+_NO_ALTERNATIVE = 0
+
+_TYPE = re.compile(rb"\s*([\w.+-]+/[\w.+-]+)")
+# Possessive, so that a quote which does not end costs one look only.
+_PARAMETER = re.compile(
+    rb';\s*+([^=;\s"]++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"?|([^;\s]*+))', re.DOTALL
+)
+_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
+# What may follow a boundary on its line (RFC 2046, section 5.1.1): the closing "--" and padding.
+_LINE_END = re.compile(rb"(--)?[ \t]*+(?:\r\n|\Z)")
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A part that holds no others: its content is ``raw[start:end]``, encoded as ``encoding``.
+
+    ``type`` is lower case, "text/plain" where none is given. Parts with the same non-zero
+    ``alternative`` say the same in different forms (RFC 2046, section 5.1.4).
+    """
+
+    type: str
+    charset: str
+    encoding: str
+    start: int
+    end: int
+    alternative: int = _NO_ALTERNATIVE
+    attached: bool = False
+
+
+def check_shape(mail: Mail, limits: Limits = DEFAULT_LIMITS) -> None:
+    """Raise :class:`Malformed` where the message has too many parts, or too deep ones."""
+    parts(mail, limits)
+
+
+def parts(mail: Mail, limits: Limits = DEFAULT_LIMITS) -> tuple[Part, ...]:
+    """All parts that hold no others, in their order. Raises :class:`Malformed` beyond limits.
+
+    An enclosed message is one part: what it says, it does not say as its sender.
+    """
+    return _Walk(mail.raw, limits).through(mail.header)
+
+
+def content(mail: Mail, part: Part, most: int) -> bytes:
+    """The first ``most`` bytes of a part, its transfer encoding undone as far as it goes."""
+    if part.encoding == "base64":
+        # 57 bytes become a line of 78: half as much again is always enough.
+        return base64_bytes(mail.raw[part.start : min(part.end, part.start + most * 3 // 2)])[:most]
+    if part.encoding == "quoted-printable":
+        return binascii.a2b_qp(mail.raw[part.start : min(part.end, part.start + most * 3)])[:most]
+    return mail.raw[part.start : min(part.end, part.start + most)]
+
+
+class _Entity(msgspec.Struct, frozen=True):
+    """A part still to be looked into."""
+
+    header: Header
+    end: int
+    depth: int
+    default: str
+    alternative: int
+
+
+class _Walk:
+    """One way through a message, counting what it meets."""
+
+    def __init__(self, raw: bytes, limits: Limits) -> None:
+        self._raw = raw
+        self._limits = limits
+        self._met = 0
+        self._lines = 0
+
+    def through(self, header: Header) -> tuple[Part, ...]:
+        found: list[Part] = []
+        waiting = [
+            _Entity(
+                header=header,
+                end=len(self._raw),
+                depth=0,
+                default="text/plain",
+                alternative=_NO_ALTERNATIVE,
+            )
+        ]
+        while waiting:
+            entity = waiting.pop()
+            kind, parameters = _content_type(entity)
+            boundary = parameters.get(b"boundary", b"").rstrip(b" ")
+            inner = self._children(entity, kind, boundary) if kind.startswith("multipart/") else []
+            if inner:
+                waiting.extend(reversed(inner))
+            else:
+                found.append(_part(entity, kind, parameters))
+        return tuple(found)
+
+    def _children(self, entity: _Entity, kind: str, boundary: bytes) -> list[_Entity]:
+        """What a multipart holds; nothing where its boundary does not occur."""
+        if not boundary:
+            return []
+        if entity.depth >= self._limits.mime_depth:
+            raise Malformed(
+                f"the message's parts are nested more than {self._limits.mime_depth} deep"
+            )
+        group = self._met + 1 if kind == "multipart/alternative" else entity.alternative
+        return [
+            _Entity(
+                header=read_header(self._raw, start, end, self._limits),
+                end=end,
+                depth=entity.depth + 1,
+                # RFC 2046, section 5.1.5.
+                default="message/rfc822" if kind == "multipart/digest" else "text/plain",
+                alternative=group,
+            )
+            for start, end in self._between(boundary, entity.header.body_at, entity.end)
+        ]
+
+    def _between(self, boundary: bytes, start: int, end: int) -> list[tuple[int, int]]:
+        """Where the parts between the delimiter lines begin and end."""
+        delimiter = b"\r\n--" + boundary
+        found: list[tuple[int, int]] = []
+        opened: int | None = None
+        # A delimiter begins with the line break before it; the header's own will do.
+        at = self._raw.find(delimiter, start - 2, end)
+        while at >= 0:
+            self._count_line()
+            line = _LINE_END.match(self._raw, at + len(delimiter), end)
+            if line is None:
+                at = self._raw.find(delimiter, at + 2, end)
+                continue
+            if opened is not None:
+                found.append((opened, max(opened, at)))
+                self._count_part()
+            opened = None if line[1] else line.end()
+            if opened is None:
+                break
+            at = self._raw.find(delimiter, opened - 2, end)
+        if opened is not None:
+            found.append((opened, end))
+            self._count_part()
+        return found
+
+    def _count_part(self) -> None:
+        self._met += 1
+        if self._met > self._limits.mime_parts:
+            raise Malformed(f"the message has more than {self._limits.mime_parts} parts")
+
+    def _count_line(self) -> None:
+        """Lines that only begin like a delimiter: honest ones are delimiters of inner parts."""
+        self._lines += 1
+        if self._lines > self._limits.mime_parts * self._limits.mime_depth:
+            raise Malformed("the message has too many lines that look like boundaries of parts")
+
+
+def _content_type(entity: _Entity) -> tuple[str, dict[bytes, bytes]]:
+    """Type and parameters of Content-Type; the default where it is absent or unreadable."""
+    field = entity.header.first("content-type")
+    value = field.value if field else b""
+    kind = _TYPE.match(value)
+    if kind is None:
+        return entity.default, {}
+    parameters: dict[bytes, bytes] = {}
+    for name, quoted, bare in _PARAMETER.findall(value, kind.end()):
+        parameters.setdefault(name.lower(), _ESCAPED.sub(rb"\1", quoted) or bare)
+    return kind[1].decode("latin-1").lower(), parameters
+
+
+def _part(entity: _Entity, kind: str, parameters: dict[bytes, bytes]) -> Part:
+    header = entity.header
+    encoding = header.first("content-transfer-encoding")
+    disposition = header.first("content-disposition")
+    return Part(
+        # A multipart without parts is shown by mail programs as the text it is.
+        type="text/plain" if kind.startswith("multipart/") else kind,
+        charset=parameters.get(b"charset", b"").decode("latin-1"),
+        encoding=encoding.value.strip().decode("latin-1").lower() if encoding else "",
+        start=min(header.body_at, entity.end),
+        end=entity.end,
+        alternative=entity.alternative,
+        attached=disposition is not None
+        and disposition.value.strip().lower().startswith(b"attachment"),
+    )
