@@ -1,0 +1,76 @@
+"""Waking, within one process, those who wait for what a commit brings."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+
+from letterbox.ports.store import Append, Commit, Emit, Schedule, StoreUnavailable
+
+
+class Bells:
+    """One bell for work (something emitted or scheduled), and one for each follower of a log.
+
+    All of it belongs to one event loop.
+    """
+
+    def __init__(self) -> None:
+        self._work = asyncio.Event()
+        self._followers: dict[tuple[str, str], set[asyncio.Event]] = {}
+        self._silenced = False
+
+    def ring(self, commit: Commit) -> None:
+        """Wake whoever waits for something that this commit, now durable, brought."""
+        for operation in commit.operations:
+            if isinstance(operation, Emit | Schedule):
+                self._work.set()
+            elif isinstance(operation, Append) and self._followers:
+                for bell in self._followers.get((commit.partition, operation.log), ()):
+                    bell.set()
+
+    def silence(self) -> None:
+        """The store closes: wake everybody, for nothing will come any more."""
+        self._silenced = True
+        self._work.set()
+        for bells in self._followers.values():
+            for bell in bells:
+                bell.set()
+
+    async def work(self, seconds: float) -> bool:
+        """Whether work came since the last call returned, or comes within ``seconds``."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._work.wait()
+        except TimeoutError:
+            return False
+        if self._silenced:
+            raise StoreUnavailable("the store is closed")
+        self._work.clear()
+        return True
+
+    async def follow(
+        self, partition: str, log: str, there: Callable[[], Awaitable[bool]], seconds: float
+    ) -> bool:
+        """Ask ``there`` now and after each entry of the log; false when ``seconds`` went by."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        with self._listening(partition, log) as bell:
+            while not await there():
+                try:
+                    async with asyncio.timeout_at(deadline):
+                        await bell.wait()
+                except TimeoutError:
+                    return False
+                bell.clear()
+        return True
+
+    @contextmanager
+    def _listening(self, partition: str, log: str) -> Iterator[asyncio.Event]:
+        # The bell hangs before the first look, so that nothing comes unheard in between.
+        bell = asyncio.Event()
+        followers = self._followers.setdefault((partition, log), set())
+        followers.add(bell)
+        try:
+            yield bell
+        finally:
+            followers.discard(bell)
+            if not followers:
+                self._followers.pop((partition, log), None)

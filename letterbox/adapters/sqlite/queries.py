@@ -1,0 +1,132 @@
+"""What each read of the port asks of the tables; one statement each, on a reading connection."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import apsw
+
+from letterbox.adapters.sqlite.times import restored, stored
+from letterbox.ports.store import Document, DueEntry, LogEntry, OutboxEntry
+
+_LAST_CHARACTER = 0x10FFFF
+_SURROGATES = range(0xD800, 0xE000)
+
+
+def _first(db: apsw.Connection, sql: str, *bindings: object) -> Any:
+    """The first row, or None; the statement is finished, so that it holds no snapshot."""
+    rows = db.execute(sql, bindings).fetchall()
+    return rows[0] if rows else None
+
+
+def get(db: apsw.Connection, partition: str, key: str) -> Document | None:
+    """One document."""
+    sql = "SELECT revision, value FROM documents WHERE partition = ? AND key = ?"
+    row = _first(db, sql, partition, key)
+    return Document(key=key, revision=row[0], value=row[1]) if row else None
+
+
+def documents(
+    db: apsw.Connection, partition: str, between: tuple[str, str | bytes], order: str, limit: int
+) -> list[Document]:
+    """Documents with ``between[0] <= key < between[1]``; ``order`` is ASC or DESC."""
+    rows = db.execute(
+        "SELECT key, revision, value FROM documents"  # noqa: S608 - ASC or DESC, never from outside
+        f" WHERE partition = ? AND key >= ? AND key < ? ORDER BY key {order} LIMIT ?",
+        (partition, *between, max(limit, 0)),
+    )
+    return [Document(key=key, revision=revision, value=value) for key, revision, value in rows]
+
+
+def page(prefix: str, after: str | None, *, descending: bool) -> tuple[str, str | bytes]:
+    """The range of keys of a page: from the first, up to and without the second.
+
+    Code points sort as their UTF-8 octets do, which is how SQLite compares text.
+    """
+    low, high = prefix, _beyond(prefix)
+    if after is not None and descending:
+        high = after if isinstance(high, bytes) else min(after, high)
+    elif after is not None:
+        low = max(low, after + "\0")  # the least key above it
+    return low, high
+
+
+def _beyond(prefix: str) -> str | bytes:
+    """The least text above all that begins with ``prefix``; a blob, above all text, if none is."""
+    while prefix:
+        prefix, last = prefix[:-1], ord(prefix[-1])
+        if last < _LAST_CHARACTER:
+            following = last + 1
+            return prefix + chr(_SURROGATES.stop if following in _SURROGATES else following)
+    return b""
+
+
+def log(db: apsw.Connection, partition: str, name: str, after: int, limit: int) -> list[LogEntry]:
+    """Entries above ``after``, oldest first."""
+    rows = db.execute(
+        "SELECT sequence, value FROM logs WHERE partition = ? AND log = ? AND sequence > ?"
+        " ORDER BY sequence LIMIT ?",
+        (partition, name, after, max(limit, 0)),
+    )
+    return [LogEntry(sequence=sequence, value=value) for sequence, value in rows]
+
+
+def counters(
+    db: apsw.Connection, partition: str, names: Sequence[str], now: datetime
+) -> dict[str, int]:
+    """The counts; 0 for what is absent or expired."""
+    sql = "SELECT count FROM counters WHERE partition = ? AND name = ? AND expires > ?"
+    moment = stored(now)
+    rows = {name: _first(db, sql, partition, name, moment) for name in names}
+    return {name: row[0] if row else 0 for name, row in rows.items()}
+
+
+def claim(db: apsw.Connection, partition: str, name: str, now: datetime) -> bytes | None:
+    """The value of an unexpired claim."""
+    sql = (
+        "SELECT value FROM claims WHERE partition = ? AND name = ?"
+        " AND (expires IS NULL OR expires > ?)"
+    )
+    row = _first(db, sql, partition, name, stored(now))
+    return row[0] if row else None
+
+
+def due(db: apsw.Connection, until: datetime, limit: int) -> list[DueEntry]:
+    """Entries due at or before ``until``, the earliest first."""
+    rows = db.execute(
+        "SELECT partition, key, at, value FROM due WHERE at <= ?"
+        " ORDER BY at, partition, key LIMIT ?",
+        (stored(until), max(limit, 0)),
+    )
+    return [
+        DueEntry(partition=partition, key=key, at=restored(at), value=value)
+        for partition, key, at, value in rows
+    ]
+
+
+def next_due(db: apsw.Connection) -> datetime | None:
+    """When the earliest entry is due."""
+    (at,) = _first(db, "SELECT min(at) FROM due")
+    return None if at is None else restored(at)
+
+
+def outbox(db: apsw.Connection, limit: int) -> list[OutboxEntry]:
+    """Entries of all shards, oldest first."""
+    rows = db.execute(
+        "SELECT sequence, partition, value FROM outbox ORDER BY sequence LIMIT ?",
+        (max(limit, 0),),
+    )
+    return [
+        OutboxEntry(sequence=sequence, partition=partition, value=value)
+        for sequence, partition, value in rows
+    ]
+
+
+def body(db: apsw.Connection, name: str) -> tuple[bytes | None, str | None]:
+    """Content, or the name of the file that has it; both None where there is no such body."""
+    return _first(db, "SELECT content, file FROM bodies WHERE id = ?", name) or (None, None)
+
+
+def has_file(db: apsw.Connection, file: str) -> bool:
+    """Whether some body is in that file."""
+    return _first(db, "SELECT 1 FROM bodies WHERE file = ?", file) is not None

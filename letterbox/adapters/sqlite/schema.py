@@ -1,0 +1,151 @@
+"""The file's shape: its versions, and what is set on every connection to it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import apsw
+
+from letterbox.ports.store import StoreUnavailable
+
+#: Marks the file as ours (PRAGMA application_id): "LtBx".
+APPLICATION_ID = 0x4C744278
+
+#: Measured by bench/store.py: the best for 10 KB bodies, within a tenth of the best for 60 KB.
+PAGE_SIZE = 8192
+
+# Times are whole microseconds since 1970 in UTC. Tables whose rows are small or read in ranges
+# are clustered by their key; bodies are not, so that their pages are written one after another.
+_FIRST = """
+CREATE TABLE documents (
+    partition TEXT NOT NULL,
+    key TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    value BLOB NOT NULL,
+    PRIMARY KEY (partition, key)
+) WITHOUT ROWID;
+
+CREATE TABLE logs (
+    partition TEXT NOT NULL,
+    log TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    value BLOB NOT NULL,
+    PRIMARY KEY (partition, log, sequence)
+) WITHOUT ROWID;
+
+CREATE TABLE counters (
+    partition TEXT NOT NULL,
+    name TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    expires INTEGER NOT NULL,
+    PRIMARY KEY (partition, name)
+) WITHOUT ROWID;
+CREATE INDEX counters_by_expiry ON counters (expires);
+
+CREATE TABLE claims (
+    partition TEXT NOT NULL,
+    name TEXT NOT NULL,
+    value BLOB NOT NULL,
+    expires INTEGER,
+    PRIMARY KEY (partition, name)
+) WITHOUT ROWID;
+CREATE INDEX claims_by_expiry ON claims (expires) WHERE expires IS NOT NULL;
+
+CREATE TABLE due (
+    partition TEXT NOT NULL,
+    key TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    value BLOB NOT NULL,
+    PRIMARY KEY (partition, key)
+) WITHOUT ROWID;
+CREATE INDEX due_by_time ON due (at, partition, key);
+
+-- One sequence for all shards is an order within each; AUTOINCREMENT: never used again.
+CREATE TABLE outbox (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    shard INTEGER NOT NULL,
+    partition TEXT NOT NULL,
+    value BLOB NOT NULL
+);
+
+-- Either the content stands here, or the name of the file that has it.
+CREATE TABLE bodies (
+    row INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    content BLOB,
+    file TEXT UNIQUE,
+    CHECK ((content IS NULL) <> (file IS NULL))
+);
+"""
+
+#: The script at index n leads from version n to n + 1. None is ever changed once released.
+MIGRATIONS: tuple[str, ...] = (_FIRST,)
+
+
+class SchemaTooNew(StoreUnavailable):
+    """The file was written by a later letterbox than this one."""
+
+
+class NotAStore(StoreUnavailable):
+    """The file is something else's."""
+
+
+def connect(path: Path, synchronous: str = "FULL", *, writes: bool = False) -> apsw.Connection:
+    """Open one connection, set up the way all of them are. Raises :class:`apsw.Error`."""
+    flags = apsw.SQLITE_OPEN_READWRITE if writes else apsw.SQLITE_OPEN_READONLY
+    db = apsw.Connection(str(path), flags=flags)
+    db.set_busy_timeout(5000)
+    db.execute("PRAGMA temp_store = MEMORY")
+    db.execute("PRAGMA cache_size = -16000")
+    if writes:
+        # Checkpoints have their own place and time, never inside somebody's commit.
+        db.wal_autocheckpoint(0)
+        db.execute(f"PRAGMA synchronous = {synchronous}")
+    return db
+
+
+def prepare(
+    db: apsw.Connection,
+    path: Path,
+    *,
+    page_size: int = PAGE_SIZE,
+    migrations: Sequence[str] = MIGRATIONS,
+) -> int:
+    """Bring the file to the newest version, all or nothing; returns the version it had.
+
+    Raises :class:`SchemaTooNew`, :class:`NotAStore` or :class:`apsw.Error`; the file is unchanged
+    then.
+    """
+    version = _version(db, path, newest=len(migrations))
+    db.execute(f"PRAGMA page_size = {page_size}")  # says nothing once the file has pages
+    if db.execute("PRAGMA journal_mode = WAL").fetchall() != [("wal",)]:
+        raise NotAStore(f"{path} cannot use a write-ahead log; is its file system a local one?")
+    if version < len(migrations):
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            for script in migrations[version:]:
+                db.execute(script)
+            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            db.execute(f"PRAGMA user_version = {len(migrations)}")
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+    return version
+
+
+def _version(db: apsw.Connection, path: Path, *, newest: int) -> int:
+    try:
+        ((tables,),) = db.execute("SELECT count(*) FROM sqlite_schema")
+        ((mark,),) = db.execute("PRAGMA application_id")
+        ((version,),) = db.execute("PRAGMA user_version")
+    except apsw.NotADBError as error:
+        raise NotAStore(f"{path} is not a letterbox store: {error}") from error
+    if tables and mark != APPLICATION_ID:
+        raise NotAStore(f"{path} is some other program's database; name another file")
+    if version > newest:
+        raise SchemaTooNew(
+            f"{path} has schema version {version}, this letterbox knows {newest} at most: "
+            "install the version that wrote it, or restore a backup made before"
+        )
+    return int(version)
