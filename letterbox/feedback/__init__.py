@@ -1,1 +1,1 @@
-"""."""
+"""What senders learn: disclosure in one place, and the forms it is carried in."""

@@ -10,7 +10,7 @@ import msgspec
 
 from letterbox.model.envelope import Edge
 from letterbox.model.message import Offer
-from letterbox.model.sender import Proven, VendorRef
+from letterbox.model.sender import Proven, Stranger, VendorRef
 from letterbox.model.told import Told
 from letterbox.model.verdict import Finding, Verdict
 
@@ -32,7 +32,7 @@ class MessageRecord(msgspec.Struct, frozen=True):
     client: str
     helo: str
     reverse_path: str | None
-    sender: Proven
+    sender: Proven | Stranger
     vendor: VendorRef
     size: int
     #: (consumer id or "", recipient address, decision id, reference) of each recipient.
@@ -100,6 +100,7 @@ class HeldEntry(msgspec.Struct, frozen=True):
     until: datetime
     why: str
     reference: str
+    your_reference: str | None = None
     #: The consumer has said yes to this very message.
     answered: bool = False
     #: The last day the offer is of use, where it is declared.

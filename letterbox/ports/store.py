@@ -56,6 +56,13 @@ class Append(msgspec.Struct, frozen=True, tag="append"):
     value: bytes
 
 
+class Trim(msgspec.Struct, frozen=True, tag="trim"):
+    """Forget the entries of a log up to and including sequence ``through``."""
+
+    log: str
+    through: int
+
+
 class Add(msgspec.Struct, frozen=True, tag="add"):
     """Count. ``limit`` guards it: count + amount <= limit. It is forgotten after ``expires``."""
 
@@ -127,6 +134,7 @@ Operation = (
     | Delete
     | Expect
     | Append
+    | Trim
     | Add
     | Claim
     | Unclaim
@@ -140,10 +148,15 @@ Operation = (
 
 
 class Commit(msgspec.Struct, frozen=True):
-    """Operations on one partition, all or none of them."""
+    """Operations on one partition, all or none of them.
+
+    ``with_all``: leave this commit out, too, when one before it in the same call was left out;
+    its result is then the Rejected of that one.
+    """
 
     partition: str
     operations: tuple[Operation, ...]
+    with_all: bool = False
 
 
 class Done(msgspec.Struct, frozen=True):

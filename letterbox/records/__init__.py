@@ -1,1 +1,1 @@
-"""."""
+"""What is written down, written once over the store port."""

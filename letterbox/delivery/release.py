@@ -1,0 +1,264 @@
+"""Releasing what is held: decided again under the wishes and limits of that moment."""
+
+from datetime import UTC, datetime, time, timedelta
+from typing import NamedTuple
+
+import structlog
+
+from letterbox.feedback.events import event
+from letterbox.judge import Judge, Judgement, Question
+from letterbox.metrics import Metrics
+from letterbox.model.address import parse_address
+from letterbox.model.message import Message
+from letterbox.model.record import DecisionRecord, HeldEntry, MessageRecord
+from letterbox.model.sender import Proven
+from letterbox.model.told import Event, EventType, Told
+from letterbox.model.verdict import (
+    DELIVER,
+    Defer,
+    Deliver,
+    Finding,
+    Hold,
+    Refuse,
+    Verdict,
+    name_of,
+    reason_of,
+)
+from letterbox.ports.clock import Clock
+from letterbox.ports.store import (
+    Commit,
+    Delete,
+    Done,
+    Operation,
+    Put,
+    Schedule,
+    Store,
+    Unschedule,
+)
+from letterbox.reading.facts import understand
+from letterbox.reading.mail import Limits
+from letterbox.records import places
+from letterbox.records.consumers import Consumers
+from letterbox.records.content import read_content
+from letterbox.records.ledger import Ledger, Line
+from letterbox.records.mailboxes import Mailboxes
+from letterbox.records.names import new_id
+
+_ATTEMPTS = 5
+_TRY_AGAIN = timedelta(minutes=5)
+_ASKED = "awaiting-consumer"
+#: Reasons that say a held message came too late to be of use.
+_TOO_LATE = frozenset({"offer-expired", "offer-ends-before-window", "interest-over"})
+
+log = structlog.get_logger("letterbox.delivery")
+
+
+class _Waiting(NamedTuple):
+    """A held message with all that a decision about it needs."""
+
+    consumer: str
+    entry: HeldEntry
+    record: MessageRecord
+    sender: Proven
+    facts: Message
+    now: datetime
+
+
+class Holds:
+    """What waits in consumers' custody."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        consumers: Consumers,
+        mailboxes: Mailboxes,
+        judge: Judge,
+        ledger: Ledger,
+        metrics: Metrics,
+        limits: Limits,
+        longest: timedelta,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._consumers = consumers
+        self._mailboxes = mailboxes
+        self._judge = judge
+        self._ledger = ledger
+        self._metrics = metrics
+        self._limits = limits
+        self._longest = longest
+
+    async def answer(self, consumer: str, name: str, *, yes: bool) -> bool:
+        """The consumer's own word about a held message; false where there is no such message.
+
+        A yes to a message that waits for it clears that condition, and a window may still hold
+        it. A yes to one that waits for a window lets it through now.
+        """
+        entry = await self._mailboxes.held_entry(consumer, name)
+        if entry is None:
+            return False
+        asked = entry.why == _ASKED and not entry.answered
+        if yes and asked:
+            return await self._decide(consumer, name, answered=True)
+        word = "yes" if yes else "no"
+        verdict: Verdict = DELIVER if yes else Refuse(reason="declined")
+        finding = Finding(filter="consumer", verdict=verdict, facts={"answer": word})
+        return await self._decide(consumer, name, said=finding)
+
+    async def open(self, consumer: str, name: str) -> None:
+        """The time of a held message has come."""
+        await self._decide(consumer, name)
+
+    async def _decide(
+        self, consumer: str, name: str, *, answered: bool = False, said: Finding | None = None
+    ) -> bool:
+        for _ in range(_ATTEMPTS):
+            waiting = await self._waiting(consumer, name)
+            if waiting is None:
+                return False
+            judgement = await self._judge.judge(_question(waiting, answered=answered))
+            if said is None and not answered:
+                said = self._overdue(waiting)
+            if said is not None:
+                judgement = self._judge.overrule(judgement, said, waiting.entry.reference)
+            if await self._write(waiting, judgement, answered=answered, final=said is not None):
+                return True
+            self._consumers.forget(consumer)
+        log.warning("release-contended", consumer=consumer, held=name)
+        return True
+
+    async def _waiting(self, consumer: str, name: str) -> _Waiting | None:
+        entry = await self._mailboxes.held_entry(consumer, name)
+        if entry is None:
+            return None
+        record = await self._mailboxes.message(entry.message)
+        body = await self._mailboxes.body(entry.message)
+        if record is None or body is None or not isinstance(record.sender, Proven):
+            raise LookupError(f"held message {entry.message} is incomplete in the store")
+        mail = read_content(record.edge, body, self._limits)
+        facts = understand(mail, record.sender, declared=record.declared, limits=self._limits)
+        return _Waiting(consumer, entry, record, record.sender, facts, self._clock.now())
+
+    def _overdue(self, waiting: _Waiting) -> Finding | None:
+        """No yes in time is a no; nothing is held for ever."""
+        entry, now = waiting.entry, waiting.now
+        if entry.why == _ASKED and not entry.answered and now >= entry.until:
+            facts = {"vendor": entry.vendor.name, "date": entry.until.date().isoformat()}
+            return Finding(filter="release", verdict=Refuse(reason="declined"), facts=facts)
+        if now - waiting.record.at >= self._longest:
+            facts = {"kind": entry.kind, "date": now.date().isoformat()}
+            return Finding(filter="release", verdict=Refuse(reason="window-closed"), facts=facts)
+        return None
+
+    async def _write(
+        self, waiting: _Waiting, judgement: Judgement, *, answered: bool, final: bool
+    ) -> bool:
+        """Write the second decision down; false when something changed in between."""
+        consumer, entry = waiting.consumer, waiting.entry
+        verdict = judgement.decision.verdict
+        key = places.HELD + entry.id
+        if isinstance(verdict, Defer):
+            again = Schedule(key=key, at=waiting.now + _TRY_AGAIN)
+            await self._store.commit(
+                Commit(partition=places.consumer(consumer), operations=(again,))
+            )
+            return True
+        record = _record(waiting, judgement)
+        # Out of the due-set exactly once: of two who try, one is left out.
+        extra: list[Operation] = [Unschedule(key=key)]
+        if not isinstance(verdict, Hold):
+            extra.append(Delete(key=key))
+        if isinstance(verdict, Deliver):
+            extra.append(Put(key=places.kept(entry.message), value=record.id.encode()))
+        line = Line(
+            record=record,
+            counted=() if final else tuple(judgement.counted),
+            event=_event(waiting, record, judgement, final=final),
+            claim=None,
+            extra=(*extra, *judgement.probed),
+            your_reference=entry.your_reference,
+            answered=answered or entry.answered,
+        )
+        results = await self._store.commit(*self._ledger.commits(line))
+        if not isinstance(results[0], Done):
+            return False
+        self._metrics.released.labels(name_of(verdict)).inc()
+        log.info(
+            "released",
+            message=entry.message,
+            decision=record.id,
+            recipient=entry.recipient,
+            verdict=name_of(verdict),
+            reason=reason_of(verdict),
+            reference=entry.reference,
+        )
+        return True
+
+
+def _question(waiting: _Waiting, *, answered: bool) -> Question:
+    recipient = parse_address(waiting.entry.recipient)
+    if recipient is None:
+        raise LookupError(f"held message {waiting.entry.message} has no recipient")
+    return Question(
+        recipient=recipient,
+        sender=waiting.sender,
+        vendor=waiting.entry.vendor,
+        message=waiting.facts,
+        now=waiting.now,
+        answered=answered or waiting.entry.answered,
+        reference=waiting.entry.reference,
+    )
+
+
+def _record(waiting: _Waiting, judgement: Judgement) -> DecisionRecord:
+    entry = waiting.entry
+    return DecisionRecord(
+        id=new_id(waiting.now),
+        at=waiting.now,
+        message=entry.message,
+        consumer=waiting.consumer,
+        recipient=entry.recipient,
+        vendor=entry.vendor,
+        sender=entry.sender,
+        subject=entry.subject,
+        kind=entry.kind,
+        verdict=judgement.decision.verdict,
+        findings=judgement.decision.findings,
+        interests=judgement.decision.interests,
+        preferences_version=judgement.wishes.revision,
+        told=judgement.told,
+        size=entry.size,
+        follows=entry.id,
+    )
+
+
+def _event(
+    waiting: _Waiting, record: DecisionRecord, judgement: Judgement, *, final: bool
+) -> Event | None:
+    """What the vendor hears of a release, if it may know that the message was held at all."""
+    told: Told = judgement.told
+    if not record.vendor.registered or told.verdict == "accepted":
+        return None
+    kind: EventType
+    match record.verdict:
+        case Deliver():
+            kind = "message.approved" if waiting.entry.why == _ASKED else "message.released"
+        case Refuse(reason="declined"):
+            kind = "message.declined"
+        case Refuse(reason=reason):
+            kind = "message.expired" if final or reason in _TOO_LATE else "message.refused"
+        case _:
+            return None
+    # The day and no more: an hour would tell the consumer's windows.
+    day = judgement.wishes.times.local_date(waiting.now)
+    return event(
+        kind,
+        told,
+        name=record.id,
+        at=datetime.combine(day, time(), tzinfo=UTC),
+        message=record.message,
+        recipient=record.recipient,
+        your_reference=waiting.entry.your_reference,
+    )

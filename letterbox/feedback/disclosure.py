@@ -1,0 +1,270 @@
+"""What a sender may know of a decision. Every channel renders what stands here, nothing else.
+
+REASONS.md, "What may be told": strangers hear about the message alone, newcomers that there is
+no relationship, vendors with a relationship as much as its level allows.
+"""
+
+from datetime import date
+from typing import Literal
+
+import msgspec
+
+from letterbox.feedback.sentences import fill, safe, texts_of, to_ascii
+from letterbox.model.preferences import Newcomers, Tells
+from letterbox.model.reason import Reason, Registry
+from letterbox.model.sender import VendorRef
+from letterbox.model.told import Told, ToldReason
+from letterbox.model.verdict import (
+    Decision,
+    Defer,
+    Deliver,
+    Finding,
+    Hold,
+    Refuse,
+    UntilAnswered,
+    reason_of,
+)
+from letterbox.model.wishes import Relationship, Times
+
+# The reply line's limit is 512 octets with CRLF (RFC 5321, section 4.5.3.1.5).
+_LONGEST_LINE = 500
+_LEVELS: tuple[Tells, ...] = ("nothing", "class", "reason", "remedy")
+
+#: These tell who else the consumer knows, or who exists: the sender hears ``no-relationship``.
+_AS_NEWCOMER = frozenset({"vendor-not-allowed", "address-of-another", "recipient-unknown"})
+
+#: Reasons that tell nothing of the wishes themselves, so that asking them is no probing.
+UNPROBED = frozenset({"too-often", "window-closed"})
+
+_CLASS_TEXTS = {
+    "timing": "The recipient does not want this now",
+    "choice": "The recipient does not want this",
+}
+
+
+class Hearing(msgspec.Struct, frozen=True):
+    """Who hears, and what limits how much: everything disclosure rests on.
+
+    ``relayed``: the peer hides the client behind it, and would bounce our reasons to forged
+    senders. ``sensitive``: the subject is one of those of which at most the class is told.
+    ``probed``: this vendor has asked its fill about this consumer today.
+    """
+
+    vendor: VendorRef
+    relationship: Relationship | None
+    newcomers: Newcomers
+    times: Times
+    reply: Literal["refuse", "report"] = "refuse"
+    relayed: bool = False
+    sensitive: bool = False
+    probed: bool = False
+
+    @property
+    def level(self) -> Tells | None:
+        """How much may be told; None for a newcomer."""
+        if self.relationship is None:
+            return None
+        level = self.relationship.rule.tells or ("remedy" if self.vendor.registered else "reason")
+        if self.sensitive or self.probed:
+            return min(level, "class", key=_LEVELS.index)
+        return level
+
+
+class Disclosure:
+    """Turns decisions into what is told. ``public_url`` has no slash at its end."""
+
+    def __init__(self, registry: Registry, public_url: str) -> None:
+        self._registry = registry
+        self._public_url = public_url
+
+    def url(self, reference: str) -> str:
+        """The page of a reference."""
+        return f"{self._public_url}/r/{reference}"
+
+    def tell(self, decision: Decision, hearing: Hearing, reference: str) -> Told:
+        """What the sender is told about one recipient."""
+        match decision.verdict:
+            case Defer(reason=code):
+                return self.tell_all(code, reference)
+            case Deliver():
+                return self._taken("deliver", "delivered", hearing, reference)
+            case Hold() as verdict:
+                return self._held(verdict, hearing, reference)
+            case Refuse():
+                return self._refused(decision, hearing, reference)
+
+    def tell_all(self, code: str, reference: str, detail: str = "") -> Told:
+        """What everybody may know: a reason about the message itself, or a fault of ours."""
+        reason = self._registry[code]
+        texts = texts_of(self._registry, code, "en")
+        text = fill(texts.company, {"detail": detail}) if detail else texts.title
+        return self._told(reason, text, reference)
+
+    def tell_stranger(self, why: str | None, reference: str) -> Told:
+        """The uniform refusal of the unproven. ``why`` is a fact of the message, or withheld.
+
+        On the wire the digits are always 550 5.7.1, whatever the cause.
+        """
+        reason = self._registry["not-accepted"]
+        cause = f" ({why})" if why else ""
+        text = f"This letterbox does not take the message{cause}"
+        return self._told(reason, text, reference, detail=why)
+
+    # ---- taken ----
+
+    def _taken(
+        self, verdict: Literal["deliver", "hold"], word: str, hearing: Hearing, reference: str
+    ) -> Told:
+        if hearing.level == "nothing":
+            return Told(
+                verdict="accepted",
+                reference=reference,
+                reply=250,
+                enhanced="2.0.0",
+                text=f"accepted {reference}",
+            )
+        return Told(
+            verdict=verdict,
+            reference=reference,
+            reply=250,
+            enhanced="2.0.0",
+            text=f"{word} {reference}",
+        )
+
+    def _held(self, verdict: Hold, hearing: Hearing, reference: str) -> Told:
+        told = self._taken("hold", "held", hearing, reference)
+        if told.verdict == "accepted":
+            return told
+        reason = self._registry[verdict.reason]
+        until: date | None = None
+        # To a newcomer who is asked about, the last day for an answer is part of the answer.
+        if hearing.level in {"reason", "remedy", None}:
+            until = hearing.times.local_date(verdict.until)
+        if hearing.level == "class":
+            shown = self._class_reason(reason, reference)
+        else:
+            code = verdict.reason
+            pattern = texts_of(self._registry, code, "en").company
+            shown = ToldReason(
+                code=code,
+                reason_class=reason.reason_class,
+                title=texts_of(self._registry, code, "en").title,
+                final=False,
+                url=self.url(reference),
+                detail=_held_sentence(verdict, pattern, until),
+            )
+        return msgspec.structs.replace(told, reason=shown, until=until)
+
+    # ---- refused ----
+
+    def _refused(self, decision: Decision, hearing: Hearing, reference: str) -> Told:
+        finding = decision.deciding
+        code = reason_of(decision.verdict)
+        if code is None or finding is None:
+            raise ValueError("a refusal without its finding")
+        if hearing.relayed:
+            return self.tell_stranger(None, reference)
+        reason = self._registry[code]
+        if hearing.level in {None, "nothing"} or code in _AS_NEWCOMER:
+            return self._agreed(self._no_relationship(reference), hearing, reason)
+        if hearing.level == "class":
+            shown = self._class_reason(reason, reference)
+            told = self._told(reason, shown.title, reference, shown=shown)
+        else:
+            told = self._reasoned(reason, finding, hearing, reference)
+        return self._agreed(told, hearing, reason)
+
+    def _no_relationship(self, reference: str) -> Told:
+        reason = self._registry["no-relationship"]
+        text = texts_of(self._registry, "no-relationship", "en").company
+        return self._told(reason, text, reference)
+
+    def _class_reason(self, reason: Reason, reference: str) -> ToldReason:
+        return ToldReason(
+            code=reason.reason_class,
+            reason_class=reason.reason_class,
+            title=_CLASS_TEXTS.get(reason.reason_class, _CLASS_TEXTS["choice"]),
+            final=reason.final,
+            url=self.url(reference),
+        )
+
+    def _reasoned(self, reason: Reason, finding: Finding, hearing: Hearing, reference: str) -> Told:
+        texts = texts_of(self._registry, reason.code, "en")
+        detail = fill(texts.company, finding.facts)
+        remedies: tuple[str, ...] = ()
+        if (
+            hearing.level == "remedy"
+            and texts.remedy
+            and "?" not in (fuller := fill(texts.remedy, finding.facts))
+        ):
+            remedies = (fuller,)
+        shown = ToldReason(
+            code=reason.code,
+            reason_class=reason.reason_class,
+            title=texts.title,
+            final=reason.final,
+            url=self.url(reference),
+            detail=detail,
+            remedies=remedies,
+            retry_after=_retry_after(finding) if hearing.level == "remedy" else None,
+        )
+        return self._told(reason, remedies[0] if remedies else detail, reference, shown=shown)
+
+    def _agreed(self, told: Told, hearing: Hearing, reason: Reason) -> Told:
+        """Refusals that are not answered as such, by the vendor's or the consumer's choice.
+
+        Both are for reasons that are not final: a final one is always said.
+        """
+        if reason.final or (told.reason and told.reason.final):
+            return told
+        rule = hearing.relationship.rule if hearing.relationship else None
+        if hearing.reply == "report":
+            text = f"not delivered, see feedback {told.reference}"
+        elif rule and rule.when_unwanted == "file" and rule.standing == "allowed":
+            text = f"not delivered, kept for the recipient {told.reference}"
+        else:
+            return told
+        return msgspec.structs.replace(told, reply=250, enhanced="2.0.0", text=text)
+
+    # ---- the line ----
+
+    def _told(
+        self,
+        reason: Reason,
+        text: str,
+        reference: str,
+        *,
+        shown: ToldReason | None = None,
+        detail: str | None = None,
+    ) -> Told:
+        """One answer: ``CODE: text URL``, within the length a reply may have."""
+        url = self.url(reference)
+        code = shown.code if shown else reason.code
+        room = _LONGEST_LINE - len(f"{reason.reply} {reason.enhanced} {code}:  {url}")
+        return Told(
+            verdict="defer" if reason.reply < 500 else "refuse",  # noqa: PLR2004 - 4yz is passing
+            reference=reference,
+            reply=reason.reply,
+            enhanced=reason.enhanced,
+            text=f"{code}: {safe(to_ascii(text), max(room, 20)).replace('…', '.')} {url}",
+            reason=shown
+            or ToldReason(
+                code=code,
+                reason_class=reason.reason_class,
+                title=texts_of(self._registry, code, "en").title,
+                final=reason.final,
+                url=url,
+                detail=detail or text,
+            ),
+        )
+
+
+def _held_sentence(verdict: Hold, pattern: str, until: date | None) -> str:
+    by = next((c.by for c in verdict.conditions if isinstance(c, UntilAnswered)), None)
+    day = until.isoformat() if until else None
+    return fill(pattern, {"date": day, "kind": None, "by": by.date().isoformat() if by else None})
+
+
+def _retry_after(finding: Finding) -> date | None:
+    day = finding.facts.get("next")
+    return date.fromisoformat(day) if isinstance(day, str) else None

@@ -1,0 +1,225 @@
+"""Taking one message in: read once, proven once, decided for each recipient, written, answered.
+
+Nothing is answered with a 250 before the decision, the message and the feedback owed are
+durable. A resend meets its claim and gets the recorded answer again.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from weakref import WeakValueDictionary
+
+import msgspec
+import structlog
+
+from letterbox.feedback.disclosure import Disclosure
+from letterbox.identity import Proof, Prover, by_key
+from letterbox.intake.operator import OperatorMailbox, is_operator
+from letterbox.intake.receipt import Answered, KeyReused, Outcome, Received, Submission
+from letterbox.intake.settle import Arrival, Settlement
+from letterbox.intake.strangers import Strangers
+from letterbox.metrics import Metrics
+from letterbox.model.address import Address
+from letterbox.model.envelope import Envelope
+from letterbox.model.sender import Stranger, Undetermined
+from letterbox.model.told import Told
+from letterbox.ports.clock import Clock
+from letterbox.ports.store import Store, StoreUnavailable
+from letterbox.reading.facts import understand
+from letterbox.reading.mail import Limits, Mail, Malformed
+from letterbox.records import places
+from letterbox.records.coding import decode
+from letterbox.records.content import read_content
+from letterbox.records.names import new_id, new_reference
+from letterbox.records.rates import Rates
+
+#: A message that has been relayed more often goes in circles (RFC 5321, section 6.3).
+_MAX_RECEIVED = 100
+
+log = structlog.get_logger("letterbox.intake")
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """How much of a message is read, and how long the body of a refused one is kept."""
+
+    limits: Limits
+    refused: timedelta
+
+
+class Intake:
+    """Takes messages in. One instance serves every gateway."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        prover: Prover,
+        settlement: Settlement,
+        strangers: Strangers,
+        operator: OperatorMailbox,
+        disclosure: Disclosure,
+        metrics: Metrics,
+        rates: Rates,
+        hostname: str,
+        bounds: Bounds,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._prover = prover
+        self._settlement = settlement
+        self._strangers = strangers
+        self._operator = operator
+        self._disclosure = disclosure
+        self._metrics = metrics
+        self._rates = rates
+        self._hostname = hostname
+        self._bounds = bounds
+        self._calls: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+
+    async def receive(
+        self, envelope: Envelope, content: bytes, submission: Submission | None = None
+    ) -> Received:
+        """Take a message: ``content`` is what was received, byte for byte.
+
+        Whatever goes wrong is an answer; the one exception is :class:`KeyReused`.
+        """
+        began = self._clock.monotonic()
+        arrival = Arrival(
+            id=new_id(self._clock.now()),
+            at=self._clock.now(),
+            envelope=envelope,
+            content=content,
+            submission=submission,
+        )
+        try:
+            async with self._one_at_a_time(submission):
+                received = await self._recorded(submission) or await self._receive(arrival)
+        except StoreUnavailable as trouble:
+            # No trace: the store has told its own trouble.
+            log.error("store-unavailable", message=arrival.id, error=str(trouble))  # noqa: TRY400
+            received = self._to_all(arrival, "store-unavailable")
+        except KeyReused:
+            raise
+        except Exception:
+            # Our fault, never the mail's: it stays with the sender, who tries again.
+            log.exception("intake-failed", message=arrival.id)
+            received = self._to_all(arrival, "our-fault")
+        self._account(arrival, received, self._clock.monotonic() - began)
+        return received
+
+    async def _receive(self, arrival: Arrival) -> Received:
+        envelope = arrival.envelope
+        try:
+            mail = read_content(envelope.edge, arrival.content, self._bounds.limits)
+        except Malformed as fault:
+            return self._to_all(arrival, fault.reason, fault.detail)
+        if len(mail.all("received")) > _MAX_RECEIVED:
+            return self._to_all(arrival, "mail-loop")
+        proof = await self._prove(arrival, mail)
+        self._metrics.messages.labels(
+            envelope.edge, getattr(proof.sender, "how", type(proof.sender).__name__.lower())
+        ).inc()
+        operator = tuple(a for a in envelope.recipients if is_operator(a))
+        others = tuple(a for a in envelope.recipients if not is_operator(a))
+        told: dict[Address, Told] = {}
+        if operator:
+            told |= await self._operator.take(arrival, operator, mail, proof)
+        if others:
+            told |= await self._by_proof(arrival, others, mail, proof)
+        return _received(arrival, told)
+
+    async def _prove(self, arrival: Arrival, mail: Mail) -> Proof:
+        if arrival.submission is not None:
+            return by_key(mail, arrival.submission.vendor, self._hostname)
+        return await self._prover.prove(mail, arrival.envelope, arrival.at)
+
+    async def _by_proof(
+        self, arrival: Arrival, recipients: tuple[Address, ...], mail: Mail, proof: Proof
+    ) -> dict[Address, Told]:
+        match proof.sender:
+            case Undetermined(detail=detail):
+                log.info("undetermined", message=arrival.id, detail=detail)
+                told = self._disclosure.tell_all("lookup-failed", new_reference())
+                return dict.fromkeys(recipients, told)
+            case Stranger(why=why) if arrival.submission is not None:
+                told = self._disclosure.tell_all(why, new_reference())
+                return dict.fromkeys(recipients, told)
+            case Stranger() as stranger:
+                return await self._strangers.refuse(arrival, recipients, stranger)
+            case sender:
+                if not self._rates.take(sender.vendor or sender.domain):
+                    told = self._disclosure.tell_all("rate-limited", new_reference())
+                    return dict.fromkeys(recipients, told)
+                declared = arrival.submission.declared if arrival.submission else None
+                facts = understand(mail, sender, declared=declared, limits=self._bounds.limits)
+                return await self._settlement.settle(
+                    arrival, recipients, mail, facts, proof, sender
+                )
+
+    def _to_all(self, arrival: Arrival, code: str, detail: str = "") -> Received:
+        told = self._disclosure.tell_all(code, new_reference(), detail)
+        return _received(arrival, dict.fromkeys(arrival.envelope.recipients, told))
+
+    # ---- idempotent calls ----
+
+    @asynccontextmanager
+    async def _one_at_a_time(self, submission: Submission | None) -> AsyncIterator[None]:
+        """Calls with one key wait for one another, so that the first one's answer is recorded."""
+        if submission is None or submission.idempotent is None:
+            yield
+            return
+        name = (submission.vendor.id, submission.idempotent.key)
+        lock = self._calls.setdefault(name, asyncio.Lock())
+        async with lock:
+            yield
+
+    async def _recorded(self, submission: Submission | None) -> Received | None:
+        if submission is None or submission.idempotent is None:
+            return None
+        value = await self._store.claim(
+            places.vendor(submission.vendor.id), places.idempotency(submission.idempotent.key)
+        )
+        if value is None:
+            return None
+        answered = decode(value, Answered)
+        if answered.fingerprint != submission.idempotent.fingerprint:
+            raise KeyReused
+        return answered.received
+
+    # ---- what is logged and counted ----
+
+    def _account(self, arrival: Arrival, received: Received, seconds: float) -> None:
+        """One canonical line for each recipient: no content, no secret."""
+        edge = arrival.envelope.edge
+        self._metrics.seconds.labels(edge).observe(seconds)
+        self._metrics.octets.labels(edge).inc(len(arrival.content))
+        for outcome in received.outcomes:
+            told = outcome.told
+            reason = told.reason.code if told.reason else ""
+            self._metrics.recipients.labels(edge, told.verdict, reason).inc()
+            log.info(
+                "message",
+                message=received.message,
+                session=arrival.envelope.session,
+                edge=edge,
+                client=arrival.envelope.client.address,
+                recipient=str(outcome.recipient),
+                told=told.verdict,
+                reply=told.reply,
+                reason=reason,
+                reference=told.reference,
+                octets=len(arrival.content),
+                milliseconds=round(seconds * 1000, 2),
+            )
+
+
+def _received(arrival: Arrival, told: dict[Address, Told]) -> Received:
+    return Received(
+        message=arrival.id,
+        outcomes=tuple(
+            Outcome(recipient=address, told=told[address])
+            for address in arrival.envelope.recipients
+        ),
+    )

@@ -1,0 +1,192 @@
+"""One recipient's judgement: everything a decision rests on, the decision, what may be told."""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import msgspec
+
+from letterbox.decide import evaluate
+from letterbox.feedback.disclosure import UNPROBED, Disclosure, Hearing
+from letterbox.model.address import Address
+from letterbox.model.case import Case, Filter
+from letterbox.model.message import Message
+from letterbox.model.sender import Proven, VendorRef
+from letterbox.model.told import Told
+from letterbox.model.verdict import Decision, Finding, Refuse, reason_of
+from letterbox.model.wishes import Relationship, Wishes
+from letterbox.ports.store import Add, Claim, Operation, Store
+from letterbox.records import places
+from letterbox.records.coding import encode
+from letterbox.records.consumers import Consumers, Owner
+from letterbox.records.names import new_reference
+from letterbox.records.vendors import Vendors
+from letterbox.wishes import Counted, Taxonomy, lookup, quotas_for
+
+_DAY = timedelta(days=1)
+
+
+class Question(msgspec.Struct, frozen=True):
+    """What is asked about one recipient. ``relayed``: the peer hides the client behind it."""
+
+    recipient: Address
+    sender: Proven
+    vendor: VendorRef
+    message: Message
+    now: datetime
+    relayed: bool = False
+    #: The consumer has said yes to this very message.
+    answered: bool = False
+    #: The reference told before, when a held message is decided again.
+    reference: str | None = None
+
+
+class Judgement(NamedTuple):
+    """The decision about one recipient, and what belongs to it."""
+
+    owner: Owner
+    wishes: Wishes
+    relationship: Relationship | None
+    decision: Decision
+    hearing: Hearing
+    told: Told
+    counted: Sequence[Counted]
+    #: What is written down because a vendor learnt something by asking.
+    probed: tuple[Operation, ...]
+
+
+class Judge:
+    """Gathers what a decision rests on, has it decided, and has disclosure say what is told."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        consumers: Consumers,
+        vendors: Vendors,
+        disclosure: Disclosure,
+        filters: Sequence[Filter],
+        taxonomy: Taxonomy,
+        probes_per_day: int,
+    ) -> None:
+        self._store = store
+        self._consumers = consumers
+        self._vendors = vendors
+        self._disclosure = disclosure
+        self._filters = tuple(filters)
+        self._taxonomy = taxonomy
+        self._probes_per_day = probes_per_day
+
+    async def judge(self, question: Question) -> Judgement:
+        """Judge. Raises StoreUnavailable; whatever a filter raises is a Defer."""
+        owner = await self._consumers.owner(question.recipient)
+        wishes = await self._consumers.wishes(owner.consumer)
+        sender, message = question.sender, question.message
+        relationship = lookup(wishes, question.vendor, sender.domain, sender.author)
+        counted = quotas_for(wishes, relationship, message.kind, question.now)
+        usage = await self._usage(owner, counted)
+        case = Case(
+            recipient=question.recipient,
+            sender=sender,
+            vendor=question.vendor,
+            message=message,
+            wishes=wishes,
+            relationship=relationship,
+            now=question.now,
+            binding=owner.binding,
+            usage=usage,
+            answered=question.answered,
+        )
+        decision = evaluate(self._filters, case)
+        if owner.consumer == places.NOBODY:
+            decision = _unknown(decision, question.recipient)
+        hearing = await self._hearing(question, wishes, relationship, decision)
+        reference = question.reference or new_reference()
+        probed: tuple[Operation, ...] = ()
+        if _is_probe(decision, hearing):
+            hearing, probed = await self._probe(owner, question, hearing)
+        told = self._disclosure.tell(decision, hearing, reference)
+        return Judgement(owner, wishes, relationship, decision, hearing, told, counted, probed)
+
+    def overrule(self, judgement: Judgement, finding: Finding, reference: str) -> Judgement:
+        """A judgement in which one finding settles the matter, whatever the filters say."""
+        decision = Decision(
+            verdict=finding.verdict, findings=(finding, *judgement.decision.findings)
+        )
+        told = self._disclosure.tell(decision, judgement.hearing, reference)
+        return judgement._replace(decision=decision, told=told, probed=())
+
+    async def _usage(self, owner: Owner, counted: Sequence[Counted]) -> dict[str, int]:
+        if not counted:
+            return {}
+        names = [entry.counter for entry in counted]
+        return await self._store.counters(places.consumer(owner.consumer), names)
+
+    async def _hearing(
+        self,
+        question: Question,
+        wishes: Wishes,
+        relationship: Relationship | None,
+        decision: Decision,
+    ) -> Hearing:
+        vendor = question.vendor
+        registered = await self._vendors.get(vendor.id) if vendor.registered else None
+        return Hearing(
+            vendor=vendor,
+            relationship=relationship,
+            newcomers=wishes.newcomers,
+            times=wishes.times,
+            reply=registered.reply if registered else "refuse",
+            relayed=question.relayed,
+            sensitive=self._is_sensitive(question.message, wishes, decision),
+        )
+
+    def _is_sensitive(self, message: Message, wishes: Wishes, decision: Decision) -> bool:
+        """Whether the message, or the interest the reason speaks of, is about such a subject."""
+        finding = decision.deciding
+        if finding is None:
+            return False
+        named = finding.facts.get("interest_id")
+        ids = set(message.categories.ids)
+        for interest in wishes.interests:
+            if interest.id == named:
+                ids |= interest.categories
+        return self._taxonomy.is_sensitive(ids)
+
+    async def _probe(
+        self, owner: Owner, question: Question, hearing: Hearing
+    ) -> tuple[Hearing, tuple[Operation, ...]]:
+        """Count a distinct question; past the bound, answer by class alone."""
+        message, now = question.message, question.now
+        asked = encode((message.kind, message.categories.ids, message.offers))
+        digest = hashlib.sha256(asked).hexdigest()[:32]
+        counter = places.probes(question.vendor.id, now)
+        name = f"{counter}/{digest}"
+        partition = places.consumer(owner.consumer)
+        if await self._store.claim(partition, name) is not None:
+            return hearing, ()  # the same question gets the same answer
+        count = (await self._store.counters(partition, [counter]))[counter]
+        if count >= self._probes_per_day:
+            return msgspec.structs.replace(hearing, probed=True), ()
+        tomorrow = now + _DAY
+        return hearing, (
+            Claim(name=name, value=b"", expires=tomorrow),
+            Add(counter=counter, expires=tomorrow),
+        )
+
+
+def _unknown(decision: Decision, address: Address) -> Decision:
+    """Nobody has this address: judged like any other, so that it costs the same."""
+    finding = Finding(
+        filter="address",
+        verdict=Refuse(reason="recipient-unknown"),
+        facts={"address": str(address)},
+    )
+    return Decision(verdict=finding.verdict, findings=(finding, *decision.findings))
+
+
+def _is_probe(decision: Decision, hearing: Hearing) -> bool:
+    tells_wishes = hearing.level in {"reason", "remedy"} and not hearing.relayed
+    refused = isinstance(decision.verdict, Refuse)
+    return tells_wishes and refused and reason_of(decision.verdict) not in UNPROBED

@@ -1,0 +1,47 @@
+"""What is counted, for whoever watches (Prometheus)."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+
+
+class Metrics:
+    """The broker's metrics. Labels are few and fixed: never a vendor, never a person."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.recipients = Counter(
+            "letterbox_recipients",
+            "Decisions, one for each recipient of a message",
+            ["edge", "verdict", "reason"],
+            registry=self.registry,
+        )
+        self.messages = Counter(
+            "letterbox_messages", "Messages taken in", ["edge", "proof"], registry=self.registry
+        )
+        self.octets = Counter(
+            "letterbox_message_octets", "Size of messages", ["edge"], registry=self.registry
+        )
+        self.seconds = Histogram(
+            "letterbox_intake_seconds",
+            "From the end of a message to its answer",
+            ["edge"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.sessions = Gauge(
+            "letterbox_sessions", "Open sessions", ["edge"], registry=self.registry
+        )
+        self.released = Counter(
+            "letterbox_released",
+            "Held messages decided again",
+            ["verdict"],
+            registry=self.registry,
+        )
+        self.relayed = Counter(
+            "letterbox_feedback_relayed", "Events carried to feeds", registry=self.registry
+        )
+
+    def text(self) -> bytes:
+        """Everything, in the Prometheus text format."""
+        return generate_latest(self.registry)

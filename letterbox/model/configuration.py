@@ -1,0 +1,165 @@
+"""The configuration, as types: every key with its default (``config/letterbox.toml`` explains).
+
+Sizes are octets, times seconds, retentions days, unless a key says otherwise.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+Size = Annotated[int, msgspec.Meta(ge=1)]
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
+Days = Annotated[int, msgspec.Meta(ge=1)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+
+KIB = 1024
+MIB = 1024 * 1024
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of the file."""
+
+
+class TrustedPeer(_Section, frozen=True):
+    """A peer whose word is taken. ``address`` is an IP address or a network (CIDR).
+
+    ``asserts = "from"``: this inner relay has proven the author already. ``client`` says how it
+    passes on the client's address; without it the client behind it is hidden, and refusals
+    through it carry the stranger's text alone.
+    """
+
+    address: str
+    client: Literal["proxy", "xclient", "xforward"] | None = None
+    asserts: Literal["from"] | None = None
+
+
+class HttpSection(_Section, frozen=True):
+    """The API and the public pages."""
+
+    listen: str = "127.0.0.1:8080"
+    max_body: Size = 30 * MIB
+    body_timeout: Seconds = 60.0
+    max_connections: Count = 2000
+
+
+class SmtpSection(_Section, frozen=True):
+    """SMTP, and the limits that LMTP and submission share."""
+
+    listen: str = "127.0.0.1:2525"
+    max_size: Size = 25 * MIB
+    max_line: Size = 64 * KIB
+    max_command: Size = 2048
+    max_recipients: Count = 100
+    max_transactions: Count = 1000
+    max_errors: Count = 20
+    max_sessions: Count = 1000
+    sessions_per_address: Count = 100
+    command_timeout: Seconds = 300.0
+    content_timeout: Seconds = 600.0
+    trusted_peers: tuple[TrustedPeer, ...] = ()
+
+
+class ListenSection(_Section, frozen=True):
+    """A gateway with an address alone; empty is off."""
+
+    listen: str = ""
+
+
+class AdminSection(_Section, frozen=True):
+    """Operators: ``listen`` serves /metrics and health, ``socket`` the command line."""
+
+    listen: str = ""
+    socket: str = ""
+
+
+class StoreSection(_Section, frozen=True):
+    """Where everything is kept."""
+
+    url: str = "sqlite:var/letterbox.db"
+
+
+class BodiesSection(_Section, frozen=True):
+    """Where received bytes are kept: ``store:`` is with everything else."""
+
+    url: str = "store:"
+
+
+class DnsSection(_Section, frozen=True):
+    """Resolvers as ``host:port``; none are the system's."""
+
+    servers: tuple[str, ...] = ()
+    timeout: Seconds = 5.0
+
+
+class TlsSection(_Section, frozen=True):
+    """Certificate chain and key, PEM files; both or neither."""
+
+    certificate: str = ""
+    key: str = ""
+
+
+class ReadingSection(_Section, frozen=True):
+    """How much of a message is read."""
+
+    header_bytes: Size = 256 * KIB
+    header_fields: Count = 1000
+    mime_depth: Count = 50
+    mime_parts: Count = 1000
+    text_chars: Size = 256 * KIB
+
+
+class LimitsSection(_Section, frozen=True):
+    """Rates."""
+
+    messages_per_vendor_second: Count = 100
+    operator_messages_per_hour: Count = 100
+
+
+class ProbesSection(_Section, frozen=True):
+    """How often a vendor may learn about a consumer's wishes by trying."""
+
+    per_day: Count = 100
+
+
+class RetentionSection(_Section, frozen=True):
+    """How long things are kept."""
+
+    claims: Annotated[int, msgspec.Meta(ge=7)] = 7
+    decisions: Days = 400
+    feedback: Days = 90
+    refused: Days = 30
+    held: Days = 60
+
+
+class LogSection(_Section, frozen=True):
+    """``format``: ``json``, ``plain``, or ``auto`` (plain on a terminal)."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "plain"] = "auto"
+
+
+class Configuration(_Section, frozen=True):
+    """The whole file. ``domains`` empty means the host name; ``public_url`` the HTTP address."""
+
+    hostname: str = "letterbox.example"
+    domains: tuple[str, ...] = ()
+    public_url: str = ""
+    http: HttpSection = HttpSection()
+    smtp: SmtpSection = SmtpSection()
+    lmtp: ListenSection = ListenSection()
+    submission: ListenSection = ListenSection()
+    admin: AdminSection = AdminSection()
+    store: StoreSection = StoreSection()
+    bodies: BodiesSection = BodiesSection()
+    dns: DnsSection = DnsSection()
+    tls: TlsSection = TlsSection()
+    reading: ReadingSection = ReadingSection()
+    limits: LimitsSection = LimitsSection()
+    probes: ProbesSection = ProbesSection()
+    retention: RetentionSection = RetentionSection()
+    log: LogSection = LogSection()
+
+    @property
+    def our_domains(self) -> frozenset[str]:
+        """The domains we take mail for, folded."""
+        return frozenset(domain.lower() for domain in self.domains or (self.hostname,))

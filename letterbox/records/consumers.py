@@ -1,0 +1,245 @@
+"""Consumers: whose an address is, and what they declared."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime, tzinfo
+
+import msgspec
+
+from letterbox.model.address import Address, parse_address
+from letterbox.model.preferences import Preferences
+from letterbox.model.wishes import Wishes
+from letterbox.ports.store import (
+    Commit,
+    Delete,
+    Operation,
+    Put,
+    Rejected,
+    Schedule,
+    Store,
+)
+from letterbox.records import places
+from letterbox.records.cache import Recent
+from letterbox.records.coding import decode, encode
+from letterbox.wishes import Mistake, Taxonomy, check, compile_wishes
+
+_CACHED = 20_000
+_PAGE = 500
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """Whose an address is, and the vendor it was given to, if to one alone."""
+
+    consumer: str
+    binding: str | None = None
+
+
+#: An address nobody has: it is treated as a consumer who wants nothing.
+UNKNOWN = Owner(consumer=places.NOBODY)
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """Preferences as they stand. ``revision`` is also the ETag of the document."""
+
+    preferences: Preferences
+    revision: int
+
+
+class Conflict(Exception):
+    """Somebody changed the preferences in between; ``revision`` is the one they have now."""
+
+    def __init__(self, revision: int) -> None:
+        super().__init__(f"the preferences have changed: they are at revision {revision} now")
+        self.revision = revision
+
+
+class Refused(Exception):
+    """Preferences that cannot be: nothing was changed. ``mistakes`` says where and why."""
+
+    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+        super().__init__("; ".join(f"{m.path}: {m.mistake}" for m in mistakes))
+        self.mistakes = tuple(mistakes)
+
+
+class Consumers:
+    """Consumers over the store. Every change goes through here, so what is cached holds."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        taxonomy: Taxonomy,
+        zone_of: Callable[[str], tzinfo | None],
+        domains: frozenset[str],
+    ) -> None:
+        self._store = store
+        self._taxonomy = taxonomy
+        self._zone_of = zone_of
+        self._domains = domains
+        # One change at a time: an address must not get two owners.
+        self._changing = asyncio.Lock()
+        self._owners: Recent[str, Owner] = Recent(_CACHED)
+        self._wishes: Recent[str, Wishes] = Recent(_CACHED)
+        self._nobody = self._compile(places.NOBODY, Stored(preferences=Preferences(), revision=0))
+
+    async def owner(self, address: Address) -> Owner:
+        """Whose an address is; a subaddress that is nobody's own belongs to its mailbox."""
+        owner = await self._exact_owner(address)
+        if owner.consumer == places.NOBODY and "+" in address.local:
+            owner = await self._exact_owner(address.mailbox)
+        return owner
+
+    async def _exact_owner(self, address: Address) -> Owner:
+        place = places.address(address)
+        known = self._owners.get(place)
+        if known is not None:
+            return known
+        document = await self._store.get(place, places.OWNER)
+        owner = decode(document.value, Owner) if document else UNKNOWN
+        self._owners.put(place, owner)
+        return owner
+
+    async def stored(self, consumer: str) -> Stored | None:
+        """A consumer's preferences and their revision; None where there is no such consumer."""
+        document = await self._store.get(places.consumer(consumer), places.PREFERENCES)
+        if document is None:
+            return None
+        return Stored(
+            preferences=msgspec.json.decode(document.value, type=Preferences),
+            revision=document.revision,
+        )
+
+    async def wishes(self, consumer: str) -> Wishes:
+        """A consumer's compiled wishes; of nobody, those of one who wants nothing."""
+        if consumer == places.NOBODY:
+            return self._nobody
+        known = self._wishes.get(consumer)
+        if known is not None:
+            return known
+        stored = await self.stored(consumer)
+        if stored is None:
+            return self._nobody
+        wishes = self._compile(consumer, stored)
+        self._wishes.put(consumer, wishes)
+        return wishes
+
+    def forget(self, consumer: str) -> None:
+        """Read the wishes anew the next time: somebody saw that they have changed."""
+        self._wishes.drop(consumer)
+
+    def _compile(self, consumer: str, stored: Stored) -> Wishes:
+        zone = self._zone_of(stored.preferences.timezone) or self._zone_of("UTC")
+        if zone is None:
+            raise LookupError("the time zone database is missing; install tzdata")
+        return compile_wishes(
+            consumer, stored.revision, stored.preferences, zone=zone, taxonomy=self._taxonomy
+        )
+
+    async def all(self) -> list[str]:
+        """The ids of all consumers, in order."""
+        names: list[str] = []
+        after: str | None = None
+        while page := await self._store.documents(
+            places.DIRECTORY, "consumer/", after=after, limit=_PAGE
+        ):
+            names += [document.key.removeprefix("consumer/") for document in page]
+            after = page[-1].key
+        return names
+
+    async def mistakes(self, consumer: str, preferences: Preferences) -> list[Mistake]:
+        """What is wrong with these preferences for this consumer; empty where nothing is."""
+        found = list(check(preferences, zone_of=self._zone_of, taxonomy=self._taxonomy))
+        for index, entry in enumerate(preferences.bound_addresses):
+            address = parse_address(entry.address)
+            if address is None:
+                continue  # named by the check already
+            path = f"addresses[{index}]"
+            if address.domain not in self._domains:
+                found.append(
+                    Mistake(
+                        path=path,
+                        mistake=f"{address.domain} is not a domain of this letterbox",
+                        allowed=f"an address in {', '.join(sorted(self._domains))}",
+                    )
+                )
+                continue
+            if address.mailbox.local in {"postmaster", "abuse"}:
+                found.append(
+                    Mistake(
+                        path=path,
+                        mistake=f"{address} is the operator's",
+                        allowed="any other address",
+                    )
+                )
+                continue
+            owner = await self._exact_owner(address)
+            if owner.consumer not in {places.NOBODY, consumer}:
+                found.append(
+                    Mistake(
+                        path=path,
+                        mistake=f"{address} is taken",
+                        allowed="an address nobody has yet",
+                    )
+                )
+        return found
+
+    async def replace(
+        self, consumer: str, preferences: Preferences, *, expect: int | None, now: datetime
+    ) -> int:
+        """Set a consumer's preferences; return the new revision. What is held is decided again.
+
+        ``expect`` is the revision they must have now (0: a new consumer), None for any.
+        Raises :class:`Refused`, :class:`Conflict`.
+        """
+        async with self._changing:
+            if mistakes := await self.mistakes(consumer, preferences):
+                raise Refused(mistakes)
+            before = await self.stored(consumer)
+            revision = before.revision if before else 0
+            if expect not in {None, revision}:
+                raise Conflict(revision)
+            commits = await self._commits(consumer, preferences, before=before, now=now)
+            results = await self._store.commit(*commits)
+            self.forget(consumer)
+            for commit in commits:
+                self._owners.drop(commit.partition)
+        first = results[0]
+        if isinstance(first, Rejected):
+            raise Conflict(int(first.found))
+        return first.numbers[0]
+
+    async def _commits(
+        self, consumer: str, preferences: Preferences, *, before: Stored | None, now: datetime
+    ) -> list[Commit]:
+        """The commits that set checked preferences: the document first, then its addresses."""
+        value = msgspec.json.encode(preferences)
+        expect = before.revision if before else 0
+        operations: list[Operation] = [Put(key=places.PREFERENCES, value=value, expect=expect)]
+        after: str | None = None
+        while page := await self._store.documents(
+            places.consumer(consumer), places.HELD, after=after, limit=_PAGE
+        ):
+            operations += [Schedule(key=document.key, at=now) for document in page]
+            after = page[-1].key
+        commits = [Commit(partition=places.consumer(consumer), operations=tuple(operations))]
+        if before is None:
+            entry = Put(key=f"consumer/{consumer}", value=b"")
+            commits.append(Commit(partition=places.DIRECTORY, operations=(entry,)))
+        new = _owners(consumer, preferences)
+        old = _owners(consumer, before.preferences) if before else {}
+        gone = (Delete(key=places.OWNER),)
+        commits += [Commit(partition=place, operations=gone) for place in old.keys() - new.keys()]
+        for place, owner in new.items():
+            if old.get(place) != owner:
+                put = Put(key=places.OWNER, value=encode(owner))
+                commits.append(Commit(partition=place, operations=(put,)))
+        return commits
+
+
+def _owners(consumer: str, preferences: Preferences) -> dict[str, Owner]:
+    owners = {}
+    for entry in preferences.bound_addresses:
+        address = parse_address(entry.address)
+        if address is not None:
+            owners[places.address(address)] = Owner(consumer=consumer, binding=entry.vendor)
+    return owners

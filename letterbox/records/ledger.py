@@ -1,0 +1,158 @@
+"""The commits that write decisions down: one per consumer, atomic, guarded."""
+
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+from zlib import crc32
+
+import msgspec
+
+from letterbox.model.record import DecisionRecord, HeldEntry, InboxEntry, MessageRecord
+from letterbox.model.told import Event, Told
+from letterbox.model.verdict import Deliver, Hold
+from letterbox.ports.store import (
+    Add,
+    Claim,
+    Commit,
+    Emit,
+    Expect,
+    Operation,
+    Put,
+    Schedule,
+)
+from letterbox.records import places
+from letterbox.records.coding import encode
+from letterbox.records.feed import Owed
+from letterbox.wishes import Counted
+
+_REFUSED = 500  # SMTP replies from here on are permanent refusals
+_SINK = 1024
+
+
+class Reference(msgspec.Struct, frozen=True):
+    """What a reference leads to."""
+
+    consumer: str
+    decision: str
+    told: Told
+
+
+class Line(NamedTuple):
+    """One decision to be written down, with everything that goes with it."""
+
+    record: DecisionRecord
+    counted: tuple[Counted, ...]
+    event: Event | None
+    #: The name of the once-only claim; None for a decision that follows another.
+    claim: str | None
+    #: More operations of the same commit.
+    extra: tuple[Operation, ...] = ()
+    your_reference: str | None = None
+    useful_until: date | None = None
+    answered: bool = False
+
+
+class Ledger:
+    """How decisions become commits. Lengths of time are those of the configuration."""
+
+    def __init__(self, *, claims: timedelta, decisions: timedelta, held: timedelta) -> None:
+        self._claims = claims
+        self._decisions = decisions
+        self._held = held
+
+    def commits(self, line: Line) -> tuple[Commit, Commit]:
+        """The consumer's commit, and the one that makes the reference known with it."""
+        record = line.record
+        partition = places.consumer(record.consumer)
+        consumer = Commit(partition=partition, operations=self._operations(line))
+        row = Reference(consumer=record.consumer, decision=record.id, told=record.told)
+        claim = Claim(name=places.REFERENCE, value=encode(row), expires=record.at + self._decisions)
+        reference = Commit(partition=places.reference(record.told.reference), operations=(claim,))
+        return consumer, reference
+
+    def _operations(self, line: Line) -> tuple[Operation, ...]:
+        record = line.record
+        # The decision holds for the preferences it was taken under, and for no others.
+        operations: list[Operation] = [
+            Expect(key=places.PREFERENCES, revision=record.preferences_version)
+        ]
+        if line.claim and record.told.reply < _REFUSED and record.told.verdict != "defer":
+            operations.append(
+                Claim(name=line.claim, value=encode(record.told), expires=record.at + self._claims)
+            )
+        operations += line.extra
+        operations.append(Put(key=_decision_key(record), value=encode(record)))
+        match record.verdict:
+            case Deliver():
+                operations += [
+                    Add(counter=c.counter, limit=c.quota.messages, expires=c.ends)
+                    for c in line.counted
+                ]
+                entry = _inbox_entry(record)
+                operations.append(Put(key=places.INBOX + entry.id, value=encode(entry)))
+            case Hold() as verdict:
+                held = self._held_entry(line, verdict)
+                key = places.HELD + held.id
+                operations.append(Put(key=key, value=encode(held)))
+                operations.append(Schedule(key=key, at=held.until))
+        if line.event is not None:
+            owed = Owed(vendor=record.vendor.id, event=line.event)
+            operations.append(Emit(value=encode(owed)))
+        return tuple(operations)
+
+    def _held_entry(self, line: Line, verdict: Hold) -> HeldEntry:
+        record = line.record
+        return HeldEntry(
+            id=record.follows or record.id,
+            at=record.at,
+            message=record.message,
+            decision=record.id,
+            vendor=record.vendor,
+            sender=record.sender,
+            recipient=record.recipient,
+            subject=record.subject,
+            kind=record.kind,
+            size=record.size,
+            until=verdict.until,
+            why=verdict.reason,
+            reference=record.told.reference,
+            your_reference=line.your_reference,
+            answered=line.answered,
+            useful_until=line.useful_until,
+        )
+
+
+def _decision_key(record: DecisionRecord) -> str:
+    if record.consumer == places.NOBODY:
+        # Mail to nobody fills no disk: a fixed number of rows, written over and over.
+        return f"{places.DECISION}{crc32(record.id.encode()) % _SINK:04}"
+    return places.DECISION + record.id
+
+
+def _inbox_entry(record: DecisionRecord) -> InboxEntry:
+    return InboxEntry(
+        id=record.id,
+        at=record.at,
+        message=record.message,
+        decision=record.id,
+        vendor=record.vendor,
+        sender=record.sender,
+        recipient=record.recipient,
+        subject=record.subject,
+        kind=record.kind,
+        interests=record.interests,
+        size=record.size,
+    )
+
+
+def message_commit(
+    record: MessageRecord, body: tuple[Operation, ...], collect_at: datetime
+) -> Commit:
+    """The commit of a message: its record, its body, and when to see whether anybody needs it."""
+    return Commit(
+        partition=places.message(record.id),
+        operations=(
+            Put(key=places.MESSAGE, value=encode(record)),
+            *body,
+            Schedule(key=places.COLLECT, at=collect_at),
+        ),
+    )

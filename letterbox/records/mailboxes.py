@@ -1,0 +1,129 @@
+"""What a consumer has: inbox, what is held, decisions."""
+
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+import msgspec
+
+from letterbox.model.record import DecisionRecord, HeldEntry, InboxEntry, MessageRecord
+from letterbox.model.verdict import name_of
+from letterbox.ports.store import Bodies, Commit, Delete, Document, Done, Put, Store
+from letterbox.records import places
+from letterbox.records.coding import decode, encode
+
+Row = TypeVar("Row", InboxEntry, HeldEntry, DecisionRecord)
+
+
+class Page(msgspec.Struct, Generic[Row], frozen=True):
+    """Newest first. ``after`` is the id to go on from; None at the end."""
+
+    items: tuple[Row, ...]
+    after: str | None
+
+
+class Mailboxes:
+    """Reading what a consumer has. A consumer's name is part of every question asked."""
+
+    def __init__(self, store: Store, bodies: Bodies) -> None:
+        self._store = store
+        self._bodies = bodies
+
+    async def inbox(self, consumer: str, *, after: str | None, limit: int) -> Page[InboxEntry]:
+        """What was delivered."""
+        return await self._page(consumer, places.INBOX, InboxEntry, after, limit)
+
+    async def held(self, consumer: str, *, after: str | None, limit: int) -> Page[HeldEntry]:
+        """What waits."""
+        return await self._page(consumer, places.HELD, HeldEntry, after, limit)
+
+    async def decisions(
+        self, consumer: str, *, after: str | None, limit: int, verdict: str | None = None
+    ) -> Page[DecisionRecord]:
+        """Every decision, or those of one verdict."""
+
+        def wanted(row: DecisionRecord) -> bool:
+            return verdict is None or name_of(row.verdict) == verdict
+
+        return await self._page(consumer, places.DECISION, DecisionRecord, after, limit, wanted)
+
+    async def _page(
+        self,
+        consumer: str,
+        prefix: str,
+        kind: type[Row],
+        after: str | None,
+        limit: int,
+        wanted: Callable[[Row], bool] = lambda _: True,
+    ) -> Page[Row]:
+        found: list[Row] = []
+        key = prefix + after if after else None
+        while len(found) <= limit:
+            documents = await self._documents(consumer, prefix, key, limit + 1)
+            rows = [decode(document.value, kind) for document in documents]
+            found += [row for row in rows if wanted(row)]
+            if len(documents) <= limit:
+                break
+            key = documents[-1].key
+        items = tuple(found[:limit])
+        return Page(items=items, after=items[-1].id if len(found) > limit else None)
+
+    async def _documents(
+        self, consumer: str, prefix: str, after: str | None, limit: int
+    ) -> Sequence[Document]:
+        return await self._store.documents(
+            places.consumer(consumer), prefix, after=after, limit=limit, descending=True
+        )
+
+    async def entry(self, consumer: str, name: str) -> InboxEntry | None:
+        """One inbox entry."""
+        return await self._one(consumer, places.INBOX, name, InboxEntry)
+
+    async def held_entry(self, consumer: str, name: str) -> HeldEntry | None:
+        """One held entry."""
+        return await self._one(consumer, places.HELD, name, HeldEntry)
+
+    async def decision(self, consumer: str, name: str) -> DecisionRecord | None:
+        """One decision."""
+        return await self._one(consumer, places.DECISION, name, DecisionRecord)
+
+    async def _one(self, consumer: str, prefix: str, name: str, kind: type[Row]) -> Row | None:
+        document = await self._store.get(places.consumer(consumer), prefix + name)
+        return decode(document.value, kind) if document else None
+
+    async def mark(
+        self, consumer: str, name: str, *, read: bool | None, archived: bool | None
+    ) -> InboxEntry | None:
+        """Change an entry's marks; None leaves one as it is. None where there is no entry."""
+        while True:
+            document = await self._store.get(places.consumer(consumer), places.INBOX + name)
+            if document is None:
+                return None
+            entry = decode(document.value, InboxEntry)
+            entry = msgspec.structs.replace(
+                entry,
+                read=entry.read if read is None else read,
+                archived=entry.archived if archived is None else archived,
+            )
+            put = Put(key=document.key, value=encode(entry), expect=document.revision)
+            (result,) = await self._store.commit(
+                Commit(partition=places.consumer(consumer), operations=(put,))
+            )
+            if isinstance(result, Done):
+                return entry
+
+    async def remove(self, consumer: str, name: str) -> bool:
+        """Take an entry out of the inbox; its decision stays in the log."""
+        if await self.entry(consumer, name) is None:
+            return False
+        gone = Delete(key=places.INBOX + name)
+        await self._store.commit(Commit(partition=places.consumer(consumer), operations=(gone,)))
+        return True
+
+    async def message(self, name: str) -> MessageRecord | None:
+        """The record of a message. For those who hold an entry or a decision about it."""
+        document = await self._store.get(places.message(name), places.MESSAGE)
+        return decode(document.value, MessageRecord) if document else None
+
+    async def body(self, name: str) -> bytes | None:
+        """The bytes of a message as received."""
+        return await self._bodies.read(name)

@@ -1,0 +1,84 @@
+"""Where things are in the store: every partition, key, log and claim has its name here."""
+
+from datetime import datetime
+
+from letterbox.model.address import Address
+
+DIRECTORY = "directory"
+#: Refusals at unknown addresses are written here, so that they cost what the others cost.
+NOBODY = ""
+#: The operator's own mailbox, which takes postmaster's and abuse's mail (RFC 5321, RFC 2142).
+OPERATOR = "operator"
+
+PREFERENCES = "preferences"
+MESSAGE = "message"
+VENDOR = "vendor"
+OWNER = "owner"
+FEED = "feed"
+COLLECT = "collect"
+CREDENTIAL = "credential"
+REFERENCE = "reference"
+
+INBOX = "inbox/"
+HELD = "held/"
+DECISION = "decision/"
+
+
+def consumer(name: str) -> str:
+    """The partition of a consumer; of nobody where the name is empty."""
+    return f"consumer/{name}"
+
+
+def vendor(name: str) -> str:
+    """The partition of a registered vendor."""
+    return f"vendor/{name}"
+
+
+def message(name: str) -> str:
+    """The partition of a message."""
+    return f"message/{name}"
+
+
+def address(of: Address) -> str:
+    """The partition that says whose an address is."""
+    return f"address/{of.local.casefold()}@{of.domain}"
+
+
+def domain(name: str) -> str:
+    """The partition that says which vendor a domain belongs to."""
+    return f"domain/{name}"
+
+
+def reference(name: str) -> str:
+    """The partition of one reference."""
+    return f"reference/{name}"
+
+
+def credential(prefix: str) -> str:
+    """The partition of one credential, found by its public prefix."""
+    return f"credential/{prefix}"
+
+
+def strangers(day: datetime, reason: str) -> str:
+    """The counter of a day's (UTC) unproven messages, by reason."""
+    return f"strangers/{day:%Y-%m-%d}/{reason}"
+
+
+def probes(of: str, day: datetime) -> str:
+    """The counter of a vendor's distinct questions to one consumer on a day (UTC)."""
+    return f"probes/{of}/{day:%Y-%m-%d}"
+
+
+def idempotency(key: str) -> str:
+    """The claim of an idempotency key, within a vendor's partition."""
+    return f"idempotency/{key}"
+
+
+def operator_rate(day: datetime) -> str:
+    """The counter of an hour's (UTC) mail to the operator."""
+    return f"operator/{day:%Y-%m-%dT%H}"
+
+
+def kept(message_name: str) -> str:
+    """The key that says which inbox entry holds on to a message that was released."""
+    return f"kept/{message_name}"
