@@ -1,0 +1,266 @@
+"""Verifying DKIM signatures (RFC 6376, RFC 8301, RFC 8463)."""
+
+import asyncio
+import binascii
+import functools
+import hashlib
+import re
+from datetime import datetime
+from typing import Literal, cast
+
+import msgspec
+
+from letterbox.identity.canon import Form, Signable, relaxed_field, simple_field
+from letterbox.identity.dkim_key import BadKey, Key, KeyKind, read_key
+from letterbox.identity.tags import BadTags, read_tags
+from letterbox.model.address import fold_domain, is_below
+from letterbox.ports.resolver import Resolver, ResolverTrouble
+from letterbox.reading.mail import Field
+
+Status = Literal["pass", "fail", "policy", "permerror", "temperror"]
+
+_ALGORITHMS: dict[str, KeyKind] = {"rsa-sha256": "rsa", "ed25519-sha256": "ed25519"}
+_SELECTOR = re.compile(r"[A-Za-z0-9_\-]{1,63}(?:\.[A-Za-z0-9_\-]{1,63})*")
+_NUMBER = re.compile(r"\d{1,15}")
+_HEADER_NAME = re.compile(r"[!-9<-~]+")
+_SKEW = 300  # seconds a signer's clock may be ahead of ours
+_LARGE = 512 * 1024  # octets: working on more takes a thread, so that others are served
+_KEYS = 2_000  # parsed keys that are kept
+_HASH = 32  # octets of SHA-256
+
+
+class BadSignature(Exception):
+    """A signature field that cannot be used. The text says why."""
+
+
+class Signature(msgspec.Struct, frozen=True):
+    """One DKIM-Signature field, read. Times are seconds since 1970 (UTC)."""
+
+    field: Field
+    domain: str
+    selector: str
+    kind: KeyKind
+    header_form: Form
+    body_form: Form
+    names: tuple[str, ...]
+    body_hash: bytes
+    signature: bytes
+    agent: str
+    length: int | None = None
+    expires: int | None = None
+    made: int | None = None
+
+
+class Verified(msgspec.Struct, frozen=True):
+    """What became of one signature.
+
+    ``policy`` is a signature that fits but does not cover the whole body. ``signed`` holds the
+    lower-case names of fields of which every instance is covered, and of those that are
+    covered in being absent. ``detail`` is for our own log.
+    """
+
+    status: Status
+    domain: str
+    selector: str = ""
+    signed: frozenset[str] = frozenset()
+    detail: str = ""
+
+
+def claimed_domain(field: Field) -> str | None:
+    """The domain a signature field speaks for (``d=``), whatever else it holds."""
+    try:
+        return _domain(read_tags(field.value).get("d", ""))
+    except (BadTags, BadSignature):
+        return None
+
+
+def read_signature(field: Field) -> Signature:
+    """Read one DKIM-Signature field (section 3.5). Raises :class:`BadSignature`."""
+    try:
+        tags = read_tags(field.value)
+    except BadTags as error:
+        raise BadSignature(str(error)) from error
+    missing = [tag for tag in ("v", "a", "b", "bh", "d", "h", "s") if tag not in tags]
+    if missing:
+        raise BadSignature(f"the tag {missing[0]} is missing")
+    if tags["v"] != "1":
+        raise BadSignature("its version is not 1")
+    kind = _ALGORITHMS.get(tags["a"])
+    if kind is None:  # rsa-sha1 among them: RFC 8301, section 3.1
+        raise BadSignature(f"the algorithm {tags['a'][:20]!r} is not taken")
+    if "dns/txt" not in [item.strip() for item in tags.get("q", "dns/txt").split(":")]:
+        raise BadSignature("its key is not in the DNS")
+    if not _SELECTOR.fullmatch(tags["s"]):
+        raise BadSignature("its selector is no name")
+    domain = _domain(tags["d"])
+    header_form, body_form = _forms(tags.get("c", "simple/simple"))
+    made, expires = _number(tags, "t"), _number(tags, "x")
+    if made is not None and expires is not None and expires <= made:
+        raise BadSignature("it ends before it begins")
+    return Signature(
+        field=field,
+        domain=domain,
+        selector=tags["s"],
+        kind=kind,
+        header_form=header_form,
+        body_form=body_form,
+        names=_names(tags["h"]),
+        body_hash=_octets(tags["bh"], _HASH),
+        signature=_octets(tags["b"]),
+        agent=_agent(tags.get("i"), domain),
+        length=_number(tags, "l"),
+        expires=expires,
+        made=made,
+    )
+
+
+def _domain(text: str) -> str:
+    domain = fold_domain(text)
+    if domain is None or text.endswith("."):
+        raise BadSignature("its domain is no domain")
+    return domain
+
+
+def _agent(text: str | None, domain: str) -> str:
+    """The domain of ``i=``, which lies in ``d=`` (section 3.5)."""
+    if text is None:
+        return domain
+    agent = fold_domain(text.rpartition("@")[2])
+    if "@" not in text or agent is None or not is_below(agent, domain):
+        raise BadSignature("its agent is not of its domain")
+    return agent
+
+
+def _forms(text: str) -> tuple[Form, Form]:
+    header, _, body = text.partition("/")
+    body = body or "simple"
+    if not {header, body} <= {"simple", "relaxed"}:
+        raise BadSignature("its canonicalization is not known")
+    return cast(Form, header), cast(Form, body)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip(" \t\r\n").lower() for name in text.split(":"))
+    if not all(map(_HEADER_NAME.fullmatch, names)):
+        raise BadSignature("a signed name is no field name")
+    if "from" not in names:  # section 5.4
+        raise BadSignature("From is not signed")
+    return names
+
+
+def _number(tags: dict[str, str], tag: str) -> int | None:
+    if tag not in tags:
+        return None
+    if not _NUMBER.fullmatch(tags[tag]):
+        raise BadSignature(f"the tag {tag} is no number")
+    return int(tags[tag])
+
+
+def _octets(text: str, size: int | None = None) -> bytes:
+    try:
+        octets = binascii.a2b_base64("".join(text.split()), strict_mode=True)
+    except ValueError as error:
+        raise BadSignature("a value is not base64") from error
+    if not octets or (size is not None and len(octets) != size):
+        raise BadSignature("a hash is not of its size")
+    return octets
+
+
+class DkimVerifier:
+    """Verifies signatures; keeps the keys it has parsed, by the text of their records."""
+
+    def __init__(self) -> None:
+        self._read_key = functools.lru_cache(maxsize=_KEYS)(read_key)
+
+    async def verify(
+        self, resolver: Resolver, message: Signable, signature: Signature, now: datetime
+    ) -> Verified:
+        """Verify one signature. What does not hang on the DNS is looked at before it is asked."""
+        told = functools.partial(Verified, domain=signature.domain, selector=signature.selector)
+        late = _untimely(signature, now.timestamp())
+        if late:
+            return told(status="fail", detail=late)
+        if message.size > _LARGE:
+            await asyncio.to_thread(message.body, signature.body_form)
+        body = len(message.body(signature.body_form))
+        if signature.length is not None and signature.length > body:
+            return told(status="fail", detail="the body is shorter than what was signed")
+        if message.size > _LARGE:
+            await asyncio.to_thread(message.body_digest, signature.body_form, signature.length)
+        digest = message.body_digest(signature.body_form, signature.length)
+        if digest != signature.body_hash:
+            return told(status="fail", detail="the body has changed")
+        try:
+            key = await self._key(resolver, signature)
+        except ResolverTrouble as error:
+            return told(status="temperror", detail=str(error))
+        except BadKey as error:
+            return told(status="permerror", detail=str(error))
+        header = _signed_header(message, signature)
+        if not key.verify(signature.signature, header, hashlib.sha256(header).digest()):
+            return told(status="fail", detail="the signature does not fit")
+        # Section 8.2: what follows the signed part of a body may be anybody's.
+        whole = signature.length is None or signature.length == body
+        return told(
+            status="pass" if whole else "policy",
+            signed=_covered(message, signature.names),
+            detail="" if whole else "a part of the body is not signed",
+        )
+
+    async def _key(self, resolver: Resolver, signature: Signature) -> Key:
+        """Find the key (section 3.6.2.2): the first record that is one."""
+        name = f"{signature.selector}._domainkey.{signature.domain}"
+        answer = await resolver.ask(name, "TXT")
+        trouble = BadKey(f"no key at {name}")
+        for record in answer.values[:3]:
+            try:
+                key = self._read_key(cast(bytes, record))
+            except BadKey as error:
+                trouble = error
+                continue
+            if key.kind != signature.kind:
+                trouble = BadKey(f"the key is not for {signature.kind}")
+            elif key.exact and signature.agent != signature.domain:
+                trouble = BadKey("the key does not serve domains below its own")
+            else:
+                return key
+        raise trouble
+
+
+def _untimely(signature: Signature, now: float) -> str:
+    if signature.expires is not None and now > signature.expires:
+        return "the signature has expired"
+    if signature.made is not None and signature.made > now + _SKEW:
+        return "the signature is of the future"
+    return ""
+
+
+def _signed_header(message: Signable, signature: Signature) -> bytes:
+    """The octets under the signature (section 3.7).
+
+    One more ``from`` is put behind the names: where a second From stands that was not signed
+    it changes the header, and where there is none it is nothing.
+    """
+    form = signature.header_form
+    own = _without_signature(signature.field.raw)
+    own = relaxed_field(own) if form == "relaxed" else simple_field(own)
+    return message.header(form, (*signature.names, "from")) + own.removesuffix(b"\r\n")
+
+
+def _without_signature(raw: bytes) -> bytes:
+    """The field with the value of ``b=`` taken out, the space around it included."""
+    name, colon, value = raw.partition(b":")
+    pieces = value.removesuffix(b"\r\n").split(b";")
+    for index, piece in enumerate(pieces):
+        tag, equals, _ = piece.partition(b"=")
+        if tag.strip(b" \t\r\n") == b"b":
+            pieces[index] = tag + equals
+    return name + colon + b";".join(pieces)
+
+
+def _covered(message: Signable, names: tuple[str, ...]) -> frozenset[str]:
+    """The names of which no field was left out: another of that name would have a say unsigned."""
+    counts: dict[str, int] = {}
+    for name in names:
+        counts[name] = counts.get(name, 0) + 1
+    return frozenset(name for name, count in counts.items() if count >= message.count(name))

@@ -1,0 +1,26 @@
+"""A sender who showed a vendor's key: proven, as long as the author is the vendor's own."""
+
+from letterbox.model.address import is_below
+from letterbox.model.preferences import Vendor
+from letterbox.model.sender import Proven, Stranger
+from letterbox.reading.header import Ambiguous, author
+from letterbox.reading.mail import Mail
+
+
+def by_key(mail: Mail, vendor: Vendor, hostname: str) -> Proven | Stranger:
+    """Who sent a message that came with a key of ``vendor``'s (RFC 6409, section 6.1).
+
+    The author must be of the vendor's own domains, or the address we write API messages under.
+    """
+    found = author(mail)
+    if isinstance(found, Ambiguous):
+        return Stranger(why="author-ambiguous", detail=found.why)
+    address = found.address
+    own = (vendor.id, hostname) == (address.local, address.domain)
+    if not own and not any(is_below(address.domain, d.lower()) for d in vendor.domains):
+        return Stranger(
+            why="author-not-yours",
+            detail=f"{vendor.id} wrote as {address.domain}",
+            domain=address.domain,
+        )
+    return Proven(domain=address.domain, how="key", author=address, vendor=vendor.id)
