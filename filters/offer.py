@@ -34,6 +34,6 @@ def apply(case: Case) -> Finding:
         return Finding(
             filter=NAME,
             verdict=Refuse(reason="offer-ends-before-window"),
-            facts=facts | {"opens": day.isoformat()},
+            facts={"date": day.isoformat(), "ends": last.isoformat()},
         )
     return Finding(filter=NAME, verdict=DELIVER, facts=facts)

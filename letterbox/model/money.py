@@ -23,4 +23,4 @@ class Money(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(msg)
 
     def __str__(self) -> str:
-        return f"{self.amount} {self.currency}"
+        return f"{self.amount:f} {self.currency}"

@@ -1,0 +1,139 @@
+"""Messages, wishes and cases for tests, straight from data."""
+
+import tomllib
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+import msgspec
+
+from letterbox.model.address import Address, parse_address
+from letterbox.model.case import Case
+from letterbox.model.kind import Kind
+from letterbox.model.message import Categories, Offer, Origin
+from letterbox.model.preferences import Preferences
+from letterbox.model.sender import How, Proven, VendorRef
+from letterbox.model.wishes import Wishes
+from letterbox.reading.words import TextWords
+from letterbox.wishes import Mistake, Taxonomy, check, compile_wishes, lookup, read_taxonomy
+
+ROOT = Path(__file__).parents[2]
+CASES = ROOT / "tests" / "cases"
+NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)  # a Monday, 11:00 in Amsterdam
+
+
+class PlainMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The facts of a message, said outright."""
+
+    kind: Kind = Kind.OFFER
+    kind_origin: Origin = "declared"
+    subject: str = "Hello"
+    text: str = ""
+    categories: Categories = Categories()
+    offers: tuple[Offer, ...] = ()
+
+    @property
+    def words(self) -> TextWords:
+        return TextWords(f"{self.subject}\n{self.text}")
+
+
+class PlainSender(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who sends; greenleaf, registered and signed, unless something else is said."""
+
+    vendor: str = "greenleaf"
+    name: str = "Greenleaf Garden"
+    domain: str = "greenleaf.example"
+    author: str = "shop@greenleaf.example"
+    how: How = "dkim"
+    registered: bool = True
+
+
+class Expected(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is to come out. ``facts`` and ``findings`` name a part of what is found."""
+
+    verdict: str
+    reason: str | None = None
+    until: datetime | None = None
+    matched: tuple[str, ...] | None = None
+    facts: dict[str, Any] = {}
+    findings: dict[str, str] = {}
+
+
+class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One case of a table in ``tests/cases``; ``wishes`` is laid over the table's base."""
+
+    name: str
+    expect: Expected
+    wishes: dict[str, Any] = {}
+    message: PlainMessage = PlainMessage()
+    sender: PlainSender = PlainSender()
+    to: str = "anna@letterbox.example"
+    now: datetime = NOW
+    binding: str | None = None
+    usage: dict[str, int] = {}
+    answered: bool = False
+
+
+def rows() -> list[tuple[str, Row, Preferences]]:
+    """Every case: its full name, the case, and the preferences it is decided under."""
+    found = []
+    for path in sorted(CASES.glob("*.toml")):
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        base = table["base"]
+        for entry in table["case"]:
+            row = msgspec.convert(entry, Row)
+            preferences = msgspec.convert({**base, **row.wishes}, Preferences)
+            found.append((f"{path.stem}: {row.name}", row, preferences))
+    return found
+
+
+@cache
+def taxonomy() -> Taxonomy:
+    return read_taxonomy((ROOT / "config" / "taxonomy.toml").read_bytes())
+
+
+def zone_of(name: str) -> ZoneInfo | None:
+    return ZoneInfo(name) if name in available_timezones() else None
+
+
+def mistakes(preferences: Preferences, **more: Any) -> tuple[Mistake, ...]:
+    return check(preferences, zone_of=zone_of, taxonomy=taxonomy(), **more)
+
+
+def wishes_of(preferences: Preferences) -> Wishes:
+    zone = ZoneInfo(preferences.timezone)
+    return compile_wishes("anna", 7, preferences, zone=zone, taxonomy=taxonomy())
+
+
+def wishes_from(**declared: Any) -> Wishes:
+    """Wishes from preferences in the words of the people file."""
+    return wishes_of(
+        msgspec.convert({"addresses": ["anna@letterbox.example"], **declared}, Preferences)
+    )
+
+
+def case_of(row: Row, wishes: Wishes) -> Case:
+    """The case a row describes, its relationship looked up as the broker does."""
+    sender = row.sender
+    author, recipient = address(sender.author), address(row.to)
+    vendor = VendorRef(id=sender.vendor, name=sender.name, registered=sender.registered)
+    return Case(
+        recipient=recipient,
+        sender=Proven(domain=sender.domain, how=sender.how, author=author),
+        vendor=vendor,
+        message=row.message,
+        wishes=wishes,
+        relationship=lookup(wishes, vendor, sender.domain, author),
+        now=row.now,
+        binding=row.binding,
+        usage=row.usage,
+        answered=row.answered,
+    )
+
+
+def address(text: str) -> Address:
+    parsed = parse_address(text)
+    assert parsed is not None, text
+    return parsed
