@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from os import cpu_count
 from pathlib import Path
+from signal import SIGTERM, signal
 from statistics import median
 from tempfile import TemporaryDirectory
 
@@ -118,6 +119,8 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", choices=names, help="these peers; writes no file")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="length of one run")
     chosen = parser.parse_args()
+    # Whoever ends the bench wants what it has started to end too.
+    signal(SIGTERM, lambda *_: sys.exit(1))
     measured: list[Measured] = []
     missing: list[str] = []
     failed = False

@@ -44,6 +44,7 @@ def one_message(
     number: int, body: tuple[Operation, ...], clock: SystemClock
 ) -> tuple[Commit, Commit]:
     now = clock.now()
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
     consumer = f"consumer/{random.randrange(CONSUMERS)}"
     ident = f"{number:012d}"
     return (
@@ -59,7 +60,7 @@ def one_message(
                 Put(key=f"decision/{ident}", value=RECORD, expect=0),
                 Put(key=f"inbox/{ident}", value=RECORD, expect=0),
                 Append(log="decisions", value=ident.encode()),
-                Add(counter="day", expires=now + timedelta(days=1)),
+                Add(counter=f"day/{now:%F}", expires=midnight),
                 Schedule(key=ident, at=now + timedelta(days=90)),
                 Emit(value=RECORD),
             ),

@@ -101,12 +101,12 @@ def daemon(command: list[str], log: Path) -> Iterator[Popen[bytes]]:
 
 
 def until_ready(process: Popen[bytes], log: Path, ready: Callable[[], bool]) -> None:
-    """Wait for a daemon; a RuntimeError has the last words of one that ended instead."""
+    """Wait for a daemon; a RuntimeError has the last line of one that ended instead."""
 
     def settled() -> bool:
         if process.poll() is not None:
-            words = log.read_text(errors="replace")[-500:].strip()
-            raise RuntimeError(f"{process.args!r} ended with {process.returncode}: {words}")
+            words = log.read_text(errors="replace").strip().rpartition("\n")[2]
+            raise RuntimeError(f"{log.stem} ended with {process.returncode}: {words}")
         return ready()
 
     wait_until(settled, f"the start of {log.stem}")
