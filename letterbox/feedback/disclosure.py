@@ -4,12 +4,13 @@ REASONS.md, "What may be told": strangers hear about the message alone, newcomer
 no relationship, vendors with a relationship as much as its level allows.
 """
 
+from collections.abc import Callable
 from datetime import date
 from typing import Literal
 
 import msgspec
 
-from letterbox.feedback.sentences import fill, safe, texts_of, to_ascii
+from letterbox.feedback.sentences import Sentences, safe, to_ascii
 from letterbox.model.preferences import Newcomers, Tells
 from letterbox.model.reason import Reason, Registry
 from letterbox.model.sender import VendorRef
@@ -21,7 +22,6 @@ from letterbox.model.verdict import (
     Finding,
     Hold,
     Refuse,
-    UntilAnswered,
     reason_of,
 )
 from letterbox.model.wishes import Relationship, Times
@@ -71,15 +71,20 @@ class Hearing(msgspec.Struct, frozen=True):
 
 
 class Disclosure:
-    """Turns decisions into what is told. ``public_url`` has no slash at its end."""
+    """Turns decisions into what is told. ``public_url`` gives where our pages are, without a
+    slash at its end.
+    """
 
-    def __init__(self, registry: Registry, public_url: str) -> None:
+    def __init__(
+        self, registry: Registry, sentences: Sentences, public_url: Callable[[], str]
+    ) -> None:
         self._registry = registry
+        self._sentences = sentences
         self._public_url = public_url
 
     def url(self, reference: str) -> str:
         """The page of a reference."""
-        return f"{self._public_url}/r/{reference}"
+        return f"{self._public_url()}/r/{reference}"
 
     def tell(self, decision: Decision, hearing: Hearing, reference: str) -> Told:
         """What the sender is told about one recipient."""
@@ -96,8 +101,8 @@ class Disclosure:
     def tell_all(self, code: str, reference: str, detail: str = "") -> Told:
         """What everybody may know: a reason about the message itself, or a fault of ours."""
         reason = self._registry[code]
-        texts = texts_of(self._registry, code, "en")
-        text = fill(texts.company, {"detail": detail}) if detail else texts.title
+        texts = self._sentences.texts(code)
+        text = self._sentences.fill(texts.company, {"detail": detail}) if detail else texts.title
         return self._told(reason, text, reference)
 
     def tell_stranger(self, why: str | None, reference: str) -> Told:
@@ -143,15 +148,16 @@ class Disclosure:
         if hearing.level == "class":
             shown = self._class_reason(reason, reference)
         else:
-            code = verdict.reason
-            pattern = texts_of(self._registry, code, "en").company
+            # To the sender a hold is a day: the exact instant would tell the windows.
+            day = {"date": hearing.times.local_date(verdict.until).isoformat()}
+            finding = Finding(filter="", verdict=verdict, facts={"kind": None, **day})
             shown = ToldReason(
-                code=code,
+                code=verdict.reason,
                 reason_class=reason.reason_class,
-                title=texts_of(self._registry, code, "en").title,
+                title=self._sentences.texts(verdict.reason).title,
                 final=False,
                 url=self.url(reference),
-                detail=_held_sentence(verdict, pattern, until),
+                detail=self._sentences.company(finding),
             )
         return msgspec.structs.replace(told, reason=shown, until=until)
 
@@ -176,7 +182,7 @@ class Disclosure:
 
     def _no_relationship(self, reference: str) -> Told:
         reason = self._registry["no-relationship"]
-        text = texts_of(self._registry, "no-relationship", "en").company
+        text = self._sentences.texts("no-relationship").company
         return self._told(reason, text, reference)
 
     def _class_reason(self, reason: Reason, reference: str) -> ToldReason:
@@ -189,19 +195,13 @@ class Disclosure:
         )
 
     def _reasoned(self, reason: Reason, finding: Finding, hearing: Hearing, reference: str) -> Told:
-        texts = texts_of(self._registry, reason.code, "en")
-        detail = fill(texts.company, finding.facts)
-        remedies: tuple[str, ...] = ()
-        if (
-            hearing.level == "remedy"
-            and texts.remedy
-            and "?" not in (fuller := fill(texts.remedy, finding.facts))
-        ):
-            remedies = (fuller,)
+        detail = self._sentences.company(finding)
+        remedy = self._sentences.remedy(finding) if hearing.level == "remedy" else ""
+        remedies = (remedy,) if remedy else ()
         shown = ToldReason(
             code=reason.code,
             reason_class=reason.reason_class,
-            title=texts.title,
+            title=self._sentences.texts(reason.code).title,
             final=reason.final,
             url=self.url(reference),
             detail=detail,
@@ -251,18 +251,12 @@ class Disclosure:
             or ToldReason(
                 code=code,
                 reason_class=reason.reason_class,
-                title=texts_of(self._registry, code, "en").title,
+                title=self._sentences.texts(code).title,
                 final=reason.final,
                 url=url,
                 detail=detail or text,
             ),
         )
-
-
-def _held_sentence(verdict: Hold, pattern: str, until: date | None) -> str:
-    by = next((c.by for c in verdict.conditions if isinstance(c, UntilAnswered)), None)
-    day = until.isoformat() if until else None
-    return fill(pattern, {"date": day, "kind": None, "by": by.date().isoformat() if by else None})
 
 
 def _retry_after(finding: Finding) -> date | None:

@@ -4,14 +4,15 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
-from letterbox.model.reason import Registry, Texts
-from letterbox.model.verdict import Fact, Finding, reason_of
+from letterbox.model.reason import Phrases, Registry, Texts
+from letterbox.model.verdict import Fact, Finding, Hold, reason_of
 
 # Whatever could end a line, a header or a log entry, or hide what stands there: controls,
 # line and paragraph separators, bidirectional overrides, invisible characters.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
 _SPACES = re.compile(r" {2,}")
 _PLACE = re.compile(r"\{(\w+)\}")
+_WORD = re.compile(r"[A-Za-z-]+")
 _LONGEST_VALUE = 120
 
 
@@ -31,30 +32,60 @@ def to_ascii(text: str) -> str:
     )
 
 
-def _worded(fact: Fact) -> str:
-    match fact:
-        case None:
-            return "?"
-        case list():
-            return safe(", ".join(fact))
-        case _:
-            return safe(str(fact))
+class Sentences:
+    """What is said about a reason, to whom, in which language."""
 
+    def __init__(self, registry: Registry, phrases: Phrases) -> None:
+        self._registry = registry
+        self._phrases = phrases
 
-def fill(pattern: str, facts: Mapping[str, Fact]) -> str:
-    """A sentence from a pattern of the registry: ``{name}`` becomes the fact of that name."""
-    return _PLACE.sub(lambda place: _worded(facts.get(place[1])), pattern)
+    def texts(self, code: str, language: str = "en") -> Texts:
+        """The texts of a registered code; in English where the language is missing."""
+        texts = self._registry[code].texts
+        return texts.get(language) or texts["en"]
 
+    def person(self, finding: Finding, language: str) -> str:
+        """What the consumer reads about what stood in the way: always the whole truth."""
+        code = reason_of(finding.verdict)
+        if code is None:
+            return ""
+        texts = self.texts(code, language)
+        held = texts.person_held if isinstance(finding.verdict, Hold) else ""
+        return self.fill(held or texts.person, finding.facts, language) + "."
 
-def texts_of(registry: Registry, code: str, language: str) -> Texts:
-    """The texts of a registered code, in English where the language is missing."""
-    texts = registry[code].texts
-    return texts.get(language) or texts["en"]
+    def company(self, finding: Finding, language: str = "en") -> str:
+        """What a vendor at level ``reason`` reads."""
+        code = reason_of(finding.verdict) or ""
+        texts = self.texts(code, language)
+        held = texts.company_held if isinstance(finding.verdict, Hold) else ""
+        return self.fill(held or texts.company, finding.facts, language)
 
+    def remedy(self, finding: Finding, language: str = "en") -> str:
+        """What a vendor at level ``remedy`` reads; empty where nothing more can be said."""
+        pattern = self.texts(reason_of(finding.verdict) or "", language).remedy
+        facts = finding.facts
+        if not pattern or any(facts.get(name) in {None, ""} for name in _PLACE.findall(pattern)):
+            return ""
+        return self.fill(pattern, facts, language)
 
-def sentence_for_person(registry: Registry, finding: Finding, language: str) -> str:
-    """What the consumer reads about a finding that stood in the way: always the whole truth."""
-    code = reason_of(finding.verdict)
-    if code is None:
-        return ""
-    return fill(texts_of(registry, code, language).person, finding.facts) + "."
+    def fill(self, pattern: str, facts: Mapping[str, Fact], language: str = "en") -> str:
+        """A sentence from a pattern: ``{name}`` becomes the fact of that name."""
+        return _PLACE.sub(lambda place: self._worded(facts.get(place[1]), language), pattern)
+
+    def _worded(self, fact: Fact, language: str) -> str:
+        match fact:
+            case None:
+                return "?"
+            case list():
+                return safe(", ".join(self._said(each, language) for each in fact))
+            case _:
+                text = str(fact)
+                return safe(self._phrases.get(language, {}).get(text, text))
+
+    def _said(self, phrase: str, language: str) -> str:
+        """A phrase of several words, each said the way the language says it."""
+        words = self._phrases.get(language, {})
+        for known in words:
+            if " " in known:
+                phrase = phrase.replace(known, words[known])
+        return _WORD.sub(lambda word: words.get(word[0], word[0]), phrase)

@@ -7,6 +7,6 @@ from letterbox.intake.receipt import (
     Received,
     Submission,
 )
-from letterbox.intake.receive import Bounds, Intake
+from letterbox.intake.receive import Intake
 
-__all__ = ["Bounds", "Idempotent", "Intake", "KeyReused", "Outcome", "Received", "Submission"]
+__all__ = ["Idempotent", "Intake", "KeyReused", "Outcome", "Received", "Submission"]

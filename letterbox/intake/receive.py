@@ -7,10 +7,8 @@ durable. A resend meets its claim and gets the recorded answer again.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from weakref import WeakValueDictionary
 
-import msgspec
 import structlog
 
 from letterbox.feedback.disclosure import Disclosure
@@ -40,13 +38,6 @@ _MAX_RECEIVED = 100
 log = structlog.get_logger("letterbox.intake")
 
 
-class Bounds(msgspec.Struct, frozen=True):
-    """How much of a message is read, and how long the body of a refused one is kept."""
-
-    limits: Limits
-    refused: timedelta
-
-
 class Intake:
     """Takes messages in. One instance serves every gateway."""
 
@@ -63,7 +54,7 @@ class Intake:
         metrics: Metrics,
         rates: Rates,
         hostname: str,
-        bounds: Bounds,
+        limits: Limits,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -75,7 +66,7 @@ class Intake:
         self._metrics = metrics
         self._rates = rates
         self._hostname = hostname
-        self._bounds = bounds
+        self._limits = limits
         self._calls: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def receive(
@@ -112,7 +103,7 @@ class Intake:
     async def _receive(self, arrival: Arrival) -> Received:
         envelope = arrival.envelope
         try:
-            mail = read_content(envelope.edge, arrival.content, self._bounds.limits)
+            mail = read_content(envelope.edge, arrival.content, self._limits)
         except Malformed as fault:
             return self._to_all(arrival, fault.reason, fault.detail)
         if len(mail.all("received")) > _MAX_RECEIVED:
@@ -153,7 +144,7 @@ class Intake:
                     told = self._disclosure.tell_all("rate-limited", new_reference())
                     return dict.fromkeys(recipients, told)
                 declared = arrival.submission.declared if arrival.submission else None
-                facts = understand(mail, sender, declared=declared, limits=self._bounds.limits)
+                facts = understand(mail, sender, declared=declared, limits=self._limits)
                 return await self._settlement.settle(
                     arrival, recipients, mail, facts, proof, sender
                 )

@@ -54,10 +54,9 @@ class Line(NamedTuple):
 class Ledger:
     """How decisions become commits. Lengths of time are those of the configuration."""
 
-    def __init__(self, *, claims: timedelta, decisions: timedelta, held: timedelta) -> None:
+    def __init__(self, *, claims: timedelta, decisions: timedelta) -> None:
         self._claims = claims
         self._decisions = decisions
-        self._held = held
 
     def commits(self, line: Line) -> tuple[Commit, Commit]:
         """The consumer's commit, and the one that makes the reference known with it."""
