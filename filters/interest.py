@@ -91,9 +91,10 @@ def _is_about(message: Message, interest: Interest) -> bool:
         return False
     if interest.categories and interest.categories.isdisjoint(categories.ids):
         return False
+    # Words are read only where something asks for them: that is the dear part of a message.
     if interest.any_words and not any(map(message.words.has, interest.any_words)):
         return False
-    return all(map(message.words.has, interest.all_words))
+    return not interest.all_words or all(map(message.words.has, interest.all_words))
 
 
 def _misses(case: Case, interest: Interest) -> list[_Miss]:
