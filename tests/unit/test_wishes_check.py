@@ -1,0 +1,257 @@
+"""Preferences with a mistake: the field is named, and what is allowed."""
+
+import msgspec
+import pytest
+
+from letterbox.model.preferences import Preferences
+from letterbox.wishes import Mistake
+from tests.support.plain import mistakes
+
+SOUND = {
+    "addresses": ["anna@letterbox.example", {"address": "garden@letterbox.example"}],
+    "timezone": "Europe/Amsterdam",
+    "pauses": [{"from": "2026-07-10", "until": "2026-07-10"}],
+    "limit": {"messages": 20, "per": "week"},
+    "interest": [
+        {"id": "a", "categories": ["home-garden"], "keywords": {"any": ["snoei"]}},
+        {"id": "b", "from": "2026-03-01", "until": "2026-03-01"},
+    ],
+    "window": [{"from": "00:00", "until": "24:00"}, {"from": "22:00", "until": "02:00"}],
+    "vendor": [
+        {"vendor": "greenleaf", "service_limit": {"messages": 3, "per": "day"}},
+        {"domain": "bluebird.example", "standing": "blocked", "because": "other"},
+        {"address": "tom@provider.example"},
+    ],
+}
+
+
+def found(**changed):
+    return mistakes(msgspec.convert({**SOUND, **changed}, Preferences))
+
+
+def test_sound_preferences_have_no_mistakes():
+    assert found() == ()
+
+
+WRONG = [
+    ({"timezone": "Europe/Amsterdm"}, "timezone", "no time zone 'Europe/Amsterdm'", "IANA"),
+    ({"timezone": "../etc/passwd"}, "timezone", "no time zone", "IANA"),
+    ({"addresses": []}, "addresses", "there is none", "at least one"),
+    ({"addresses": ["anna"]}, "addresses[0]", "'anna' is no mail address", "such as"),
+    (
+        {"addresses": [{"address": "a b@letterbox.example"}]},
+        "addresses[0].address",
+        "no mail address",
+        "such as",
+    ),
+    (
+        {"addresses": ["a@letterbox.example", "A@letterbox.example"]},
+        "addresses[1]",
+        "a@letterbox.example stands here twice",
+        "once",
+    ),
+    (
+        {"addresses": ["a+shop@letterbox.example"]},
+        "addresses[0]",
+        "belongs to a@letterbox.example",
+        "without +",
+    ),
+    (
+        {"pauses": [{"from": "2026-07-10", "until": "2026-07-09"}]},
+        "pauses[0].until",
+        "2026-07-09 is before 2026-07-10",
+        "2026-07-10 or later",
+    ),
+    (
+        {"limit": {"messages": 1, "per": "day", "kinds": ["offer", "service"]}},
+        "limit.kinds",
+        "service mail does not count",
+        "service_limit",
+    ),
+    ({"interest": [{"id": "a"}, {"id": "a"}]}, "interest[1].id", "a stands here twice", "once"),
+    (
+        {
+            "interest": [
+                {"id": "a"},
+                {"id": "b", "categories": ["travel", "home-garden/garden-tool"]},
+            ]
+        },
+        "interest[1].categories[1]",
+        "no category 'home-garden/garden-tool'",
+        "did you mean home-garden/garden-tools?",
+    ),
+    (
+        {"interest": [{"id": "a", "categories": ["flights"]}]},
+        "interest[0].categories[0]",
+        "no category 'flights'",
+        "did you mean travel/flights?",
+    ),
+    (
+        {"interest": [{"id": "a", "keywords": {"none": ["ok", "!?"]}}]},
+        "interest[0].keywords.none[1]",
+        "no letter or digit",
+        "a word or phrase",
+    ),
+    (
+        {"interest": [{"id": "a", "brands": ["&"]}]},
+        "interest[0].brands[0]",
+        "no letter or digit",
+        "a word or phrase",
+    ),
+    (
+        {"interest": [{"id": "a", "keywords": {"any": ["w"] * 1001}}]},
+        "interest[0].keywords.any",
+        "too many",
+        "at most 1,000",
+    ),
+    ({"interest": [{"id": "a", "vendors": [" "]}]}, "interest[0].vendors[0]", "nobody", "id"),
+    (
+        {"interest": [{"id": "a", "from": "2026-03-02", "until": "2026-03-01"}]},
+        "interest[0].until",
+        "2026-03-01 is before 2026-03-02",
+        "or later",
+    ),
+    (
+        {"window": [{"from": "09:00", "until": "09:00"}]},
+        "window[0].until",
+        "the window is empty",
+        "24:00",
+    ),
+    ({"window": [{"from": "24:00", "until": "02:00"}]}, "window[0].from", "no day", "00:00"),
+    (
+        {"window": [{"from": "09:00", "until": "10:00", "kinds": ["service"]}]},
+        "window[0].kinds",
+        "never subject to windows",
+        "offer",
+    ),
+    (
+        {
+            "window": [
+                {"id": "w", "from": "09:00", "until": "10:00"},
+                {"id": "w", "from": "11:00", "until": "12:00"},
+            ]
+        },
+        "window[1].id",
+        "w stands here twice",
+        "once",
+    ),
+    ({"vendor": [{}]}, "vendor[0]", "names nobody", "exactly one of"),
+    (
+        {"vendor": [{"vendor": "a", "domain": "a.example"}]},
+        "vendor[0]",
+        "names vendor and domain",
+        "exactly one of",
+    ),
+    ({"vendor": [{"address": "@x"}]}, "vendor[0].address", "no mail address", "such as"),
+    ({"vendor": [{"domain": "com"}]}, "vendor[0].domain", "'com' is no domain", "shop.example"),
+    ({"vendor": [{"domain": "a..b"}]}, "vendor[0].domain", "no domain", "shop.example"),
+    ({"vendor": [{"vendor": " "}]}, "vendor[0].vendor", "names nobody", "id"),
+    (
+        {"vendor": [{"vendor": "greenleaf"}, {"vendor": "Greenleaf"}]},
+        "vendor[1].vendor",
+        "greenleaf stands here twice",
+        "once",
+    ),
+    (
+        {"vendor": [{"address": "tom@x.example"}, {"address": "Tom+a@X.example"}]},
+        "vendor[1].address",
+        "tom@x.example stands here twice",
+        "once",
+    ),
+    ({"vendor": [{"vendor": "a", "accepts": []}]}, "vendor[0].accepts", "nothing", "blocked"),
+    (
+        {"vendor": [{"vendor": "a", "because": "other"}]},
+        "vendor[0].because",
+        "the standing is allowed",
+        "blocked",
+    ),
+    (
+        {"vendor": [{"vendor": "a", "standing": "ask", "remedy": {"accepts": ["offer"]}}]},
+        "vendor[0].remedy",
+        "the standing is ask",
+        "blocked",
+    ),
+    (
+        {"vendor": [{"vendor": "a", "limit": {"messages": 1, "per": "day", "kinds": ["service"]}}]},
+        "vendor[0].limit.kinds",
+        "does not count",
+        "service_limit",
+    ),
+    (
+        {
+            "vendor": [
+                {
+                    "vendor": "a",
+                    "standing": "blocked",
+                    "remedy": {"limit": {"messages": 1, "per": "day", "kinds": ["service"]}},
+                }
+            ]
+        },
+        "vendor[0].remedy.limit.kinds",
+        "does not count",
+        "service_limit",
+    ),
+    (
+        {
+            "vendor": [
+                {"vendor": "a", "service_limit": {"messages": 1, "per": "day", "kinds": ["offer"]}}
+            ]
+        },
+        "vendor[0].service_limit.kinds",
+        "service mail alone",
+        "no kinds",
+    ),
+    (
+        {"vendor": [{"vendor": "a", "from": "2026-03-02", "until": "2026-03-01"}]},
+        "vendor[0].until",
+        "before 2026-03-02",
+        "or later",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("changed", "path", "mistake", "allowed"),
+    WRONG,
+    ids=[f"{n}-{w[1]}" for n, w in enumerate(WRONG)],
+)
+def test_a_mistake_is_named(changed, path, mistake, allowed):
+    (only,) = found(**changed)
+    assert only.path == path
+    assert mistake in only.mistake
+    assert allowed in only.allowed
+
+
+def test_every_mistake_is_named_at_once():
+    paths = [
+        mistake.path
+        for mistake in found(
+            timezone="Mars/Base", window=[{"from": "09:00", "until": "09:00"}], vendor=[{}]
+        )
+    ]
+    assert paths == ["timezone", "window[0].until", "vendor[0]"]
+
+
+def test_a_mistyped_zone_is_guessed():
+    preferences = msgspec.convert({**SOUND, "timezone": "Europe/Amsterdm"}, Preferences)
+    (only,) = mistakes(preferences, zones=["Europe/Amsterdam", "Asia/Tokyo"])
+    assert "did you mean Europe/Amsterdam?" in only.allowed
+
+
+def test_addresses_are_in_our_domains():
+    preferences = msgspec.convert({**SOUND, "addresses": ["anna@elsewhere.example"]}, Preferences)
+    (only,) = mistakes(preferences, domains=["letterbox.example"])
+    assert only.path == "addresses[0]"
+    assert only.allowed == "an address at letterbox.example"
+
+
+def test_too_much_is_named():
+    (only,) = found(interest=[{"id": f"i{n}"} for n in range(501)])
+    assert only == Mistake(path="interest", mistake="too many", allowed="at most 500")
+
+
+def test_a_mistake_reads_as_one_line():
+    (only,) = found(vendor=[{}])
+    assert str(only) == (
+        "vendor[0]: it names nobody; allowed: exactly one of vendor, domain, address"
+    )
