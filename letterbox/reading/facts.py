@@ -131,23 +131,25 @@ class MailFacts:
         # No character takes more than four bytes.
         return to_text(mime.content(self._mail, part, 4 * self._limits.text_chars), part.charset)
 
-    def _html(self, part: mime.Part) -> bytes:
-        """An HTML part in UTF-8, as far as it is read."""
-        raw = mime.content(self._mail, part, self._limits.html_bytes)
-        if part.charset.lower() == "utf-8" or raw.isascii():
-            return raw
-        return to_text(raw, part.charset).encode("utf-8", "replace")
+    @cached_property
+    def _pages(self) -> dict[int, bytes]:
+        """The HTML parts in UTF-8, by where they start; ``limits.html_bytes`` of them in all."""
+        pages: dict[int, bytes] = {}
+        left = self._limits.html_bytes
+        for part in self._parts:
+            if part.type == "text/html" and not part.attached:
+                raw = mime.content(self._mail, part, left)
+                left -= len(raw)
+                if part.charset.lower() != "utf-8":
+                    raw = to_text(raw, part.charset).encode("utf-8", "replace")
+                pages[part.start] = raw
+        return pages
 
     @cached_property
     def _structured(self) -> Structured:
-        scripts: list[bytes] = []
-        left = self._limits.html_bytes
-        for part in self._parts:
-            if part.type == "text/html" and not part.attached and left > 0:
-                read = self._html(part)
-                left -= len(read)
-                scripts.extend(html.structured_in(read))
-        return understand_markup(scripts)
+        return understand_markup(
+            script for page in self._pages.values() for script in html.structured_in(page)
+        )
 
     # ---- what the header says -----------------------------------------------------------------
 

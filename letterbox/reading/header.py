@@ -181,7 +181,9 @@ class _Reader:
         kind, text = token.lastgroup, token[token.lastgroup or 0]
         if kind == "comment":
             self._comments.append(text)
-        elif kind == "angle" and self._angle is None:
+        elif kind == "angle":
+            if self._angle is not None:
+                raise _Unclear("From names several addresses")
             self._angle = text.strip(" \t")
         elif kind != "space" and self._angle is not None:
             raise _Unclear("something follows the address in From")

@@ -118,6 +118,11 @@ def split(raw: bytes, limits: Limits = DEFAULT_LIMITS) -> Mail:
     return Mail(raw=raw, header=read_header(raw, 0, len(raw), limits))
 
 
+def with_crlf(raw: bytes) -> bytes:
+    """A copy whose lines all end in CRLF, for mail that came with bare LF (over HTTP)."""
+    return raw.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+
+
 def read_header(raw: bytes, start: int, end: int, limits: Limits) -> Header:
     """Read the header that begins at ``start``. Raises :class:`Malformed` beyond ``limits``."""
     if raw.startswith(b"\r\n", start, end):
@@ -148,7 +153,7 @@ def read_header(raw: bytes, start: int, end: int, limits: Limits) -> Header:
     )
 
 
-_MBOX = re.compile(rb"From [!-~]")
+_MBOX = re.compile(rb"From [!-9;-~]")
 
 
 def _name(piece: bytes, *, first: bool) -> str | None:

@@ -50,7 +50,10 @@ def parts(mail: Mail, limits: Limits = DEFAULT_LIMITS) -> tuple[Part, ...]:
 
 
 def content(mail: Mail, part: Part, most: int) -> bytes:
-    """The first ``most`` bytes of a part, its transfer encoding undone as far as it goes."""
+    """At most ``most`` bytes from the start of a part, its transfer encoding undone.
+
+    No more is read than so many bytes take at their ordinary length.
+    """
     if part.encoding == "base64":
         # 57 bytes become a line of 78: half as much again is always enough.
         return base64_bytes(mail.raw[part.start : min(part.end, part.start + most * 3 // 2)])[:most]

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -58,8 +59,8 @@ def understand_markup(scripts: Iterable[bytes]) -> Structured:
     """Read JSON-LD documents. Whatever is malformed or beyond the bounds is left out."""
     offers: list[Offer] = []
     categories: dict[str, None] = {}
-    waiting: list[tuple[Any, _Seen]] = [(_decoded(one), _Seen()) for one in scripts][:_MAX_SCRIPTS]
-    waiting.reverse()
+    documents = [_decoded(script) for script in islice(scripts, _MAX_SCRIPTS)]
+    waiting: list[tuple[Any, _Seen]] = [(each, _Seen()) for each in reversed(documents)]
     left = _MAX_NODES
     while waiting and left and len(offers) < MAX_OFFERS:
         left -= 1
