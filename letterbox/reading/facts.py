@@ -99,9 +99,8 @@ class MailFacts:
         for part in self._shown:
             if left <= 0:
                 break
-            text = (
-                self._plain(part) if part.type == "text/plain" else html.text_of(self._html(part))
-            )
+            page = self._pages.get(part.start)
+            text = self._plain(part) if page is None else html.text_of(page)
             read.append(text[:left])
             left -= len(text)
         return "\n".join(read)[: self._limits.text_chars]
