@@ -120,7 +120,7 @@ class MemoryStore:
             table[key] = value
 
     def _do(self, partition: str, operation: Operation) -> int:
-        partition.encode()  # as any store must: a name that is no text is the caller's mistake
+        _check(partition, operation)
         match operation:
             case Put() | Delete() | Expect():
                 return self._do_document((partition, operation.key), operation)
@@ -149,7 +149,6 @@ class MemoryStore:
         return 0
 
     def _do_document(self, name: Named, operation: Put | Delete | Expect) -> int:
-        name[1].encode()
         document = self._documents.get(name)
         revision = document.revision if document else 0
         expected = operation.revision if isinstance(operation, Expect) else operation.expect
@@ -303,3 +302,12 @@ class MemoryStore:
     def _check_open(self) -> None:
         if self._closed:
             raise StoreUnavailable("the store is closed")
+
+
+def _check(partition: str, operation: Operation) -> None:
+    """Turn away what no store could keep: a name that is no Unicode text, a naive time."""
+    for value in (partition, *msgspec.structs.astuple(operation)):
+        if isinstance(value, str):
+            value.encode()
+        elif isinstance(value, datetime) and value.utcoffset() is None:
+            raise TypeError(f"a time without a zone cannot be kept: {value}")

@@ -76,10 +76,15 @@ class Operations:
                 (self._now, limit),
             )
 
-    def _one(self, sql: str, *bindings: object) -> Any:
-        """The first value of the only row, or None; the statement is finished after it."""
+    def _row(self, sql: str, *bindings: object) -> Any:
+        """The first row, or None; the statement is finished after it."""
         rows = self._db.execute(sql, bindings).fetchall()
-        return rows[0][0] if rows else None
+        return rows[0] if rows else None
+
+    def _one(self, sql: str, *bindings: object) -> Any:
+        """The first value of the first row, or None."""
+        row = self._row(sql, *bindings)
+        return row[0] if row else None
 
     # ---- documents ----------------------------------------------------------------------------
 
@@ -94,7 +99,8 @@ class Operations:
     def _put(self, partition: str, operation: Put) -> int:
         self._guard(partition, operation.key, operation.expect)
         revision: int = self._one(
-            "INSERT INTO documents VALUES (?, ?, 1, ?) ON CONFLICT (partition, key) DO UPDATE"
+            "INSERT INTO documents (partition, key, revision, value) VALUES (?, ?, 1, ?)"
+            " ON CONFLICT (partition, key) DO UPDATE"
             " SET revision = revision + 1, value = excluded.value RETURNING revision",
             partition,
             operation.key,
@@ -115,20 +121,33 @@ class Operations:
     # ---- logs, counters, claims ---------------------------------------------------------------
 
     def _append(self, partition: str, operation: Append) -> int:
-        sql = "SELECT max(sequence) FROM logs WHERE partition = ? AND log = ?"
+        sql = (
+            "SELECT sequence FROM logs WHERE partition = ? AND log = ?"
+            " ORDER BY sequence DESC LIMIT 1"
+        )
         sequence: int = (self._one(sql, partition, operation.log) or 0) + 1
         row = (partition, operation.log, sequence, operation.value)
-        self._db.execute("INSERT INTO logs VALUES (?, ?, ?, ?)", row)
+        self._db.execute(
+            "INSERT INTO logs (partition, log, sequence, value) VALUES (?, ?, ?, ?)", row
+        )
         return sequence
 
     def _add(self, partition: str, operation: Add) -> int:
-        sql = "SELECT count FROM counters WHERE partition = ? AND name = ? AND expires > ?"
-        before: int = self._one(sql, partition, operation.counter, self._now) or 0
-        count = before + operation.amount
+        sql = "SELECT count, expires FROM counters WHERE partition = ? AND name = ?"
+        before, until = self._row(sql, partition, operation.counter) or (0, 0)
+        if until <= self._now:
+            before = 0
+        count: int = before + operation.amount
         if operation.limit is not None and count > operation.limit:
             raise _Refused(before)
-        row = (partition, operation.counter, count, stored(operation.expires))
-        self._db.execute("INSERT OR REPLACE INTO counters VALUES (?, ?, ?, ?)", row)
+        expires = stored(operation.expires)
+        if expires == until:
+            # By far the most common, and it spares the index by expiry a change.
+            sql = "UPDATE counters SET count = ? WHERE partition = ? AND name = ?"
+            self._db.execute(sql, (count, partition, operation.counter))
+        else:
+            row = (partition, operation.counter, count, expires)
+            self._db.execute("INSERT OR REPLACE INTO counters VALUES (?, ?, ?, ?)", row)
         return count
 
     def _claim(self, partition: str, operation: Claim) -> int:

@@ -17,20 +17,22 @@ PAGE_SIZE = 8192
 # are clustered by their key; bodies are not, so that their pages are written one after another.
 _FIRST = """
 CREATE TABLE documents (
+    row INTEGER PRIMARY KEY,
     partition TEXT NOT NULL,
     key TEXT NOT NULL,
     revision INTEGER NOT NULL,
     value BLOB NOT NULL,
-    PRIMARY KEY (partition, key)
-) WITHOUT ROWID;
+    UNIQUE (partition, key)
+);
 
 CREATE TABLE logs (
+    row INTEGER PRIMARY KEY,
     partition TEXT NOT NULL,
     log TEXT NOT NULL,
     sequence INTEGER NOT NULL,
     value BLOB NOT NULL,
-    PRIMARY KEY (partition, log, sequence)
-) WITHOUT ROWID;
+    UNIQUE (partition, log, sequence)
+);
 
 CREATE TABLE counters (
     partition TEXT NOT NULL,
