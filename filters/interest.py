@@ -9,6 +9,7 @@ An interest matches when everything it states holds. What a message leaves open 
 """
 
 from collections.abc import Iterable
+from datetime import date
 from typing import Final
 
 import msgspec
@@ -51,11 +52,12 @@ def apply(case: Case) -> Finding:
     """
     if not _is_judged(case):
         return Finding(filter=NAME, verdict=DELIVER)
+    today = case.today
     matched: list[str] = []
     near: list[tuple[Interest, list[_Miss]]] = []
     for interest in case.wishes.interests:
         if _may_answer(case, interest) and _is_about(case.message, interest):
-            if misses := _misses(case, interest):
+            if misses := _misses(case.message, interest, today):
                 near.append((interest, misses))
             else:
                 matched.append(interest.id)
@@ -97,16 +99,15 @@ def _is_about(message: Message, interest: Interest) -> bool:
     return not interest.all_words or all(map(message.words.has, interest.all_words))
 
 
-def _misses(case: Case, interest: Interest) -> list[_Miss]:
+def _misses(message: Message, interest: Interest, today: date) -> list[_Miss]:
     """Every way in which an interest on the topic fails; none where it matches."""
-    today, message = case.today, case.message
     misses: list[_Miss] = []
     if interest.from_ and today < interest.from_:
         start = interest.from_.isoformat()
         misses.append(_Miss(reason="interest-not-yet", facts={"date": start, "next": start}))
     if interest.until and interest.until < today:
-        date = interest.until.isoformat()
-        misses.append(_Miss(reason="interest-over", facts={"date": date}))
+        end = interest.until.isoformat()
+        misses.append(_Miss(reason="interest-over", facts={"date": end}))
     running = [o for o in message.offers if o.last_day is None or today <= o.last_day]
     offers = running or message.offers or (_NOTHING,)
     fewest = min((_misses_of(offer, message, interest) for offer in offers), key=_rank)

@@ -13,13 +13,15 @@ def apply(case: Case) -> Finding:
     guards the same counters, so that of two messages at once only one takes the last place.
     """
     times, kind = case.wishes.times, case.message.kind
-    opening = times.opening(kind, case.now)
-    arrival = opening.at if opening.at is not None and opening.outside == "hold" else case.now
     full = [
         counted
-        for counted in case.wishes.counted(case.relationship, kind, arrival)
+        for counted in case.wishes.counted(case.relationship, kind, case.now)
         if case.usage.get(counted.counter, 0) >= counted.quota.messages
     ]
+    if full:
+        opening = times.opening(kind, case.now)
+        arrival = opening.at if opening.at and opening.outside == "hold" else case.now
+        full = [counted for counted in full if arrival < counted.ends]
     if not full:
         return Finding(filter=NAME, verdict=DELIVER)
     # Of several the one that stands in the way longest: before it ends, nothing is of use.

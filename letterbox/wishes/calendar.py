@@ -12,7 +12,7 @@ one rule for the days on which a clock is changed:
 Every instant taken or given is aware; those given are in UTC.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Final, Literal
 
@@ -30,14 +30,14 @@ _DAYS: Final[tuple[Day, ...]] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun"
 
 
 class WeekWindow(msgspec.Struct, frozen=True):
-    """A window as compiled: weekdays (Monday is 0) it starts on, minutes from their midnight.
+    """A window as compiled: weekdays (Monday is 0) it starts on, wall time from their midnight.
 
-    ``until`` is greater than ``from_``, and beyond 1440 where it passes midnight.
+    ``until`` is greater than ``from_``, and beyond a day where it passes midnight.
     """
 
     days: frozenset[int]
-    from_: int
-    until: int
+    from_: timedelta
+    until: timedelta
     outside: Literal["hold", "refuse"]
 
 
@@ -107,7 +107,7 @@ class Calendar(msgspec.Struct, frozen=True):
             found = [
                 start
                 for opens, closes in self._stretches(windows, day)
-                if (start := self._unpaused(max(opens, at))) < closes
+                if at < closes and (start := self._unpaused(max(opens, at))) < closes
             ]
             if found and (least := min(found)) <= end:
                 return least
@@ -116,15 +116,23 @@ class Calendar(msgspec.Struct, frozen=True):
 
     def _stretches(
         self, windows: Iterable[WeekWindow], day: date
-    ) -> Iterable[tuple[datetime, datetime]]:
+    ) -> Iterator[tuple[datetime, datetime]]:
         """When the windows that start on a local day are open."""
-        midnight = datetime.combine(day, time())
-        weekday = day.weekday()
+        midnight, weekday = datetime.combine(day, time()), day.weekday()
+        offset = self._offset(midnight)
+        # No window reaches past the second midnight. Where both have one offset no clock is
+        # changed in between (none is changed twice within two days), and adding will do.
+        if offset == self._offset((midnight + 2 * _DAY).replace(fold=1)):
+            start = (midnight - offset).replace(tzinfo=UTC)
+            for window in windows:
+                if weekday in window.days:
+                    yield start + window.from_, start + window.until
+            return
         for window in windows:
             if weekday in window.days:
                 yield (
-                    self._instant(midnight + timedelta(minutes=window.from_)),
-                    self._instant(midnight + timedelta(minutes=window.until), last=True),
+                    self._instant(midnight + window.from_),
+                    self._instant(midnight + window.until, last=True),
                 )
 
     def _skip_pause(self, day: date) -> date:
@@ -193,13 +201,13 @@ def _compile_window(window: Window) -> WeekWindow:
     start, end = minutes(window.from_), minutes(window.until)
     return WeekWindow(
         days=frozenset(map(_DAYS.index, window.days or _DAYS)),
-        from_=start,
-        until=end if end > start else end + 24 * 60,
+        from_=timedelta(minutes=start),
+        until=timedelta(minutes=end if end > start else end + 24 * 60),
         outside=window.outside,
     )
 
 
-def _merged(pauses: Iterable[Pause]) -> Iterable[DayRange]:
+def _merged(pauses: Iterable[Pause]) -> Iterator[DayRange]:
     """Pauses in order, those that touch or overlap made one."""
     pending: DayRange | None = None
     for pause in sorted(pauses, key=lambda pause: pause.from_):

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from letterbox.model.address import fold_domain, is_below, parse_address
+from letterbox.model.address import fold_domain, parse_address
 from letterbox.model.kind import Kind
 from letterbox.model.preferences import Interest, Limit, Preferences, VendorRule, Window
 from letterbox.reading.words import split
@@ -82,7 +82,7 @@ def _addresses(preferences: Preferences, domains: Collection[str]) -> Iterator[M
                 mistake=f"{bound.address} is not in a domain of this letterbox",
                 allowed="an address at " + ", ".join(sorted(domains)),
             )
-        elif str(address) != str(address.mailbox) and "+" in address.local:
+        elif address.mailbox.local != address.local.casefold():
             yield Mistake(
                 path=path,
                 mistake=f"{bound.address} belongs to {address.mailbox} already",
