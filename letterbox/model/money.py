@@ -7,7 +7,10 @@ import msgspec
 
 _TOO_MUCH = Decimal(10) ** 9
 
-Currency = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
+Currency = Annotated[
+    str,
+    msgspec.Meta(pattern="^[A-Z]{3}$", description='a currency of ISO 4217, such as "EUR"'),
+]
 
 
 class Money(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -12,10 +12,28 @@ import msgspec
 from letterbox.model.kind import Kind
 from letterbox.model.money import Money
 
-Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+Name = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$",
+        description="1 to 63 lower-case letters, digits and . _ -, a letter or digit first",
+    ),
+]
 Word = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-Clock = Annotated[str, msgspec.Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$|^24:00$")]
-Region = Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$")]
+Clock = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^([01]\d|2[0-3]):[0-5]\d$|^24:00$",
+        description='a time of day as text, such as "09:00"',
+    ),
+]
+Region = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$",
+        description='a country or region of ISO 3166, such as "NL" or "NL-NH"',
+    ),
+]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Per = Literal["day", "week", "month"]
 Language = Literal["en", "nl"]

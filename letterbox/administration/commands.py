@@ -1,0 +1,264 @@
+"""The commands by name: plain data in, plain data out, whoever carries it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from letterbox.administration.apply import Applying
+from letterbox.administration.explain import Explaining
+from letterbox.administration.failed import Failed
+from letterbox.administration.people import PeopleFile
+from letterbox.administration.shape import nearest
+from letterbox.feedback.disclosure import Disclosure
+from letterbox.feedback.sentences import Sentences
+from letterbox.identity import Domains, Prover
+from letterbox.judge import Judge
+from letterbox.model.address import parse_address
+from letterbox.model.verdict import name_of, reason_of
+from letterbox.ports.clock import Clock
+from letterbox.ports.store import Store, StoreUnavailable
+from letterbox.reading.mail import Limits
+from letterbox.records import places
+from letterbox.records.consumers import Consumers
+from letterbox.records.credentials import Credentials
+from letterbox.records.mailboxes import Mailboxes
+from letterbox.records.vendors import Vendors
+
+Arguments = TypeVar("Arguments", bound=msgspec.Struct)
+Answer = dict[str, Any]
+
+_PAGE = 500
+_PREFIX = 12  # a mark of four characters, and eight that may be known
+
+
+class _Arguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a command takes."""
+
+
+class Apply(_Arguments, frozen=True):
+    """People files, all or none of them."""
+
+    files: tuple[PeopleFile, ...]
+    dry_run: bool = False
+    force: bool = False
+
+
+class Issue(_Arguments, frozen=True):
+    """For a vendor (key) or a consumer (token)."""
+
+    owner: str
+
+
+class Revoke(_Arguments, frozen=True):
+    """A credential by its prefix; the whole of it does as well."""
+
+    prefix: str
+
+
+class Explain(_Arguments, frozen=True):
+    """A message, to whom it is, and as whose it is taken."""
+
+    message: bytes
+    to: str
+    from_domain: str | None = None
+    at: datetime | None = None
+
+
+class ExplainDecision(_Arguments, frozen=True):
+    """A recorded decision, by id or reference."""
+
+    decision: str
+
+
+class Export(_Arguments, frozen=True):
+    """One page of one section of what there is about a consumer."""
+
+    consumer: str
+    section: Literal["preferences", "inbox", "held", "decisions"]
+    after: str | None = None
+
+
+class Nothing(_Arguments, frozen=True):
+    """No arguments."""
+
+
+class Administration:
+    """The commands over the parts. One instance serves the socket and the command line."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        consumers: Consumers,
+        vendors: Vendors,
+        credentials: Credentials,
+        mailboxes: Mailboxes,
+        judge: Judge,
+        prover: Prover,
+        disclosure: Disclosure,
+        sentences: Sentences,
+        domains: Domains,
+        clock: Clock,
+        limits: Limits,
+        our_domains: frozenset[str],
+    ) -> None:
+        self._consumers = consumers
+        self._vendors = vendors
+        self._credentials = credentials
+        self._mailboxes = mailboxes
+        self._clock = clock
+        self._applying = Applying(
+            store=store,
+            consumers=consumers,
+            vendors=vendors,
+            domains=domains,
+            clock=clock,
+            our_domains=our_domains,
+        )
+        self._explaining = Explaining(
+            store=store,
+            consumers=consumers,
+            vendors=vendors,
+            mailboxes=mailboxes,
+            judge=judge,
+            prover=prover,
+            disclosure=disclosure,
+            sentences=sentences,
+            clock=clock,
+            limits=limits,
+            our_domains=our_domains,
+        )
+        self._commands: dict[str, Callable[[Mapping[str, Any]], Awaitable[Answer]]] = {
+            "ping": _taking(Nothing, self._ping),
+            "apply": _taking(Apply, self._apply),
+            "key issue": _taking(Issue, self._issue_key),
+            "key revoke": _taking(Revoke, self._revoke_key),
+            "token issue": _taking(Issue, self._issue_token),
+            "token revoke": _taking(Revoke, self._revoke_token),
+            "explain": _taking(Explain, self._explain),
+            "explain decision": _taking(ExplainDecision, self._explain_decision),
+            "export": _taking(Export, self._export),
+        }
+
+    async def perform(self, command: str, arguments: Mapping[str, Any]) -> Answer:
+        """Do a command. Raises :class:`Failed`; what it raises beside that is our fault."""
+        found = self._commands.get(command)
+        if found is None:
+            raise Failed(f"there is no command {command!r}" + nearest(command, self._commands))
+        try:
+            return await found(arguments)
+        except StoreUnavailable as trouble:
+            raise Failed(f"the store cannot do this now: {trouble}; try again") from trouble
+
+    async def _ping(self, _: Nothing) -> Answer:
+        return {"at": self._clock.now().isoformat()}
+
+    async def _apply(self, asked: Apply) -> Answer:
+        changes = await self._applying.apply(asked.files, dry_run=asked.dry_run, force=asked.force)
+        return {
+            "dry_run": asked.dry_run,
+            "changes": msgspec.to_builtins([c for c in changes if c.change != "kept"]),
+            "kept": msgspec.to_builtins([c for c in changes if c.change == "kept"]),
+            "lines": [str(change) for change in changes],
+        }
+
+    # ---- credentials ----
+
+    async def _issue_key(self, asked: Issue) -> Answer:
+        known = await self._vendors.all()
+        if asked.owner not in known:
+            raise Failed(
+                f"there is no vendor {asked.owner!r}"
+                + nearest(asked.owner, known)
+                + "; a people file makes one (letterbox apply)"
+            )
+        key = await self._credentials.issue("key", asked.owner, self._clock.now())
+        return {"key": key, "prefix": key[:_PREFIX], "vendor": asked.owner}
+
+    async def _issue_token(self, asked: Issue) -> Answer:
+        known = await self._consumers.all()
+        # The operator's mailbox is there from the first day on.
+        if asked.owner not in {*known, places.OPERATOR}:
+            raise Failed(
+                f"there is no consumer {asked.owner!r}"
+                + nearest(asked.owner, known)
+                + "; a people file makes one (letterbox apply)"
+            )
+        token = await self._credentials.issue("token", asked.owner, self._clock.now())
+        return {"token": token, "prefix": token[:_PREFIX], "consumer": asked.owner}
+
+    async def _revoke_key(self, asked: Revoke) -> Answer:
+        return await self._revoke("key", "lbk_", asked.prefix)
+
+    async def _revoke_token(self, asked: Revoke) -> Answer:
+        return await self._revoke("token", "lbt_", asked.prefix)
+
+    async def _revoke(self, what: str, mark: str, given: str) -> Answer:
+        # Somebody who has found the whole of it may paste it: only the prefix is looked at.
+        prefix = given[:_PREFIX]
+        if not prefix.startswith(mark):
+            raise Failed(f"a {what}'s prefix begins with {mark}, as in {mark}1a2B3c4D")
+        if not await self._credentials.revoke(prefix):
+            raise Failed(f"there is no {what} {prefix}; it may be revoked already")
+        return {"revoked": prefix}
+
+    # ---- explaining and exporting ----
+
+    async def _explain(self, asked: Explain) -> Answer:
+        to = parse_address(asked.to)
+        if to is None:
+            raise Failed(f"{asked.to!r} is no mail address; write anna@letterbox.example")
+        at = asked.at
+        if at is not None and at.tzinfo is None:
+            raise Failed("the time has no zone; write 2026-12-24T12:00:00Z")
+        explanation = await self._explaining.message(
+            asked.message, to, from_domain=asked.from_domain, at=at
+        )
+        return _plain(explanation)
+
+    async def _explain_decision(self, asked: ExplainDecision) -> Answer:
+        return _plain(await self._explaining.decision(asked.decision))
+
+    async def _export(self, asked: Export) -> Answer:
+        name = asked.consumer
+        if asked.section == "preferences":
+            stored = await self._consumers.stored(name)
+            if stored is None and name != places.OPERATOR:
+                known = await self._consumers.all()
+                raise Failed(f"there is no consumer {name!r}" + nearest(name, known))
+            preferences = msgspec.to_builtins(stored.preferences) if stored else {}
+            return {"items": preferences, "after": None}
+        if asked.section == "decisions":
+            decisions = await self._mailboxes.decisions(name, after=asked.after, limit=_PAGE)
+            items = [
+                _plain(row) | {"verdict": name_of(row.verdict), "reason": reason_of(row.verdict)}
+                for row in decisions.items
+            ]
+            return {"items": items, "after": decisions.after}
+        if asked.section == "inbox":
+            inbox = await self._mailboxes.inbox(name, after=asked.after, limit=_PAGE)
+            return {"items": msgspec.to_builtins(inbox.items), "after": inbox.after}
+        held = await self._mailboxes.held(name, after=asked.after, limit=_PAGE)
+        return {"items": msgspec.to_builtins(held.items), "after": held.after}
+
+
+def _plain(row: msgspec.Struct) -> Answer:
+    plain: Answer = msgspec.to_builtins(row)
+    return plain
+
+
+def _taking(
+    kind: type[Arguments], command: Callable[[Arguments], Awaitable[Answer]]
+) -> Callable[[Mapping[str, Any]], Awaitable[Answer]]:
+    """A command that reads its arguments first."""
+
+    async def perform(arguments: Mapping[str, Any]) -> Answer:
+        try:
+            read = msgspec.convert(arguments, kind)
+        except msgspec.ValidationError as error:
+            raise Failed(f"wrong arguments: {error}") from error
+        return await command(read)
+
+    return perform

@@ -1,0 +1,343 @@
+"""What would happen to a message and why, filter by filter; or what did."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from letterbox.administration.failed import Failed
+from letterbox.feedback.disclosure import Disclosure
+from letterbox.feedback.sentences import Sentences
+from letterbox.identity import Prover
+from letterbox.judge import Judge, Judgement, Question
+from letterbox.model.address import Address, fold_domain
+from letterbox.model.envelope import Client, Envelope
+from letterbox.model.message import Message
+from letterbox.model.record import DecisionRecord
+from letterbox.model.sender import Proven, Sender, Stranger, Undetermined, VendorRef
+from letterbox.model.told import Told
+from letterbox.model.verdict import Decision, Fact, Finding, Hold, name_of, reason_of
+from letterbox.ports.clock import Clock
+from letterbox.ports.store import Store
+from letterbox.reading.facts import understand
+from letterbox.reading.header import Author, author
+from letterbox.reading.mail import Limits, Mail, Malformed
+from letterbox.records import places
+from letterbox.records.coding import decode
+from letterbox.records.consumers import Consumers
+from letterbox.records.content import read_content
+from letterbox.records.ledger import Reference
+from letterbox.records.mailboxes import Mailboxes
+from letterbox.records.names import new_reference
+from letterbox.records.vendors import Vendors
+
+_CHOSEN = frozenset({"consumer", "release"})  # findings that no rule gave
+
+
+class Found(msgspec.Struct, frozen=True):
+    """One finding, with its sentence in the consumer's language."""
+
+    filter: str
+    verdict: str
+    reason: str | None
+    facts: Mapping[str, Fact]
+    sentence: str
+
+
+class Replay(msgspec.Struct, frozen=True):
+    """A recorded decision taken again now. ``differs`` names the filters that find otherwise."""
+
+    same: bool
+    verdict: str
+    reason: str | None
+    differs: tuple[str, ...]
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """A decision and everything it rests on. ``told`` is the reply line the sender gets."""
+
+    at: datetime
+    recipient: str
+    consumer: str | None
+    sender: str
+    vendor: VendorRef | None
+    verdict: str
+    reason: str | None
+    sentence: str
+    findings: tuple[Found, ...]
+    told: str
+    notes: tuple[str, ...]
+    subject: str = ""
+    kind: str = ""
+    until: datetime | None = None
+    interests: tuple[str, ...] = ()
+    decision: str | None = None
+    replay: Replay | None = None
+
+
+class Explaining:
+    """The use case behind ``letterbox explain``. It changes nothing and tells no vendor."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        consumers: Consumers,
+        vendors: Vendors,
+        mailboxes: Mailboxes,
+        judge: Judge,
+        prover: Prover,
+        disclosure: Disclosure,
+        sentences: Sentences,
+        clock: Clock,
+        limits: Limits,
+        our_domains: frozenset[str],
+    ) -> None:
+        self._store = store
+        self._consumers = consumers
+        self._vendors = vendors
+        self._mailboxes = mailboxes
+        self._judge = judge
+        self._prover = prover
+        self._disclosure = disclosure
+        self._sentences = sentences
+        self._clock = clock
+        self._limits = limits
+        self._our_domains = our_domains
+
+    # ---- what would happen ----
+
+    async def message(
+        self, content: bytes, to: Address, *, from_domain: str | None, at: datetime | None
+    ) -> Explanation:
+        """What would become of this message for ``to``, at ``at`` (now where it is None).
+
+        ``from_domain`` is taken as proven; without it DKIM alone is asked, since nobody is
+        connected whose address SPF could judge. Raises :class:`Failed`.
+        """
+        if to.domain not in self._our_domains:
+            raise Failed(
+                f"{to.domain} is not a domain of this letterbox; "
+                f"it takes mail for {', '.join(sorted(self._our_domains))}"
+            )
+        at = at or self._clock.now()
+        try:
+            mail = read_content("http", content, self._limits)
+        except Malformed as fault:
+            told = self._disclosure.tell_all(fault.reason, new_reference(), fault.detail)
+            return _unjudged(to, at, "nobody: the message is not read", fault.reason, told)
+        sender, notes = await self._sender(mail, to, from_domain, at)
+        match sender:
+            case Undetermined(detail=detail):
+                told = self._disclosure.tell_all("lookup-failed", new_reference())
+                return _unjudged(to, at, f"undetermined: {detail}", "lookup-failed", told, notes)
+            case Stranger(why=why, detail=detail):
+                told = self._disclosure.tell_stranger(why, new_reference())
+                return _unjudged(to, at, f"a stranger: {detail}", why, told, notes)
+            case Proven():
+                return await self._judged(mail, sender, to, at, notes)
+
+    async def _sender(
+        self, mail: Mail, to: Address, from_domain: str | None, at: datetime
+    ) -> tuple[Sender, tuple[str, ...]]:
+        if from_domain is None:
+            envelope = Envelope(
+                session="explain",
+                edge="smtp",
+                client=Client(address="127.0.0.1"),
+                reverse_path=None,
+                recipients=(to,),
+            )
+            note = "the sender is proven by DKIM alone: no client is connected, so SPF says nothing"
+            return (await self._prover.prove(mail, envelope, at)).sender, (note,)
+        domain = fold_domain(from_domain)
+        if domain is None:
+            raise Failed(f"--from-domain {from_domain!r} is no domain; write shop.example")
+        found = author(mail)
+        address = found.address if isinstance(found, Author) else Address(local="", domain=domain)
+        return Proven(domain=domain, how="peer", author=address), (
+            f"{domain} is taken as proven, as --from-domain says",
+        )
+
+    async def _judged(
+        self, mail: Mail, sender: Proven, to: Address, at: datetime, notes: tuple[str, ...]
+    ) -> Explanation:
+        facts = understand(mail, sender, limits=self._limits)
+        vendor = await self._vendors.behind(sender)
+        judgement = await self._judge.judge(
+            Question(recipient=to, sender=sender, vendor=vendor, message=facts, now=at)
+        )
+        decision, wishes = judgement.decision, judgement.wishes
+        return Explanation(
+            at=at,
+            recipient=str(to),
+            consumer=judgement.owner.consumer or None,
+            sender=f"{sender.author} proven for {sender.domain} by {sender.how}",
+            vendor=vendor,
+            subject=facts.subject,
+            kind=facts.kind,
+            verdict=name_of(decision.verdict),
+            reason=reason_of(decision.verdict),
+            sentence=self._sentence(decision.deciding, wishes.language),
+            until=decision.verdict.until if isinstance(decision.verdict, Hold) else None,
+            interests=decision.interests,
+            findings=self._found(decision, wishes.language),
+            told=judgement.told.line,
+            notes=notes,
+        )
+
+    # ---- what did happen ----
+
+    async def decision(self, name: str) -> Explanation:
+        """A recorded decision, by its id or by the reference the sender was given.
+
+        It is taken again through the same function, from the message as received and the
+        preferences of now. Raises :class:`Failed`.
+        """
+        record = await self._record(name)
+        stored = await self._consumers.stored(record.consumer)
+        language = stored.preferences.language if stored else "en"
+        decision = Decision(verdict=record.verdict, findings=record.findings)
+        replay, notes = await self._replay(record, revision=stored.revision if stored else 0)
+        return Explanation(
+            at=record.at,
+            recipient=record.recipient,
+            consumer=record.consumer or None,
+            sender=record.sender,
+            vendor=record.vendor,
+            subject=record.subject,
+            kind=record.kind,
+            verdict=name_of(record.verdict),
+            reason=reason_of(record.verdict),
+            sentence=self._sentence(decision.deciding, language),
+            until=record.verdict.until if isinstance(record.verdict, Hold) else None,
+            interests=record.interests,
+            findings=self._found(decision, language),
+            told=record.told.line,
+            notes=notes,
+            decision=record.id,
+            replay=replay,
+        )
+
+    async def _record(self, name: str) -> DecisionRecord:
+        claim = await self._store.claim(places.reference(name), places.REFERENCE)
+        if claim is not None:
+            reference = decode(claim, Reference)
+            found = await self._mailboxes.decision(reference.consumer, reference.decision)
+            if found is not None:
+                return found
+        for consumer in [*await self._consumers.all(), places.NOBODY]:
+            found = await self._mailboxes.decision(consumer, name)
+            if found is not None:
+                return found
+        raise Failed(
+            f"there is no decision and no reference {name}; "
+            "ids are in the consumer's log, references in what the sender was told"
+        )
+
+    async def _replay(
+        self, record: DecisionRecord, *, revision: int
+    ) -> tuple[Replay | None, tuple[str, ...]]:
+        chosen = [f.filter for f in record.findings if f.filter in _CHOSEN]
+        if chosen:
+            return None, ("it was not a rule that decided, but the consumer or the time",)
+        question = await self._question(record)
+        if question is None:
+            return None, ("the message is no longer kept, so that it cannot be decided again",)
+        judgement = await self._judge.judge(question)
+        replay = _compare(record, judgement)
+        return replay, (_replay_note(record, replay, revision),)
+
+    async def _question(self, record: DecisionRecord) -> Question | None:
+        message = await self._mailboxes.message(record.message)
+        body = await self._mailboxes.body(record.message)
+        if message is None or body is None or not isinstance(message.sender, Proven):
+            return None
+        mail = read_content(message.edge, body, self._limits)
+        facts: Message = understand(
+            mail, message.sender, declared=message.declared, limits=self._limits
+        )
+        local, _, domain = record.recipient.rpartition("@")
+        return Question(
+            recipient=Address(local=local, domain=domain),
+            sender=message.sender,
+            vendor=message.vendor,
+            message=facts,
+            now=record.at,
+            # What followed a message that waited for a yes was decided with that yes.
+            answered=record.follows is not None,
+        )
+
+    # ---- in words ----
+
+    def _found(self, decision: Decision, language: str) -> tuple[Found, ...]:
+        return tuple(
+            Found(
+                filter=finding.filter,
+                verdict=name_of(finding.verdict),
+                reason=reason_of(finding.verdict),
+                facts=finding.facts,
+                sentence=self._sentence(finding, language),
+            )
+            for finding in decision.findings
+        )
+
+    def _sentence(self, finding: Finding | None, language: str) -> str:
+        return self._sentences.person(finding, language) if finding else ""
+
+
+def _unjudged(
+    to: Address, at: datetime, sender: str, reason: str, told: Told, notes: tuple[str, ...] = ()
+) -> Explanation:
+    """A message that no consumer's wishes are asked about."""
+    return Explanation(
+        at=at,
+        recipient=str(to),
+        consumer=None,
+        sender=sender,
+        vendor=None,
+        verdict=told.verdict,
+        reason=reason,
+        sentence="",
+        findings=(),
+        told=told.line,
+        notes=(*notes, "no filter is asked about it, whoever the recipient is"),
+    )
+
+
+def _outcomes(findings: tuple[Finding, ...]) -> dict[str, Any]:
+    return {f.filter: (name_of(f.verdict), reason_of(f.verdict)) for f in findings}
+
+
+def _compare(record: DecisionRecord, judgement: Judgement) -> Replay:
+    decision = judgement.decision
+    then, now = _outcomes(record.findings), _outcomes(decision.findings)
+    outcome = (name_of(decision.verdict), reason_of(decision.verdict))
+    return Replay(
+        same=outcome == (name_of(record.verdict), reason_of(record.verdict)),
+        verdict=outcome[0],
+        reason=outcome[1],
+        differs=tuple(name for name in {**then, **now} if then.get(name) != now.get(name)),
+    )
+
+
+def _replay_note(record: DecisionRecord, replay: Replay, revision: int) -> str:
+    outcome = replay.verdict + (f" ({replay.reason})" if replay.reason else "")
+    changed = revision != record.preferences_version
+    if replay.same and not changed:
+        return "decided again under the same preferences: the same"
+    if replay.same:
+        return (
+            f"the preferences have changed since (revision {record.preferences_version} then, "
+            f"{revision} now): decided again, still the same"
+        )
+    if changed:
+        return (
+            f"the rules have changed since (preferences revision {record.preferences_version} "
+            f"then, {revision} now): decided again, it would be {outcome}"
+        )
+    return (
+        f"decided again under the same preferences it would be {outcome}: "
+        f"{', '.join(replay.differs)} finds otherwise now; limits count what came since"
+    )

@@ -1,0 +1,197 @@
+"""People files: read, and checked for everything that one file or all together can have wrong."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+
+from letterbox.administration.shape import Misshapen, nearest, read_toml, shape
+from letterbox.identity import Domains
+from letterbox.model.address import fold_domain, parse_address
+from letterbox.model.preferences import Consumer, People, Vendor
+from letterbox.records import places
+from letterbox.wishes import Mistake
+
+#: Whose mail at our own domains is the operator's (RFC 2142, RFC 5321 section 4.5.1).
+_RESERVED = frozenset({places.OPERATOR, "postmaster", "abuse"})
+
+
+class PeopleFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One file as it was given: its name for people, and what is in it."""
+
+    name: str
+    content: bytes
+
+
+class FileMistake(msgspec.Struct, frozen=True):
+    """One thing wrong in one file."""
+
+    file: str
+    mistake: Mistake
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.mistake}"
+
+
+class Placed(msgspec.Struct, frozen=True):
+    """Where an entry stands."""
+
+    file: str
+    path: str
+
+    def mistake(self, field: str, mistake: str, allowed: str) -> FileMistake:
+        """A mistake in a field of the entry; in the entry itself where the field is empty."""
+        path = f"{self.path}.{field}" if field else self.path
+        return FileMistake(
+            file=self.file, mistake=Mistake(path=path, mistake=mistake, allowed=allowed)
+        )
+
+
+class PlacedVendor(msgspec.Struct, frozen=True):
+    """A vendor, and where it stands."""
+
+    place: Placed
+    entry: Vendor
+
+
+class PlacedConsumer(msgspec.Struct, frozen=True):
+    """A consumer, and where it stands."""
+
+    place: Placed
+    entry: Consumer
+
+
+class Roll(msgspec.Struct, frozen=True):
+    """Everybody in the files, in order."""
+
+    vendors: tuple[PlacedVendor, ...]
+    consumers: tuple[PlacedConsumer, ...]
+
+
+def read_people(files: Sequence[PeopleFile]) -> tuple[Roll, list[FileMistake]]:
+    """Everybody in the files that can be read, and what is wrong with the others."""
+    vendors: list[PlacedVendor] = []
+    consumers: list[PlacedConsumer] = []
+    mistakes: list[FileMistake] = []
+    for file in files:
+        try:
+            people = shape(read_toml(file.content), People)
+        except Misshapen as misshapen:
+            mistakes += [FileMistake(file=file.name, mistake=found) for found in misshapen.mistakes]
+            continue
+        vendors += [
+            PlacedVendor(place=Placed(file=file.name, path=f"vendor[{nth}]"), entry=_folded(vendor))
+            for nth, vendor in enumerate(people.vendor)
+        ]
+        consumers += [
+            PlacedConsumer(place=Placed(file=file.name, path=f"consumer[{nth}]"), entry=consumer)
+            for nth, consumer in enumerate(people.consumer)
+        ]
+    return Roll(vendors=tuple(vendors), consumers=tuple(consumers)), mistakes
+
+
+def _folded(vendor: Vendor) -> Vendor:
+    """With its domains as they are compared; what is no domain stays, to be named."""
+    folded = tuple(fold_domain(domain) or domain for domain in vendor.domains)
+    return msgspec.structs.replace(vendor, domains=folded)
+
+
+def check_roll(
+    roll: Roll, *, known: Iterable[str], domains: Domains, ours: frozenset[str]
+) -> Iterator[FileMistake]:
+    """What is wrong between the entries. ``known`` are the ids of vendors there are already."""
+    yield from _unique_ids(roll)
+    yield from _vendors(roll, domains, ours)
+    yield from _addresses(roll)
+    yield from _names(roll, {*known, *(vendor.entry.id for vendor in roll.vendors)})
+
+
+def _unique_ids(roll: Roll) -> Iterator[FileMistake]:
+    for what, placed in (("vendor", roll.vendors), ("consumer", roll.consumers)):
+        seen: dict[str, Placed] = {}
+        for each in placed:
+            first = seen.setdefault(each.entry.id, each.place)
+            if first is not each.place:
+                yield each.place.mistake(
+                    "id",
+                    f"the {what} {each.entry.id} stands in {first.file} at {first.path} already",
+                    "each one once",
+                )
+            if each.entry.id in _RESERVED:
+                yield each.place.mistake("id", f"{each.entry.id} is the operator's", "another id")
+
+
+def _vendors(roll: Roll, domains: Domains, ours: frozenset[str]) -> Iterator[FileMistake]:
+    seen: dict[str, str] = {}
+    for vendor in roll.vendors:
+        for nth, domain in enumerate(vendor.entry.domains):
+            field = f"domains[{nth}]"
+            wrong = _wrong_domain(domain, domains, ours)
+            if wrong:
+                yield vendor.place.mistake(field, *wrong)
+            first = seen.setdefault(domain, vendor.entry.id)
+            if first != vendor.entry.id:
+                yield vendor.place.mistake(
+                    field, f"{domain} is vendor {first}'s already", "a domain of this vendor alone"
+                )
+
+
+def _wrong_domain(domain: str, domains: Domains, ours: frozenset[str]) -> tuple[str, str] | None:
+    """Why a domain cannot be a vendor's, and what can."""
+    if fold_domain(domain) is None or "." not in domain:
+        return f"{domain!r} is no domain", "a domain such as shop.example"
+    if domain in ours:
+        return f"{domain} is this letterbox's own", "a domain of the vendor's"
+    if domains.is_public_suffix(domain):
+        return f"{domain} is a public suffix, under which anybody registers", "a registered domain"
+    if domains.is_mailbox_provider(domain):
+        allowed = 'none; a consumer allows one person there by address = "…"'
+        return f"{domain} gives mailboxes to anybody, so that it is nobody's vendor", allowed
+    return None
+
+
+def _addresses(roll: Roll) -> Iterator[FileMistake]:
+    seen: dict[str, str] = {}
+    for consumer in roll.consumers:
+        for nth, bound in enumerate(consumer.entry.bound_addresses):
+            address = parse_address(bound.address)
+            if address is None:
+                continue  # named by the check of the preferences
+            first = seen.setdefault(places.address(address), consumer.entry.id)
+            if first != consumer.entry.id:
+                yield consumer.place.mistake(
+                    f"addresses[{nth}]",
+                    f"{bound.address} is consumer {first}'s already",
+                    "an address of this consumer alone",
+                )
+
+
+def _names(roll: Roll, known: set[str]) -> Iterator[FileMistake]:
+    """Vendors that are spoken of without being there."""
+    for consumer in roll.consumers:
+        entry = consumer.entry
+        for nth, rule in enumerate(entry.vendor):
+            if rule.vendor is not None and rule.vendor not in known:
+                yield _unknown(consumer.place, f"vendor[{nth}].vendor", rule.vendor, known)
+        named = [
+            (f"interest[{nth}].vendors[{at}]", name)
+            for nth, interest in enumerate(entry.interest)
+            for at, name in enumerate(interest.vendors)
+        ]
+        named += [
+            (f"addresses[{nth}].vendor", bound.vendor)
+            for nth, bound in enumerate(entry.bound_addresses)
+            if bound.vendor
+        ]
+        for field, name in named:
+            is_domain = "." in name and fold_domain(name) is not None
+            if name not in known and not is_domain:
+                yield _unknown(consumer.place, field, name, known)
+
+
+def _unknown(place: Placed, field: str, name: str, known: set[str]) -> FileMistake:
+    allowed = "the id of a vendor"
+    if field.endswith("].vendor") and field.startswith("vendor["):
+        allowed += ', or domain = "…" for one that is not registered'
+    else:
+        allowed += ", or the domain of one that is not registered"
+    return place.mistake(field, f"there is no vendor {name!r}" + nearest(name, known), allowed)
