@@ -4,12 +4,15 @@ Bodies are worked over as whole buffers, never line by line: it is what makes a 
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from letterbox.reading.mail import Field, Mail
 
 Form = Literal["simple", "relaxed"]
+
+_RUN = re.compile(rb"  +")
 
 
 def simple_body(body: bytes) -> bytes:
@@ -29,9 +32,7 @@ def relaxed_body(body: bytes) -> bytes:
     """Section 3.4.4: as simple, with runs of space made one and none at the end of a line."""
     if body and not body.endswith(b"\r\n"):
         body += b"\r\n"
-    body = body.replace(b"\t", b" ")
-    while b"  " in body:  # halves every run: some twenty rounds at the very most
-        body = body.replace(b"  ", b" ")
+    body = _RUN.sub(b" ", body.replace(b"\t", b" "))
     body = simple_body(body.replace(b" \r\n", b"\r\n"))
     return b"" if body == b"\r\n" else body
 

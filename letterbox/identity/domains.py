@@ -1,0 +1,42 @@
+"""What a domain name is, apart from what the DNS says: whose, and whether it is anybody's."""
+
+import msgspec
+from publicsuffixlist import PublicSuffixList
+
+from letterbox.model.address import fold_domain
+
+
+class _Providers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    domains: frozenset[str]
+
+
+class Domains:
+    """The public suffix list that comes with its library, and the mailbox providers.
+
+    ``providers`` is the text of ``config/mailbox_providers.toml``. Raises msgspec's
+    ValidationError or DecodeError where it is not of that form. All names are folded.
+    """
+
+    def __init__(self, providers: bytes) -> None:
+        self._suffixes = PublicSuffixList()
+        self._providers = msgspec.toml.decode(providers, type=_Providers).domains
+
+    def organizational(self, domain: str) -> str:
+        """The domain somebody registered, by the public suffix list alone; no DNS.
+
+        A public suffix is its own.
+        """
+        found = self._suffixes.privatesuffix(domain)
+        return found if isinstance(found, str) else domain
+
+    def is_public_suffix(self, domain: str) -> bool:
+        """Whether anybody may register below the domain, or nobody owns it."""
+        return fold_domain(domain) is None or bool(self._suffixes.is_public(domain))
+
+    def is_mailbox_provider(self, domain: str) -> bool:
+        """Whether anybody can have a mailbox there, so that it is nobody's vendor."""
+        while domain:
+            if domain in self._providers:
+                return True
+            domain = domain.partition(".")[2]
+        return False

@@ -1,0 +1,242 @@
+"""Who sent a message: one proof, which serves all its recipients."""
+
+import asyncio
+import itertools
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from letterbox.identity.canon import Signable
+from letterbox.identity.dkim import (
+    BadSignature,
+    DkimVerifier,
+    Verified,
+    claimed_domain,
+    read_signature,
+)
+from letterbox.identity.dmarc import Dmarc
+from letterbox.identity.domains import Domains
+from letterbox.identity.results import authentication_results
+from letterbox.identity.spf import Spf, check_path
+from letterbox.model.address import Address
+from letterbox.model.envelope import Envelope
+from letterbox.model.sender import Proven, Sender, Stranger, Undetermined
+from letterbox.ports.resolver import Answer, RecordType, Resolver, ResolverTrouble
+from letterbox.reading.header import Ambiguous, author
+from letterbox.reading.mail import Field, Mail
+
+_MAX_SIGNATURES = 5  # of one message that are tried
+_MAX_SEEN = 50  # of one message that are looked at to choose those
+_MAX_QUESTIONS = 200  # of one message; SPF alone may take about 120 (RFC 7208, 4.6.4)
+_SPF_SECONDS = 10.0  # less than the whole, so that slow SPF cannot undo a DKIM proof
+
+NO_SPF = Spf(result="none", detail="not asked")
+
+
+class Proof(msgspec.Struct, frozen=True):
+    """What one message proves. ``results`` is the value of an Authentication-Results field."""
+
+    sender: Sender
+    spf: Spf
+    results: str
+
+    @property
+    def path_passed(self) -> bool:
+        """Whether SPF passed for a return path that is not null: a report may go there."""
+        return self.spf.result == "pass" and self.spf.identity == "mailfrom"
+
+
+class Prover:
+    """Proves authors. ``server`` is our own host name; ``seconds`` bound one message's proof."""
+
+    def __init__(
+        self, resolver: Resolver, domains: Domains, *, server: str, seconds: float = 15.0
+    ) -> None:
+        self._resolver = resolver
+        self._domains = domains
+        self._server = server
+        self._seconds = seconds
+        self._dkim = DkimVerifier()
+
+    async def prove(self, mail: Mail, envelope: Envelope, now: datetime) -> Proof:
+        """Prove the author of ``mail``. ``now`` is aware. Never raises for what mail or DNS say.
+
+        A trusted peer that asserts the author is believed without a question to the DNS.
+        """
+        found = author(mail)
+        if isinstance(found, Ambiguous):
+            sender: Sender = Stranger(why="author-ambiguous", detail=found.why)
+        elif envelope.client.asserts_from:
+            sender = Proven(domain=found.address.domain, how="peer", author=found.address)
+        else:
+            questions = _Questions(self._resolver)
+            proving = _Proving(questions, self._domains, found.address, self._server)
+            try:
+                async with asyncio.timeout(self._seconds):
+                    return await proving.prove(self._dkim, mail, envelope, now)
+            except TimeoutError:
+                sender = Undetermined(detail=f"no proof within {self._seconds:g} s")
+        return Proof(sender=sender, spf=NO_SPF, results=authentication_results(self._server))
+
+
+class _Questions:
+    """The resolver for one message, which may not ask without end."""
+
+    def __init__(self, resolver: Resolver) -> None:
+        self._resolver = resolver
+        self._left = _MAX_QUESTIONS
+
+    async def ask(self, name: str, record: RecordType) -> Answer:
+        if not self._left:
+            raise ResolverTrouble(f"one message asks for more than {_MAX_QUESTIONS} names")
+        self._left -= 1
+        return await self._resolver.ask(name, record)
+
+
+class _Proving:
+    """The proof of one message while it is made."""
+
+    def __init__(self, resolver: Resolver, domains: Domains, author: Address, server: str) -> None:
+        self._resolver = resolver
+        self._domains = domains
+        self._author = author
+        self._server = server
+        self._home = domains.organizational(author.domain)
+        self._dmarc = Dmarc(resolver, domains, author.domain)
+        self._said: str | None = None
+
+    async def prove(
+        self, verifier: DkimVerifier, mail: Mail, envelope: Envelope, now: datetime
+    ) -> Proof:
+        async with asyncio.TaskGroup() as tasks:
+            path = tasks.create_task(self._path(envelope))
+            signatures = tasks.create_task(self._signatures(verifier, mail, now))
+        spf, dkim = path.result(), signatures.result()
+        sender = await self._sender(spf, dkim)
+        return Proof(
+            sender=sender,
+            spf=spf,
+            results=authentication_results(self._server, spf, dkim, self._said),
+        )
+
+    async def _path(self, envelope: Envelope) -> Spf:
+        try:
+            async with asyncio.timeout(_SPF_SECONDS):
+                return await check_path(self._resolver, envelope.client, envelope.reverse_path)
+        except TimeoutError:
+            domain = envelope.reverse_path.domain if envelope.reverse_path else ""
+            return Spf(
+                result="temperror",
+                domain=domain,
+                identity="mailfrom" if envelope.reverse_path else "helo",
+                detail=f"no result within {_SPF_SECONDS:g} s",
+            )
+
+    async def _signatures(
+        self, verifier: DkimVerifier, mail: Mail, now: datetime
+    ) -> list[Verified]:
+        """Try the author's own signatures first, and others where those do not prove it."""
+        fields = sorted(mail.all("dkim-signature")[:_MAX_SEEN], key=self._is_strange)
+        fields = fields[:_MAX_SIGNATURES]
+        message = Signable(mail)
+        tried: list[Verified] = []
+        for _, group in itertools.groupby(fields, key=self._is_strange):
+            checks = (self._signature(verifier, message, field, now) for field in group)
+            tried += await asyncio.gather(*checks)
+            if self._own(tried):
+                break
+        return tried
+
+    def _own(self, dkim: Sequence[Verified]) -> list[Verified]:
+        """The signatures that prove the author whatever else the DNS says."""
+        name = self._author.domain
+        return [one for one in dkim if one.status == "pass" and one.domain == name]
+
+    async def _signature(
+        self, verifier: DkimVerifier, message: Signable, field: Field, now: datetime
+    ) -> Verified:
+        try:
+            signature = read_signature(field)
+        except BadSignature as error:
+            domain = claimed_domain(field) or ""
+            return Verified(status="permerror", domain=domain, detail=str(error))
+        return await verifier.verify(self._resolver, message, signature, now)
+
+    def _is_strange(self, field: Field) -> bool:
+        domain = claimed_domain(field)
+        return domain is None or not self._related(domain)
+
+    def _related(self, domain: str) -> bool:
+        """Whether a domain may turn out to be aligned with the author's."""
+        return self._domains.organizational(domain) == self._home
+
+    async def _sender(self, spf: Spf, dkim: Sequence[Verified]) -> Sender:
+        """Decide. DKIM comes first: it proves more than SPF, so trouble with it is waited out."""
+        author = self._author
+        own = self._own(dkim)
+        if own:
+            return self._proven(own)
+        for one in dkim:
+            if one.status == "temperror" and self._related(one.domain):
+                return Undetermined(detail=one.detail)
+        passed = [one for one in dkim if one.status == "pass"]
+        try:
+            aligned = [one for one in passed if await self._aligned(one.domain, "dkim")]
+            if aligned:
+                return self._proven(aligned)
+            path = spf.result == "pass" and spf.identity == "mailfrom"
+            if path and await self._aligned(spf.domain, "spf"):
+                return Proven(domain=author.domain, how="spf", author=author)
+        except ResolverTrouble as error:
+            return Undetermined(detail=str(error))
+        if spf.result == "temperror" and self._speaks(spf):
+            return Undetermined(detail=spf.detail)
+        return await self._stranger(spf, dkim)
+
+    async def _aligned(self, domain: str, by: Literal["dkim", "spf"]) -> bool:
+        """Ask DMARC; its trouble matters only where the answer may be yes."""
+        try:
+            return await self._dmarc.aligned(domain, by)
+        except ResolverTrouble:
+            if self._related(domain):
+                raise
+            return False
+
+    def _proven(self, signatures: Sequence[Verified]) -> Proven:
+        signed: frozenset[str] = frozenset().union(*(one.signed for one in signatures))
+        return Proven(domain=self._author.domain, how="dkim", author=self._author, signed=signed)
+
+    def _speaks(self, spf: Spf) -> bool:
+        """Whether a pass of this path could have proven the author."""
+        return spf.identity == "mailfrom" and self._related(spf.domain)
+
+    async def _stranger(self, spf: Spf, dkim: Sequence[Verified]) -> Stranger:
+        """The most precise reason there is."""
+        details = [f"spf {spf.result} {spf.domain} {spf.detail}".strip()]
+        details += [f"dkim {one.status} {one.domain} {one.detail}".strip() for one in dkim]
+        own = [one for one in dkim if self._related(one.domain)]
+        wish = await self._wish()
+        if wish in ("quarantine", "reject"):
+            why = "dmarc-refused"
+        elif any(one.status != "pass" for one in own):
+            why = "dkim-failed"
+        elif not dkim and spf.result == "fail" and self._speaks(spf):
+            why = "spf-failed"
+        elif not own and (spf.result == "none" or not self._speaks(spf)):
+            why = "dkim-missing"
+        else:
+            why = "sender-unproven"
+        return Stranger(why=why, detail="; ".join(details), domain=self._author.domain)
+
+    async def _wish(self) -> str | None:
+        """What the owner asks for; trouble changes a stranger's reason, never the verdict."""
+        try:
+            wish = await self._dmarc.wish()
+        except ResolverTrouble:
+            wish, result = None, "temperror"
+        else:
+            result = "fail" if wish else "none"
+        self._said = f"dmarc={result} header.from={self._author.domain}"  # RFC 9989, section 4.9
+        return wish

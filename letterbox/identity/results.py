@@ -1,0 +1,46 @@
+"""What was found, in the words of RFC 8601."""
+
+from collections.abc import Sequence
+
+from letterbox.identity.dkim import Verified
+from letterbox.identity.spf import Spf
+
+_MOST = 900  # octets of the value: it stays within one line of a header (RFC 5322, 2.1.1)
+
+
+def authentication_results(
+    server: str,
+    spf: Spf | None = None,
+    dkim: Sequence[Verified] | None = None,
+    dmarc: str | None = None,
+) -> str:
+    """Return the value of an Authentication-Results field, on one line, in ASCII.
+
+    ``server`` is our own id; ``dmarc`` a result with its property. Only folded domains,
+    selectors and words of ours stand in it, never what a stranger wrote. What would make the
+    line too long is left out.
+    """
+    parts = []
+    if spf:
+        at = "smtp.mailfrom" if spf.identity == "mailfrom" else "smtp.helo"
+        parts.append(f"spf={spf.result}" + (f" {at}={spf.domain}" if spf.domain else ""))
+    if dmarc:
+        parts.append(dmarc)
+    if dkim is not None:
+        parts.extend(_signature(verified) for verified in dkim)
+        if not dkim:
+            parts.append("dkim=none")
+    text = server
+    for part in parts or ["none"]:
+        if len(text) + len(part) + 2 <= _MOST:
+            text += f"; {part}"
+    return text
+
+
+def _signature(verified: Verified) -> str:
+    text = f"dkim={verified.status}"
+    if verified.domain:
+        text += f" header.d={verified.domain}"
+    if verified.selector:
+        text += f" header.s={verified.selector}"
+    return text
