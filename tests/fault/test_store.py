@@ -4,7 +4,6 @@ Run as a program, this file is the process that the tests watch, starve and kill
 """
 
 import asyncio
-import hashlib
 import itertools
 import os
 import re
@@ -35,8 +34,8 @@ ANNA = "consumer/anna"
 
 
 def content_of(ident: str) -> bytes:
-    """A body that shows whether it is whole; every eighth is large enough for a file."""
-    size = 300_000 if hashlib.sha256(ident.encode()).digest()[0] % 8 == 0 else 9_000
+    """A body that shows whether it is whole; those that end in 3 are large enough for a file."""
+    size = 300_000 if ident.endswith("3") else 9_000
     return (ident.encode() + b"\n") * (size // (len(ident) + 1))
 
 
@@ -132,7 +131,27 @@ async def deliver_a_few(path: Path, synchronous: str) -> None:
     await store.close()
 
 
-MODES = {"for-ever": deliver_for_ever, "until-full": deliver_until_full, "few": deliver_a_few}
+async def deliver_stubbornly(path: Path, _argument: str) -> None:
+    """What is refused is sent again, as a vendor would; it must not have happened already."""
+    store = await SqliteStore.open(path, SystemClock())
+    for number in range(30):
+        while True:
+            try:
+                await deliver(store, str(number))
+            except StoreUnavailable:
+                say("refused")
+            else:
+                say(str(number))
+                break
+    await store.close()
+
+
+MODES = {
+    "for-ever": deliver_for_ever,
+    "until-full": deliver_until_full,
+    "few": deliver_a_few,
+    "stubborn": deliver_stubbornly,
+}
 
 
 def program(mode: str, path: Path, argument: str = "") -> list[str]:
@@ -170,6 +189,37 @@ def test_a_full_disk_is_said_and_got_over(tmp_path):
     asyncio.run(check(path, {*before, *after}))
 
 
+def strace(trace: Path) -> list[str]:
+    """The beginning of a command that is traced."""
+    if shutil.which("strace") is None:
+        if os.environ.get("CI"):
+            pytest.fail("strace is missing; under CI nothing is skipped")
+        pytest.skip("needs strace")
+    return ["strace", "-f", "-qq", "-o", str(trace)]
+
+
+@pytest.mark.parametrize(
+    ("call", "when"),
+    # Counted in each thread; by then the store is open. fsync is for the files of large bodies.
+    [("fdatasync", "10..13"), ("pwrite64", "300..340"), ("fsync", "4..5")],
+)
+def test_a_disk_that_fails_now_and_then_is_said_and_got_over(tmp_path, call, when):
+    path = tmp_path / "store.db"
+    inject = ["-e", f"trace={call}", "-e", f"inject={call}:error=EIO:when={when}"]
+    ended = subprocess.run(
+        [*strace(tmp_path / "trace"), *inject, *program("stubborn", path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    said = ended.stdout.split()
+    assert ended.returncode == 0, said
+    assert "refused" in said
+    assert [word for word in said if word != "refused"] == [str(n) for n in range(30)]
+    asyncio.run(check(path, set(said) - {"refused"}))
+
+
 CALL = re.compile(r"^\d+ +(?P<name>\w+)\((?P<file>\d+<[^>]*>)(?P<rest>.*)$")
 RESUMED = re.compile(r"^(?P<pid>\d+) +<\.\.\. (?P<name>\w+) resumed>(?P<rest>.*)$")
 
@@ -205,15 +255,10 @@ def unsynced_acknowledgements(trace: str) -> tuple[int, int]:
 
 @pytest.mark.parametrize(("synchronous", "unsynced"), [("FULL", 0), ("OFF", 30)])
 def test_the_log_is_synced_before_each_acknowledgement(tmp_path, synchronous, unsynced):
-    if shutil.which("strace") is None:
-        if os.environ.get("CI"):
-            pytest.fail("strace is missing; under CI nothing is skipped")
-        pytest.skip("needs strace")
     trace = tmp_path / "trace"
-    watch = ["strace", "-f", "-y", "-qq", "-o", str(trace)]
-    calls = ["-e", "trace=write,pwrite64,pwritev,fsync,fdatasync"]
+    calls = ["-y", "-e", "trace=write,pwrite64,pwritev,fsync,fdatasync"]
     subprocess.run(
-        [*watch, *calls, *program("few", tmp_path / "store.db", synchronous)],
+        [*strace(trace), *calls, *program("few", tmp_path / "store.db", synchronous)],
         check=True,
         stdout=subprocess.DEVNULL,
         timeout=60,
