@@ -1,0 +1,103 @@
+"""Reading the content of a message in blocks, to its true end and no other."""
+
+import asyncio
+
+import msgspec
+
+from letterbox.gateways.smtp.replies import DIRTY_CONTENT, Reply, line_too_long, too_large
+
+#: RFC 5321, section 4.1.1.4: the one end of the content. Nothing else ends it.
+_END = b"\r\n.\r\n"
+_CRLF = b"\r\n"
+_ORDINARY = bytes(set(range(256)) - {0x00, 0x0A, 0x0D})
+
+#: How much is read at once. Up to this a message is one block, found by one search.
+BLOCK = 512 * 1024
+
+
+class Bounds(msgspec.Struct, frozen=True, kw_only=True):
+    """Octets: of the content, and of one line of it without CRLF."""
+
+    max_size: int
+    max_line: int
+
+
+class _LineEnds:
+    """Whether every CR and LF stands in a CRLF, and NUL nowhere; over blocks as they come."""
+
+    def __init__(self) -> None:
+        self._strays = 0
+        self._before = b""
+
+    def add(self, block: bytes) -> None:
+        # A regular expression takes forty times as long.
+        pairs = block.count(_CRLF)
+        if self._before == b"\r" and block.startswith(b"\n"):
+            pairs += 1
+        self._strays += len(block.translate(None, _ORDINARY)) - 2 * pairs
+        self._before = block[-1:]
+
+    @property
+    def clean(self) -> bool:
+        return not self._strays
+
+
+async def read_content(reader: asyncio.StreamReader, bounds: Bounds) -> bytes | Reply:
+    """Read to the end of the content; give it without dots stuffed, or what is wrong with it.
+
+    ``reader`` must have been fed CRLF before the content, so that an end at once is found as any
+    other. Too large a content is read to its end, and not kept. Raises IncompleteReadError where
+    the client goes.
+    """
+    # Without a dot stuffed in each line of one octet it would be a quarter shorter, at most.
+    keep = bounds.max_size * 4 // 3 + len(_CRLF + _END)
+    ends = _LineEnds()
+    kept: list[bytes] = []
+    size, last = 0, False
+    while not last:
+        try:
+            block = await reader.readuntil(_END)
+            last = True
+        except asyncio.LimitOverrunError as overrun:
+            block = await reader.readexactly(overrun.consumed)
+        ends.add(block)
+        size += len(block)
+        if size <= keep:
+            kept.append(block)
+        else:
+            kept.clear()
+    if not ends.clean:
+        # RFC 5321, section 2.3.8: CR and LF only together. Whoever forwarded this may see other
+        # ends in it than we do (SMTP smuggling), so what follows it cannot be trusted.
+        return DIRTY_CONTENT
+    if size > keep:
+        return too_large(bounds.max_size)
+    content = _unstuffed(kept)
+    if len(content) > bounds.max_size:
+        return too_large(bounds.max_size)
+    if _has_longer_line(content, bounds.max_line):
+        return line_too_long(bounds.max_line)
+    return content
+
+
+def _unstuffed(blocks: list[bytes]) -> bytes:
+    """The content between the CRLF before it and its end. ``blocks`` are let go of."""
+    whole = b"".join(blocks)
+    blocks.clear()
+    if whole.find(b"\r\n.") == len(whole) - len(_END):
+        return whole[len(_CRLF) : -len(b".\r\n")]
+    # RFC 5321, section 4.5.2: the first dot of a line goes. The one of the end goes with them.
+    whole = whole.replace(b"\r\n.", _CRLF)
+    return whole[len(_CRLF) : -len(_CRLF)]
+
+
+def _has_longer_line(content: bytes, limit: int) -> bool:
+    """Whether a line is longer than ``limit``: from one line end to the last within reach."""
+    at = 0
+    reach = limit + len(_CRLF)
+    while len(content) - at > reach:
+        end = content.rfind(_CRLF, at, at + reach)
+        if end < 0:
+            return True
+        at = end + len(_CRLF)
+    return False

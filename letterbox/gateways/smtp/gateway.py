@@ -1,0 +1,94 @@
+"""Listening: sessions made, counted, and ended in good order."""
+
+import asyncio
+import ssl
+
+from letterbox.gateways.smtp.content import Bounds
+from letterbox.gateways.smtp.dialog import Terms
+from letterbox.gateways.smtp.peers import Door
+from letterbox.gateways.smtp.session import House, Receiver, Session
+from letterbox.metrics import Metrics
+from letterbox.model.configuration import SmtpSection
+from letterbox.ports.clock import Clock
+
+_BACKLOG = 1024
+
+
+class SmtpGateway:
+    """SMTP (RFC 5321), or LMTP (RFC 2033) where ``lmtp``, in front of the intake.
+
+    ``domains`` are ours, folded. Without a ``tls_context`` STARTTLS is not offered.
+    """
+
+    def __init__(
+        self,
+        intake: Receiver,
+        *,
+        hostname: str,
+        domains: frozenset[str],
+        section: SmtpSection,
+        clock: Clock,
+        metrics: Metrics,
+        lmtp: bool = False,
+        tls_context: ssl.SSLContext | None = None,
+    ) -> None:
+        self._sessions: set[Session] = set()
+        self._server: asyncio.Server | None = None
+        self._house = House(
+            intake=intake,
+            terms=Terms(
+                hostname=hostname,
+                domains=domains,
+                max_size=section.max_size,
+                max_recipients=section.max_recipients,
+                max_transactions=section.max_transactions,
+                lmtp=lmtp,
+                tls=tls_context is not None,
+            ),
+            bounds=Bounds(max_size=section.max_size, max_line=section.max_line),
+            door=Door(section, lmtp=lmtp),
+            clock=clock,
+            metrics=metrics,
+            sessions=self._sessions,
+            tls_context=tls_context,
+            max_command=section.max_command,
+            max_errors=section.max_errors,
+            command_timeout=section.command_timeout,
+            content_timeout=section.content_timeout,
+        )
+
+    async def start(self, listen: str) -> str:
+        """Listen on ``host:port`` (``[::1]:0`` too; port 0 is any); the address bound.
+
+        Raises OSError where that cannot be, ValueError where it is no address.
+        """
+        host, colon, port = listen.rpartition(":")
+        if not colon or not port.isdecimal():
+            raise ValueError(f"{listen!r} is no address to listen on; write host:port")
+        self._server = await asyncio.get_running_loop().create_server(
+            lambda: Session(self._house), host.strip("[]") or None, int(port), backlog=_BACKLOG
+        )
+        bound_host, bound_port = self._server.sockets[0].getsockname()[:2]
+        return f"[{bound_host}]:{bound_port}" if ":" in bound_host else f"{bound_host}:{bound_port}"
+
+    async def drain(self, seconds: float) -> None:
+        """Take no more sessions, let messages in hand be answered, and close after ``seconds``."""
+        self._stop_listening()
+        for session in tuple(self._sessions):
+            session.leave()
+        if self._sessions:
+            await asyncio.wait([session.task for session in self._sessions], timeout=seconds)
+        await self.close()
+
+    async def close(self) -> None:
+        """Close everything now. What was not answered was not taken."""
+        self._stop_listening()
+        sessions = tuple(self._sessions)
+        for session in sessions:
+            session.abort()
+        await asyncio.gather(*(session.task for session in sessions), return_exceptions=True)
+
+    def _stop_listening(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None

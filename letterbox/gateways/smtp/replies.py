@@ -1,0 +1,97 @@
+"""Replies as they go over the wire, each with its enhanced status code (RFC 2034, RFC 3463)."""
+
+import msgspec
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """One reply, ended by CRLF. ``closes``: the connection is closed after it."""
+
+    octets: bytes
+    closes: bool = False
+
+    @property
+    def refuses(self) -> bool:
+        """Whether it is a permanent refusal (RFC 5321, section 4.2.1)."""
+        return self.octets.startswith(b"5")
+
+
+def reply(code: int, enhanced: str, text: str, *, closes: bool = False) -> Reply:
+    """A reply of one line. An empty ``enhanced`` leaves it out, where RFC 2034 does."""
+    status = f"{code} {enhanced} " if enhanced else f"{code} "
+    return Reply(octets=f"{status}{text}\r\n".encode("ascii", "replace"), closes=closes)
+
+
+# ---- success
+
+# RFC 2034, section 4: neither the greeting nor 3yz replies carry an enhanced code.
+GO_AHEAD = reply(354, "", "Go ahead; end with <CR><LF>.<CR><LF>")
+OK = reply(250, "2.0.0", "OK")
+SENDER_TAKEN = reply(250, "2.1.0", "Sender taken")
+RECIPIENT_TAKEN = reply(250, "2.1.5", "Recipient taken")
+FAREWELL = reply(221, "2.0.0", "Goodbye", closes=True)
+START_TLS = reply(220, "2.0.0", "Go ahead with TLS")
+# RFC 5321, section 7.3: who exists is not told.
+CANNOT_VERIFY = reply(252, "2.0.0", "Every well-formed address of ours is taken; send and see")
+
+# ---- not now
+
+BUSY = reply(421, "4.3.2", "busy: Too many sessions; try again later", closes=True)
+CROWDED = reply(421, "4.7.0", "busy: Too many sessions from this address", closes=True)
+LEAVING = reply(421, "4.3.2", "busy: Going down; try again soon", closes=True)
+TIMED_OUT = reply(421, "4.4.2", "Waited too long", closes=True)
+TOO_MANY_ERRORS = reply(421, "4.7.0", "Too many errors in this session", closes=True)
+TOO_MANY_TRANSACTIONS = reply(
+    421, "4.7.0", "Enough messages in this session; go on in another", closes=True
+)
+OUR_FAULT = reply(451, "4.3.0", "our-fault: Not now, by a fault of ours; try again later")
+ONE_RECIPIENT = reply(
+    452, "4.5.3", "One recipient a transaction, so that each gets its answer; send this one next"
+)
+TOO_MANY_RECIPIENTS = reply(452, "4.5.3", "Too many recipients in one transaction")
+
+# ---- refused
+
+UNKNOWN_COMMAND = reply(500, "5.5.1", "Unknown command")
+COMMAND_TOO_LONG = reply(500, "5.5.2", "Command line too long")
+ENDLESS_COMMAND = reply(500, "5.5.2", "Command line without end", closes=True)
+NOT_UTF8 = reply(500, "5.5.2", "A command is text in ASCII or UTF-8")
+BAD_HOST = reply(501, "5.5.4", "Say your host name, in printable ASCII without spaces")
+BAD_ARGUMENT = reply(501, "5.5.4", "This command takes no argument")
+BAD_MAIL = reply(501, "5.5.4", "Write MAIL FROM:<address> and parameters")
+BAD_RCPT = reply(501, "5.5.4", "Write RCPT TO:<address>")
+BAD_PARAMETER = reply(501, "5.5.4", "A parameter is badly formed or stands twice")
+BAD_SENDER = reply(501, "5.1.7", "The sender's address is badly formed")
+BAD_RECIPIENT = reply(501, "5.1.3", "The recipient's address is badly formed")
+NOT_OFFERED = reply(502, "5.5.1", "This command is not offered here")
+GREET_FIRST = reply(503, "5.5.1", "Say EHLO first")
+LHLO_FIRST = reply(503, "5.5.1", "Say LHLO first")
+MAIL_FIRST = reply(503, "5.5.1", "Say MAIL first")
+RCPT_FIRST = reply(503, "5.5.1", "No recipient was taken")
+ONE_MAIL = reply(503, "5.5.1", "A transaction has begun already; RSET ends it")
+SECURE_ALREADY = reply(503, "5.5.1", "TLS is in use already")
+# RFC 6531, section 3.5: 553 for a mailbox name, with X.6.7.
+NEEDS_SMTPUTF8 = reply(553, "5.6.7", "An address beyond ASCII needs SMTPUTF8 at MAIL")
+UNKNOWN_PARAMETER = reply(555, "5.5.4", "This parameter is not offered here")
+NO_RELAY = reply(550, "5.7.1", "We take mail for our own domains only")
+
+# ---- the stream cannot be trusted any longer
+
+TALKS_EARLY = reply(554, "5.5.0", "You spoke before the greeting", closes=True)
+TALKS_AHEAD = reply(554, "5.5.0", "You spoke ahead of a reply", closes=True)
+DIRTY_COMMAND = reply(500, "5.5.2", "A command ends with CRLF, without CR or NUL", closes=True)
+OTHER_PROTOCOL = reply(554, "5.5.0", "This is a mail server", closes=True)
+DIRTY_CONTENT = reply(
+    554, "5.6.0", "message-malformed: It has a bare CR or LF, or NUL", closes=True
+)
+
+# ---- the content
+
+
+def too_large(max_size: int) -> Reply:
+    """RFC 1870, section 6.1: larger than the size announced."""
+    return reply(552, "5.3.4", f"message-too-large: It has more than {max_size} octets")
+
+
+def line_too_long(max_line: int) -> Reply:
+    """RFC 5321, section 4.5.3.1.6 would end at 1000 octets; real mail does not."""
+    return reply(554, "5.6.0", f"message-malformed: A line has more than {max_line} octets")
