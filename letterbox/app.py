@@ -21,7 +21,8 @@ from letterbox.delivery.release import Holds
 from letterbox.delivery.worker import Worker
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.sentences import Sentences
-from letterbox.identity import MailboxProviders, Prover, organizational_domain
+from letterbox.identity.domains import Domains
+from letterbox.identity.prover import Prover
 from letterbox.intake import Intake
 from letterbox.intake.operator import OperatorMailbox
 from letterbox.intake.settle import Settlement
@@ -84,7 +85,7 @@ class App:
 
     def _records(self) -> None:
         configuration, retention = self.configuration, self.configuration.retention
-        providers = MailboxProviders.read(shipped("mailbox_providers.toml"))
+        self.domains = Domains(shipped("mailbox_providers.toml"))
         self.consumers = Consumers(
             self.store,
             taxonomy=self.taxonomy,
@@ -93,14 +94,16 @@ class App:
         )
         self.vendors = Vendors(
             self.store,
-            organization=organizational_domain,
-            is_mailbox_provider=providers.has,
+            organization=self.domains.organizational,
+            is_mailbox_provider=self.domains.is_mailbox_provider,
         )
         self.credentials = Credentials(self.store)
         self.mailboxes = Mailboxes(self.store, self.bodies)
         self.feed = Feed(self.store)
         self.ledger = Ledger(
-            claims=timedelta(days=retention.claims), decisions=timedelta(days=retention.decisions)
+            claims=timedelta(days=retention.claims),
+            decisions=timedelta(days=retention.decisions),
+            held=timedelta(days=retention.held),
         )
 
     def _use_cases(self, resolver: Resolver) -> None:
@@ -116,7 +119,7 @@ class App:
             taxonomy=self.taxonomy,
             probes_per_day=configuration.probes.per_day,
         )
-        self.prover = Prover(resolver, hostname=configuration.hostname)
+        self.prover = Prover(resolver, self.domains, server=configuration.hostname)
         self.intake = Intake(
             store=self.store,
             clock=self.clock,

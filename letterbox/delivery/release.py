@@ -147,7 +147,7 @@ class Holds:
         if entry.why == _ASKED and not entry.answered and now >= entry.until:
             facts = {"vendor": entry.vendor.name, "date": entry.until.date().isoformat()}
             return Finding(filter="release", verdict=Refuse(reason="declined"), facts=facts)
-        if now - waiting.record.at >= self._longest:
+        if now - entry.at >= self._longest:
             facts = {"kind": entry.kind, "date": now.date().isoformat()}
             return Finding(filter="release", verdict=Refuse(reason="window-closed"), facts=facts)
         return None
@@ -180,6 +180,7 @@ class Holds:
             extra=(*extra, *judgement.probed),
             your_reference=entry.your_reference,
             answered=answered or entry.answered,
+            since=entry.at,
         )
         results = await self._store.commit(*self._ledger.commits(line))
         if not isinstance(results[0], Done):

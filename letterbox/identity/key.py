@@ -1,5 +1,7 @@
 """A sender who showed a vendor's key: proven, as long as the author is the vendor's own."""
 
+from letterbox.identity.prover import NO_SPF, Proof
+from letterbox.identity.results import authentication_results
 from letterbox.model.address import is_below
 from letterbox.model.preferences import Vendor
 from letterbox.model.sender import Proven, Stranger
@@ -7,16 +9,21 @@ from letterbox.reading.header import Ambiguous, author
 from letterbox.reading.mail import Mail
 
 
-def by_key(mail: Mail, vendor: Vendor, hostname: str) -> Proven | Stranger:
-    """Who sent a message that came with a key of ``vendor``'s (RFC 6409, section 6.1).
+def by_key(mail: Mail, vendor: Vendor, server: str) -> Proof:
+    """Prove the author of a message that came with a key of ``vendor``'s (RFC 6409, section 6.1).
 
     The author must be of the vendor's own domains, or the address we write API messages under.
     """
+    sender = _author(mail, vendor, server)
+    return Proof(sender=sender, spf=NO_SPF, results=authentication_results(server))
+
+
+def _author(mail: Mail, vendor: Vendor, server: str) -> Proven | Stranger:
     found = author(mail)
     if isinstance(found, Ambiguous):
         return Stranger(why="author-ambiguous", detail=found.why)
     address = found.address
-    own = (vendor.id, hostname) == (address.local, address.domain)
+    own = (vendor.id, server) == (address.local, address.domain)
     if not own and not any(is_below(address.domain, d.lower()) for d in vendor.domains):
         return Stranger(
             why="author-not-yours",

@@ -5,7 +5,7 @@ from datetime import timedelta
 import msgspec
 
 from letterbox.feedback.disclosure import Disclosure
-from letterbox.identity import Proof
+from letterbox.identity.prover import Proof
 from letterbox.intake.settle import Arrival
 from letterbox.model.address import Address
 from letterbox.model.record import InboxEntry, MessageRecord

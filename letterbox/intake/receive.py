@@ -12,7 +12,8 @@ from weakref import WeakValueDictionary
 import structlog
 
 from letterbox.feedback.disclosure import Disclosure
-from letterbox.identity import Proof, Prover, by_key
+from letterbox.identity.key import by_key
+from letterbox.identity.prover import Proof, Prover
 from letterbox.intake.operator import OperatorMailbox, is_operator
 from letterbox.intake.receipt import Answered, KeyReused, Outcome, Received, Submission
 from letterbox.intake.settle import Arrival, Settlement

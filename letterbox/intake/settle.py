@@ -8,7 +8,7 @@ import structlog
 
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.events import event_of
-from letterbox.identity import Proof
+from letterbox.identity.prover import Proof
 from letterbox.intake.receipt import Answered, Outcome, Received, Submission
 from letterbox.judge import Judge, Judgement, Question
 from letterbox.model.address import Address

@@ -49,13 +49,16 @@ class Line(NamedTuple):
     your_reference: str | None = None
     useful_until: date | None = None
     answered: bool = False
+    #: When the message came in, where that was before this decision.
+    since: datetime | None = None
 
 
 class Ledger:
     """How decisions become commits. Lengths of time are those of the configuration."""
 
-    def __init__(self, *, claims: timedelta, decisions: timedelta) -> None:
+    def __init__(self, *, claims: timedelta, decisions: timedelta, held: timedelta) -> None:
         self._claims = claims
+        self._held = held
         self._decisions = decisions
 
     def commits(self, line: Line) -> tuple[Commit, Commit]:
@@ -92,7 +95,8 @@ class Ledger:
                 held = self._held_entry(line, verdict)
                 key = places.HELD + held.id
                 operations.append(Put(key=key, value=encode(held)))
-                operations.append(Schedule(key=key, at=held.until))
+                # Nothing is held for ever, however long the window stays shut.
+                operations.append(Schedule(key=key, at=min(held.until, held.at + self._held)))
         if line.event is not None:
             owed = Owed(vendor=record.vendor.id, event=line.event)
             operations.append(Emit(value=encode(owed)))
@@ -102,7 +106,7 @@ class Ledger:
         record = line.record
         return HeldEntry(
             id=record.follows or record.id,
-            at=record.at,
+            at=line.since or record.at,
             message=record.message,
             decision=record.id,
             vendor=record.vendor,

@@ -14,7 +14,7 @@ from letterbox.model.configuration import Configuration
 from letterbox.model.envelope import Client, Edge, Envelope
 from letterbox.model.preferences import People, Preferences
 from tests.support.clock import FakeClock
-from tests.support.signing import Signer, Zone
+from tests.support.signing import Signer, Zone, craft
 
 HERE = "192.0.2.1"
 SPF_HERE = {"TXT": [f"v=spf1 ip4:{HERE} -all"]}
@@ -94,6 +94,12 @@ def mail(
     } | {name.replace("_", "-"): value for name, value in headers.items()}
     header = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
     return f"{header}\r\n{text}".encode()
+
+
+def signed(content: bytes) -> bytes:
+    """The message with a signature of greenleaf.example's, which says nothing of when."""
+    names = "from:to:subject:date:message-id:list-id:letterbox-kind:letterbox-category"
+    return craft(content, {"h": names})
 
 
 @asynccontextmanager

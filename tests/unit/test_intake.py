@@ -1,0 +1,320 @@
+"""One message's way in: proof, decision, what is written, what is answered."""
+
+import asyncio
+from decimal import Decimal
+
+import msgspec
+import pytest
+
+from letterbox.intake import Idempotent, KeyReused, Submission
+from letterbox.model.configuration import Configuration, ProbesSection
+from letterbox.model.envelope import Client
+from letterbox.model.message import Offer
+from letterbox.model.money import Money
+from letterbox.model.preferences import Vendor
+from letterbox.model.record import Declared
+from letterbox.ports.store import StoreUnavailable
+from letterbox.records import places
+from tests.support.house import HERE, House, mail, open_house, signed
+from tests.support.signing import Signer
+
+PEOPLE = """
+[[vendor]]
+id = "greenleaf"
+name = "Greenleaf Garden"
+domains = ["greenleaf.example"]
+
+[[consumer]]
+id = "anna"
+addresses = ["anna@letterbox.example", { address = "volt@letterbox.example", vendor = "voltshop.example" }]
+  [[consumer.interest]]
+  id = "pruners"
+  keywords = { any = ["pruner"], none = ["chainsaw"] }
+  [[consumer.vendor]]
+  vendor = "greenleaf"
+  accepts = ["offer", "service", "personal"]
+  limit = { messages = 2, per = "week" }
+"""
+MARKS = {"Letterbox_Kind": "offer"}
+SIGNER = Signer(domain="greenleaf.example")
+FORGER = Client(address="198.51.100.7", helo="mail.greenleaf.example")
+
+
+@pytest.fixture
+async def house():
+    async with open_house(PEOPLE) as house:
+        yield house
+
+
+def offer(subject: str = "Pruner sale", number: int = 1, **more: str) -> bytes:
+    return signed(mail(subject, number=number, **MARKS, **more))
+
+
+async def told(house: House, content: bytes, to: str = "anna@letterbox.example", **how) -> str:
+    received = await house.send(content, to, **how)
+    (outcome,) = received.outcomes
+    return outcome.told.line
+
+
+async def test_what_is_wanted_is_delivered_and_kept_byte_for_byte(house: House) -> None:
+    content = offer()
+    line = await told(house, content)
+    assert line.startswith("250 2.0.0 delivered ")
+    page = await house.app.mailboxes.inbox("anna", after=None, limit=10)
+    (entry,) = page.items
+    assert (entry.subject, entry.vendor.id, entry.interests) == (
+        "Pruner sale",
+        "greenleaf",
+        ("pruners",),
+    )
+    assert await house.app.mailboxes.body(entry.message) == content
+
+
+async def test_a_refusal_is_told_at_its_level_and_written_down(house: House) -> None:
+    line = await told(house, offer("Garden gnomes", text="Gnomes.\r\n"))
+    assert line.startswith("550 5.7.1 no-matching-interest: ")
+    reference = line.rsplit("/", 1)[1]
+    assert line.endswith(f" https://letterbox.example/r/{reference}")
+    page = await house.app.mailboxes.decisions("anna", after=None, limit=10)
+    assert [row.told.reference for row in page.items] == [reference]
+    assert page.items[0].preferences_version == 1
+    events = await house.feed("greenleaf")
+    assert [(e.type, e.reference) for e in events] == [("message.refused", reference)]
+    assert await house.inbox("anna") == []
+
+
+async def test_one_changed_byte_makes_a_stranger(house: House) -> None:
+    content = offer().replace(b"Pruner sale", b"Pruner sald")
+    assert (await told(house, content, client=FORGER)).startswith(
+        "550 5.7.1 not-accepted: This letterbox does not take the message (dkim-failed) "
+    )
+    assert (await told(house, offer(), client=FORGER)).startswith("250 ")
+
+
+async def test_strangers_hear_the_same_of_known_and_unknown_addresses(house: House) -> None:
+    heard = set()
+    for to in ("anna", "nobody", "volt", "anna+tag"):
+        line = await told(house, mail(), f"{to}@letterbox.example", client=FORGER)
+        heard.add(line.rsplit("/", 1)[0])
+    assert len(heard) == 1
+    counter = places.strangers(house.clock.now(), "spf-failed")
+    for consumer, count in (("anna", 3), (places.NOBODY, 1)):
+        counted = await house.app.store.counters(places.consumer(consumer), [counter])
+        assert counted == {counter: count}
+
+
+async def test_strangers_leave_no_body_and_no_record(house: House) -> None:
+    await told(house, mail(), client=FORGER)
+    assert await house.app.store.next_due() is None
+    page = await house.app.mailboxes.decisions("anna", after=None, limit=10)
+    assert page.items == ()
+
+
+async def test_newcomers_cannot_tell_a_known_address_from_an_unknown_one(house: House) -> None:
+    heard = set()
+    for number, to in enumerate(("anna", "nobody", "volt")):
+        content = mail(domain="other.example", number=number)
+        line = await told(house, content, f"{to}@letterbox.example", sender="x@other.example")
+        heard.add(line.rsplit("/", 1)[0])
+    assert len(heard) == 1
+    assert heard.pop().startswith("550 5.7.1 no-relationship: ")
+
+
+async def test_an_address_given_to_one_vendor_is_closed_to_another(house: House) -> None:
+    line = await told(house, offer(), "volt@letterbox.example")
+    assert line.startswith("550 5.7.1 no-relationship: ")
+    page = await house.app.mailboxes.decisions("anna", after=None, limit=10)
+    (row,) = page.items
+    assert [f.filter for f in row.findings if f.verdict == row.verdict][0] == "address-binding"
+
+
+async def test_trouble_with_names_is_temporary(house: House) -> None:
+    house.zone.trouble = frozenset({"greenleaf.example", SIGNER.name})
+    line = await told(house, offer())
+    assert line.startswith("451 4.4.3 lookup-failed: ")
+    assert await house.inbox("anna") == []
+
+
+async def test_a_resend_gets_the_recorded_answer_and_has_one_effect(house: House) -> None:
+    content = offer()
+    first = await told(house, content)
+    again = await told(house, content)
+    assert first == again
+    assert await house.inbox("anna") == ["Pruner sale"]
+    # The copy that nobody took is not kept.
+    due = await house.app.store.due(house.clock.now().replace(year=2030), limit=10)
+    assert len(due) == 1
+
+
+async def test_a_limit_holds_when_everything_comes_at_once(house: House) -> None:
+    lines = await asyncio.gather(*(told(house, offer(f"Pruner {n}", number=n)) for n in range(12)))
+    assert sum(line.startswith("250 ") for line in lines) == 2
+    assert sum(line.startswith("550 5.7.1 too-often: ") for line in lines) == 10
+    assert len(await house.inbox("anna")) == 2
+
+
+async def test_preferences_that_change_meanwhile_decide(house: House) -> None:
+    """The decision is taken anew when it rested on wishes that are no longer."""
+    app = house.app
+    stored = await app.consumers.stored("anna")
+    assert stored is not None
+    await app.consumers.wishes("anna")
+    kept = app.consumers._wishes.get("anna")
+    assert kept is not None
+    changed = msgspec.structs.replace(stored.preferences, vendor=())
+    await app.consumers.replace("anna", changed, expect=1, now=house.clock.now())
+    app.consumers._wishes.put("anna", kept)  # as another process would still see them
+    assert (await told(house, offer())).startswith("550 5.7.1 no-relationship: ")
+    assert await house.inbox("anna") == []
+
+
+async def test_a_store_that_fails_defers_and_recovers(house: House, monkeypatch) -> None:
+    async def fail(*commits: object) -> None:
+        raise StoreUnavailable("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(house.app.store, "commit", fail)
+        assert (await told(house, offer())).startswith("451 4.3.0 store-unavailable: ")
+    assert (await told(house, offer())).startswith("250 2.0.0 delivered ")
+
+
+async def test_a_filter_that_raises_defers(house: House, monkeypatch) -> None:
+    def broken(case: object) -> None:
+        raise RuntimeError("secret detail")
+
+    rule = house.app.judge._filters[3]
+    monkeypatch.setattr(house.app.judge, "_filters", (msgspec.structs.replace(rule, apply=broken),))
+    line = await told(house, offer())
+    assert line.startswith("451 4.3.0 our-fault: ")
+    assert "secret" not in line
+
+
+async def test_our_own_fault_is_temporary_and_tells_nothing(house: House, monkeypatch) -> None:
+    async def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr(house.app.prover, "prove", broken)
+    line = await told(house, offer())
+    assert line.startswith("451 4.3.0 our-fault: ")
+    assert "secret" not in line
+
+
+async def test_a_message_that_goes_in_circles_is_refused(house: House) -> None:
+    trace = b"Received: from a by b; Mon, 23 Nov 2026 12:00:00 +0000\r\n" * 101
+    assert (await told(house, trace + offer())).startswith("554 5.4.6 mail-loop: ")
+
+
+async def test_too_many_fields_are_malformed(house: House) -> None:
+    line = await told(house, b"X: y\r\n" * 2000 + offer())
+    assert line.startswith("554 5.6.0 message-malformed: ")
+
+
+@pytest.mark.parametrize("local", ["postmaster", "Postmaster", "abuse", "abuse+x"])
+async def test_the_operator_is_always_reached(house: House, local: str) -> None:
+    line = await told(house, mail("Help"), f"{local}@letterbox.example", sender=None, client=FORGER)
+    assert line.startswith("250 2.0.0 delivered ")
+    assert await house.inbox(places.OPERATOR) == ["Help"]
+
+
+async def test_the_operator_takes_only_so_much_an_hour(house: House) -> None:
+    lines = [
+        await told(house, mail(f"Help {n}", number=n), "abuse@letterbox.example", client=FORGER)
+        for n in range(102)
+    ]
+    assert sum(line.startswith("250 ") for line in lines) == 100
+    assert lines[-1].startswith("450 4.7.1 rate-limited: ")
+    house.clock.advance(hours=1)
+    line = await told(house, mail("Help again"), "abuse@letterbox.example", client=FORGER)
+    assert line.startswith("250 ")
+
+
+async def test_a_relay_that_hides_its_client_hears_the_strangers_text(house: House) -> None:
+    relay = Client(address=HERE, helo="relay.example", inner=True)
+    for content in (offer("Gnomes", text="Gnomes\r\n"), mail(domain="unknown.example")):
+        line = await told(house, content, client=relay)
+        assert line.startswith(
+            "550 5.7.1 not-accepted: This letterbox does not take the message http"
+        )
+
+
+async def test_probing_falls_back_to_the_class() -> None:
+    configuration = Configuration(probes=ProbesSection(per_day=3))
+    async with open_house(PEOPLE, configuration=configuration) as house:
+        heard = []
+        for n in range(5):
+            content = offer("Gnomes", number=n, text="Gnomes\r\n", Letterbox_Category=f"c{n}")
+            heard.append(await told(house, content))
+        codes = [line.split()[2] for line in heard]
+        assert codes == ["no-matching-interest:"] * 3 + ["choice:"] * 2
+        # The same question again is no new one.
+        content = offer("Gnomes", number=9, text="Gnomes\r\n", Letterbox_Category="c1")
+        assert "no-matching-interest" in await told(house, content)
+
+
+# ---- with a vendor's key -----------------------------------------------------------------------
+
+GREENLEAF = Vendor(id="greenleaf", name="Greenleaf Garden", domains=("greenleaf.example",))
+
+
+def submission(key: str | None = None, fingerprint: bytes = b"1", **declared) -> Submission:
+    return Submission(
+        vendor=GREENLEAF,
+        declared=Declared(kind="offer", **declared),
+        your_reference="order-7",
+        idempotent=Idempotent(key=key, fingerprint=fingerprint) if key else None,
+    )
+
+
+async def test_a_key_proves_the_vendors_own_authors_alone(house: House) -> None:
+    assert (await told(house, mail("Pruner"), edge="http", submission=submission())).startswith(
+        "250 "
+    )
+    line = await told(
+        house, mail("Pruner", domain="other.example"), edge="http", submission=submission()
+    )
+    assert line.startswith("550 5.7.1 author-not-yours: ")
+
+
+async def test_an_idempotent_call_has_one_effect_at_once_and_later(house: House) -> None:
+    async def call(number: int, fingerprint: bytes = b"1"):
+        content = mail("Pruner", number=number)
+        how = submission("k1", fingerprint)
+        return await house.send(
+            content,
+            "anna@letterbox.example",
+            "nobody@letterbox.example",
+            edge="http",
+            submission=how,
+        )
+
+    answers = await asyncio.gather(*(call(n) for n in range(20)))
+    assert len({msgspec.json.encode(answer) for answer in answers}) == 1
+    assert len(await house.inbox("anna")) == 1
+    assert await call(99) == answers[0]
+    with pytest.raises(KeyReused):
+        await call(99, b"2")
+
+
+async def test_what_is_deferred_is_not_recorded_as_the_answer(house: House, monkeypatch) -> None:
+    async def broken(*_: object) -> None:
+        raise StoreUnavailable("away")
+
+    how = submission("k2")
+    with monkeypatch.context() as patch:
+        patch.setattr(house.app.store, "commit", broken)
+        assert (await told(house, mail("Pruner"), edge="http", submission=how)).startswith("451 ")
+    assert (await told(house, mail("Pruner"), edge="http", submission=how)).startswith("250 ")
+
+
+async def test_declared_facts_count(house: House) -> None:
+    price = Money(amount=Decimal(200), currency="EUR")
+    how = submission(offer=Offer(origin="declared", price=price))
+    await house.people(
+        PEOPLE.replace(
+            'id = "pruners"', 'id = "pruners"\nmax_price = { amount = "150", currency = "EUR" }'
+        )
+    )
+    line = await told(house, mail("Pruner"), edge="http", submission=how)
+    assert line.startswith("550 5.7.1 price-above-limit: ")
+    (event,) = await house.feed("greenleaf")
+    assert event.your_reference == "order-7"

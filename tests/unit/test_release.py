@@ -1,0 +1,211 @@
+"""What is held: released once, decided again, declined, expired."""
+
+import msgspec
+import pytest
+
+from tests.support.house import House, mail, open_house, signed
+
+# The clock starts on Monday 23 November 2026, noon UTC: 13:00 in Amsterdam.
+PEOPLE = """
+[[vendor]]
+id = "greenleaf"
+name = "Greenleaf Garden"
+domains = ["greenleaf.example"]
+
+[[consumer]]
+id = "anna"
+addresses = ["anna@letterbox.example"]
+timezone = "Europe/Amsterdam"
+  [[consumer.window]]
+  days = ["tue"]
+  from = "09:00"
+  until = "12:00"
+  kinds = ["offer"]
+  [[consumer.vendor]]
+  vendor = "greenleaf"
+  scope = "everything"
+  limit = { messages = 1, per = "day" }
+
+[[consumer]]
+id = "carl"
+addresses = ["carl@letterbox.example"]
+newcomers = "ask"
+ask_for_days = 2
+"""
+
+
+@pytest.fixture
+async def house():
+    async with open_house(PEOPLE) as house:
+        yield house
+
+
+async def hold(house: House, to: str = "anna", number: int = 1) -> str:
+    content = signed(mail(f"Offer {number}", number=number, Letterbox_Kind="offer"))
+    received = await house.send(content, f"{to}@letterbox.example")
+    (outcome,) = received.outcomes
+    assert outcome.told.line.startswith("250 2.0.0 held ")
+    return outcome.told.reference
+
+
+async def held(house: House, consumer: str = "anna") -> list[str]:
+    page = await house.app.mailboxes.held(consumer, after=None, limit=10)
+    return [entry.id for entry in page.items]
+
+
+async def types(house: House) -> list[str]:
+    return [event.type for event in await house.feed("greenleaf")]
+
+
+async def test_released_when_the_window_opens_and_not_before(house: House) -> None:
+    reference = await hold(house)
+    house.clock.advance(hours=19, minutes=59)
+    await house.work()
+    assert await house.inbox("anna") == []
+    house.clock.advance(minutes=1)
+    await house.work()
+    await house.work()
+    assert await house.inbox("anna") == ["Offer 1"]
+    assert await held(house) == []
+    events = await house.feed("greenleaf")
+    assert [(e.type, e.reference) for e in events] == [
+        ("message.held", reference),
+        ("message.released", reference),
+    ]
+    # Told as a day, never as an hour.
+    assert events[0].until is not None and events[0].until.isoformat() == "2026-11-24"
+    assert events[1].at.isoformat() == "2026-11-24T00:00:00+00:00"
+
+
+async def test_both_decisions_are_written_down(house: House) -> None:
+    await hold(house)
+    house.clock.advance(hours=20)
+    await house.work()
+    page = await house.app.mailboxes.decisions("anna", after=None, limit=10)
+    second, first = page.items
+    assert type(second.verdict).__name__ == "Deliver"
+    assert type(first.verdict).__name__ == "Hold"
+    assert second.follows == first.id
+
+
+async def test_limits_are_consumed_at_release(house: House) -> None:
+    await hold(house, number=1)
+    await hold(house, number=2)
+    house.clock.advance(hours=20)
+    await house.work()
+    assert len(await house.inbox("anna")) == 1
+    assert sorted(await types(house)) == [
+        "message.held",
+        "message.held",
+        "message.refused",
+        "message.released",
+    ]
+
+
+async def test_changed_wishes_decide_at_once_about_what_waits(house: House) -> None:
+    await hold(house)
+    stored = await house.app.consumers.stored("anna")
+    assert stored is not None
+    opened = msgspec.structs.replace(stored.preferences, window=())
+    await house.app.consumers.replace("anna", opened, expect=1, now=house.clock.now())
+    await house.work()
+    assert await house.inbox("anna") == ["Offer 1"]
+
+
+async def test_a_vendor_locked_out_meanwhile_does_not_arrive(house: House) -> None:
+    await hold(house)
+    await house.people(
+        PEOPLE.replace(
+            'scope = "everything"', 'standing = "blocked"\nbecause = "too-often"'
+        ).replace('limit = { messages = 1, per = "day" }', "")
+    )
+    await house.work()
+    assert await house.inbox("anna") == []
+    assert await held(house) == []
+    assert await types(house) == ["message.held", "message.refused"]
+
+
+async def test_the_consumer_may_let_it_in_early_or_say_no(house: House) -> None:
+    await hold(house, number=1)
+    await hold(house, number=2)
+    newest, oldest = await held(house)
+    assert await house.app.holds.answer("anna", oldest, yes=True)
+    assert await house.app.holds.answer("anna", newest, yes=False)
+    assert not await house.app.holds.answer("anna", newest, yes=True)
+    assert not await house.app.holds.answer("carl", oldest, yes=True)
+    assert await house.inbox("anna") == ["Offer 1"]
+    house.clock.advance(days=3)
+    await house.work()
+    assert await house.inbox("anna") == ["Offer 1"]
+
+
+async def test_a_newcomer_waits_for_a_yes(house: House) -> None:
+    await hold(house, "carl")
+    (name,) = await held(house, "carl")
+    assert await house.inbox("carl") == []
+    assert await house.app.holds.answer("carl", name, yes=True)
+    assert await house.inbox("carl") == ["Offer 1"]
+    assert await types(house) == ["message.awaiting", "message.approved"]
+
+
+async def test_no_answer_in_time_is_a_no(house: House) -> None:
+    await hold(house, "carl")
+    house.clock.advance(days=2, hours=11)
+    await house.work()
+    assert await types(house) == ["message.awaiting"]
+    house.clock.advance(hours=2)
+    await house.work()
+    assert await types(house) == ["message.awaiting", "message.declined"]
+    assert await house.inbox("carl") == []
+    assert await held(house, "carl") == []
+
+
+async def test_nothing_is_held_for_ever(house: House) -> None:
+    await hold(house)
+    paused = PEOPLE.replace(
+        'timezone = "Europe/Amsterdam"',
+        'timezone = "Europe/Amsterdam"\npauses = [{ from = 2026-11-23, until = 2027-06-01 }]',
+        1,
+    )
+    await house.people(paused)
+    await house.work()
+    assert len(await held(house)) == 1
+    house.clock.advance(days=61)
+    await house.work()
+    assert await held(house) == []
+    assert (await types(house))[-1] == "message.expired"
+
+
+async def test_bodies_go_when_nobody_holds_on_to_them(house: House) -> None:
+    await hold(house)
+    page = await house.app.mailboxes.held("anna", after=None, limit=10)
+    message = page.items[0].message
+    house.clock.advance(hours=20)
+    await house.work()
+    house.clock.advance(days=31)
+    await house.work()
+    assert await house.app.mailboxes.body(message) is not None
+    (entry,) = (await house.app.mailboxes.inbox("anna", after=None, limit=10)).items
+    await house.app.mailboxes.remove("anna", entry.id)
+    house.clock.advance(days=31)
+    await house.work()
+    assert await house.app.mailboxes.body(message) is None
+    assert await house.app.mailboxes.message(message) is None
+
+
+async def test_decisions_and_feedback_are_forgotten_in_time(house: House) -> None:
+    await house.app.worker.start()
+    await house.app.worker.stop()
+    await hold(house)
+    house.clock.advance(hours=20)
+    await house.work()
+    assert await house.feed("greenleaf")
+    house.clock.advance(days=91)
+    await house.work()
+    assert await house.feed("greenleaf") == []
+    page = await house.app.mailboxes.decisions("anna", after=None, limit=10)
+    assert len(page.items) == 2
+    house.clock.advance(days=310)
+    await house.work()
+    page = await house.app.mailboxes.decisions("anna", after=None, limit=10)
+    assert page.items == ()
