@@ -112,8 +112,8 @@ class _Proving:
     ) -> Proof:
         async with asyncio.TaskGroup() as tasks:
             path = tasks.create_task(self._path(envelope))
-            signatures = tasks.create_task(self._signatures(verifier, mail, now))
-        spf, dkim = path.result(), signatures.result()
+            dkim = await self._signatures(verifier, mail, now)
+        spf = path.result()
         sender = await self._sender(spf, dkim)
         return Proof(
             sender=sender,
@@ -137,17 +137,21 @@ class _Proving:
     async def _signatures(
         self, verifier: DkimVerifier, mail: Mail, now: datetime
     ) -> list[Verified]:
-        """Try the author's own signatures first, and others where those do not prove it."""
-        fields = sorted(mail.all("dkim-signature")[:_MAX_SEEN], key=self._is_strange)
-        fields = fields[:_MAX_SIGNATURES]
+        """Try what may be aligned until one proves the author, else what others signed."""
+        likely: list[Field] = []
+        strange: list[Field] = []
+        for field in mail.all("dkim-signature")[:_MAX_SEEN]:
+            domain = claimed_domain(field)
+            (likely if domain and self._related(domain) else strange).append(field)
         message = Signable(mail)
         tried: list[Verified] = []
-        for _, group in itertools.groupby(fields, key=self._is_strange):
-            checks = (self._signature(verifier, message, field, now) for field in group)
-            tried += await asyncio.gather(*checks)
+        for field in likely[:_MAX_SIGNATURES]:
+            tried.append(await self._signature(verifier, message, field, now))
             if self._own(tried):
-                break
-        return tried
+                return tried
+        checks = (self._signature(verifier, message, field, now) for field in strange)
+        left = _MAX_SIGNATURES - len(tried)
+        return tried + await asyncio.gather(*itertools.islice(checks, left))
 
     def _own(self, dkim: Sequence[Verified]) -> list[Verified]:
         """The signatures that prove the author whatever else the DNS says."""
@@ -163,10 +167,6 @@ class _Proving:
             domain = claimed_domain(field) or ""
             return Verified(status="permerror", domain=domain, detail=str(error))
         return await verifier.verify(self._resolver, message, signature, now)
-
-    def _is_strange(self, field: Field) -> bool:
-        domain = claimed_domain(field)
-        return domain is None or not self._related(domain)
 
     def _related(self, domain: str) -> bool:
         """Whether a domain may turn out to be aligned with the author's."""

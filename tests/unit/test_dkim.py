@@ -3,6 +3,7 @@
 import base64
 from datetime import UTC, datetime
 
+import dkim
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -11,6 +12,7 @@ from letterbox.identity.canon import Signable
 from letterbox.identity.dkim import BadSignature, DkimVerifier, Verified, read_signature
 from letterbox.identity.dkim_key import BadKey, read_key
 from letterbox.reading.mail import split
+from tests.support.shared import real_mail, shared
 from tests.support.signing import Signer, Zone, craft, ed25519_record, rsa_key
 
 NOW = datetime.now(tz=UTC)  # dkimpy signs with the time of the day
@@ -237,3 +239,24 @@ async def test_a_large_mail_is_proven_too() -> None:
     mail = MAIL + b"line  of text \r\n" * 60_000
     assert (await verify(SIGNER.sign(mail))).status == "pass"
     assert (await verify(SIGNER.sign(mail) + b"more")).status == "fail"
+
+
+def crlf(raw: bytes) -> bytes:
+    return raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
+
+
+@pytest.mark.parametrize("form", ["relaxed/relaxed", "simple/simple"])
+async def test_real_mail_that_dkimpy_signs_is_proven(form) -> None:
+    shared("mail")
+    proven = 0
+    for path in real_mail():
+        raw = crlf(path.read_bytes())
+        try:
+            signed = SIGNER.sign(raw, form)
+        except dkim.DKIMException:  # no mail by dkimpy's lights, such as one without From
+            continue
+        result = await verify(signed)
+        readable = split(signed)
+        assert result.status == "pass" or readable.header.broken, (path.name, result)
+        proven += result.status == "pass"
+    assert proven > 60
