@@ -1,6 +1,6 @@
 """An address given to one vendor is for that vendor alone."""
 
-from letterbox.model.address import is_below
+from letterbox.model.address import fold_domain, is_below
 from letterbox.model.case import Case
 from letterbox.model.verdict import DELIVER, Finding, Refuse
 
@@ -9,11 +9,13 @@ NAME = "address-binding"
 
 def apply(case: Case) -> Finding:
     """Refuse whoever uses an address that was given to another."""
-    owner = case.binding
-    if owner is None or owner == case.vendor.id or is_below(case.sender.domain, owner):
+    if case.binding is None:
+        return Finding(filter=NAME, verdict=DELIVER)
+    owner = fold_domain(case.binding) or case.binding.casefold()
+    if owner == case.vendor.id or is_below(case.sender.domain, owner):
         return Finding(filter=NAME, verdict=DELIVER)
     return Finding(
         filter=NAME,
         verdict=Refuse(reason="address-of-another"),
-        facts={"vendor": case.vendor.name, "address": str(case.recipient), "other": owner},
+        facts={"vendor": case.vendor.name, "address": str(case.recipient), "other": case.binding},
     )

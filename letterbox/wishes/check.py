@@ -89,6 +89,8 @@ def _addresses(preferences: Preferences, domains: Collection[str]) -> Iterator[M
                 allowed="an address without +",
             )
         yield from _unique(path, mailbox_of(bound.address), "address", seen)
+        if bound.vendor is not None and not bound.vendor.strip():
+            yield _no_vendor(f"addresses[{nth}].vendor", bound.vendor)
 
 
 def _zone(

@@ -45,6 +45,12 @@ WRONG = [
         "such as",
     ),
     (
+        {"addresses": [{"address": "a@letterbox.example", "vendor": " "}]},
+        "addresses[0].vendor",
+        "names nobody",
+        "id",
+    ),
+    (
         {"addresses": ["a@letterbox.example", "A@letterbox.example"]},
         "addresses[1]",
         "a@letterbox.example stands here twice",
