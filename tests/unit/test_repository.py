@@ -6,7 +6,11 @@ import tomllib
 from pathlib import Path
 from subprocess import run
 
+import msgspec
 import pytest
+
+from letterbox.cli import main
+from letterbox.model.preferences import People
 
 ROOT = Path(__file__).parents[2]
 TOP = {
@@ -116,6 +120,37 @@ def test_every_make_target_that_is_named_exists():
     }
     assert {pair for pair in named if pair[1] not in targets} == set()
     assert ("CONTRIBUTING.md", "test") in named
+
+
+def test_every_command_in_the_pages_is_one(capsys):
+    pages = {name: text for name, text in texts(".md").items() if name != "CHANGELOG.md"}
+    named = {
+        tuple(command.split())
+        for text in pages.values()
+        for command in re.findall(
+            r"(?:^|`|bin/)letterbox ([a-z][a-z-]*(?: issue| revoke)?)", text, re.MULTILINE
+        )
+    }
+    assert {("serve",), ("apply",), ("key", "issue"), ("token", "issue")} <= named
+    wrong = []
+    for command in sorted(named):
+        with pytest.raises(SystemExit) as ended:
+            main([*command, "--help"])
+        if ended.value.code != 0:
+            wrong.append(command)
+    capsys.readouterr()
+    assert wrong == []
+
+
+def test_every_people_file_in_the_pages_can_be_read():
+    read = [
+        msgspec.toml.decode(block, type=People)
+        for text in texts(".md").values()
+        for block in re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+        if "[[consumer]]" in block
+    ]
+    assert read
+    assert all(people.consumer for people in read)
 
 
 def test_the_continuous_run_is_the_command_people_use():
