@@ -64,7 +64,10 @@ class Trim(msgspec.Struct, frozen=True, tag="trim"):
 
 
 class Add(msgspec.Struct, frozen=True, tag="add"):
-    """Count. ``limit`` guards it: count + amount <= limit. It is forgotten after ``expires``."""
+    """Count. ``limit`` guards it: count + amount <= limit.
+
+    The counter is forgotten at ``expires``, as the last count gave it.
+    """
 
     counter: str
     expires: datetime
@@ -73,7 +76,10 @@ class Add(msgspec.Struct, frozen=True, tag="add"):
 
 
 class Claim(msgspec.Struct, frozen=True, tag="claim"):
-    """Claim a name once. Guard: no unexpired claim of that name. ``expires`` None: for ever."""
+    """Claim a name once. Guard: no unexpired claim of that name.
+
+    It is forgotten at ``expires``; None: never.
+    """
 
     name: str
     value: bytes
@@ -117,7 +123,10 @@ class Settle(msgspec.Struct, frozen=True, tag="settle"):
 
 
 class KeepBody(msgspec.Struct, frozen=True, tag="keep-body"):
-    """Keep a body with this commit. Only :class:`Bodies` makes this operation."""
+    """Keep a body with this commit. Only :class:`Bodies` makes this operation.
+
+    A body that is kept already stays as it is.
+    """
 
     id: str
     content: bytes
@@ -173,7 +182,7 @@ class Rejected(msgspec.Struct, frozen=True):
     """A guard failed and nothing of this commit happened.
 
     ``operation`` is the one that failed; ``found`` what stood in its way: the claim's value, or
-    the revision or count as a decimal number.
+    the revision or count as a decimal number (0 where an entry was to be taken and is not there).
     """
 
     operation: Operation
@@ -233,7 +242,9 @@ class Store(Protocol):
         """Apply commits in order, each atomically; return when all that is Done is durable.
 
         A failed guard leaves out its own commit whole, and no other. An engine that can puts
-        them all into one transaction: a crash leaves either all or none.
+        them all into one transaction: a crash leaves either all or none. What no store could
+        keep raises ValueError (a name that is no Unicode text) or TypeError (a time without a
+        zone), and nothing of the call happens.
         """
         ...
 

@@ -73,13 +73,15 @@ class BodyFiles:
     def sweep(self, known: Callable[[str], bool], now: float) -> int:
         """Remove files older than the grace period that are not ``known``; returns how many.
 
-        ``now`` in seconds since 1970.
+        ``now`` in seconds since 1970. Raises OSError.
         """
         swept = 0
-        with suppress(FileNotFoundError), os.scandir(self._folder) as entries:
-            for entry in entries:
-                if now - entry.stat().st_mtime > GRACE and not known(entry.name):
-                    self.remove(entry.name)
+        if not self._folder.is_dir():
+            return swept
+        for file in self._folder.iterdir():
+            with suppress(FileNotFoundError):  # dropped meanwhile
+                if now - file.stat().st_mtime > GRACE and not known(file.name):
+                    file.unlink()
                     swept += 1
         return swept
 

@@ -10,7 +10,7 @@ import structlog
 from letterbox.adapters.sqlite import queries
 from letterbox.adapters.sqlite.bodies import BodyFiles, sync_folder
 from letterbox.adapters.sqlite.lock import Lock
-from letterbox.adapters.sqlite.schema import connect, prepare
+from letterbox.adapters.sqlite.schema import NotAStore, connect, prepare
 from letterbox.ports.store import StoreUnavailable
 
 
@@ -62,11 +62,12 @@ def open_file(path: Path, synchronous: str, page_size: int) -> Opened:
             reader, quick = connect(path), connect(path)
         finally:
             db.close()
-    except (OSError, apsw.Error) as error:
+    except BaseException as error:
         lock.release()
-        raise StoreUnavailable(f"{path} cannot be opened: {error}") from error
-    except BaseException:
-        lock.release()
+        if isinstance(error, apsw.NotADBError):
+            raise NotAStore(f"{path} is not a letterbox store: {error}") from error
+        if isinstance(error, OSError | apsw.Error):
+            raise StoreUnavailable(f"{path} cannot be opened: {error}") from error
         raise
     structlog.get_logger().info(
         "store.opened", path=str(path), sqlite=apsw.sqlite_lib_version(), version_before=version
