@@ -5,8 +5,9 @@ one rule for the days on which a clock is changed:
 
 - A wall time that a clock skips (a gap) stands for the instant the gap ends. A window that
   begins in a gap opens there; a window that lies within one does not open that day.
-- Of a wall time that comes twice (an overlap) the first begins a window and the last ends it:
-  the window opens once and stays open in between.
+- Of a wall time that comes twice (an overlap) the first begins a window, and a window ends
+  when the moment before its end has come for the last time: it opens once and stays open in
+  between.
 - A day, and with it a pause or a period, begins at the first instant of its date.
 
 Every instant taken or given is aware; those given are in UTC.
@@ -156,11 +157,14 @@ class Calendar(msgspec.Struct, frozen=True):
         return self._instant(datetime.combine(day, time()))
 
     def _instant(self, wall: datetime, *, last: bool = False) -> datetime:
-        """The instant of a wall time: the first of two, or the ``last``; the end of a gap."""
+        """The instant of a wall time: the first of two, or the ``last`` as an end; a gap's end."""
         before = self._offset(wall)
         after = self._offset(wall.replace(fold=1))
         if after <= before:  # one instant, or the two of an overlap
-            return (wall - (after if last else before)).replace(tzinfo=UTC)
+            if last and after < before:
+                # Where the overlap only begins here, the moment before this one comes once.
+                before = self._offset((wall - timedelta.resolution).replace(fold=1))
+            return (wall - before).replace(tzinfo=UTC)
         # In a gap (PEP 495) the offset before it leads past its end, the one after it leads
         # before its end; in between lies the second at which the offset changes.
         low = (wall - after).replace(tzinfo=UTC)
