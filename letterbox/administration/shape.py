@@ -41,7 +41,8 @@ def read_toml(content: bytes) -> dict[str, Any]:
         text, _, place = str(error).removesuffix(")").rpartition(" (at ")
         if not text:
             text, place = place, ""
-        raise _unreadable(place or "the file", text, "TOML, see https://toml.io") from error
+        place = place.replace("end of document", "the end of the file") or "the file"
+        raise _unreadable(place, text, "TOML, see https://toml.io") from error
     except RecursionError as error:
         raise _unreadable("the file", "nested too deeply", "a few levels") from error
 

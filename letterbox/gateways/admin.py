@@ -1,0 +1,218 @@
+"""The admin socket: how the command line reaches a running server.
+
+A Unix socket, for its owner alone. One line of JSON asks, one line answers::
+
+    {"command": "key issue", "arguments": {"owner": "greenleaf"}}
+    {"result": {"key": "lbk_…"}}    or    {"error": {"message": "…", "mistakes": []}}
+"""
+
+import asyncio
+import os
+import socket
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+import structlog
+
+from letterbox.administration import Failed
+
+#: People files of a large installation, and an export's page, with room to spare.
+MAX_LINE = 64 << 20
+_MAX_SESSIONS = 16
+_IDLE_SECONDS = 60.0
+# sun_path holds 108 octets on Linux and 104 elsewhere, the final NUL included (unix(7)).
+_LONGEST_PATH = 100
+
+log = structlog.get_logger("letterbox.admin")
+
+
+class _Commands(Protocol):
+    async def perform(self, command: str, arguments: Mapping[str, Any]) -> dict[str, Any]: ...
+
+
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One line of the command line's."""
+
+    command: str
+    arguments: dict[str, Any] = {}
+
+
+class SocketInUse(Exception):
+    """Another server answers at the socket."""
+
+
+class NotASocket(Exception):
+    """Something else stands where the socket is to be."""
+
+
+class AdminGateway:
+    """Serves the administration on a Unix socket."""
+
+    def __init__(self, administration: _Commands) -> None:
+        self._administration = administration
+        self._server: asyncio.Server | None = None
+        self._path: Path | None = None
+        self._sessions: set[asyncio.Task[None]] = set()
+
+    async def start(self, path: Path) -> None:
+        """Listen. A socket left over by a server that is gone is replaced.
+
+        The caller owns the store the socket belongs to, so that no other server can come
+        between. Raises :class:`SocketInUse`, :class:`NotASocket`, OSError.
+        """
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _remove_stale(path)
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            with _bindable(path) as short:
+                # Nobody else's from its first moment on: rights set later would come too late.
+                before = os.umask(0o177)
+                try:
+                    listening.bind(short)
+                finally:
+                    os.umask(before)
+            self._path = path
+            self._server = await asyncio.start_unix_server(
+                self._accept, sock=listening, limit=MAX_LINE
+            )
+        except BaseException:
+            listening.close()
+            raise
+
+    async def stop(self) -> None:
+        """Stop listening, let the commands under way end, and remove the socket."""
+        if self._server is None or self._path is None:
+            return
+        self._server.close()
+        self._path.unlink(missing_ok=True)
+        if self._sessions:
+            _, late = await asyncio.wait(self._sessions, timeout=5)
+            for session in late:
+                session.cancel()
+        self._server = None
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        session = asyncio.current_task()
+        if session is None or len(self._sessions) >= _MAX_SESSIONS:
+            writer.close()
+            return
+        self._sessions.add(session)
+        try:
+            with suppress(ConnectionError, TimeoutError):
+                await self._converse(reader, writer)
+        finally:
+            self._sessions.discard(session)
+            writer.close()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One request, one answer: a command line asks again by connecting again."""
+        try:
+            async with asyncio.timeout(_IDLE_SECONDS):
+                line = await reader.readuntil(b"\n")
+        except asyncio.IncompleteReadError:
+            return
+        except asyncio.LimitOverrunError:
+            answer: dict[str, Any] = _error(f"a request has at most {MAX_LINE:,} octets")
+        else:
+            answer = await self._answer(line)
+        writer.write(msgspec.json.encode(answer) + b"\n")
+        async with asyncio.timeout(_IDLE_SECONDS):
+            await writer.drain()
+
+    async def _answer(self, line: bytes) -> dict[str, Any]:
+        try:
+            request = msgspec.json.decode(line, type=Request)
+        except (msgspec.DecodeError, RecursionError) as error:
+            return _error(f"not a request: {error}")
+        log.info("admin", command=request.command[:40])
+        try:
+            return {
+                "result": await self._administration.perform(request.command, request.arguments)
+            }
+        except Failed as failed:
+            return _error(str(failed), failed.mistakes)
+        except Exception:
+            log.exception("admin-failed", command=request.command[:40])
+            return _error("the server failed at this; its log says how")
+
+
+def _error(message: str, mistakes: tuple[str, ...] = ()) -> dict[str, Any]:
+    return {"error": {"message": message, "mistakes": list(mistakes)}}
+
+
+# ---- the command line's side ------------------------------------------------------------------
+
+
+class Unreachable(Exception):
+    """No server answers at the socket."""
+
+
+def ask(
+    path: Path, command: str, arguments: Mapping[str, Any], *, seconds: float = 600.0
+) -> dict[str, Any]:
+    """Have a running server do a command. Blocks.
+
+    Raises :class:`Unreachable` where none listens, :class:`Failed` where it says no.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(seconds)
+        try:
+            with _bindable(path) as short:
+                connection.connect(short)
+        except (OSError, NotASocket) as error:
+            raise Unreachable(f"no server answers at {path}: {error}") from error
+        try:
+            asked = Request(command=command, arguments=dict(arguments))
+            connection.sendall(msgspec.json.encode(asked) + b"\n")
+            with connection.makefile("rb") as answers:
+                line = answers.readline()
+        except OSError as error:
+            raise Failed(f"the server at {path} went away: {error}; see its log") from error
+    if not line.endswith(b"\n"):
+        raise Failed(f"the server at {path} went away without an answer; see its log")
+    answer: dict[str, Any] = msgspec.json.decode(line)
+    if "error" in answer:
+        raise Failed(answer["error"]["message"], answer["error"]["mistakes"])
+    result: dict[str, Any] = answer["result"]
+    return result
+
+
+# ---- the place --------------------------------------------------------------------------------
+
+
+@contextmanager
+def _bindable(path: Path) -> Iterator[str]:
+    """A name for the path that fits into a socket address, however deep the folder lies."""
+    if len(os.fsencode(path)) <= _LONGEST_PATH:
+        yield str(path)
+        return
+    # The folder is reached through a descriptor of ours instead of by its name (proc(5)).
+    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        short = f"/proc/self/fd/{descriptor}/{path.name}"
+        if len(os.fsencode(short)) > _LONGEST_PATH or not Path("/proc/self/fd").is_dir():
+            raise OSError(f"{path} is too long for a socket; set admin.socket to a shorter one")
+        yield short
+    finally:
+        os.close(descriptor)
+
+
+def _remove_stale(path: Path) -> None:
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise NotASocket(f"{path} is no socket; set admin.socket to another place")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            with _bindable(path) as short:
+                probe.connect(short)
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+    raise SocketInUse(f"another server answers at {path}; stop it, or set admin.socket")

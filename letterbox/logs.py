@@ -1,0 +1,137 @@
+"""The log: lines on standard error, safe to show, without secrets."""
+
+import logging
+import re
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any, TextIO
+
+import msgspec
+import structlog
+
+from letterbox.model.configuration import LogSection
+
+# What could end a line, move a terminal's cursor or hide what stands there.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+# A key, token, sign-in link or session, with the prefix that may be known.
+_SECRET = re.compile(r"(lb[ktsw]_[0-9A-Za-z]{8})[0-9A-Za-z_]+")
+_LONGEST = 2000
+_LONGEST_TRACE = 20_000
+_NEEDS_QUOTES = re.compile(r'[\s="]')
+
+Event = MutableMapping[str, Any]
+
+
+def configure(section: LogSection, *, stream: TextIO | None = None, final: bool = False) -> None:
+    """Set up the log of this process, libraries included.
+
+    ``final`` keeps each logger as it is first made, which is faster: for a server, where the
+    log is set up once.
+    """
+    stream = stream or sys.stderr
+    plain = section.format == "plain" or (section.format == "auto" and stream.isatty())
+    level = logging.getLevelNamesMapping()[section.level.upper()]
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+            structlog.processors.format_exc_info,
+            make_safe,
+            _plain if plain else _json,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=_Factory(stream),
+        cache_logger_on_first_use=final,
+    )
+    root = logging.getLogger()
+    for earlier in root.handlers[:]:
+        if isinstance(earlier, _Library):
+            root.removeHandler(earlier)
+    root.addHandler(_Library())
+    # Libraries tell what they read and answer at lower levels: mail content, header lines.
+    root.setLevel(max(level, logging.WARNING))
+
+
+class _Lines:
+    """Writes lines. A log that cannot be written must not stop the mail."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def msg(self, line: str) -> None:
+        try:
+            self._stream.write(line + "\n")
+            self._stream.flush()
+        except (OSError, ValueError):
+            return
+
+    debug = info = warning = error = exception = critical = msg
+
+
+class _Factory:
+    """Makes what structlog writes to; a logger's name becomes part of its lines elsewhere."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._lines = _Lines(stream)
+
+    def __call__(self, *_: Any) -> _Lines:
+        return self._lines
+
+
+class _Library(logging.Handler):
+    """Carries what libraries log into ours."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError):
+            message = str(record.msg)
+        structlog.get_logger().log(
+            record.levelno, "library", source=record.name, text=message, exc_info=record.exc_info
+        )
+
+
+def make_safe(_: Any, __: str, event: Event) -> Event:
+    """Escape what is unsafe to show, and mask secrets, in every value."""
+    for key, value in event.items():
+        match value:
+            case bool() | int() | float() | None:
+                continue
+            case str():
+                event[key] = _safe(value, _LONGEST_TRACE if key == "exception" else _LONGEST)
+            case list() | tuple():
+                event[key] = [_safe(str(each), _LONGEST) for each in value]
+            case _:
+                event[key] = _safe(str(value), _LONGEST)
+    return event
+
+
+def _safe(text: str, longest: int) -> str:
+    if len(text) > longest:
+        text = text[:longest] + "…"
+    if not text.isascii() or not text.isprintable():
+        text = _UNSAFE.sub(_escaped, text)
+        # A lone surrogate stands for an octet that is no UTF-8 and cannot be written.
+        text = text.encode(errors="backslashreplace").decode()
+    return _SECRET.sub(r"\1…", text) if "lb" in text else text
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()
+
+
+def _json(_: Any, __: str, event: Event) -> str:
+    return msgspec.json.encode(event).decode()
+
+
+def _plain(_: Any, __: str, event: Event) -> str:
+    rest: Mapping[str, Any] = event
+    head = f"{event.pop('at', '')} {event.pop('level', ''):7} {event.pop('event', '')}"
+    trace = str(event.pop("exception", "")).replace("\\n", "\n")
+    line = " ".join([head, *(f"{key}={_quoted(value)}" for key, value in rest.items())])
+    return f"{line}\n{trace}" if trace else line
+
+
+def _quoted(value: Any) -> str:
+    text = ",".join(value) if isinstance(value, list) else str(value)
+    return '"' + text.replace('"', r"\"") + '"' if not text or _NEEDS_QUOTES.search(text) else text

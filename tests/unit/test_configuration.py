@@ -1,0 +1,224 @@
+"""The configuration: what it takes, and what it says about what it does not."""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from letterbox.configuration import (
+    ConfigurationError,
+    admin_socket,
+    load,
+    shipped,
+    source,
+)
+from letterbox.model.configuration import Configuration
+
+
+def from_text(folder: Path, text: str, environ: dict[str, str] | None = None) -> Configuration:
+    file = folder / "mine.toml"
+    file.write_text(text)
+    return load(str(file), environ or {})
+
+
+def keys(kind: type[msgspec.Struct], before: str = "") -> Iterator[str]:
+    for field in msgspec.structs.fields(kind):
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            yield from keys(field.type, f"{before}{field.name}.")
+        else:
+            yield before + field.name
+
+
+def test_the_shipped_file_is_the_defaults(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert load(None, {}) == Configuration()
+    assert source(None, {}) is None
+
+
+def test_every_key_stands_in_the_shipped_file_with_a_comment_before_it():
+    text = shipped("letterbox.toml").decode()
+    tables = tomllib.loads(text)
+    for key in keys(Configuration):
+        section, _, name = key.rpartition(".")
+        assert name in (tables[section] if section else tables), key
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
+        # "key" shares the comment of "certificate": both or neither.
+        if re.match(r"\w+ = ", line) and not line.startswith("key = "):
+            assert lines[number - 1].startswith("# "), line
+
+
+BAD = [
+    ("hostnam = 'x'", "hostnam", "no such field; did you mean hostname?"),
+    ("[smpt]\nlisten = ''", "smpt", "did you mean smtp?"),
+    ("[smtp]\nmax_sizes = 1", "smtp.max_sizes", "did you mean max_size?"),
+    ("[smtp]\nmax_size = '25M'", "smtp.max_size", "'25M' stands there; allowed: a whole number"),
+    ("[smtp]\nmax_size = 0", "smtp.max_size", "0 stands there; allowed: a whole number of at"),
+    ("[smtp]\ncommand_timeout = 0.0", "smtp.command_timeout", "allowed: a number above 0"),
+    ("[smtp]\nmax_size = true", "smtp.max_size", "true stands there"),
+    ("smtp = 1", "smtp", "1 stands there; allowed: a table of listen"),
+    ("domains = 'a.example'", "domains", "'a.example' stands there; allowed: a list of: text"),
+    ("domains = [1]", "domains[0]", "1 stands there; allowed: text"),
+    ("[retention]\nclaims = 6", "retention.claims", "at least 7"),
+    ("[log]\nlevel = 'loud'", "log.level", "allowed: debug, error, info, warning"),
+    ("hostname = 'a b'", "hostname", "is no domain"),
+    ("hostname = 'bücher.example'", "hostname", "allowed: xn--bcher-kva.example"),
+    ("domains = ['ok.example', '-x.example']", "domains[1]", "is no domain"),
+    ("public_url = 'letterbox.example'", "public_url", "is no web address"),
+    ("public_url = 'ftp://letterbox.example'", "public_url", "is no web address"),
+    ("[http]\nlisten = '8080'", "http.listen", "is not host:port"),
+    ("[http]\nlisten = ':8080'", "http.listen", "is not host:port"),
+    ("[lmtp]\nlisten = '127.0.0.1:99999'", "lmtp.listen", "is not host:port"),
+    ("[smtp]\nlisten = '::1:25'", "smtp.listen", "is not host:port"),
+    ("[admin]\nlisten = '[nonsense]:25'", "admin.listen", "is not host:port"),
+    ("[submission]\nlisten = '127.0.0.1:587'", "submission.listen", "not spoken yet"),
+    ("[[smtp.trusted_peers]]\naddress = 'relay'", "smtp.trusted_peers[0].address", "relay"),
+    ("[[smtp.trusted_peers]]\naddress = '10.0.0.1/8'", "smtp.trusted_peers[0].address", "host"),
+    ("[[smtp.trusted_peers]]\nasserts = 'from'", "smtp.trusted_peers[0].address", "missing"),
+    (
+        "[[smtp.trusted_peers]]\naddress = '10.0.0.1'\nclient = 'proxy'",
+        "smtp.trusted_peers[0].client",
+        "xclient, xforward and proxy are not spoken yet",
+    ),
+    (
+        "[[smtp.trusted_peers]]\naddress = '10.0.0.1'\nclient = 'xclent'",
+        "smtp.trusted_peers[0].client",
+        "'xclent' stands there; allowed: proxy, xclient, xforward",
+    ),
+    ("[store]\nurl = 'redis://localhost'", "store.url", "Redis store is not built yet"),
+    ("[store]\nurl = 'sqlit:x.db'", "store.url", "did you mean sqlite?"),
+    ("[store]\nurl = 'sqlite:'", "store.url", "is no store"),
+    ("[bodies]\nurl = 's3://bucket'", "bodies.url", "not built yet"),
+    ("[dns]\nservers = ['ns.example:53']", "dns.servers[0]", "is not address:port"),
+    ("[dns]\nservers = ['127.0.0.1']", "dns.servers[0]", "is not address:port"),
+    ("[tls]\nkey = 'key.pem'", "tls.certificate", "it is missing"),
+    ("[tls]\ncertificate = 'c.pem'", "tls.key", "it is missing"),
+    ("[tls]\ncertificate = '/no/c'\nkey = '/no/k'", "tls.certificate", "cannot be read"),
+    ("[http\n", "line 1, column 6", "Expected ']'"),
+    ("a = 1\na = 2\n", "line 2, column 6", "overwrite"),
+    ("a = [1,", "the end of the file", "Invalid value"),
+]
+
+
+@pytest.mark.parametrize(("text", "path", "says"), BAD)
+def test_a_mistake_is_named_with_its_file_and_place(tmp_path, text, path, says):
+    with pytest.raises(ConfigurationError) as raised:
+        from_text(tmp_path, text)
+    (mistake,) = raised.value.mistakes
+    assert mistake.path == path
+    assert says in str(mistake)
+    assert str(raised.value) == f"{tmp_path}/mine.toml: {mistake}"
+
+
+def test_every_mistake_is_named_at_once(tmp_path):
+    with pytest.raises(ConfigurationError) as raised:
+        from_text(tmp_path, "hostnam = 1\n[smtp]\nmax_size = 'x'\nmax_lines = 3\n[lgo]\n")
+    assert [m.path for m in raised.value.mistakes] == [
+        "hostnam",
+        "lgo",
+        "smtp.max_lines",
+        "smtp.max_size",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"a = '\xff'", "line 1: this is not UTF-8"),
+        (b"a = " + b"[" * 5000, "the file: nested too deeply"),
+        (b"#" * ((1 << 20) + 1), "too large"),
+    ],
+)
+def test_hostile_files_are_refused(tmp_path, content, says):
+    file = tmp_path / "mine.toml"
+    file.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=re.escape(says)):
+        load(str(file), {})
+
+
+def test_a_missing_file_is_named():
+    with pytest.raises(ConfigurationError, match=r"/no/such.toml: the file: .* cannot be read"):
+        load("/no/such.toml", {})
+
+
+def test_a_pair_that_does_not_load_is_refused(tmp_path):
+    (tmp_path / "pair.pem").write_text("nothing")
+    text = f"[tls]\ncertificate = '{tmp_path}/pair.pem'\nkey = '{tmp_path}/pair.pem'\n"
+    with pytest.raises(ConfigurationError, match="does not load"):
+        from_text(tmp_path, text)
+
+
+def test_the_file_is_the_named_one_then_the_variables_then_the_one_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("named", "variable", "letterbox"):
+        Path(f"{name}.toml").write_text(f"hostname = '{name}.example'")
+    environ = {"LETTERBOX_CONFIG": "variable.toml"}
+    assert load("named.toml", environ).hostname == "named.example"
+    assert load(None, environ).hostname == "variable.example"
+    assert load(None, {}).hostname == "letterbox.example"
+    assert source(None, {}) == "letterbox.toml"
+
+
+def test_variables_stand_over_the_file(tmp_path):
+    configuration = from_text(
+        tmp_path,
+        "hostname = 'a.example'\n[smtp]\nlisten = '127.0.0.1:25'\nmax_size = 1000",
+        {
+            "LETTERBOX__HOSTNAME": "127",
+            "LETTERBOX__SMTP__LISTEN": "0.0.0.0:2525",
+            "LETTERBOX__SMTP__MAX_SIZE": "2000",
+            "LETTERBOX__SMTP__TRUSTED_PEERS": '[{"address": "10.0.0.0/8", "asserts": "from"}]',
+            "LETTERBOX__DOMAINS": '["b.example"]',
+            "LETTERBOX__DNS__TIMEOUT": "2.5",
+            "LETTERBOX__LOG__LEVEL": "debug",
+            "OTHER__SMTP__LISTEN": "x",
+        },
+    )
+    assert configuration.hostname == "127"
+    assert configuration.smtp.listen == "0.0.0.0:2525"
+    assert configuration.smtp.max_size == 2000
+    assert configuration.smtp.trusted_peers[0].address == "10.0.0.0/8"
+    assert configuration.domains == ("b.example",)
+    assert configuration.dns.timeout == 2.5
+    assert configuration.log.level == "debug"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("LETTERBOX__SMTP__LISTTEN", "x", "smtp.listten (set by LETTERBOX__SMTP__LISTTEN): there"),
+        ("LETTERBOX__SMTP__MAX_SIZE", "big", "smtp.max_size (set by LETTERBOX__SMTP__MAX_SIZE)"),
+        ("LETTERBOX__SMTP", "x", "smtp (set by LETTERBOX__SMTP): 'x' stands there"),
+        ("LETTERBOX__HOSTNAME__X", "x", "hostname (set by LETTERBOX__HOSTNAME__X): a table"),
+        ("LETTERBOX__HTTP__LISTEN", "x", "http.listen (set by LETTERBOX__HTTP__LISTEN): 'x' is"),
+        ("LETTERBOX__DOMAINS", '["a b"]', "domains[0] (set by LETTERBOX__DOMAINS): 'a b' is"),
+        ("LETTERBOX__", "x", " (set by LETTERBOX__): there is no such field"),
+    ],
+)
+def test_a_mistake_in_a_variable_names_the_variable(variable, value, says):
+    with pytest.raises(ConfigurationError, match=re.escape(says)):
+        load(None, {variable: value})
+
+
+@pytest.mark.parametrize(
+    "listen", ["127.0.0.1:0", "[::1]:25", "[::]:2525", "localhost:8080", "mail.example:25", ""]
+)
+def test_addresses_to_listen_on(listen):
+    assert load(None, {"LETTERBOX__HTTP__LISTEN": listen}).http.listen == listen
+
+
+def test_the_admin_socket_lies_beside_the_store_unless_it_is_named():
+    beside = load(None, {"LETTERBOX__STORE__URL": "sqlite:/srv/box.db"})
+    assert admin_socket(beside) == Path("/srv/box.db.sock")
+    named = load(None, {"LETTERBOX__ADMIN__SOCKET": "run/admin.sock"})
+    assert admin_socket(named) == Path.cwd() / "run/admin.sock"
+    assert admin_socket(load(None, {"LETTERBOX__STORE__URL": "memory:"})) is None
+
+
+def test_shipped_files_are_found_and_missing_ones_named():
+    assert b"[[reason]]" in shipped("reasons.toml")
+    with pytest.raises(FileNotFoundError, match=r"nothing.toml is missing"):
+        shipped("nothing.toml")
