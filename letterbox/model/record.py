@@ -105,3 +105,4 @@ class HeldEntry(msgspec.Struct, frozen=True):
     answered: bool = False
     #: The last day the offer is of use, where it is declared.
     useful_until: date | None = None
+    interests: tuple[str, ...] = ()

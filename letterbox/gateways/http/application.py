@@ -1,0 +1,186 @@
+"""The web application: every request takes the same way in and out."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Iterable
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from letterbox.gateways.http.call import Call
+from letterbox.gateways.http.operations import is_local
+from letterbox.gateways.http.parts import Parts
+from letterbox.gateways.http.problems import Problem, Reasoned, render
+from letterbox.gateways.http.repeated import Repeated
+from letterbox.gateways.http.route import Route
+from letterbox.ports.store import StoreUnavailable
+from letterbox.records.credentials import Purpose
+from letterbox.records.names import new_id
+
+_BEARER = re.compile(r"(?i:bearer) +([\x21-\x7e]+) *")
+_PURPOSES: dict[str, Purpose] = {"vendor": "key", "consumer": "token"}
+_RETRY_AFTER = "60"
+_SECURITY = {
+    "Server": "letterbox",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+
+log = structlog.get_logger("letterbox.http")
+
+Way = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def application(
+    parts: Parts, routes: Iterable[Route], draining: asyncio.Event, *, trusted: bool
+) -> web.Application:
+    """An application that serves ``routes``.
+
+    ``trusted``: every peer may ask what operators ask; else those on this machine alone.
+    """
+    app = web.Application(middlewares=[_outermost(parts)])
+    repeated = Repeated()
+    for route in routes:
+        way = _Way(route, parts, repeated, draining, trusted=trusted)
+        app.router.add_route(route.method, route.path, way.serve, expect_handler=_expect)
+        if route.method == "GET":
+            app.router.add_route("HEAD", route.path, way.serve, expect_handler=_expect)
+    app.on_response_prepare.append(_secure)
+    return app
+
+
+async def _secure(_: web.Request, response: web.StreamResponse) -> None:
+    for name, value in _SECURITY.items():
+        # Ours stands in place of aiohttp's, which names its version.
+        if name == "Server" or name not in response.headers:
+            response.headers[name] = value
+
+
+async def _expect(request: web.Request) -> None:
+    """Ask for the body (RFC 9110, section 10.1.1); an expectation we do not know is passed over."""
+    if request.headers["Expect"].lower() == "100-continue" and request.version >= (1, 1):
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # the answer itself has not begun
+
+
+class _Way:
+    """The way to one route: who asks is found out, then the call is made."""
+
+    def __init__(
+        self,
+        route: Route,
+        parts: Parts,
+        repeated: Repeated,
+        draining: asyncio.Event,
+        *,
+        trusted: bool,
+    ) -> None:
+        self._route = route
+        self._parts = parts
+        self._repeated = repeated
+        self._draining = draining
+        self._trusted = trusted
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """Answer a request. Raises a Problem where it cannot be."""
+        route = self._route
+        if route.who == "operator" and not (self._trusted or is_local(request)):
+            raise Problem("not-found")
+        call = Call(
+            request=request,
+            parts=self._parts,
+            owner=await self._owner(request),
+            session=request[SESSION],
+            draining=self._draining,
+        )
+        if route.who == "consumer" and route.method != "GET":
+            return await self._repeated.run(call, route.run)
+        return await route.run(call)
+
+    async def _owner(self, request: web.Request) -> str:
+        """Whose key or token it is (RFC 6750); empty where none is needed."""
+        purpose = _PURPOSES.get(self._route.who)
+        if purpose is None:
+            return ""
+        fields = request.headers.getall("Authorization", ())
+        match = _BEARER.fullmatch(fields[0]) if len(fields) == 1 else None
+        if match is None:
+            challenge = 'Bearer realm="letterbox"'
+            raise Problem("unauthorized", headers={"WWW-Authenticate": challenge}, close=True)
+        owner = await self._parts.credentials.owner(purpose, match[1], self._parts.clock.now())
+        if owner is None:
+            challenge = 'Bearer realm="letterbox", error="invalid_token"'
+            raise Problem("unauthorized", headers={"WWW-Authenticate": challenge}, close=True)
+        return owner
+
+
+#: The name of a request in the log.
+SESSION: web.RequestKey[str] = web.RequestKey("session", str)
+
+
+def _outermost(parts: Parts) -> Middleware:
+    """Turns whatever is raised into a problem, and logs each request in one line."""
+
+    @web.middleware
+    async def outermost(request: web.Request, handler: Way) -> web.StreamResponse:
+        began = parts.clock.monotonic()
+        session = request[SESSION] = new_id(parts.clock.now())
+        response = await _answered(request, handler, parts.public_url(), session)
+        resource = request.match_info.route.resource
+        log.info(
+            "http",
+            session=session,
+            client=request.remote,
+            method=request.method if request.method in _METHODS else "other",
+            # The pattern, not the path: references and ids are nobody's business in a log.
+            route=resource.canonical if resource else "",
+            status=response.status,
+            octets=request.content_length or 0,
+            milliseconds=round((parts.clock.monotonic() - began) * 1000, 2),
+        )
+        return response
+
+    return outermost
+
+
+async def _answered(
+    request: web.Request, way: Way, public_url: str, session: str
+) -> web.StreamResponse:
+    try:
+        return await way(request)
+    except (Problem, Reasoned) as problem:
+        return render(problem, public_url)
+    except web.HTTPException as refused:
+        return _routed(request, refused, public_url)
+    except StoreUnavailable as trouble:
+        log.error("store-unavailable", session=session, error=str(trouble))  # noqa: TRY400 - the store has told its own trouble
+        headers = {"Retry-After": _RETRY_AFTER}
+        unavailable = Problem("unavailable", "the store does not answer", headers=headers)
+        return render(unavailable, public_url, session)
+    except (ConnectionError, asyncio.CancelledError):
+        raise  # nobody is there to be answered
+    except Exception:
+        log.exception("http-failed", session=session)
+        return render(Problem("our-fault", close=True), public_url, session)
+
+
+def _routed(
+    request: web.Request, refused: web.HTTPException, public_url: str
+) -> web.StreamResponse:
+    """What the router refused."""
+    if isinstance(refused, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted({*refused.allowed_methods, "OPTIONS"}))
+        if request.method == "OPTIONS":
+            return web.Response(status=web.HTTPNoContent.status_code, headers={"Allow": allowed})
+        problem = Problem("method-not-allowed", headers={"Allow": allowed})
+        return render(problem, public_url)
+    if isinstance(refused, web.HTTPNotFound):
+        return render(Problem("not-found"), public_url)
+    return render(Problem("bad-request"), public_url)
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -1,0 +1,117 @@
+"""A JSON message as mail (RFC 5322, RFC 2045). Pure: the same words give the same bytes.
+
+There is no Date: it would make a repeated call another message. Rendering adds the day it came.
+"""
+
+import binascii
+import re
+from collections.abc import Iterator
+from hashlib import sha256
+
+from letterbox.feedback.sentences import safe
+from letterbox.gateways.http.forms import NewMessage
+from letterbox.model.address import Address
+from letterbox.model.preferences import Vendor
+
+# RFC 5322, section 3.2.4: what may stand between quotation marks as it is.
+_PLAIN = re.compile(r"[\x20-\x7e]*")
+_LINE_END = re.compile(r"\r\n|\r|\n")
+# Octets of text in one encoded word: 60 characters of base64 and 12 around them stay below 75
+# (RFC 2047, section 2).
+_WORD_OCTETS = 45
+_LONGEST_PLAIN = 60
+# RFC 5322, section 2.1.1, allows 998.
+_LONGEST_LINE = 990
+_ENCODED = "=?"
+
+
+def compose(
+    form: NewMessage, vendor: Vendor, *, hostname: str, name: str, to: Address | None
+) -> bytes:
+    """The mail of a checked form. ``name`` is the left side of its Message-ID.
+
+    The author is ``NAME <VENDOR-ID@hostname>``. ``to`` is the only recipient; None hides many.
+    """
+    header = [
+        f"From: {_display(safe(vendor.name))} <{vendor.id}@{hostname}>",
+        f"To: {to or 'undisclosed-recipients:;'}",
+        f"Subject: {_unstructured(form.subject)}",
+        f"Message-ID: <{name}@{hostname}>",
+        "MIME-Version: 1.0",
+    ]
+    text = _part("plain", form.text)
+    if form.html is None:
+        return _join(header).encode() + text
+    html = _part("html", form.html)
+    # It must not occur in a part (RFC 2046, section 5.1.1): it is a digest of both.
+    boundary = sha256(text + b"\0" + html).hexdigest()[:40]
+    header.append(f'Content-Type: multipart/alternative; boundary="{boundary}"')
+    between = f"--{boundary}\r\n".encode()
+    end = f"--{boundary}--\r\n".encode()
+    return b"".join(
+        (_join(header).encode(), b"\r\n", between, text, b"\r\n", between, html, b"\r\n", end)
+    )
+
+
+def _join(lines: list[str]) -> str:
+    return "".join(f"{line}\r\n" for line in lines)
+
+
+def _part(subtype: str, content: str) -> bytes:
+    """The fields and the content of one part, text as CRLF lines (RFC 2046, section 4.1.1)."""
+    canonical = _LINE_END.sub("\r\n", content)
+    octets = canonical.encode()
+    encoding = "7bit"
+    # Quoted-printable carries anything: long lines, controls, other scripts (RFC 2045, 6.7).
+    if not canonical.isascii() or "\0" in canonical or _has_long_line(canonical):
+        encoding = "quoted-printable"
+        octets = binascii.b2a_qp(octets, istext=True)
+    head = (
+        f'Content-Type: text/{subtype}; charset="utf-8"\r\n'
+        f"Content-Transfer-Encoding: {encoding}\r\n\r\n"
+    )
+    return head.encode() + octets + (b"" if octets.endswith(b"\r\n") else b"\r\n")
+
+
+def _has_long_line(text: str) -> bool:
+    return any(len(line) > _LONGEST_LINE for line in text.split("\r\n"))
+
+
+def _display(name: str) -> str:
+    """A display name (RFC 5322, section 3.4; RFC 2047, section 5)."""
+    if not _is_plain(name):
+        return _words(name)
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _unstructured(text: str) -> str:
+    return text if _is_plain(text) else _words(text)
+
+
+def _is_plain(text: str) -> bool:
+    """Whether text may stand in a field as it is, and is read back as the same text."""
+    return (
+        len(text) <= _LONGEST_PLAIN
+        and text == " ".join(text.split())
+        and _ENCODED not in text
+        and _PLAIN.fullmatch(text) is not None
+    )
+
+
+def _words(text: str) -> str:
+    """Encoded words, each on its line; the space between two is no part of the text."""
+    pieces = (binascii.b2a_base64(piece, newline=False).decode() for piece in _pieces(text))
+    return "\r\n ".join(f"=?utf-8?B?{piece}?=" for piece in pieces)
+
+
+def _pieces(text: str) -> Iterator[bytes]:
+    """Text in runs of whole characters (RFC 2047, section 5)."""
+    piece = b""
+    for character in text:
+        octets = character.encode()
+        if len(piece) + len(octets) > _WORD_OCTETS:
+            yield piece
+            piece = b""
+        piece += octets
+    yield piece

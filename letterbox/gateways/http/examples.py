@@ -1,0 +1,151 @@
+"""One example for every type of body; a test decodes each of them as its type."""
+
+from typing import Any
+
+from letterbox.gateways.http.forms import (
+    Answer,
+    DecisionItem,
+    FeedItem,
+    HeldAnswer,
+    HeldItem,
+    InboxItem,
+    Items,
+    Marks,
+    NewMessage,
+    Nothing,
+    StrangersItem,
+)
+from letterbox.model.preferences import Preferences
+
+_ID = "01kaw3p4t8x2m6q9r5v7c1d3fg"
+_REFERENCE = "4mT9cQx2LbV7nKe5RwZ8sA"
+_AT = "2026-11-23T12:00:00Z"
+
+_REASON = {
+    "code": "price-above-limit",
+    "class": "choice",
+    "title": "The price is above the limit",
+    "final": False,
+    "url": f"https://letterbox.example/r/{_REFERENCE}",
+    "detail": "The price is above the limit",
+    "remedies": ["The price is above the limit of 150.00 EUR"],
+}
+_ENTRY = {
+    "id": _ID,
+    "at": _AT,
+    "vendor": "greenleaf",
+    "sender": "news@greenleaf.example",
+    "recipient": "anna@letterbox.example",
+    "subject": "Pruners for spring",
+    "kind": "offer",
+    "interests": ["garden-tools"],
+    "size": 4096,
+    "read": False,
+}
+_DECISION = {
+    "id": _ID,
+    "at": _AT,
+    "message": _ID,
+    "recipient": "anna@letterbox.example",
+    "verdict": "refuse",
+    "reason": "price-above-limit",
+    "until": None,
+    "sentence": "169.95 EUR is above your limit of 150.00 EUR for garden-tools.",
+    "findings": [
+        {
+            "filter": "interest",
+            "verdict": "refuse",
+            "reason": "price-above-limit",
+            "facts": {
+                "interest": "garden-tools",
+                "price": "169.95 EUR",
+                "limit": "150.00 EUR",
+            },
+        }
+    ],
+    "preferences_version": 7,
+}
+
+EXAMPLES: dict[Any, Any] = {
+    NewMessage: {
+        "to": ["anna@letterbox.example"],
+        "kind": "offer",
+        "subject": "Pruners for spring",
+        "text": "The good ones, for 149.95.",
+        "reference": "spring-2027/anna",
+        "offer": {
+            "categories": ["home-garden/garden-tools"],
+            "title": "Bypass pruner",
+            "brand": "Felix",
+            "price": {"amount": "149.95", "currency": "EUR"},
+            "region": "NL",
+            "keywords": ["pruner"],
+            "valid_from": "2027-03-01",
+            "valid_until": "2027-03-31",
+        },
+    },
+    Answer: {
+        "id": _ID,
+        "results": [
+            {
+                "to": "anna@letterbox.example",
+                "verdict": "refuse",
+                "reference": _REFERENCE,
+                "reason": _REASON,
+                "your_reference": "spring-2027/anna",
+            }
+        ],
+    },
+    Preferences: {
+        "addresses": [
+            "anna@letterbox.example",
+            {"address": "garden@letterbox.example", "vendor": "greenleaf"},
+        ],
+        "timezone": "Europe/Amsterdam",
+        "language": "nl",
+        "limit": {"messages": 20, "per": "week"},
+        "interest": [
+            {
+                "id": "garden-tools",
+                "categories": ["home-garden/garden-tools"],
+                "keywords": {"any": ["snoeischaar", "pruner"]},
+                "max_price": {"amount": "150.00", "currency": "EUR"},
+                "from": "2027-03-01",
+                "until": "2027-05-31",
+            }
+        ],
+        "window": [{"days": ["sat", "sun"], "from": "09:00", "until": "12:00", "kinds": ["offer"]}],
+        "vendor": [{"vendor": "greenleaf", "accepts": ["service", "offer"], "tells": "remedy"}],
+    },
+    Items[InboxItem]: {"items": [_ENTRY], "after": None},
+    InboxItem: _ENTRY,
+    Marks: {"read": True},
+    Items[HeldItem]: {
+        "items": [{**_ENTRY, "until": "2026-11-28T08:00:00Z", "why": "window-closed"}],
+        "after": None,
+    },
+    Nothing: {},
+    HeldAnswer: {"id": _ID, "answer": "release"},
+    Items[DecisionItem]: {"items": [_DECISION], "after": None},
+    DecisionItem: _DECISION,
+    Items[StrangersItem]: {
+        "items": [{"day": "2026-11-23", "reason": "dkim-missing", "count": 4}],
+        "after": None,
+    },
+    Items[FeedItem]: {
+        "items": [
+            {
+                "id": _ID,
+                "type": "message.refused",
+                "at": _AT,
+                "message": _ID,
+                "recipient": "anna@letterbox.example",
+                "verdict": "refuse",
+                "reason": _REASON,
+                "reference": _REFERENCE,
+                "your_reference": "spring-2027/anna",
+            }
+        ],
+        "after": "17",
+    },
+}

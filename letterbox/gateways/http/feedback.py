@@ -1,0 +1,63 @@
+"""``GET /v1/feedback``: what a vendor was told, in order, by cursor."""
+
+import asyncio
+
+from aiohttp import web
+
+from letterbox.gateways.http.answers import answer
+from letterbox.gateways.http.call import Call
+from letterbox.gateways.http.forms import Items, feed_item
+from letterbox.gateways.http.problems import mistaken
+from letterbox.records.feed import FeedPage
+from letterbox.wishes import Mistake
+
+_LONGEST_WAIT = 60
+#: How often it is looked whether the one who waits is still there, in seconds.
+_LOOK = 1.0
+_MOST_DIGITS = 18
+
+
+async def list_feedback(call: Call) -> web.Response:
+    """Events after a cursor, oldest first; with ``wait``, as soon as there is one.
+
+    ``after`` is there as long as there are items, so that the feed can be followed from its
+    end; it is null where nothing came after the cursor that was asked with.
+    """
+    after = _cursor(call)
+    page = await _page(call, after, call.limit, call.number("wait", _LONGEST_WAIT))
+    items = tuple(map(feed_item, page.items))
+    return answer(Items(items=items, after=str(page.after) if items else None))
+
+
+def _cursor(call: Call) -> int:
+    text = call.after or "0"
+    if not text.isdigit() or not text.isascii() or len(text) > _MOST_DIGITS:
+        raise mistaken(
+            Mistake(
+                path="after",
+                mistake=f"{text!r} stands there",
+                allowed="the after of an answer before",
+            )
+        )
+    return int(text)
+
+
+async def _page(call: Call, after: int, limit: int, wait: int) -> FeedPage:
+    feed = call.parts.feed
+    page = await feed.page(call.owner, after=after, limit=limit)
+    if page.items or not wait:
+        return page
+    there = asyncio.ensure_future(feed.page(call.owner, after=after, limit=limit, wait=wait))
+    closing = asyncio.ensure_future(call.draining.wait())
+    try:
+        while not (there.done() or closing.done() or _has_left(call)):
+            await asyncio.wait({there, closing}, timeout=_LOOK, return_when=asyncio.FIRST_COMPLETED)
+        return there.result() if there.done() else page
+    finally:
+        closing.cancel()
+        there.cancel()
+
+
+def _has_left(call: Call) -> bool:
+    transport = call.request.transport
+    return transport is None or transport.is_closing()

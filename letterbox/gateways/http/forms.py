@@ -1,0 +1,251 @@
+"""What goes in and out as JSON. ``/openapi.json`` is generated from these types."""
+
+from datetime import date, datetime
+from typing import Annotated, Generic, Literal, TypeVar
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from letterbox.model.kind import Kind
+from letterbox.model.money import Money
+from letterbox.model.preferences import Region, Word
+from letterbox.model.record import DecisionRecord, HeldEntry, InboxEntry
+from letterbox.model.told import Event, EventType, ToldReason, ToldVerdict
+from letterbox.model.verdict import Fact, Finding, Hold, VerdictName, name_of, reason_of
+
+MOST_RECIPIENTS = 100
+_LONGEST_ADDRESS = 320
+_MIB = 1024 * 1024
+
+Recipient = Annotated[str, Meta(min_length=3, max_length=_LONGEST_ADDRESS)]
+Recipients = Annotated[tuple[Recipient, ...], Meta(min_length=1, max_length=MOST_RECIPIENTS)]
+Item = TypeVar("Item")
+
+
+class _Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Input: an unknown field is an error that names it."""
+
+
+class NewOffer(_Form, frozen=True):
+    """What a message offers. Days are inclusive, ``region`` is of ISO 3166, price of ISO 4217."""
+
+    categories: Annotated[tuple[Word, ...], Meta(max_length=50)] = ()
+    title: Annotated[str, Meta(max_length=500)] = ""
+    brand: Word | None = None
+    price: Money | None = None
+    region: Region | None = None
+    keywords: Annotated[tuple[Word, ...], Meta(max_length=100)] = ()
+    valid_from: date | None = None
+    valid_until: date | None = None
+
+
+class NewMessage(_Form, frozen=True):
+    """A message from a vendor. ``reference`` is the vendor's own and comes back with events."""
+
+    to: Recipients
+    kind: Kind
+    subject: Annotated[str, Meta(max_length=998)]
+    text: Annotated[str, Meta(max_length=_MIB)]
+    html: Annotated[str, Meta(max_length=2 * _MIB)] | None = None
+    reference: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    offer: NewOffer | None = None
+
+
+class Result(msgspec.Struct, frozen=True):
+    """One recipient's answer: what may be told, and no more."""
+
+    to: str
+    verdict: ToldVerdict
+    reference: str
+    until: date | UnsetType = UNSET
+    reason: ToldReason | UnsetType = UNSET
+    your_reference: str | UnsetType = UNSET
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """The answer to a message: one result a recipient, in the order of the request."""
+
+    id: str
+    results: tuple[Result, ...]
+
+
+class Items(msgspec.Struct, Generic[Item], frozen=True):
+    """A page of a list. ``after`` asks for the next page; null at the end."""
+
+    items: tuple[Item, ...]
+    after: str | None
+
+
+class InboxItem(msgspec.Struct, frozen=True):
+    """A message that was delivered. ``archived`` is there only when it is."""
+
+    id: str
+    at: datetime
+    vendor: str
+    sender: str
+    recipient: str
+    subject: str
+    kind: str
+    interests: tuple[str, ...]
+    size: int
+    read: bool
+    archived: bool | UnsetType = UNSET
+
+
+class HeldItem(msgspec.Struct, frozen=True):
+    """A message that waits: ``until`` an exact instant, for the reason ``why``."""
+
+    id: str
+    at: datetime
+    vendor: str
+    sender: str
+    recipient: str
+    subject: str
+    kind: str
+    interests: tuple[str, ...]
+    size: int
+    read: bool
+    until: datetime
+    why: str
+
+
+class FindingItem(msgspec.Struct, frozen=True):
+    """What one rule found, and the facts it rests on."""
+
+    filter: str
+    verdict: VerdictName
+    reason: str | None
+    facts: dict[str, Fact]
+
+
+class DecisionItem(msgspec.Struct, frozen=True):
+    """One decision with every finding. ``sentence`` is in the consumer's language."""
+
+    id: str
+    at: datetime
+    message: str
+    recipient: str
+    verdict: VerdictName
+    reason: str | None
+    until: datetime | None
+    sentence: str
+    findings: tuple[FindingItem, ...]
+    preferences_version: int
+
+
+class StrangersItem(msgspec.Struct, frozen=True):
+    """How many messages of unproven senders were refused on a day (UTC), by reason."""
+
+    day: date
+    reason: str
+    count: int
+
+
+class FeedItem(msgspec.Struct, frozen=True):
+    """One event of a vendor's feed."""
+
+    id: str
+    type: EventType
+    at: datetime
+    message: str
+    recipient: str
+    verdict: ToldVerdict
+    reason: ToldReason | None
+    reference: str
+    until: date | UnsetType = UNSET
+    your_reference: str | UnsetType = UNSET
+
+
+class Marks(_Form, frozen=True):
+    """Marks of an inbox entry; those left out stay as they are."""
+
+    read: bool | None = None
+    archived: bool | None = None
+
+
+class HeldAnswer(msgspec.Struct, frozen=True):
+    """What became of a held message by the consumer's word."""
+
+    id: str
+    answer: Literal["release", "refuse"]
+
+
+class Nothing(_Form, frozen=True):
+    """An empty object."""
+
+
+def inbox_item(entry: InboxEntry) -> InboxItem:
+    """An inbox entry as its owner sees it."""
+    return InboxItem(
+        id=entry.id,
+        at=entry.at,
+        vendor=entry.vendor.id,
+        sender=entry.sender,
+        recipient=entry.recipient,
+        subject=entry.subject,
+        kind=entry.kind,
+        interests=entry.interests,
+        size=entry.size,
+        read=entry.read,
+        archived=entry.archived or UNSET,
+    )
+
+
+def held_item(entry: HeldEntry) -> HeldItem:
+    """A held entry as its owner sees it."""
+    return HeldItem(
+        id=entry.id,
+        at=entry.at,
+        vendor=entry.vendor.id,
+        sender=entry.sender,
+        recipient=entry.recipient,
+        subject=entry.subject,
+        kind=entry.kind,
+        interests=entry.interests,
+        size=entry.size,
+        read=False,
+        until=entry.until,
+        why=entry.why,
+    )
+
+
+def finding_item(finding: Finding) -> FindingItem:
+    """A finding as the consumer sees it: whole."""
+    return FindingItem(
+        filter=finding.filter,
+        verdict=name_of(finding.verdict),
+        reason=reason_of(finding.verdict),
+        facts=dict(finding.facts),
+    )
+
+
+def decision_item(record: DecisionRecord, sentence: str) -> DecisionItem:
+    """A decision as the consumer sees it."""
+    return DecisionItem(
+        id=record.id,
+        at=record.at,
+        message=record.message,
+        recipient=record.recipient,
+        verdict=name_of(record.verdict),
+        reason=reason_of(record.verdict),
+        until=record.verdict.until if isinstance(record.verdict, Hold) else None,
+        sentence=sentence,
+        findings=tuple(map(finding_item, record.findings)),
+        preferences_version=record.preferences_version,
+    )
+
+
+def feed_item(event: Event) -> FeedItem:
+    """An event as its vendor sees it."""
+    return FeedItem(
+        id=event.id,
+        type=event.type,
+        at=event.at,
+        message=event.message,
+        recipient=event.recipient,
+        verdict=event.verdict,
+        reason=event.reason,
+        reference=event.reference,
+        until=event.until or UNSET,
+        your_reference=event.your_reference or UNSET,
+    )

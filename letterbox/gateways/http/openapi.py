@@ -1,0 +1,159 @@
+"""``/openapi.json``: the table of routes as OpenAPI 3.1, with the types they take and give."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from letterbox.gateways.http.call import MOST_ITEMS
+from letterbox.gateways.http.examples import EXAMPLES
+from letterbox.gateways.http.problems import KINDS, ProblemDocument
+from letterbox.gateways.http.route import Route
+
+_IN_PATH = re.compile(r"\{(\w+)\}")
+_SCHEMA = "#/components/schemas/{name}"
+
+#: Whatever the call, these may happen.
+_ALWAYS = (400, 500, 503)
+
+_TEXT: dict[str, Any] = {"type": "string"}
+_PARAMETERS: dict[str, tuple[str, dict[str, Any], str]] = {
+    "to": (
+        "query",
+        {"type": "array", "items": _TEXT, "maxItems": 100},
+        "A recipient of a message/rfc822 body; repeated for each",
+    ),
+    "after": ("query", _TEXT, "The after of an answer before"),
+    "limit": (
+        "query",
+        {"type": "integer", "minimum": 1, "default": 100},
+        f"How many items; more than {MOST_ITEMS:,} counts as {MOST_ITEMS:,}",
+    ),
+    "wait": (
+        "query",
+        {"type": "integer", "minimum": 0, "default": 0},
+        "Seconds to wait for the first item; more than 60 counts as 60",
+    ),
+    "verdict": (
+        "query",
+        {"type": "string", "enum": ["deliver", "hold", "refuse", "defer"]},
+        "Only decisions of this verdict",
+    ),
+    "original": (
+        "query",
+        {"type": "integer", "enum": [0, 1], "default": 0},
+        "1: the bytes as received",
+    ),
+    "If-Match": ("header", _TEXT, "The ETag of the document the change was made in"),
+    "If-None-Match": ("header", _TEXT, "An ETag: 304 where the document still has it"),
+    "Idempotency-Key": (
+        "header",
+        {"type": "string", "minLength": 1, "maxLength": 255},
+        "The same key and request: the same answer, one effect",
+    ),
+}
+
+
+def describe(routes: Sequence[Route], public_url: str) -> bytes:
+    """The whole document. ``public_url`` is where the API is reached."""
+    types = [t for route in routes for t in (*route.takes.values(), *route.gives.values()) if t]
+    unique = list(dict.fromkeys([*types, ProblemDocument]))
+    schemas, components = msgspec.json.schema_components(unique, ref_template=_SCHEMA)
+    references = dict(zip(unique, schemas, strict=True))
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, references)
+    document = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "letterbox",
+            "version": "1",
+            "summary": "A broker between companies and people",
+            "description": "Vendors send and read their feed; consumers say what they want.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": public_url}],
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {
+                "vendor": _bearer("A vendor's API key: lbk_…"),
+                "consumer": _bearer("A consumer's token: lbt_…"),
+            },
+        },
+    }
+    return msgspec.json.encode(document)
+
+
+def _bearer(description: str) -> dict[str, str]:
+    return {"type": "http", "scheme": "bearer", "description": description}
+
+
+def _operation(route: Route, references: dict[Any, Any]) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "summary": route.summary,
+        "operationId": route.run.__name__,
+        "parameters": _parameters(route),
+        "responses": _responses(route, references),
+    }
+    if route.takes:
+        operation["requestBody"] = {
+            # An answer to a held message may come without a body.
+            "required": not route.path.startswith("/v1/me/held/"),
+            "content": _content(route.takes, references),
+        }
+    if route.who in {"vendor", "consumer"}:
+        operation["security"] = [{route.who: []}]
+    return operation
+
+
+def _parameters(route: Route) -> list[dict[str, Any]]:
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": _TEXT}
+        for name in _IN_PATH.findall(route.path)
+    ]
+    for name in route.parameters:
+        where, schema, description = _PARAMETERS[name]
+        parameters.append(
+            {
+                "name": name,
+                "in": where,
+                "required": name == "If-Match",
+                "schema": schema,
+                "description": description,
+            }
+        )
+    return parameters
+
+
+def _content(types: Mapping[str, Any], references: dict[Any, Any]) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    for media_type, kind in types.items():
+        if kind is None:
+            schema = {} if media_type == "application/json" else {"type": "string"}
+            content[media_type] = {"schema": schema}
+        else:
+            content[media_type] = {"schema": references[kind], "example": EXAMPLES[kind]}
+    return content
+
+
+def _responses(route: Route, references: dict[Any, Any]) -> dict[str, Any]:
+    done: dict[str, Any] = {"description": "Done"}
+    if route.gives:
+        done["content"] = _content(route.gives, references)
+    if "application/json" in route.gives and "/preferences" in route.path:
+        done["headers"] = {"ETag": {"schema": _TEXT}}
+    responses = {str(route.status): done}
+    if "If-None-Match" in route.parameters:
+        responses["304"] = {"description": "It has not changed"}
+    credentials = (401,) if route.who in {"vendor", "consumer"} else ()
+    problem = {"application/problem+json": {"schema": references[ProblemDocument]}}
+    for status in sorted({*_ALWAYS, *credentials, *route.problems}):
+        responses[str(status)] = {"description": _titles(status), "content": problem}
+    return responses
+
+
+def _titles(status: int) -> str:
+    titles = [kind.title for kind in KINDS.values() if kind.status == status]
+    return "; ".join(titles) or "Too many at once"

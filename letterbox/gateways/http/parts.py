@@ -1,0 +1,60 @@
+"""What the gateway needs of the house."""
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from letterbox.feedback.sentences import Sentences
+from letterbox.intake import Received, Submission
+from letterbox.metrics import Metrics
+from letterbox.model.configuration import Configuration
+from letterbox.model.envelope import Envelope
+from letterbox.model.reason import Registry
+from letterbox.ports.clock import Clock
+from letterbox.ports.store import Store
+from letterbox.records.consumers import Consumers
+from letterbox.records.credentials import Credentials
+from letterbox.records.feed import Feed
+from letterbox.records.mailboxes import Mailboxes
+from letterbox.records.vendors import Vendors
+from letterbox.wishes import Taxonomy
+
+
+class Receiver(Protocol):
+    """Takes messages in (:class:`letterbox.intake.Intake`)."""
+
+    async def receive(
+        self, envelope: Envelope, content: bytes, submission: Submission | None = None
+    ) -> Received:
+        """Take a message; what is returned is durable. Raises ``KeyReused``."""
+        ...
+
+
+class Holds(Protocol):
+    """Lets go of what waits (:class:`letterbox.delivery.release.Holds`)."""
+
+    async def answer(self, consumer: str, name: str, *, yes: bool) -> bool:
+        """The consumer's word about a held message; false where there is no such message."""
+        ...
+
+
+class Parts(NamedTuple):
+    """Everything the routes reach.
+
+    ``public_url`` gives our own address without a final slash; it is known once we listen.
+    """
+
+    intake: Receiver
+    consumers: Consumers
+    vendors: Vendors
+    credentials: Credentials
+    mailboxes: Mailboxes
+    feed: Feed
+    store: Store
+    holds: Holds
+    registry: Registry
+    sentences: Sentences
+    taxonomy: Taxonomy
+    clock: Clock
+    metrics: Metrics
+    configuration: Configuration
+    public_url: Callable[[], str]

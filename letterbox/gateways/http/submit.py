@@ -1,0 +1,244 @@
+"""``POST /v1/messages``: a vendor's message, as JSON or as mail."""
+
+import re
+from hashlib import sha256
+
+from aiohttp import web
+from msgspec import UNSET
+
+from letterbox.gateways.http.answers import answer
+from letterbox.gateways.http.call import Call, read_form
+from letterbox.gateways.http.compose import compose
+from letterbox.gateways.http.forms import (
+    MOST_RECIPIENTS,
+    Answer,
+    NewMessage,
+    NewOffer,
+    Result,
+)
+from letterbox.gateways.http.problems import Problem, Reasoned, mistaken
+from letterbox.intake import Idempotent, KeyReused, Received, Submission
+from letterbox.model.address import Address, parse_address
+from letterbox.model.envelope import Client, Envelope
+from letterbox.model.message import Offer
+from letterbox.model.preferences import Vendor
+from letterbox.model.record import Declared
+from letterbox.model.told import Told
+from letterbox.records.names import new_id
+from letterbox.wishes import Mistake, Taxonomy
+
+_JSON = "application/json"
+_MAIL = "message/rfc822"
+# What could end a header field or a log line: refused, for altering it would be no help.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_AN_ADDRESS = "an address such as anna@letterbox.example"
+
+
+async def submit(call: Call) -> web.Response:
+    """Take a message and answer with one result for each recipient, in their order."""
+    vendor = await call.parts.vendors.get(call.owner)
+    if vendor is None:
+        raise Problem("unauthorized")
+    key = call.idempotency_key
+    body = await call.body(_JSON, _MAIL, most=call.parts.configuration.http.max_body)
+    idempotent = Idempotent(key=key, fingerprint=_fingerprint(call, body)) if key else None
+    if call.request.content_type == _MAIL:
+        to = tuple(call.request.query.getall("to", ()))
+        addresses = _addresses(to)
+        content = body
+        submission = Submission(vendor=vendor, idempotent=idempotent)
+    else:
+        form = read_form(body, NewMessage)
+        _check(form, call.parts.taxonomy)
+        to = form.to
+        addresses = _addresses(to)
+        content = _compose(call, form, vendor, addresses, idempotent)
+        submission = Submission(
+            vendor=vendor,
+            declared=_declared(form),
+            your_reference=form.reference,
+            idempotent=idempotent,
+        )
+    most = call.parts.configuration.smtp.max_size
+    if len(content) > most:
+        raise _reasoned(call, "message-too-large", f"{len(content):,} octets, at most {most:,}")
+    received = await _receive(call, addresses, content, submission)
+    return answer(_answer(received, to, addresses, submission.your_reference))
+
+
+def _fingerprint(call: Call, body: bytes) -> bytes:
+    """A digest of the whole request: the same key with another request is refused."""
+    request = call.request
+    said = f"{request.method}\0{request.path_qs}\0{request.headers.get('Content-Type', '')}\0"
+    return sha256(said.encode("utf-8", "surrogateescape") + body).digest()
+
+
+def _compose(
+    call: Call,
+    form: NewMessage,
+    vendor: Vendor,
+    addresses: tuple[Address, ...],
+    idempotent: Idempotent | None,
+) -> bytes:
+    """The mail of a form: new for each call, the same for a repeated one."""
+    if idempotent is None:
+        name = new_id(call.parts.clock.now())
+    else:
+        said = f"{vendor.id}\0{idempotent.key}\0".encode() + idempotent.fingerprint
+        name = sha256(said).hexdigest()[:40]
+    hostname = call.parts.configuration.hostname
+    # Several recipients do not see one another.
+    only = addresses[0] if len(set(addresses)) == 1 else None
+    return compose(form, vendor, hostname=hostname, name=name, to=only)
+
+
+# ---- what is asked ----------------------------------------------------------------------------
+
+
+def _addresses(to: tuple[str, ...]) -> tuple[Address, ...]:
+    """Every recipient in order, repeated ones too."""
+    if not 1 <= len(to) <= MOST_RECIPIENTS:
+        raise mistaken(
+            Mistake(
+                path="to",
+                mistake=f"{len(to)} recipients stand there",
+                allowed=f"1 to {MOST_RECIPIENTS} recipients",
+            )
+        )
+    addresses = [parse_address(text) for text in to]
+    mistakes = [
+        Mistake(
+            path=f"to[{nth}]", mistake=f"{to[nth][:80]!r} is no mail address", allowed=_AN_ADDRESS
+        )
+        for nth, address in enumerate(addresses)
+        if address is None
+    ]
+    if mistakes:
+        raise mistaken(*mistakes)
+    return tuple(filter(None, addresses))
+
+
+def _check(form: NewMessage, taxonomy: Taxonomy) -> None:
+    """What the types alone cannot tell to be wrong."""
+    mistakes = [
+        Mistake(
+            path=path,
+            mistake="there is a line break or a control character in it",
+            allowed="text on one line",
+        )
+        for path, text in (("subject", form.subject), ("reference", form.reference or ""))
+        if _UNSAFE.search(text)
+    ]
+    if form.offer is not None:
+        mistakes += _offer_mistakes(form.offer, taxonomy)
+    if mistakes:
+        raise mistaken(*mistakes)
+
+
+def _offer_mistakes(offer: NewOffer, taxonomy: Taxonomy) -> list[Mistake]:
+    mistakes = []
+    for nth, category in enumerate(offer.categories):
+        if category not in taxonomy.nodes:
+            near = taxonomy.nearest(category)
+            mistakes.append(
+                Mistake(
+                    path=f"offer.categories[{nth}]",
+                    mistake=f"there is no category {category[:80]!r}",
+                    allowed="an id of the taxonomy" + (f"; did you mean {near}?" if near else ""),
+                )
+            )
+    start, end = offer.valid_from, offer.valid_until
+    if start is not None and end is not None and end < start:
+        mistakes.append(
+            Mistake(
+                path="offer.valid_until",
+                mistake=f"{end} is before {start}",
+                allowed=f"{start} or later",
+            )
+        )
+    return mistakes
+
+
+def _declared(form: NewMessage) -> Declared:
+    if form.offer is None:
+        return Declared(kind=form.kind)
+    offer = Offer(
+        origin="declared",
+        title=form.offer.title,
+        brand=form.offer.brand,
+        price=form.offer.price,
+        region=form.offer.region,
+        keywords=form.offer.keywords,
+        valid_from=form.offer.valid_from,
+        valid_until=form.offer.valid_until,
+    )
+    return Declared(kind=form.kind, categories=form.offer.categories, offer=offer)
+
+
+# ---- what is answered -------------------------------------------------------------------------
+
+
+async def _receive(
+    call: Call, addresses: tuple[Address, ...], content: bytes, submission: Submission
+) -> Received:
+    envelope = Envelope(
+        session=call.session,
+        edge="http",
+        client=Client(address=call.request.remote or ""),
+        reverse_path=None,
+        recipients=tuple(dict.fromkeys(addresses)),
+    )
+    try:
+        received = await call.parts.intake.receive(envelope, content, submission)
+    except KeyReused:
+        raise Problem("key-reused") from None
+    _raise_if_one_reason(call, received)
+    return received
+
+
+def _raise_if_one_reason(call: Call, received: Received) -> None:
+    """A reason about the message or about us, the same for all, answers the whole request."""
+    codes = {
+        outcome.told.reason.code if outcome.told.reason else "" for outcome in received.outcomes
+    }
+    if len(codes) != 1:
+        return
+    code = codes.pop()
+    reason = call.parts.registry.get(code)
+    if reason is None or reason.http == web.HTTPOk.status_code:
+        return
+    told = received.outcomes[0].told
+    detail = (told.reason.detail if told.reason else None) or reason.texts["en"].title
+    raise _reasoned(call, code, detail)
+
+
+def _reasoned(call: Call, code: str, detail: str) -> Reasoned:
+    reason = call.parts.registry[code]
+    return Reasoned(code, reason.texts["en"].title, detail, reason.http, reason.retry_after)
+
+
+def _answer(
+    received: Received,
+    to: tuple[str, ...],
+    addresses: tuple[Address, ...],
+    your_reference: str | None,
+) -> Answer:
+    told = {outcome.recipient: outcome.told for outcome in received.outcomes}
+    return Answer(
+        id=received.message,
+        results=tuple(
+            _result(text, told[address], your_reference)
+            for text, address in zip(to, addresses, strict=True)
+        ),
+    )
+
+
+def _result(to: str, told: Told, your_reference: str | None) -> Result:
+    return Result(
+        to=to,
+        verdict=told.verdict,
+        reference=told.reference,
+        until=told.until or UNSET,
+        reason=told.reason or UNSET,
+        your_reference=your_reference or UNSET,
+    )
