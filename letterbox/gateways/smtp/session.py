@@ -282,12 +282,12 @@ class Session(SMTP):
 
     async def _skip_line(self, overrun: asyncio.LimitOverrunError) -> Reply:
         left = self._house.max_command * _ENDLESS
+        left -= len(await self._reader.readexactly(overrun.consumed))
         while left > 0:
-            left -= len(await self._reader.readexactly(overrun.consumed))
             try:
                 await self._reader.readuntil(b"\n")
             except asyncio.LimitOverrunError as more:
-                overrun = more
+                left -= len(await self._reader.readexactly(more.consumed))
             else:
                 return replies.COMMAND_TOO_LONG
         return replies.ENDLESS_COMMAND

@@ -1,0 +1,160 @@
+"""A raw SMTP client that says exactly what it is told to, and a gateway for it to talk to."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from letterbox.adapters.clock import SystemClock
+from letterbox.gateways.smtp import SmtpGateway
+from letterbox.intake import Outcome, Received
+from letterbox.metrics import Metrics
+from letterbox.model.configuration import SmtpSection
+from letterbox.model.envelope import Envelope
+from letterbox.model.told import Told
+
+HOST = "letterbox.example"
+PATIENCE = 20.0
+
+
+class StubIntake:
+    """Answers at once, by the local part of the recipient; keeps what it was given."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[Envelope, bytes]] = []
+        self.entered = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def receive(self, envelope: Envelope, content: bytes) -> Received:
+        self.taken.append((envelope, content))
+        locals_ = {recipient.local for recipient in envelope.recipients}
+        if "fault" in locals_:
+            raise RuntimeError("secret of the house")
+        if "slow" in locals_:
+            self.entered.set()
+            await self.go_on.wait()
+        outcomes = tuple(
+            Outcome(recipient=recipient, told=_told(recipient.local))
+            for recipient in envelope.recipients
+        )
+        return Received(message="m", outcomes=outcomes)
+
+
+def _told(local: str) -> Told:
+    if local == "refused":
+        return Told(
+            verdict="refuse", reference="R", reply=550, enhanced="5.7.1", text="not-accepted: No R"
+        )
+    return Told(
+        verdict="deliver", reference="D", reply=250, enhanced="2.0.0", text=f"delivered {local}"
+    )
+
+
+class Wire:
+    """One connection. Every wait is bounded."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def send(self, octets: bytes, *, singly: bool = False) -> None:
+        pieces = [octets[i : i + 1] for i in range(len(octets))] if singly else [octets]
+        for piece in pieces:
+            self.writer.write(piece)
+            await self.writer.drain()
+            if singly:
+                await asyncio.sleep(0)  # the server's turn, with this one octet
+
+    async def line(self) -> str:
+        """The next line without its CRLF; empty at the end of the connection."""
+        line = await asyncio.wait_for(self.reader.readline(), PATIENCE)
+        assert not line or line.endswith(b"\r\n"), line
+        return line.decode("ascii").removesuffix("\r\n")
+
+    async def reply(self) -> str:
+        """The last line of the next reply."""
+        while (line := await self.line())[3:4] == "-":
+            pass
+        return line
+
+    async def say(self, command: str) -> str:
+        """Send one command; its reply."""
+        await self.send(command.encode() + b"\r\n")
+        return await self.reply()
+
+    async def begin(self, *recipients: str, verb: str = "EHLO") -> None:
+        """Up to the 354."""
+        assert (await self.say(f"{verb} client.example")).startswith("250")
+        assert (await self.say("MAIL FROM:<shop@vendor.example>")).startswith("250")
+        for recipient in recipients or ("anna",):
+            assert (await self.say(f"RCPT TO:<{recipient}@{HOST}>")).startswith("250")
+        assert (await self.say("DATA")).startswith("354")
+
+    async def closed(self) -> bool:
+        """Whether the server has ended the connection, and said nothing more."""
+        try:
+            return await asyncio.wait_for(self.reader.read(), PATIENCE) == b""
+        except ConnectionResetError:
+            return True
+
+    def close(self) -> None:
+        self.writer.close()
+
+
+@asynccontextmanager
+async def connected(address: str, source: str = "127.0.0.1") -> AsyncIterator[Wire]:
+    """A client whose greeting has not been read."""
+    host, _, port = address.rpartition(":")
+    reader, writer = await asyncio.open_connection(
+        host.strip("[]"), int(port), local_addr=None if ":" in host else (source, 0)
+    )
+    wire = Wire(reader, writer)
+    try:
+        yield wire
+    finally:
+        wire.close()
+        await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+
+
+@asynccontextmanager
+async def greeted(address: str, source: str = "127.0.0.1") -> AsyncIterator[Wire]:
+    """A client that has been greeted."""
+    async with connected(address, source) as wire:
+        assert (await wire.reply()).startswith("220 ")
+        yield wire
+
+
+class Serving:
+    """A gateway with all that a test looks at."""
+
+    def __init__(self, section: SmtpSection, *, lmtp: bool, tls_context=None) -> None:
+        self.intake = StubIntake()
+        self.metrics = Metrics()
+        self.edge = "lmtp" if lmtp else "smtp"
+        self.gateway = SmtpGateway(
+            self.intake,
+            hostname=HOST,
+            domains=frozenset({HOST, "second.example"}),
+            section=section,
+            lmtp=lmtp,
+            clock=SystemClock(),
+            metrics=self.metrics,
+            tls_context=tls_context,
+        )
+        self.address = ""
+
+    @property
+    def sessions(self) -> float:
+        return self.metrics.registry.get_sample_value("letterbox_sessions", {"edge": self.edge})
+
+
+@asynccontextmanager
+async def serving(
+    *, lmtp: bool = False, listen: str = "127.0.0.1:0", tls_context=None, **limits
+) -> AsyncIterator[Serving]:
+    """A gateway on a free port, with these limits."""
+    house = Serving(SmtpSection(**limits), lmtp=lmtp, tls_context=tls_context)
+    house.address = await house.gateway.start(listen)
+    try:
+        yield house
+    finally:
+        await house.gateway.close()
