@@ -1,10 +1,13 @@
 """The composition root: the only importer of adapters, where everything is wired, once."""
 
+import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta, tzinfo
 from functools import lru_cache
 from pathlib import Path
+from typing import Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import structlog
@@ -14,13 +17,18 @@ from letterbox.adapters.clock import SystemClock
 from letterbox.adapters.dns import DnsResolver
 from letterbox.adapters.memory import MemoryStore
 from letterbox.adapters.sqlite import SqliteStore
-from letterbox.configuration import shipped
+from letterbox.administration import Administration
+from letterbox.configuration import admin_socket, shipped
 from letterbox.delivery.forget import Forgetting
 from letterbox.delivery.relay import Relay
 from letterbox.delivery.release import Holds
 from letterbox.delivery.worker import Worker
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.sentences import Sentences
+from letterbox.gateways.admin import AdminGateway
+from letterbox.gateways.http import AdminGateway as AdminHttpGateway
+from letterbox.gateways.http import HttpGateway, Parts
+from letterbox.gateways.smtp import SmtpGateway
 from letterbox.identity.domains import Domains
 from letterbox.identity.prover import Prover
 from letterbox.intake import Intake
@@ -44,6 +52,8 @@ from letterbox.records.rates import Rates
 from letterbox.records.vendors import Vendors
 from letterbox.wishes import read_taxonomy
 
+_DRAIN_SECONDS = 20.0  # within the 30 s that supervisors give before they kill
+
 log = structlog.get_logger("letterbox.app")
 
 
@@ -54,6 +64,18 @@ def zone_of(name: str) -> tzinfo | None:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return None
+
+
+class Door(Protocol):
+    """A gateway, as far as starting and stopping it goes."""
+
+    async def start(self, listen: str) -> str:
+        """Listen; return the bound ``host:port``."""
+        ...
+
+    async def drain(self, seconds: float) -> None:
+        """Take nobody in any more, let those inside finish, at most so long, and close."""
+        ...
 
 
 class App:
@@ -80,6 +102,7 @@ class App:
         self.sentences = Sentences(self.registry, read_phrases(reasons))
         self.taxonomy = read_taxonomy(shipped("taxonomy.toml"))
         self.limits = _limits(configuration)
+        self._doors: list[Door] = []
         self._records()
         self._use_cases(resolver)
 
@@ -178,6 +201,103 @@ class App:
             ),
         )
 
+        self.administration = Administration(
+            store=self.store,
+            consumers=self.consumers,
+            vendors=self.vendors,
+            credentials=self.credentials,
+            mailboxes=self.mailboxes,
+            judge=self.judge,
+            prover=self.prover,
+            disclosure=self.disclosure,
+            sentences=self.sentences,
+            domains=self.domains,
+            clock=self.clock,
+            limits=self.limits,
+            our_domains=configuration.our_domains,
+        )
+        self._socket = AdminGateway(self.administration)
+
+    # ---- running ----
+
+    async def start(self) -> dict[str, str]:
+        """Open the doors and begin to work; return the bound addresses by name."""
+        configuration = self.configuration
+        addresses = {}
+        try:
+            if configuration.http.listen:
+                addresses["http"] = await self._open(self._http(), configuration.http.listen)
+                if not configuration.public_url:
+                    self.public_url = f"http://{addresses['http']}"
+            tls = _tls(configuration)
+            for name, listen in (
+                ("smtp", configuration.smtp.listen),
+                ("lmtp", configuration.lmtp.listen),
+            ):
+                if listen:
+                    door = self._smtp(tls, lmtp=name == "lmtp")
+                    addresses[name] = await self._open(door, listen)
+            if configuration.admin.listen:
+                door = AdminHttpGateway(self._parts())
+                addresses["admin"] = await self._open(door, configuration.admin.listen)
+            path = admin_socket(configuration)
+            if path is not None:
+                await self._socket.start(path)
+            await self.worker.start()
+        except BaseException:
+            await self.stop()
+            raise
+        log.info("started", **addresses)
+        return addresses
+
+    async def _open(self, door: Door, listen: str) -> str:
+        address = await door.start(listen)
+        self._doors.append(door)
+        return address
+
+    async def stop(self) -> None:
+        """Close the doors, let those inside finish, and stop working."""
+        log.info("stopping")
+        await asyncio.gather(*(door.drain(_DRAIN_SECONDS) for door in self._doors))
+        self._doors.clear()
+        await self._socket.stop()
+        await self.worker.stop()
+
+    def _smtp(self, tls: ssl.SSLContext | None, *, lmtp: bool) -> SmtpGateway:
+        configuration = self.configuration
+        return SmtpGateway(
+            self.intake,
+            hostname=configuration.hostname,
+            domains=configuration.our_domains,
+            section=configuration.smtp,
+            clock=self.clock,
+            metrics=self.metrics,
+            lmtp=lmtp,
+            tls_context=tls,
+        )
+
+    def _http(self) -> HttpGateway:
+        return HttpGateway(self._parts())
+
+    def _parts(self) -> Parts:
+        return Parts(
+            intake=self.intake,
+            consumers=self.consumers,
+            vendors=self.vendors,
+            credentials=self.credentials,
+            mailboxes=self.mailboxes,
+            feed=self.feed,
+            store=self.store,
+            holds=self.holds,
+            registry=self.registry,
+            sentences=self.sentences,
+            taxonomy=self.taxonomy,
+            clock=self.clock,
+            metrics=self.metrics,
+            configuration=self.configuration,
+            public_url=lambda: self.public_url,
+        )
+
     @classmethod
     @asynccontextmanager
     async def open(
@@ -185,18 +305,13 @@ class App:
     ) -> AsyncIterator["App"]:
         """Open the store and wire everything; close the store at the end."""
         clock = clock or SystemClock()
+        resolver = DnsResolver(configuration.dns.servers, timeout=configuration.dns.timeout)
         store = await _open_store(configuration.store.url, clock)
-        dns = configuration.dns
         try:
-            yield cls(
-                configuration,
-                store=store,
-                bodies=store,
-                clock=clock,
-                resolver=DnsResolver(dns.servers, timeout=dns.timeout),
-            )
+            yield cls(configuration, store=store, bodies=store, clock=clock, resolver=resolver)
         finally:
             await store.close()
+            await resolver.close()
 
 
 async def _open_store(url: str, clock: Clock) -> SqliteStore | MemoryStore:
@@ -215,6 +330,15 @@ def _limits(configuration: Configuration) -> Limits:
         mime_parts=reading.mime_parts,
         text_chars=reading.text_chars,
     )
+
+
+def _tls(configuration: Configuration) -> ssl.SSLContext | None:
+    tls = configuration.tls
+    if not tls.certificate:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tls.certificate, tls.key)
+    return context
 
 
 def _guess(configuration: Configuration) -> str:

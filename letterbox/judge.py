@@ -101,6 +101,8 @@ class Judge:
         decision = evaluate(self._filters, case)
         if owner.consumer == places.NOBODY:
             decision = _unknown(decision, question.recipient)
+        if case.footing == "newcomer":
+            relationship = None  # one that has ended, or not begun, is none
         hearing = await self._hearing(question, wishes, relationship, decision)
         reference = question.reference or new_reference()
         probed: tuple[Operation, ...] = ()

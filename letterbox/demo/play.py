@@ -51,7 +51,7 @@ async def run(*, once: bool, say: Callable[[str], None] = print) -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="letterbox-demo-") as folder:
             async with App.open(_configuration(Path(folder), resolver)) as app:
-                await _tell(app, Path(folder), now, signers, say=say, once=once)
+                await _tell(app, now, signers, say=say, once=once)
     finally:
         await dns.close()
     return 0
@@ -83,16 +83,14 @@ def _free(listen: str) -> str:
 
 async def _tell(
     app: App,
-    folder: Path,
     now: datetime,
     signers: dict[str, Signer],
     *,
     say: Callable[[str], None],
     once: bool,
 ) -> None:
-    file = folder / "people.toml"
-    file.write_text(people(now))
-    await app.administration.perform("apply", {"files": [str(file)]})
+    file = {"name": "the demo's people file", "content": people(now).encode()}
+    await app.administration.perform("apply", {"files": [file]})
     addresses = await app.start()
     try:
         vendors = {

@@ -64,7 +64,7 @@ class Sentences:
         """What a vendor at level ``remedy`` reads; empty where nothing more can be said."""
         pattern = self.texts(reason_of(finding.verdict) or "", language).remedy
         facts = finding.facts
-        if not pattern or any(facts.get(name) in {None, ""} for name in _PLACE.findall(pattern)):
+        if not pattern or not all(facts.get(name) for name in _PLACE.findall(pattern)):
             return ""
         return self.fill(pattern, facts, language)
 

@@ -88,8 +88,10 @@ class MailFacts:
 
     @cached_property
     def words(self) -> TextWords:
-        """Subject and text, folded."""
-        return TextWords(f"{self.subject}\n{self.text}")
+        """Subject, text, and the words of a declared offer, folded."""
+        offer = self._declared.offer
+        said = (offer.title, *offer.keywords) if offer else ()
+        return TextWords("\n".join((self.subject, *said, self.text)))
 
     @cached_property
     def text(self) -> str:
