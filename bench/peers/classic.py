@@ -233,5 +233,5 @@ def _versions() -> str:
 
 
 CLASSIC = Peer(
-    name="Postfix + Dovecot + Sieve", versions=_versions, start=_started, pace=230, runs=3
+    name="Postfix + Dovecot + Sieve", versions=_versions, start=_started, pace=350, runs=3
 )

@@ -127,5 +127,5 @@ OURS = Peer(
     name="letterbox",
     versions=lambda: f"letterbox {version('letterbox')}",
     start=_started,
-    pace=3_000,
+    pace=1_200,
 )
