@@ -260,10 +260,10 @@ def _write_whole(file: Path, addresses: Mapping[str, str]) -> None:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from letterbox import demo
+    from letterbox.demo import play
 
     _configuration(arguments)
-    return asyncio.run(demo.run(once=arguments.once))
+    return asyncio.run(play.run(once=arguments.once))
 
 
 # ---- commands that need no store --------------------------------------------------------------

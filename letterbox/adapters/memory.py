@@ -11,6 +11,7 @@ from typing import TypeVar
 import msgspec
 
 from letterbox.adapters.bell import Bells
+from letterbox.adapters.order import apply_in_order
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import (
     Add,
@@ -34,6 +35,7 @@ from letterbox.ports.store import (
     Schedule,
     Settle,
     StoreUnavailable,
+    Trim,
     Unclaim,
     Unschedule,
     shard_of,
@@ -84,7 +86,7 @@ class MemoryStore:
         self._check_open()
         self._journal = []
         try:
-            results = [self._apply(commit) for commit in commits]
+            results = apply_in_order(commits, self._apply)
         except BaseException:
             self._undo(back_to=0)
             raise
@@ -124,11 +126,8 @@ class MemoryStore:
         match operation:
             case Put() | Delete() | Expect():
                 return self._do_document((partition, operation.key), operation)
-            case Append(log=log, value=value):
-                before = self._logs.get((partition, log), ())
-                entry = LogEntry(sequence=len(before) + 1, value=value)
-                self._write(self._logs, (partition, log), (*before, entry))
-                return entry.sequence
+            case Append() | Trim():
+                return self._do_log((partition, operation.log), operation)
             case Add():
                 return self._add((partition, operation.counter), operation)
             case Claim(name=name, value=value, expires=expires):
@@ -161,6 +160,19 @@ class MemoryStore:
                 return written.revision
             case Delete():
                 self._write(self._documents, name, None)
+        return 0
+
+    def _do_log(self, name: Named, operation: Append | Trim) -> int:
+        entries = self._logs.get(name, ())
+        match operation:
+            case Append(value=value):
+                last = entries[-1].sequence if entries else 0
+                entry = LogEntry(sequence=last + 1, value=value)
+                self._write(self._logs, name, (*entries, entry))
+                return entry.sequence
+            case Trim(through=through):
+                left = tuple(e for e in entries[:-1] if e.sequence > through)
+                self._write(self._logs, name, left + entries[-1:])
         return 0
 
     def _add(self, name: Named, operation: Add) -> int:

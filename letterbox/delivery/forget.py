@@ -102,10 +102,14 @@ class Forgetting:
 
     async def _sweep_feed(self, vendor: str, before: datetime) -> None:
         partition = places.vendor(vendor)
+        through = 0
         while True:
-            page = await self._store.log(partition, places.FEED, limit=_BATCH)
+            page = await self._store.log(partition, places.FEED, after=through, limit=_BATCH)
             old = [entry for entry in page if decode(entry.value, Event).at < before]
-            if not old:
-                return
-            trim = Trim(log=places.FEED, through=old[-1].sequence)
+            if old:
+                through = old[-1].sequence
+            if len(old) < _BATCH:
+                break
+        if through:
+            trim = Trim(log=places.FEED, through=through)
             await self._store.commit(Commit(partition=partition, operations=(trim,)))

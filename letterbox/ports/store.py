@@ -57,7 +57,10 @@ class Append(msgspec.Struct, frozen=True, tag="append"):
 
 
 class Trim(msgspec.Struct, frozen=True, tag="trim"):
-    """Forget the entries of a log up to and including sequence ``through``."""
+    """Forget the entries of a log up to and including sequence ``through``.
+
+    The newest entry stays all the same: it holds the count, so that no number is reused.
+    """
 
     log: str
     through: int

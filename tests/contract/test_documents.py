@@ -1,5 +1,6 @@
 """Documents: revisions, guards, pages in byte order."""
 
+import msgspec
 import pytest
 
 from letterbox.ports.store import Delete, Document, Done, Expect, Put, Rejected
@@ -88,6 +89,19 @@ async def test_commits_of_one_call_apply_in_order_and_fail_alone(store):
     ]
     assert await store.get(ANNA, "other") is None
     assert await store.commit() == []
+
+
+async def test_a_commit_that_needs_all_is_left_out_with_any_before_it(store):
+    last = msgspec.structs.replace(on(BEN, Put(key="sum", value=b"")), with_all=True)
+    first = on(ANNA, Put(key="k", value=b"1", expect=0))
+    assert await store.commit(first, last) == [Done(numbers=(1,)), Done(numbers=(1,))]
+    failed, between, left_out = await store.commit(first, on(BEN, Put(key="x", value=b"")), last)
+    assert isinstance(failed, Rejected)
+    assert isinstance(between, Done)
+    assert left_out == failed
+    document = await store.get(BEN, "sum")
+    assert document is not None
+    assert document.revision == 1
 
 
 # Code points and UTF-8 octets sort alike; UTF-16 would put the last two the other way round.

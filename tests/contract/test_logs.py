@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from letterbox.ports.store import Append, LogEntry, Put, StoreUnavailable
+from letterbox.ports.store import Append, LogEntry, Put, StoreUnavailable, Trim
 from tests.contract.acts import ANNA, BEN, done, rejected
 
 
@@ -89,3 +89,18 @@ async def test_closing_lets_followers_go(store):
     for task in (follower, waiter):
         with pytest.raises(StoreUnavailable, match="closed"):
             await asyncio.wait_for(task, 10)
+
+
+async def test_trimming_forgets_the_old_and_keeps_the_count(store):
+    entries = tuple(Append(log="feed", value=b"%d" % n) for n in range(5))
+    await done(store, ANNA, *entries)
+    await done(store, ANNA, Trim(log="feed", through=2))
+    assert [e.sequence for e in await store.log(ANNA, "feed")] == [3, 4, 5]
+    await done(store, ANNA, Trim(log="feed", through=99))
+    assert [e.sequence for e in await store.log(ANNA, "feed")] == [5]
+    assert await done(store, ANNA, Append(log="feed", value=b"next")) == (6,)
+
+
+async def test_trimming_an_empty_log_changes_nothing(store):
+    await done(store, ANNA, Trim(log="feed", through=3))
+    assert list(await store.log(ANNA, "feed")) == []

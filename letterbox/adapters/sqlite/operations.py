@@ -25,6 +25,7 @@ from letterbox.ports.store import (
     Schedule,
     Settle,
     StoreUnavailable,
+    Trim,
     Unclaim,
     Unschedule,
     shard_of,
@@ -132,6 +133,14 @@ class Operations:
         )
         return sequence
 
+    def _trim(self, partition: str, operation: Trim) -> int:
+        self._db.execute(
+            "DELETE FROM logs WHERE partition = ? AND log = ? AND sequence <= ? AND sequence <"
+            " (SELECT max(sequence) FROM logs WHERE partition = ? AND log = ?)",
+            (partition, operation.log, operation.through, partition, operation.log),
+        )
+        return 0
+
     def _add(self, partition: str, operation: Add) -> int:
         sql = "SELECT count, expires FROM counters WHERE partition = ? AND name = ?"
         before, until = self._row(sql, partition, operation.counter) or (0, 0)
@@ -222,6 +231,7 @@ class Operations:
             Delete: _delete,
             Expect: _expect,
             Append: _append,
+            Trim: _trim,
             Add: _add,
             Claim: _claim,
             Unclaim: _unclaim,

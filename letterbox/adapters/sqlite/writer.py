@@ -16,6 +16,7 @@ import apsw
 import msgspec
 import structlog
 
+from letterbox.adapters.order import apply_in_order
 from letterbox.adapters.sqlite.bodies import BodyFiles
 from letterbox.adapters.sqlite.operations import Operations
 from letterbox.adapters.sqlite.wal import Checkpoints
@@ -132,7 +133,7 @@ class Writer:
         """All commits of a call, or, where one of them is nonsense, none and the error."""
         try:
             with db:
-                results = [operations.apply(commit) for commit in call.commits]
+                results = apply_in_order(call.commits, operations.apply)
         except (TypeError, ValueError, OverflowError, StoreUnavailable) as error:
             return error
         return results
