@@ -159,8 +159,8 @@ class Administration:
         changes = await self._applying.apply(asked.files, dry_run=asked.dry_run, force=asked.force)
         return {
             "dry_run": asked.dry_run,
-            "changes": msgspec.to_builtins([c for c in changes if c.change != "kept"]),
-            "kept": msgspec.to_builtins([c for c in changes if c.change == "kept"]),
+            "changes": _plain([c for c in changes if c.change != "kept"]),
+            "kept": _plain([c for c in changes if c.change == "kept"]),
             "lines": [str(change) for change in changes],
         }
 
@@ -170,9 +170,8 @@ class Administration:
         known = await self._vendors.all()
         if asked.owner not in known:
             raise Failed(
-                f"there is no vendor {asked.owner!r}"
+                f"there is no vendor {asked.owner!r}; letterbox apply makes one from a people file"
                 + nearest(asked.owner, known)
-                + "; a people file makes one (letterbox apply)"
             )
         key = await self._credentials.issue("key", asked.owner, self._clock.now())
         return {"key": key, "prefix": key[:_PREFIX], "vendor": asked.owner}
@@ -182,9 +181,8 @@ class Administration:
         # The operator's mailbox is there from the first day on.
         if asked.owner not in {*known, places.OPERATOR}:
             raise Failed(
-                f"there is no consumer {asked.owner!r}"
-                + nearest(asked.owner, known)
-                + "; a people file makes one (letterbox apply)"
+                f"there is no consumer {asked.owner!r}; "
+                "letterbox apply makes one from a people file" + nearest(asked.owner, known)
             )
         token = await self._credentials.issue("token", asked.owner, self._clock.now())
         return {"token": token, "prefix": token[:_PREFIX], "consumer": asked.owner}
@@ -216,10 +214,12 @@ class Administration:
         explanation = await self._explaining.message(
             asked.message, to, from_domain=asked.from_domain, at=at
         )
-        return _plain(explanation)
+        answer: Answer = _plain(explanation)
+        return answer
 
     async def _explain_decision(self, asked: ExplainDecision) -> Answer:
-        return _plain(await self._explaining.decision(asked.decision))
+        answer: Answer = _plain(await self._explaining.decision(asked.decision))
+        return answer
 
     async def _export(self, asked: Export) -> Answer:
         name = asked.consumer
@@ -228,7 +228,7 @@ class Administration:
             if stored is None and name != places.OPERATOR:
                 known = await self._consumers.all()
                 raise Failed(f"there is no consumer {name!r}" + nearest(name, known))
-            preferences = msgspec.to_builtins(stored.preferences) if stored else {}
+            preferences = _plain(stored.preferences) if stored else {}
             return {"items": preferences, "after": None}
         if asked.section == "decisions":
             decisions = await self._mailboxes.decisions(name, after=asked.after, limit=_PAGE)
@@ -239,14 +239,14 @@ class Administration:
             return {"items": items, "after": decisions.after}
         if asked.section == "inbox":
             inbox = await self._mailboxes.inbox(name, after=asked.after, limit=_PAGE)
-            return {"items": msgspec.to_builtins(inbox.items), "after": inbox.after}
+            return {"items": _plain(inbox.items), "after": inbox.after}
         held = await self._mailboxes.held(name, after=asked.after, limit=_PAGE)
-        return {"items": msgspec.to_builtins(held.items), "after": held.after}
+        return {"items": _plain(held.items), "after": held.after}
 
 
-def _plain(row: msgspec.Struct) -> Answer:
-    plain: Answer = msgspec.to_builtins(row)
-    return plain
+def _plain(rows: object) -> Any:
+    """As the socket carries it, so that a command gives the same with and without a server."""
+    return msgspec.json.decode(msgspec.json.encode(rows))
 
 
 def _taking(

@@ -18,7 +18,8 @@ def explanation_lines(explanation: Mapping[str, Any]) -> list[str]:
         "decision": explanation["decision"],
         "at": explanation["at"],
         "to": explanation["recipient"],
-        "consumer": explanation["consumer"] or "nobody",
+        # Without a vendor no consumer was asked.
+        "consumer": explanation["consumer"] or (vendor and "nobody has this address"),
         "sender": explanation["sender"],
         "vendor": vendor and f"{vendor['name']} ({vendor['id']})",
         "message": explanation["kind"] and f"{explanation['kind']}: {explanation['subject']}",
