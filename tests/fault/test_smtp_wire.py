@@ -1,0 +1,104 @@
+"""Clients that go in the midst of things, and programs nobody here wrote."""
+
+import asyncio
+import os
+from shutil import which
+
+import pytest
+
+from tests.support.wire import greeted, serving
+
+PLACES = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
+
+
+async def run(name: str, *arguments: str) -> str:
+    """Run a program of the distribution; what it printed."""
+    path = which(name, path=PLACES)
+    if path is None:
+        if os.environ.get("CI"):
+            pytest.fail(f"{name} is missing; under CI nothing is skipped")
+        pytest.skip(f"needs {name}")
+    process = await asyncio.create_subprocess_exec(
+        path, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    printed, _ = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 0, printed.decode()
+    return printed.decode()
+
+
+async def test_gone_in_the_midst_of_content():
+    async with serving() as house:
+        async with greeted(house.address) as wire:
+            await wire.begin()
+            await wire.send(b"Subject: x\r\n\r\n.\r")
+        async with greeted(house.address) as wire:
+            assert await wire.say("NOOP") == "250 2.0.0 OK"
+        assert not house.intake.taken
+
+
+async def test_gone_while_it_is_decided():
+    async with serving() as house:
+        async with greeted(house.address) as wire:
+            await wire.begin("slow")
+            await wire.send(b"x\r\n.\r\n")
+            await house.intake.entered.wait()
+            wire.writer.transport.abort()
+        (session,) = house.gateway._sessions
+        house.intake.go_on.set()
+        await session.task  # ended by itself: what was begun was not cut short
+        assert not session.task.cancelled()
+        async with greeted(house.address) as wire:
+            assert await wire.say("NOOP") == "250 2.0.0 OK"
+
+
+async def test_half_closed_after_the_content():
+    # The client says no more, and still hears what became of its message.
+    async with serving() as house, greeted(house.address) as wire:
+        await wire.begin()
+        await wire.send(b"x\r\n.\r\nQUIT\r\n")
+        wire.writer.write_eof()
+        assert await wire.line() == "250 2.0.0 delivered anna"
+        assert (await wire.line()).startswith("221")
+        assert await wire.closed()
+
+
+async def test_an_honest_client_among_slow_ones():
+    async with serving(sessions_per_address=1, max_sessions=400) as house:
+        slow = []
+        for number in range(200):
+            source = (f"127.1.0.{number + 1}", 0)
+            host, _, port = house.address.rpartition(":")
+            pair = await asyncio.open_connection(host, int(port), local_addr=source)
+            pair[1].write(b"E")
+            slow.append(pair[1])
+        async with greeted(house.address) as wire:
+            await wire.begin()
+            await wire.send(b"x\r\n.\r\n")
+            assert await wire.line() == "250 2.0.0 delivered anna"
+        for writer in slow:
+            writer.transport.abort()
+
+
+@pytest.mark.parametrize("edge", ["smtp", "lmtp"])
+async def test_swaks_delivers(edge):
+    async with serving(lmtp=edge == "lmtp") as house:
+        host, _, port = house.address.rpartition(":")
+        server = ("--server", host, "--port", port, "--protocol", edge.upper())
+        addresses = ("--from", "shop@vendor.example", "--to", "anna@letterbox.example")
+        printed = await run("swaks", *server, *addresses, "--pipeline")
+        assert "250 2.0.0 delivered anna" in printed
+        content = house.intake.taken[0][1]
+        assert b"Subject: test" in content
+        assert content.endswith(b"\r\n")
+
+
+@pytest.mark.parametrize("edge", ["smtp", "lmtp"])
+@pytest.mark.parametrize("kept", [True, False])
+async def test_smtp_source_delivers(edge, kept):
+    async with serving(lmtp=edge == "lmtp") as house:
+        options = ["-s", "5", "-m", "50", "-l", "20000", *(["-d"] if kept else [])]
+        options += ["-L"] if edge == "lmtp" else []
+        addresses = ("-f", "shop@vendor.example", "-t", "anna@letterbox.example")
+        await run("smtp-source", *options, *addresses, f"inet:{house.address}")
+        assert len(house.intake.taken) == 50
+        assert all(len(content) > 19_000 for _, content in house.intake.taken)

@@ -1,0 +1,86 @@
+"""The content reader against one that reads octet by octet, however the octets come."""
+
+import asyncio
+import itertools
+import re
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from letterbox.gateways.smtp.content import Bounds, read_content
+from letterbox.gateways.smtp.replies import DIRTY_CONTENT, Reply
+
+#: What content is made of: mostly what could be taken for an end.
+PIECES = st.lists(
+    st.sampled_from(
+        [b"\r\n", b"\r\n.", b"\r\n..", b".", b"\r", b"\n", b"\0", b"x", b"MAIL FROM:<>", b"\xff"]
+    ),
+    max_size=30,
+)
+CLEAN = st.lists(st.sampled_from([b"\r\n", b"\r\n.", b"\r\n..", b"x", b"."]), max_size=30)
+AFTER = b"QUIT\r\n"
+
+
+def plainly(stream: bytes, bounds: Bounds) -> tuple[bytes | str, bytes]:
+    """The rule itself: lines up to one that is a dot alone, ended by CRLF only."""
+    content, rest = b"", stream
+    while True:
+        line, _, rest = rest.partition(b"\r\n")
+        if line == b".":
+            break
+        content += line[1:] if line.startswith(b".") else line
+        content += b"\r\n"
+    if re.search(rb"\r(?!\n)|(?<!\r)\n|\0", content):
+        return "dirty", rest
+    if len(content) > bounds.max_size:
+        return "552", rest
+    if any(len(line) > bounds.max_line for line in content.split(b"\r\n")):
+        return "554", rest
+    return content, rest
+
+
+def read(stream: bytes, cuts: list[int], limit: int, bounds: Bounds) -> tuple[bytes | str, bytes]:
+    async def run() -> tuple[bytes | Reply, bytes]:
+        reader = asyncio.StreamReader(limit=limit)
+        reader.feed_data(b"\r\n")
+        reading = asyncio.ensure_future(read_content(reader, bounds))
+        edges = [0, *sorted(cut % (len(stream) + 1) for cut in cuts), len(stream)]
+        for begin, end in itertools.pairwise(edges):
+            reader.feed_data(stream[begin:end])
+            await asyncio.sleep(0)
+        content = await reading
+        reader.feed_eof()
+        return content, await reader.read()
+
+    content, rest = asyncio.run(run())
+    if isinstance(content, Reply):
+        said = content.octets[:3].decode()
+        return ("dirty" if content is DIRTY_CONTENT else said), rest
+    return content, rest
+
+
+@given(
+    pieces=st.one_of(PIECES, CLEAN),
+    cuts=st.lists(st.integers(0, 500), max_size=12),
+    limit=st.integers(8, 200),
+    max_size=st.integers(1, 60),
+    max_line=st.integers(1, 30),
+)
+def test_reads_what_the_rule_says(pieces, cuts, limit, max_size, max_line):
+    stream = b"".join(pieces) + b"\r\n.\r\n" + AFTER
+    bounds = Bounds(max_size=max_size, max_line=max_line)
+    expected, rest = plainly(stream, bounds)
+    found, left = read(stream, cuts, limit, bounds)
+    assert left == rest
+    assert found == expected
+
+
+@given(content=st.binary(max_size=300), cuts=st.lists(st.integers(0, 900), max_size=8))
+@settings(max_examples=40)
+def test_what_a_client_stuffs_comes_out_as_it_was(content, cuts):
+    lines = re.split(rb"[\r\n\0]+", content)
+    stuffed = b"".join((b"." + x if x.startswith(b".") else x) + b"\r\n" for x in lines)
+    bounds = Bounds(max_size=10_000, max_line=1000)
+    found, left = read(stuffed + b".\r\n" + AFTER, cuts, 16, bounds)
+    assert found == b"".join(line + b"\r\n" for line in lines)
+    assert left == AFTER

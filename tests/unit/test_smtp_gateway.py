@@ -1,0 +1,110 @@
+"""Trusted peers, leaving in good order, clients of others, and the replies themselves."""
+
+import asyncio
+import re
+import smtplib
+
+import pytest
+
+from letterbox.gateways.smtp import replies
+from letterbox.gateways.smtp.replies import Reply
+from letterbox.model.configuration import TrustedPeer
+from tests.support.wire import connected, greeted, serving
+
+CONSTANTS = {name: value for name, value in vars(replies).items() if isinstance(value, Reply)}
+
+
+@pytest.mark.parametrize("name", CONSTANTS)
+def test_digits_agree(name):
+    text = CONSTANTS[name].octets.decode("ascii")
+    match = re.fullmatch(r"([2-5])\d\d (?:([245])\.\d{1,3}\.\d{1,3} )?[ -~]+\r\n", text)
+    assert match
+    assert match[1] == (match[2] or "3")  # RFC 2034, section 4: the classes are the same
+
+
+PEERS = [
+    # edge, what stands in the list, asserts_from, inner
+    ("smtp", None, False, False),
+    ("smtp", TrustedPeer(address="192.0.2.0/24", asserts="from"), False, False),
+    ("smtp", TrustedPeer(address="127.0.0.1"), False, True),
+    ("smtp", TrustedPeer(address="127.0.0.0/8", asserts="from"), True, True),
+    ("smtp", TrustedPeer(address="127.0.0.1", client="xclient"), False, False),
+    ("lmtp", None, False, True),
+    ("lmtp", TrustedPeer(address="127.0.0.1", asserts="from"), True, True),
+    ("lmtp", TrustedPeer(address="127.0.0.1", client="proxy", asserts="from"), True, False),
+]
+
+
+@pytest.mark.parametrize(("edge", "peer", "asserts_from", "inner"), PEERS)
+async def test_whose_word_is_taken(edge, peer, asserts_from, inner):
+    peers = (peer,) if peer else ()
+    async with (
+        serving(lmtp=edge == "lmtp", trusted_peers=peers) as house,
+        greeted(house.address) as wire,
+    ):
+        await wire.begin(verb="LHLO" if edge == "lmtp" else "EHLO")
+        await wire.send(b"x\r\n.\r\n")
+        await wire.reply()
+        envelope, _ = house.intake.taken[0]
+        assert envelope.edge == edge
+        assert envelope.session
+        client = envelope.client
+        assert (client.address, client.helo) == ("127.0.0.1", "client.example")
+        assert (client.asserts_from, client.inner) == (asserts_from, inner)
+
+
+async def test_draining():
+    async with (
+        serving() as house,
+        greeted(house.address) as idle,
+        greeted(house.address) as begun,
+        greeted(house.address) as reading,
+        greeted(house.address) as deciding,
+    ):
+        await begun.say("EHLO client.example")
+        await begun.say("MAIL FROM:<>")
+        await reading.begin()
+        await deciding.begin("slow")
+        await deciding.send(b"x\r\n.\r\n")
+        await house.intake.entered.wait()
+        draining = asyncio.ensure_future(house.gateway.drain(20))
+        for wire in (idle, begun):
+            assert await wire.line() == "421 4.3.2 busy: Going down; try again soon"
+            assert await wire.closed()
+        with pytest.raises(ConnectionRefusedError):
+            async with connected(house.address):
+                pass
+        await reading.send(b"x\r\n.\r\n")
+        assert await reading.line() == "250 2.0.0 delivered anna"
+        assert (await reading.line()).startswith("421 4.3.2")
+        house.intake.go_on.set()
+        assert await deciding.line() == "250 2.0.0 delivered slow"
+        assert (await deciding.line()).startswith("421 4.3.2")
+        reading.close()
+        deciding.close()
+        await draining
+        assert house.sessions == 0
+
+
+async def test_draining_is_bounded():
+    async with serving() as house, greeted(house.address) as stuck:
+        await stuck.begin("slow")
+        await stuck.send(b"x\r\n.\r\n")
+        await house.intake.entered.wait()
+        await house.gateway.drain(0.05)
+        assert await stuck.closed()  # without a word: it was not taken
+        assert house.sessions == 0
+
+
+async def test_smtplib_delivers():
+    def talk(host: str, port: int) -> dict:
+        with smtplib.SMTP(host, port) as client:
+            assert client.has_extn("pipelining") is False  # EHLO comes with the first message
+            return client.sendmail(
+                "shop@vendor.example", ["anna@letterbox.example"], b".Subject: x\r\n\r\n..y\r\n"
+            )
+
+    async with serving() as house:
+        host, _, port = house.address.rpartition(":")
+        assert await asyncio.to_thread(talk, host, int(port)) == {}
+        assert house.intake.taken[0][1] == b".Subject: x\r\n\r\n..y\r\n"

@@ -1,0 +1,162 @@
+"""Limits at one less, exact and one more; deadlines; how many may come in."""
+
+import asyncio
+import socket
+
+import pytest
+
+from tests.support.wire import connected, greeted, serving
+
+
+@pytest.mark.parametrize("edge", ["smtp", "lmtp"])
+@pytest.mark.parametrize("stuffed", [False, True])
+@pytest.mark.parametrize("limit", [300, 1_500_000])
+async def test_size_at_its_limit(edge, stuffed, limit):
+    line = b".a\r\n" if stuffed else b"abc\r\n"
+    async with (
+        serving(lmtp=edge == "lmtp", max_size=limit) as house,
+        greeted(house.address) as wire,
+    ):
+        for off, code in ((-1, "250"), (0, "250"), (1, "552")):
+            size = limit + off
+            content = (line * (size // len(line)))[: -len(line)]
+            content += b"x" * (size - len(content) - 2) + b"\r\n"
+            assert len(content) == size
+            await wire.begin(verb="LHLO" if edge == "lmtp" else "EHLO")
+            sent = content.replace(b"\r\n.", b"\r\n..")
+            sent = b"." + sent if sent.startswith(b".") else sent
+            await wire.send(sent + b".\r\n")
+            assert (await wire.reply()).startswith(code)
+            if code == "250":
+                assert house.intake.taken[-1][1] == content
+        assert len(house.intake.taken) == 2
+
+
+@pytest.mark.parametrize("stray", [b"\n", b"\r", b"\0"])
+async def test_a_stray_at_any_place_of_a_large_content(stray):
+    # Also between the blocks in which it is read.
+    for place in (1, 524_287, 524_288, 524_289, 1_200_000):
+        async with serving(max_size=2_000_000) as house, greeted(house.address) as wire:
+            await wire.begin()
+            content = bytearray(b"x" * 998 + b"\r\n") * 1300
+            content[place : place + 1] = stray if place % 1000 < 900 else b"x" + stray + b"x"
+            await wire.send(bytes(content) + b".\r\n")
+            assert (await wire.reply()).startswith("554 5.6.0 message-malformed")
+            assert await wire.closed()
+
+
+async def test_a_large_message_and_the_next():
+    async with serving() as house, greeted(house.address) as wire:
+        for content in (b"y" * 70 + b"\r\n") * 40_000, b"short\r\n":
+            await wire.begin()
+            await wire.send(content + b".\r\n")
+            assert (await wire.reply()).startswith("250 2.0.0")
+            assert house.intake.taken[-1][1] == content
+
+
+async def test_a_command_that_takes_too_long():
+    async with serving(command_timeout=0.05) as house, greeted(house.address) as wire:
+        await wire.send(b"NOO")
+        assert await wire.line() == "421 4.4.2 Waited too long"
+        assert await wire.closed()
+
+
+async def test_content_that_takes_too_long():
+    async with (
+        serving(content_timeout=0.05, command_timeout=60) as house,
+        greeted(house.address) as wire,
+    ):
+        await wire.begin()
+        await wire.send(b"Subject: slow\r\n")
+        assert await wire.line() == "421 4.4.2 Waited too long"
+        assert await wire.closed()
+        assert not house.intake.taken
+
+
+async def test_each_command_has_its_own_time():
+    # Longer in all than one command may take; each within it.
+    async with serving(command_timeout=0.5) as house, greeted(house.address) as wire:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + 0.8
+        while loop.time() < end:
+            assert await wire.say("NOOP") == "250 2.0.0 OK"
+
+
+async def test_the_intake_may_take_longer_than_the_client():
+    async with (
+        serving(content_timeout=0.05, command_timeout=0.05) as house,
+        greeted(house.address) as wire,
+    ):
+        await wire.begin("slow")
+        await wire.send(b"x\r\n.\r\n")
+        await house.intake.entered.wait()
+        async with greeted(house.address) as other:
+            assert (await other.line()).startswith("421 4.4.2")  # its time is over, not the first's
+        house.intake.go_on.set()
+        assert await wire.reply() == "250 2.0.0 delivered slow"
+
+
+async def test_sessions_for_each_address_and_in_all():
+    async with (
+        serving(sessions_per_address=2, max_sessions=3) as house,
+        greeted(house.address) as first,
+        greeted(house.address),
+        connected(house.address) as crowded,
+    ):
+        assert (await crowded.line()).startswith("421 4.7.0 busy")
+        assert await crowded.closed()
+        async with (
+            greeted(house.address, "127.0.0.2"),
+            connected(house.address, "127.0.0.3") as over,
+        ):
+            assert (await over.line()).startswith("421 4.3.2 busy")
+            assert await over.closed()
+            assert house.sessions == 3
+        assert (await first.say("QUIT")).startswith("221")
+        assert await first.closed()
+        async with greeted(house.address):  # what has gone is not counted
+            pass
+
+
+async def test_ipv6_counts_by_its_subnet():
+    async with serving(listen="[::1]:0", sessions_per_address=1) as house:
+        assert house.address.startswith("[::1]:")
+        async with greeted(house.address), connected(house.address) as second:
+            assert (await second.line()).startswith("421 4.7.0")
+
+
+async def test_speaking_before_the_greeting():
+    async with serving() as house:
+        host, _, port = house.address.rpartition(":")
+        # Before the server has had its turn: connected by the kernel, spoken, then accepted.
+        early = socket.create_connection((host, int(port)))
+        early.sendall(b"EHLO client.example\r\nMAIL FROM:<>\r\n")
+        reader, writer = await asyncio.open_connection(sock=early)
+        assert await reader.read() == b"554 5.5.0 You spoke before the greeting\r\n"
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_a_client_that_reads_no_reply_stops_being_heard():
+    async with serving() as house, greeted(house.address) as wire:
+        await wire.begin()
+        await wire.send(b".\r\n")
+        assert (await wire.reply()).startswith("250")
+        asked = 0
+        group = b"HELP\r\n" * 2000
+        try:
+            while asked < 500:  # 12 MB of commands, 60 MB of replies
+                wire.writer.write(group)
+                await asyncio.wait_for(wire.writer.drain(), 0.2)
+                asked += 1
+        except TimeoutError:
+            pass
+        assert asked < 500
+        wire.writer.transport.abort()
+
+
+@pytest.mark.parametrize("listen", ["", "localhost", "127.0.0.1:", "127.0.0.1:x"])
+async def test_no_address_to_listen_on(listen):
+    with pytest.raises(ValueError, match="host:port"):
+        async with serving(listen=listen):
+            pass
