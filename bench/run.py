@@ -5,7 +5,7 @@ import platform
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from os import cpu_count
+from os import cpu_count, getloadavg
 from pathlib import Path
 from signal import SIGTERM, signal
 from statistics import median
@@ -27,7 +27,7 @@ SECONDS = 4.0  # one run, about, at a peer's own pace
 
 _PAGE = """\
 # What was measured
-On {day}, {machine}, in one go.
+On {day}, {machine}, in one go. Before it began, {others:.1f} processes wanted to run (load average).
 
 Postfix's `smtp-source` sends over 10 kept sessions to two recipients. A message counts when it is
 safe: in the consumer's inbox for letterbox; in the maildir, with Postfix's queue empty, for
@@ -39,8 +39,8 @@ the relay about the sender. `smtp-sink` and stock aiosmtpd throw everything away
 """
 
 _IDLE = """
-letterbox idle: {memory:.0f} MiB resident; ready {start:.2f} s after its start, of which about
-{imports:.2f} s go into starting Python and importing.
+letterbox idle: {memory:.0f} MiB resident; ready {start:.2f} s after the command, where starting
+Python and importing alone take {imports:.2f} s.
 """
 
 
@@ -96,12 +96,15 @@ def _of(measured: Sequence[Measured], peer: Peer, size: int) -> float | None:
     return next((one.middle(size) for one in measured if one.peer is peer), None)
 
 
-def report(measured: Sequence[Measured], missing: Sequence[str], idle: Footprint | None) -> str:
+def report(
+    measured: Sequence[Measured], missing: Sequence[str], idle: Footprint | None, busy: float
+) -> str:
     """The page that is written beside this file."""
     system = f"{platform.system()} {platform.release()} {platform.machine()}, {cpu_count()} cores"
     page = _PAGE.format(
         day=datetime.now(UTC).date(),
         machine=f"{system}, Python {platform.python_version()}",
+        others=busy,
         table=table(measured),
     )
     for one in measured:
@@ -110,6 +113,11 @@ def report(measured: Sequence[Measured], missing: Sequence[str], idle: Footprint
     if idle:
         page += _IDLE.format(memory=idle.memory, start=idle.start, imports=idle.imports)
     return page
+
+
+def _footprint() -> Footprint:
+    with TemporaryDirectory(prefix="letterbox-bench-") as place:
+        return footprint(Path(place))
 
 
 def main() -> int:
@@ -123,22 +131,21 @@ def main() -> int:
     signal(SIGTERM, lambda *_: sys.exit(1))
     measured: list[Measured] = []
     missing: list[str] = []
+    idle: Footprint | None = None
     failed = False
+    busy = getloadavg()[0]
     for name, peer in zip(names, PEERS, strict=True):
         if chosen.only and name not in chosen.only:
             continue
         try:
             measured.append(measure(peer, chosen.seconds))
+            idle = _footprint() if peer is OURS else idle
         except Missing as reason:
             missing.append(f"{peer.name}: {reason}")
         except (RuntimeError, TimeoutError, OSError) as reason:
             missing.append(f"{peer.name}: {reason}")
             failed = True
-    idle = None
-    if any(one.peer is OURS for one in measured):
-        with TemporaryDirectory(prefix="letterbox-bench-") as place:
-            idle = footprint(Path(place))
-    page = report(measured, missing, idle)
+    page = report(measured, missing, idle, busy)
     print(page)
     if not chosen.only and not failed:
         RESULTS.write_text(page)

@@ -54,8 +54,10 @@ def program(name: str, package: str) -> str:
 
 
 def said_by(*command: str) -> str:
-    """What a short command prints, on one line."""
-    done = run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
+    """What a short command prints, on one line; RuntimeError where it fails."""
+    done = run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{command[0]}: {done.stderr.strip().rpartition(chr(10))[2]}")
     return " ".join(done.stdout.split())
 
 

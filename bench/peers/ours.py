@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from subprocess import run
 from time import perf_counter
 from urllib.request import Request, urlopen
 
@@ -87,10 +86,7 @@ def _started(place: Path) -> Iterator[Running]:
 
 def _letterbox(place: Path, *arguments: str) -> str:
     command = [COMMAND, *arguments, "--config", str(place / "letterbox.toml")]
-    done = run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(arguments[:2])}: {done.stderr.strip()}")
-    return done.stdout
+    return said_by(*command)
 
 
 def _inbox(address: str, token: str) -> int:

@@ -123,21 +123,21 @@ def test_every_make_target_that_is_named_exists():
 
 
 def test_every_command_in_the_pages_is_one(capsys):
-    pages = {name: text for name, text in texts(".md").items() if name != "CHANGELOG.md"}
-    named = {
-        tuple(command.split())
-        for text in pages.values()
-        for command in re.findall(
-            r"(?:^|`|bin/)letterbox ([a-z][a-z-]*(?: issue| revoke)?)", text, re.MULTILINE
-        )
-    }
+    shown = "\n".join(
+        code
+        for name, text in texts(".md").items()
+        if name != "CHANGELOG.md"
+        for code in (*FENCE.findall(text), *re.findall(r"`[^`\n]+`", FENCE.sub("", text)))
+    )
+    command = r"(?:^|`|bin/)letterbox ([a-z][a-z-]*(?: issue| revoke)?)"
+    named = {tuple(words.split()) for words in re.findall(command, shown, re.MULTILINE)}
     assert {("serve",), ("apply",), ("key", "issue"), ("token", "issue")} <= named
     wrong = []
-    for command in sorted(named):
+    for words in sorted(named):
         with pytest.raises(SystemExit) as ended:
-            main([*command, "--help"])
+            main([*words, "--help"])
         if ended.value.code != 0:
-            wrong.append(command)
+            wrong.append(words)
     capsys.readouterr()
     assert wrong == []
 
