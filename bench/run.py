@@ -27,7 +27,7 @@ SECONDS = 4.0  # one run, about, at a peer's own pace
 
 _PAGE = """\
 # What was measured
-On {day}, {machine}, in one go. Before it began, {others:.1f} processes wanted to run (load average).
+On {day}, {machine}, in one go. The load average before was {others:.1f}.
 
 Postfix's `smtp-source` sends over 10 kept sessions to two recipients. A message counts when it is
 safe: in the consumer's inbox for letterbox; in the maildir, with Postfix's queue empty, for
