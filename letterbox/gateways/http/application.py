@@ -8,6 +8,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from letterbox.gateways.http.answers import guard
 from letterbox.gateways.http.call import Call
 from letterbox.gateways.http.operations import is_local
 from letterbox.gateways.http.parts import Parts
@@ -21,15 +22,6 @@ from letterbox.records.names import new_id
 _BEARER = re.compile(r"(?i:bearer) +([\x21-\x7e]+) *")
 _PURPOSES: dict[str, Purpose] = {"vendor": "key", "consumer": "token"}
 _RETRY_AFTER = "60"
-_SECURITY = {
-    "Server": "letterbox",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cache-Control": "no-store",
-}
-
 log = structlog.get_logger("letterbox.http")
 
 Way = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -54,10 +46,7 @@ def application(
 
 
 async def _secure(_: web.Request, response: web.StreamResponse) -> None:
-    for name, value in _SECURITY.items():
-        # Ours stands in place of aiohttp's, which names its version.
-        if name == "Server" or name not in response.headers:
-            response.headers[name] = value
+    guard(response)
 
 
 async def _expect(request: web.Request) -> None:

@@ -60,6 +60,8 @@ def _join(lines: list[str]) -> str:
 def _part(subtype: str, content: str) -> bytes:
     """The fields and the content of one part, text as CRLF lines (RFC 2046, section 4.1.1)."""
     canonical = _LINE_END.sub("\r\n", content)
+    if not canonical.endswith("\r\n"):
+        canonical += "\r\n"  # also what tells the encoder how lines end
     octets = canonical.encode()
     encoding = "7bit"
     # Quoted-printable carries anything: long lines, controls, other scripts (RFC 2045, 6.7).
@@ -70,7 +72,7 @@ def _part(subtype: str, content: str) -> bytes:
         f'Content-Type: text/{subtype}; charset="utf-8"\r\n'
         f"Content-Transfer-Encoding: {encoding}\r\n\r\n"
     )
-    return head.encode() + octets + (b"" if octets.endswith(b"\r\n") else b"\r\n")
+    return head.encode() + octets
 
 
 def _has_long_line(text: str) -> bool:
@@ -78,7 +80,11 @@ def _has_long_line(text: str) -> bool:
 
 
 def _display(name: str) -> str:
-    """A display name (RFC 5322, section 3.4; RFC 2047, section 5)."""
+    """A display name (RFC 5322, section 3.4; RFC 2047, section 5).
+
+    It must not look like an address: that would name a second author.
+    """
+    name = name.replace("@", " at ")
     if not _is_plain(name):
         return _words(name)
     escaped = name.replace("\\", "\\\\").replace('"', '\\"')

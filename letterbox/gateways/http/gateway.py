@@ -8,6 +8,7 @@ import structlog
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
+from letterbox.gateways.http.answers import guard
 from letterbox.gateways.http.application import application
 from letterbox.gateways.http.parts import Parts
 from letterbox.gateways.http.problems import Problem, render
@@ -169,8 +170,8 @@ class _Connection(RequestHandler):
     ) -> web.StreamResponse:
         """Answer what is not HTTP, or what failed outside of the application."""
         del message  # it repeats bytes of the request
-        if request.writer.output_size > 0:
-            raise ConnectionError("the answer has begun already")
+        if isinstance(exc, ConnectionError) or request.writer.output_size > 0:
+            raise ConnectionError("nobody can be answered any more")
         ours = status >= web.HTTPInternalServerError.status_code
         if ours:
             log.error("http-failed", exc_info=exc)
@@ -178,7 +179,7 @@ class _Connection(RequestHandler):
             log.info("not-http", client=request.remote)
         problem = Problem("our-fault" if ours else "bad-request", close=True)
         response = render(problem, self._listener.public_url)
-        response.headers["Server"] = "letterbox"
+        guard(response)
         return response
 
 

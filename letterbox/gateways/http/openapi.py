@@ -55,8 +55,8 @@ _PARAMETERS: dict[str, tuple[str, dict[str, Any], str]] = {
 }
 
 
-def describe(routes: Sequence[Route], public_url: str) -> bytes:
-    """The whole document. ``public_url`` is where the API is reached."""
+def describe(routes: Sequence[Route]) -> bytes:
+    """The whole document. Its paths are relative to where it was got from."""
     types = [t for route in routes for t in (*route.takes.values(), *route.gives.values()) if t]
     unique = list(dict.fromkeys([*types, ProblemDocument]))
     schemas, components = msgspec.json.schema_components(unique, ref_template=_SCHEMA)
@@ -73,7 +73,6 @@ def describe(routes: Sequence[Route], public_url: str) -> bytes:
             "description": "Vendors send and read their feed; consumers say what they want.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "servers": [{"url": public_url}],
         "paths": paths,
         "components": {
             "schemas": components,

@@ -1,0 +1,94 @@
+"""``GET /v1/feedback``: a vendor's feed, over a real socket."""
+
+import asyncio
+
+import pytest
+
+from tests.support.api import open_api
+
+DEAR = {"categories": ["home-garden/garden-tools"], "price": {"amount": "170", "currency": "EUR"}}
+
+
+async def test_events_come_oldest_first_by_cursor():
+    async with open_api() as api:
+        for number in range(3):
+            await api.send(offer=DEAR, reference=f"mail-{number}")
+        await api.house.work()
+        seen, after = [], ""
+        while after is not None:
+            reply = await api.call("GET", f"/v1/feedback?limit=2&after={after}", who="greenleaf")
+            seen += reply.json["items"]
+            after = reply.json["after"]
+        assert [event["your_reference"] for event in seen] == ["mail-0", "mail-1", "mail-2"]
+        assert {event["type"] for event in seen} == {"message.refused"}
+        assert len({event["id"] for event in seen}) == 3
+        assert {
+            "id",
+            "type",
+            "at",
+            "message",
+            "recipient",
+            "verdict",
+            "reason",
+            "reference",
+        } <= seen[0].keys()
+        assert seen[0]["reason"]["code"] == "price-above-limit"
+
+
+async def test_the_feed_is_followed_from_its_end():
+    async with open_api() as api:
+        await api.send(offer=DEAR)
+        await api.house.work()
+        first = (await api.call("GET", "/v1/feedback", who="greenleaf")).json
+        path = f"/v1/feedback?after={first['after']}"
+        assert (await api.call("GET", path, who="greenleaf")).json == {"items": [], "after": None}
+        await api.send(offer=DEAR, reference="later")
+        await api.house.work()
+        later = (await api.call("GET", path, who="greenleaf")).json
+        assert [event["your_reference"] for event in later["items"]] == ["later"]
+
+
+async def test_one_who_waits_is_answered_as_soon_as_something_happens():
+    async with open_api() as api:
+        waiting = asyncio.ensure_future(api.call("GET", "/v1/feedback?wait=60", who="greenleaf"))
+        await api.send(offer=DEAR)
+        await api.house.work()
+        reply = await asyncio.wait_for(waiting, 10)
+        assert len(reply.json["items"]) == 1
+
+
+async def test_one_who_waits_is_answered_when_the_house_closes():
+    async with open_api() as api:
+        await api.credential("greenleaf")
+        waiting = asyncio.ensure_future(api.call("GET", "/v1/feedback?wait=60", who="greenleaf"))
+        await api.call("GET", "/healthz")  # by then the other request is on its way
+        api.gateway.draining.set()
+        reply = await asyncio.wait_for(waiting, 10)
+        assert reply.json == {"items": [], "after": None}
+
+
+async def test_a_vendor_reads_its_own_feed_alone():
+    async with open_api() as api:
+        await api.send(offer=DEAR)
+        await api.house.work()
+        other = await api.call("GET", "/v1/feedback", who="voltshop")
+        assert other.json == {"items": [], "after": None}
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("after=0", 200),
+        ("after=999999999999999999", 200),
+        ("after=9999999999999999999", 422),
+        ("after=x", 422),
+        ("after=-1", 422),
+        ("wait=-1", 422),
+        ("wait=1.5", 422),
+        ("wait=x", 422),
+        ("limit=0", 422),
+    ],
+)
+async def test_what_the_feed_may_be_asked(query, status):
+    async with open_api() as api:
+        assert (await api.call("GET", f"/v1/feedback?{query}", who="greenleaf")).status == status

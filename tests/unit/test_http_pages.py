@@ -1,0 +1,218 @@
+"""Pages, the description of the API, and what every answer carries."""
+
+import re
+
+import msgspec
+import pytest
+
+from letterbox.gateways.http.examples import EXAMPLES
+from letterbox.gateways.http.problems import KINDS, ProblemDocument
+from letterbox.gateways.http.routes import ROUTES
+from letterbox.model.configuration import Configuration
+from tests.support.api import PEOPLE, open_api
+from tests.support.house import mail
+
+DEAR = {"categories": ["home-garden/garden-tools"], "price": {"amount": "170", "currency": "EUR"}}
+PUBLIC = ["/", "/docs", "/reasons", "/reasons/price-above-limit", "/reasons/nope", "/r/nope"]
+
+# ---- the page of one message ------------------------------------------------------------------
+
+
+async def test_the_page_of_a_refusal_says_what_was_told_and_not_to_whom():
+    async with open_api() as api:
+        (result,) = (await api.send(offer=DEAR)).json["results"]
+        page = await api.call("GET", f"/r/{result['reference']}")
+        text = page.body.decode()
+        assert page.status == 200
+        assert result["reason"]["remedies"][0] in text
+        assert "/reasons/price-above-limit" in text
+        assert "Geweigerd" in text
+        assert "anna" not in text
+        assert "garden-tools" not in text
+        assert "<script" not in text
+        assert 'content="noindex"' in text
+        assert page.headers["X-Robots-Tag"] == "noindex"
+        assert page.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("tells", "there", "missing"),
+    [
+        ("nothing", "no-relationship", "price"),
+        ("class", "De ontvanger wil dit niet", "price-above-limit"),
+        ("reason", "price-above-limit", "150"),
+        ("remedy", "150.00 EUR", "anna"),
+    ],
+)
+async def test_the_page_tells_no_more_than_the_level(tells, there, missing):
+    people = PEOPLE.replace(
+        'vendor = "greenleaf"\n  accepts', f'vendor = "greenleaf"\n  tells = "{tells}"\n  accepts'
+    )
+    async with open_api(people) as api:
+        (result,) = (await api.send(offer=DEAR)).json["results"]
+        text = (await api.call("GET", f"/r/{result['reference']}")).body.decode()
+        assert there in text
+        assert missing not in text
+
+
+async def test_what_is_accepted_at_level_nothing_stays_accepted_on_its_page():
+    people = PEOPLE.replace(
+        'vendor = "greenleaf"\n  accepts', 'vendor = "greenleaf"\n  tells = "nothing"\n  accepts'
+    )
+    async with open_api(people) as api:
+        delivered = (await api.send()).json["results"][0]
+        held = (await api.send(kind="newsletter")).json["results"][0]
+        pages = []
+        for result in (delivered, held):
+            assert result.keys() == {"to", "verdict", "reference"}
+            assert result["verdict"] == "accepted"
+            page = await api.call("GET", f"/r/{result['reference']}")
+            pages.append(page.body.replace(result["reference"].encode(), b""))
+        assert pages[0] == pages[1]
+
+
+async def test_the_page_of_a_stranger_is_the_page_of_one_that_never_was():
+    async with open_api() as api:
+        received = await api.house.send(mail(domain="unknown.example"), "anna@letterbox.example")
+        told = received.outcomes[0].told
+        pages = [
+            await api.call("GET", f"/r/{name}")
+            for name in (told.reference, "0" * 22, "x" * 32, "short", "%00", "a%20b", "x" * 500)
+        ]
+        assert {page.status for page in pages} == {404}
+        assert len({page.body for page in pages}) == 1
+        assert len({tuple(sorted(set(page.headers) - {"Date"})) for page in pages}) == 1
+
+
+# ---- what every answer carries ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", PUBLIC)
+async def test_pages_are_plain_and_ask_for_nothing_elsewhere(path):
+    async with open_api() as api:
+        page = await api.call("GET", path)
+        text = page.body.decode()
+        assert page.headers["Content-Type"].startswith("text/html")
+        assert page.headers["Content-Security-Policy"].startswith("default-src 'none'")
+        assert text.count("<h1>") == 1
+        assert '<html lang="en">' in text
+        for active in ("<script", "style=", "<style", "http://", "https://", "javascript:"):
+            assert active not in text
+        assert (await api.call("GET", "/style.css")).status == 200
+
+
+async def test_every_registered_reason_has_its_page_in_both_languages():
+    async with open_api() as api:
+        everything = (await api.call("GET", "/reasons")).body.decode()
+        for code, reason in api.house.app.registry.items():
+            assert f'href="/reasons/{code}"' in everything
+            page = await api.call("GET", f"/reasons/{code}")
+            text = page.body.decode()
+            assert page.status == 200
+            assert f"{reason.reply} {reason.enhanced}" in text
+            assert "{" not in text
+            assert "Nederlands" in text
+
+
+async def test_every_answer_is_guarded_and_names_no_version():
+    async with open_api() as api:
+        calls = [(route.method, route.path) for route in ROUTES]
+        calls += [("GET", "/nope"), ("BREW", "/"), ("OPTIONS", "/"), ("HEAD", "/reasons")]
+        for method, pattern in calls:
+            path = re.sub(r"\{\w+\}", "x", pattern)
+            for who in (None, "anna"):
+                reply = await api.call(method, path, who=who)
+                assert reply.headers["Server"] == "letterbox"
+                assert reply.headers["X-Content-Type-Options"] == "nosniff"
+                assert "default-src 'none'" in reply.headers["Content-Security-Policy"]
+                assert "Access-Control-Allow-Origin" not in reply.headers
+                assert reply.status < 500
+
+
+@pytest.mark.parametrize("path", ["/", "/reasons", "/openapi.json"])
+async def test_head_is_get_without_the_body(path):
+    async with open_api() as api:
+        get, head = await api.call("GET", path), await api.call("HEAD", path)
+        assert (head.status, head.body) == (200, b"")
+        assert head.headers["Content-Length"] == str(len(get.body))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "allowed"),
+    [
+        ("PUT", "/v1/messages", 405, "OPTIONS, POST"),
+        ("GET", "/v1/messages", 405, "OPTIONS, POST"),
+        ("POST", "/v1/me/preferences", 405, "GET, HEAD, OPTIONS, PUT"),
+        ("OPTIONS", "/v1/me/preferences", 204, "GET, HEAD, OPTIONS, PUT"),
+        ("PROPFIND", "/", 405, "GET, HEAD, OPTIONS"),
+    ],
+)
+async def test_what_may_be_done_is_named(method, path, status, allowed):
+    async with open_api() as api:
+        reply = await api.call(method, path)
+        assert (reply.status, reply.headers["Allow"]) == (status, allowed)
+
+
+# ---- the description --------------------------------------------------------------------------
+
+
+async def test_the_description_holds_every_route_and_the_docs_too():
+    async with open_api() as api:
+        document = (await api.call("GET", "/openapi.json")).json
+        docs = (await api.call("GET", "/docs")).body.decode()
+        described = {
+            (method.upper(), path)
+            for path, methods in document["paths"].items()
+            for method in methods
+        }
+        assert described == {(route.method, route.path) for route in ROUTES}
+        for route in ROUTES:
+            assert f"{route.method} {route.path}" in docs
+        for name in KINDS:
+            assert f'id="{name}"' in docs
+
+
+async def test_every_reference_in_the_description_leads_somewhere():
+    async with open_api() as api:
+        body = (await api.call("GET", "/openapi.json")).body
+        document = msgspec.json.decode(body)
+        found = [piece.split(b'"')[0] for piece in body.split(b'"$ref":"')[1:]]
+        assert found
+        for reference in found:
+            place = document
+            for step in reference.decode().removeprefix("#/").split("/"):
+                place = place[step]
+
+
+@pytest.mark.parametrize("kind", [*EXAMPLES, ProblemDocument], ids=str)
+async def test_every_example_is_one(kind):
+    if kind is ProblemDocument:
+        async with open_api() as api:
+            body = (await api.call("GET", "/nope")).body
+    else:
+        body = msgspec.json.encode(EXAMPLES[kind])
+    value = msgspec.json.decode(body, type=kind)
+    assert msgspec.json.decode(msgspec.json.encode(value), type=kind) == value
+
+
+def test_every_type_in_the_table_has_an_example():
+    types = [t for route in ROUTES for t in (*route.takes.values(), *route.gives.values()) if t]
+    assert set(types) == set(EXAMPLES)
+
+
+async def test_the_examples_may_be_sent():
+    configuration = Configuration(public_url="https://letterbox.example")
+    kinds = {
+        kind.__name__: example for kind, example in EXAMPLES.items() if hasattr(kind, "__name__")
+    }
+    async with open_api(configuration=configuration) as api:
+        sent = await api.call("POST", "/v1/messages", who="greenleaf", json=kinds["NewMessage"])
+        assert sent.status == 200
+        put = await api.call(
+            "PUT",
+            "/v1/me/preferences",
+            who="anna",
+            json=kinds["Preferences"],
+            headers={"If-Match": "*"},
+        )
+        assert put.status == 200, put.body
