@@ -43,6 +43,8 @@ class Letterbox:
         self.log = folder / "log"
         self.addresses: dict[str, str] = {}
         self.process: subprocess.Popen[bytes] | None = None
+        #: What runs the command line.
+        self.command = [sys.executable, "-m", "letterbox.cli"]
 
     def start(self) -> dict[str, str]:
         """Start the server; return its addresses once it is ready."""
@@ -109,7 +111,8 @@ class Letterbox:
         return self.run("apply", "people.toml", *arguments)
 
     def _command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "letterbox.cli", *arguments, "--config", str(self.config)]
+        named = [] if "--config" in arguments else ["--config", str(self.config)]
+        return [*self.command, *arguments, *named]
 
 
 def _environment() -> dict[str, str]:

@@ -1,0 +1,232 @@
+"""The command line in this process, without a server: what it prints and how it ends."""
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from letterbox import cli
+from letterbox.cli import main
+from tests.support.house import mail
+
+PEOPLE = """
+[[vendor]]
+id = "greenleaf"
+name = "Greenleaf"
+domains = ["greenleaf.example"]
+[[consumer]]
+id = "anna"
+addresses = ["anna@letterbox.example"]
+interest = [{ id = "garden", keywords = { any = ["pruner"] } }]
+vendor = [{ vendor = "greenleaf" }]
+"""
+
+
+class Told:
+    """What a command printed."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+
+@pytest.fixture(autouse=True)
+def _as_before(monkeypatch, tmp_path) -> Iterator[None]:
+    """In a folder of its own; the log as it was afterwards."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("LETTERBOX_CONFIG", "LETTERBOX__STORE__URL"):
+        monkeypatch.delenv(name, raising=False)
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def run(capsys):
+    def command(*arguments: str) -> Told:
+        code = main(arguments)
+        out, err = capsys.readouterr()
+        return Told(code, out, err)
+
+    return command
+
+
+@pytest.fixture
+def people(tmp_path) -> str:
+    (tmp_path / "people.toml").write_text(PEOPLE)
+    return "people.toml"
+
+
+def test_apply_names_each_change_and_nothing_the_second_time(run, people):
+    told = run("apply", people, "--dry-run")
+    assert told.out.splitlines()[-1] == "(dry run: nothing was changed)"
+    told = run("apply", people)
+    assert (told.code, told.err) == (0, "")
+    assert told.out == "vendor greenleaf: created\nconsumer anna: created\n"
+    assert run("apply", people).out == "nothing to change\n"
+    assert run("apply", people, "--json").json == {"dry_run": False, "changes": [], "kept": []}
+
+
+def test_apply_says_what_is_wrong_and_fails(run, people):
+    Path("bad.toml").write_text('[[consumer]]\nid = "bo"\ntimezone = "Mars/Olympus"\n')
+    told = run("apply", people, "bad.toml")
+    assert (told.code, told.out) == (1, "")
+    assert told.err.splitlines()[0].startswith("letterbox: 2 mistakes, so that nothing was")
+    assert "bad.toml: consumer[0].timezone: " in told.err
+    told = run("apply", people, "bad.toml", "--json")
+    assert len(told.json["error"]["mistakes"]) == 2
+    assert run("export", "anna").code == 1
+
+
+def test_one_mistake_is_one_line(run):
+    Path("bad.toml").write_text('[[vendor]]\nid = "x"\nname = 3\n')
+    told = run("apply", "bad.toml")
+    assert told.err == (
+        "letterbox: 1 mistake, so that nothing was changed; correct the file: bad.toml: "
+        "vendor[0].name: 3 stands there; allowed: text of at least 1 and at most 200 characters\n"
+    )
+
+
+def test_keys_and_tokens_are_printed_alone(run, people):
+    run("apply", people)
+    key = run("key", "issue", "greenleaf").out.strip()
+    assert key.startswith("lbk_")
+    assert run("key", "revoke", key[:12]).out == f"key {key[:12]} is revoked\n"
+    assert run("key", "revoke", key[:12]).code == 1
+    token = run("--json", "token", "issue", "anna").json
+    assert token["token"].startswith(token["prefix"])
+    assert run("token", "revoke", token["token"], "--json").json == {"revoked": token["prefix"]}
+    told = run("key", "issue", "grenleaf")
+    assert (told.code, told.out) == (1, "")
+    assert told.err.count("\n") == 1
+    assert "did you mean greenleaf?" in told.err
+
+
+def test_explain_reads_a_mail(run, people):
+    run("apply", people)
+    Path("a.eml").write_bytes(mail(text="Bicycles.\r\n", Letterbox_Kind="offer"))
+    asked = ["explain", "--to", "anna@letterbox.example", "a.eml"]
+    told = run(*asked, "--from-domain", "greenleaf.example", "--at", "2026-12-24T12:00Z")
+    assert told.code == 0
+    assert told.out.startswith("refuse (no-matching-interest)\n")
+    assert "2026-12-24T12:00:00" in told.out
+    answer = run(*asked, "--from-domain", "greenleaf.example", "--json").json
+    assert answer["reason"] == "no-matching-interest"
+    assert run("explain", "--to", "anna@letterbox.example", "no.eml").code == 1
+    told = run("explain", "01234")
+    assert (told.code, told.err.count("\n")) == (1, 1)
+
+
+def test_export_is_one_json_document(run, people):
+    run("apply", people)
+    whole = run("export", "anna").json
+    assert whole["preferences"]["addresses"] == ["anna@letterbox.example"]
+    assert (whole["inbox"], whole["held"], whole["decisions"]) == ([], [], [])
+
+
+def test_lists_and_version(run):
+    assert "no-matching-interest" in run("reasons").out
+    assert {"code", "class", "reply"} <= run("reasons", "--json").json["reasons"][0].keys()
+    assert "home-garden/garden-tools " in run("taxonomy").out
+    assert run("taxonomy", "--json").json["nodes"][0]["id"] == "home-garden"
+    assert run("version", "--json").json == {"version": run("version").out.split()[1]}
+
+
+def test_check_config(run):
+    assert run("check-config").out == "the defaults: no mistakes\n"
+    Path("letterbox.toml").write_text("[smtp]\nmax_sizes = 1\n")
+    told = run("check-config")
+    assert told.code == 1
+    assert told.err.startswith("letterbox: the configuration cannot be used: letterbox.toml: smtp.")
+    Path("letterbox.toml").write_text("[smtp]\nmax_size = 1000\n")
+    shown = run("check-config", "--json").json
+    assert (shown["ok"], shown["file"]) == (True, "letterbox.toml")
+    assert shown["configuration"]["smtp"]["max_size"] == 1000
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_the_configuration_may_be_named_before_and_after_the_command(run, place):
+    Path("mine.toml").write_text("hostname = 'mine.example'\n")
+    named = ["--config", "mine.toml", "--json"]
+    told = run(*named, "check-config") if place == "before" else run("check-config", *named)
+    assert told.json["configuration"]["hostname"] == "mine.example"
+
+
+def test_a_store_in_memory_keeps_nothing_and_says_so(run, people, monkeypatch):
+    monkeypatch.setenv("LETTERBOX__STORE__URL", "memory:")
+    told = run("apply", people)
+    assert told.code == 1
+    assert "nothing would last" in told.err
+
+
+def test_a_store_another_has_open_is_named(run, people, monkeypatch):
+    from letterbox.adapters.sqlite.lock import Lock
+
+    monkeypatch.setattr(cli, "_STARTING_SECONDS", 0.0)
+    Path("var").mkdir()
+    lock = Lock(Path("var/letterbox.db"))
+    try:
+        told = run("apply", people)
+    finally:
+        lock.release()
+    assert told.code == 1
+    assert "var/letterbox.db is in use by process" in told.err
+    assert "letterbox.db.sock" in told.err
+    assert told.err.count("\n") == 1
+
+
+def test_a_store_that_cannot_be_opened_is_named(run, people, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("LETTERBOX__STORE__URL", f"sqlite:{tmp_path}/file/box.db")
+    told = run("apply", people)
+    assert (told.code, told.err.count("\n")) == (1, 1)
+    assert f"{tmp_path}/file/box.db cannot be opened" in told.err
+
+
+def test_our_own_faults_are_one_line_and_a_trace_on_demand(run, monkeypatch):
+    def broken(_):
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr(cli, "_version", broken)
+    told = run("version")
+    assert told.code == 1
+    assert told.err == "letterbox: our own fault: ZeroDivisionError: oh; --debug shows where\n"
+    with pytest.raises(ZeroDivisionError):
+        run("version", "--debug")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["nonsense"],
+        ["apply"],
+        ["key"],
+        ["key", "issue"],
+        ["explain"],
+        ["explain", "a.eml", "--to", "a@b.example", "--at", "tomorrow"],
+        ["explain", "a.eml", "--to", "a@b.example", "--at", "2026-12-24T12:00"],
+        ["version", "--no-such"],
+    ],
+)
+def test_wrong_use_ends_with_two(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "usage: letterbox" in capsys.readouterr().err
+
+
+def test_a_mail_without_a_recipient_is_wrong_use(run):
+    Path("a.eml").write_bytes(mail())
+    told = run("explain", "a.eml")
+    assert (told.code, told.err.count("\n")) == (2, 1)
+    assert "--to ADDRESS" in told.err

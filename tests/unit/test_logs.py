@@ -1,0 +1,143 @@
+"""Log lines: one each, safe to show, without secrets."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from letterbox import logs
+from letterbox.model.configuration import LogSection
+
+SECRET = "lbk_12345678_abcdefghijklmnopqrstuvwxy"
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    yield
+    root.handlers[:], level = before
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def configured(**section) -> io.StringIO:
+    stream = io.StringIO()
+    logs.configure(LogSection(**section), stream=stream)
+    return stream
+
+
+def test_json_lines_carry_event_level_time_and_values():
+    stream = configured(format="json")
+    structlog.get_logger("x").info("message", octets=3, recipient="a@b.example", reason=None)
+    line = json.loads(stream.getvalue())
+    assert line.pop("at").endswith("Z")
+    assert line == {
+        "event": "message",
+        "level": "info",
+        "octets": 3,
+        "recipient": "a@b.example",
+        "reason": None,
+    }
+
+
+def test_plain_lines_are_for_people():
+    stream = configured(format="plain")
+    structlog.get_logger().warning("slow", what="a b", empty="", names=["x", "y"], quote='a"b')
+    head, _, rest = stream.getvalue().partition("Z ")
+    assert head.startswith("20")
+    assert rest == 'warning slow what="a b" empty="" names=x,y quote="a\\"b"\n'
+
+
+def test_auto_is_json_where_nobody_watches():
+    stream = configured()
+    structlog.get_logger().info("a")
+    assert json.loads(stream.getvalue())["event"] == "a"
+
+
+def test_levels_below_are_left_out():
+    stream = configured(level="warning", format="json")
+    structlog.get_logger().info("quiet")
+    structlog.get_logger().warning("loud")
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["loud"]
+
+
+@pytest.mark.parametrize("format_", ["json", "plain"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a\nINFO forged",
+        "a\r\n",
+        "a\x1b[2Jb",
+        "a\x00b",
+        "a\x85b",
+        "a\u2028b",
+        "a\u202eb",
+        "a\u200bb",
+        "a\ufeffb",
+        "\udc80",
+    ],
+)
+def test_nothing_in_a_value_breaks_its_line(format_, text):
+    stream = configured(format=format_)
+    structlog.get_logger().info("m", value=text, listed=[text], thing=ValueError(text))
+    written = stream.getvalue()
+    assert written.count("\n") == 1
+    assert written.removesuffix("\n").isprintable()
+
+
+@pytest.mark.parametrize("format_", ["json", "plain"])
+def test_secrets_are_masked_wherever_they_stand(format_):
+    stream = configured(format=format_)
+    for mark in ("lbk", "lbt", "lbs", "lbw"):
+        secret = SECRET.replace("lbk", mark)
+        structlog.get_logger().info(
+            f"saw {secret}", header=f"Bearer {secret}", listed=[secret], error=ValueError(secret)
+        )
+    try:
+        int(SECRET)
+    except ValueError:
+        structlog.get_logger().exception("broken")
+    assert "abcdefgh" not in stream.getvalue()
+    assert "lbt_12345678…" in stream.getvalue()
+
+
+def test_long_values_are_cut():
+    stream = configured(format="json")
+    structlog.get_logger().info("m", value="x" * 100_000)
+    assert len(stream.getvalue()) < 2200
+
+
+def test_what_libraries_say_comes_into_the_same_log():
+    stream = configured(format="json")
+    logging.getLogger("aiohttp.server").error("went wrong: %s\n", SECRET)
+    logging.getLogger("mail.log").info("content of a session")
+    (line,) = map(json.loads, stream.getvalue().splitlines())
+    assert (line["event"], line["source"], line["level"]) == ("library", "aiohttp.server", "error")
+    assert "abcdefgh" not in line["text"]
+
+
+def test_configuring_again_does_not_double_the_lines():
+    configured(format="json")
+    stream = configured(format="json")
+    logging.getLogger("x").warning("once")
+    assert stream.getvalue().count("once") == 1
+
+
+def test_a_log_that_cannot_be_written_stops_nothing():
+    stream = configured(format="json")
+    stream.close()
+    structlog.get_logger().info("into nothing")
+    assert stream.closed
+
+
+def test_an_exception_keeps_its_trace_for_us():
+    stream = configured(format="plain")
+    try:
+        _ = 1 / 0
+    except ZeroDivisionError:
+        structlog.get_logger().exception("broken")
+    assert "ZeroDivisionError: division by zero" in stream.getvalue()
