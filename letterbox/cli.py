@@ -179,7 +179,6 @@ def _perform(
     arguments: argparse.Namespace, command: str, asked: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Have a running server do it; without one, open the store and do it here."""
-    from letterbox.adapters.sqlite import StoreInUse
     from letterbox.administration import Failed
     from letterbox.configuration import admin_socket
     from letterbox.gateways.admin import Unreachable, ask
@@ -198,6 +197,8 @@ def _perform(
                 "the store is memory: and no server answers, so that nothing would last; "
                 "set store.url, or admin.socket where the server runs"
             )
+        from letterbox.adapters.sqlite import StoreInUse
+
         try:
             return asyncio.run(_directly(configuration, command, asked))
         except StoreInUse as in_use:

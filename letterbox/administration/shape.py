@@ -8,8 +8,8 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from enum import Enum
-from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 from msgspec import inspect
@@ -65,6 +65,13 @@ def shape(document: Mapping[str, Any], kind: type[Document]) -> Document:
 
 def describe(kind: Any) -> str:
     """What may stand where a value of this type is expected, as people say it."""
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin in {Union, UnionType}:
+        return " or ".join(describe(part) for part in parts if part is not NoneType)
+    if origin is Literal:
+        return ", ".join(map(str, parts))
+    if origin is tuple:
+        return f"a list of: {describe(parts[0])}"
     return _described(inspect.type_info(kind))
 
 
@@ -165,16 +172,8 @@ def _described(kind: inspect.Type) -> str:
             return str(extra["description"])
         case inspect.Metadata(type=inner):
             return _described(inner)
-        case inspect.LiteralType(values=values):
-            return ", ".join(map(str, values))
         case inspect.EnumType(cls=cls):
             return ", ".join(str(member.value) for member in cls if isinstance(member, Enum))
-        case inspect.UnionType(types=types):
-            return " or ".join(
-                _described(each) for each in types if not isinstance(each, inspect.NoneType)
-            )
-        case inspect.VarTupleType(item_type=item) | inspect.ListType(item_type=item):
-            return f"a list of: {_described(item)}"
         case inspect.StructType(fields=fields):
             return "a table of " + ", ".join(field.encode_name for field in fields[:_MOST_NAMED])
         case inspect.IntType() | inspect.FloatType():
