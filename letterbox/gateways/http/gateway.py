@@ -17,7 +17,7 @@ from letterbox.metrics import Metrics
 
 # How long a connection may take to bring a whole header, or may idle between requests.
 _IDLE = 75.0
-_LINGERING = 5.0
+_LINGERING = 1.0
 _MOST_HEADERS = 100
 _LONGEST_FIELD = 8190
 _BUSY = (

@@ -24,7 +24,6 @@ from letterbox.model.message import Offer
 from letterbox.model.preferences import Vendor
 from letterbox.model.record import Declared
 from letterbox.model.told import Told
-from letterbox.records.names import new_id
 from letterbox.wishes import Mistake, Taxonomy
 
 _JSON = "application/json"
@@ -82,7 +81,7 @@ def _compose(
 ) -> bytes:
     """The mail of a form: new for each call, the same for a repeated one."""
     if idempotent is None:
-        name = new_id(call.parts.clock.now())
+        name = call.session
     else:
         said = f"{vendor.id}\0{idempotent.key}\0".encode() + idempotent.fingerprint
         name = sha256(said).hexdigest()[:40]
