@@ -235,11 +235,11 @@ class App:
                 ("lmtp", configuration.lmtp.listen),
             ):
                 if listen:
-                    door = self._smtp(tls, lmtp=name == "lmtp")
-                    addresses[name] = await self._open(door, listen)
+                    gateway = self._smtp(tls, lmtp=name == "lmtp")
+                    addresses[name] = await self._open(gateway, listen)
             if configuration.admin.listen:
-                door = AdminHttpGateway(self._parts())
-                addresses["admin"] = await self._open(door, configuration.admin.listen)
+                operators = AdminHttpGateway(self._parts())
+                addresses["admin"] = await self._open(operators, configuration.admin.listen)
             path = admin_socket(configuration)
             if path is not None:
                 await self._socket.start(path)

@@ -141,7 +141,9 @@ class Intake:
             case Stranger() as stranger:
                 return await self._strangers.refuse(arrival, recipients, stranger)
             case sender:
-                if not self._rates.take(sender.vendor or sender.domain):
+                # A relay of ours brings what many sent: it is not one vendor in a hurry.
+                relayed = sender.how == "peer"
+                if not relayed and not self._rates.take(sender.vendor or sender.domain):
                     told = self._disclosure.tell_all("rate-limited", new_reference())
                     return dict.fromkeys(recipients, told)
                 declared = arrival.submission.declared if arrival.submission else None

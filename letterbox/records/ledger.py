@@ -114,6 +114,7 @@ class Ledger:
             recipient=record.recipient,
             subject=record.subject,
             kind=record.kind,
+            interests=record.interests,
             size=record.size,
             until=verdict.until,
             why=verdict.reason,

@@ -122,12 +122,18 @@ def _environment() -> dict[str, str]:
 
 
 @contextmanager
-def serving(folder: Path, configuration: str = FREE_PORTS) -> Iterator[Letterbox]:
-    """A running server; ended at the end, however the test went."""
-    letterbox = Letterbox(folder, configuration)
+def ending(letterbox: Letterbox) -> Iterator[Letterbox]:
+    """Whatever the test does, its server is gone at the end."""
     try:
-        letterbox.start()
         yield letterbox
     finally:
         if letterbox.process is not None and letterbox.process.poll() is None:
             letterbox.kill()
+
+
+@contextmanager
+def serving(folder: Path, configuration: str = FREE_PORTS) -> Iterator[Letterbox]:
+    """A running server; ended at the end, however the test went."""
+    with ending(Letterbox(folder, configuration)) as letterbox:
+        letterbox.start()
+        yield letterbox

@@ -1,8 +1,13 @@
 """A raw SMTP client that says exactly what it is told to, and a gateway for it to talk to."""
 
 import asyncio
+import functools
+import inspect
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+
+import pytest
+import uvloop
 
 from letterbox.adapters.clock import SystemClock
 from letterbox.gateways.smtp import SmtpGateway
@@ -16,6 +21,20 @@ HOST = "letterbox.example"
 PATIENCE = 20.0
 
 
+def on_both_loops(test):
+    """Run a test on asyncio's loop and on uvloop: it is about what is theirs to do."""
+
+    @pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+    @functools.wraps(test)
+    def twice(run, **fixtures):
+        run(test(**fixtures))
+
+    signature = inspect.signature(test)
+    run = inspect.Parameter("run", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    twice.__signature__ = signature.replace(parameters=[run, *signature.parameters.values()])
+    return twice
+
+
 class StubIntake:
     """Answers at once, by the local part of the recipient; keeps what it was given."""
 
@@ -23,6 +42,7 @@ class StubIntake:
         self.taken: list[tuple[Envelope, bytes]] = []
         self.entered = asyncio.Event()
         self.go_on = asyncio.Event()
+        self.finished = False
 
     async def receive(self, envelope: Envelope, content: bytes) -> Received:
         self.taken.append((envelope, content))
@@ -32,6 +52,7 @@ class StubIntake:
         if "slow" in locals_:
             self.entered.set()
             await self.go_on.wait()
+            self.finished = True
         outcomes = tuple(
             Outcome(recipient=recipient, told=_told(recipient.local))
             for recipient in envelope.recipients
