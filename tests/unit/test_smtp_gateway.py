@@ -7,8 +7,10 @@ import smtplib
 import pytest
 
 from letterbox.gateways.smtp import replies
+from letterbox.gateways.smtp.dialog import Dialog
 from letterbox.gateways.smtp.replies import Reply
 from letterbox.model.configuration import TrustedPeer
+from tests.support.shared import real_mail, shared
 from tests.support.wire import connected, greeted, serving
 
 CONSTANTS = {name: value for name, value in vars(replies).items() if isinstance(value, Reply)}
@@ -94,6 +96,36 @@ async def test_draining_is_bounded():
         await house.gateway.drain(0.05)
         assert await stuck.closed()  # without a word: it was not taken
         assert house.sessions == 0
+
+
+async def test_a_fault_of_ours_in_a_command(monkeypatch):
+    def broken(*_):
+        raise RuntimeError("secret of the house")
+
+    monkeypatch.setattr(Dialog, "answer", broken)
+    async with serving() as house, greeted(house.address) as wire:
+        assert await wire.say("NOOP") == (
+            "451 4.3.0 our-fault: Not now, by a fault of ours; try again later"
+        )
+        assert await wire.closed()
+
+
+async def test_real_mail_arrives_as_it_is():
+    mails = real_mail() or [shared("mail")]
+    async with serving() as house:
+        for path in mails:
+            content = re.sub(rb"\r?\n", b"\r\n", path.read_bytes())
+            content += b"" if content.endswith(b"\r\n") else b"\r\n"
+            dirty = re.search(rb"\r(?!\n)|\0", content)
+            async with greeted(house.address) as wire:
+                await wire.begin()
+                await wire.send(re.sub(rb"(?m)^\.", b"..", content) + b".\r\n")
+                reply = await wire.reply()
+                if dirty:
+                    assert reply.startswith("554 5.6.0"), path
+                else:
+                    assert reply == "250 2.0.0 delivered anna", path
+                    assert house.intake.taken[-1][1] == content, path
 
 
 async def test_smtplib_delivers():

@@ -5,6 +5,7 @@ import socket
 
 import pytest
 
+from letterbox.gateways.smtp import session
 from tests.support.wire import connected, greeted, serving
 
 
@@ -155,7 +156,20 @@ async def test_a_client_that_reads_no_reply_stops_being_heard():
         wire.writer.transport.abort()
 
 
-@pytest.mark.parametrize("listen", ["", "localhost", "127.0.0.1:", "127.0.0.1:x"])
+async def test_a_client_that_stays_after_its_refusal_is_let_go(monkeypatch):
+    monkeypatch.setattr(session, "_LINGER_SECONDS", 0.05)
+    async with serving() as house, greeted(house.address) as wire:
+        await wire.send(b"NOOP\n")
+        assert (await wire.line()).startswith("500 5.5.2")
+        assert await wire.closed()
+        tasks = [session.task for session in house.gateway._sessions]
+        await asyncio.gather(*tasks)
+        assert house.sessions == 0
+
+
+@pytest.mark.parametrize(
+    "listen", ["", "localhost", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:65536"]
+)
 async def test_no_address_to_listen_on(listen):
     with pytest.raises(ValueError, match="host:port"):
         async with serving(listen=listen):

@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.support.wire import HOST, Wire, greeted, serving
+from tests.support.wire import HOST, Wire, greeted, on_both_loops, serving
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +49,7 @@ async def secured(wire: Wire, context: ssl.SSLContext) -> Wire:
     return wire
 
 
+@on_both_loops
 @pytest.mark.parametrize("edge", ["smtp", "lmtp"])
 async def test_a_message_under_tls(contexts, edge):
     verb = "LHLO" if edge == "lmtp" else "EHLO"
@@ -76,6 +77,7 @@ async def test_a_message_under_tls(contexts, edge):
         assert await wire.closed()
 
 
+@on_both_loops
 async def test_nothing_is_injected_before_tls(contexts):
     server, _ = contexts
     async with serving(tls_context=server) as house, greeted(house.address) as wire:
@@ -85,6 +87,7 @@ async def test_nothing_is_injected_before_tls(contexts):
         assert await wire.closed()
 
 
+@on_both_loops
 async def test_no_tls_behind_the_220(contexts):
     server, _ = contexts
     async with serving(tls_context=server) as house:

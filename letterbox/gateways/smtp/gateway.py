@@ -12,6 +12,7 @@ from letterbox.model.configuration import SmtpSection
 from letterbox.ports.clock import Clock
 
 _BACKLOG = 1024
+_LAST_PORT = 65535
 
 
 class SmtpGateway:
@@ -63,7 +64,7 @@ class SmtpGateway:
         Raises OSError where that cannot be, ValueError where it is no address.
         """
         host, colon, port = listen.rpartition(":")
-        if not colon or not port.isdecimal():
+        if not colon or not port.isdecimal() or int(port) > _LAST_PORT:
             raise ValueError(f"{listen!r} is no address to listen on; write host:port")
         self._server = await asyncio.get_running_loop().create_server(
             lambda: Session(self._house), host.strip("[]") or None, int(port), backlog=_BACKLOG

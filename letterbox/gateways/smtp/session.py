@@ -177,11 +177,12 @@ class Session(SMTP):
         """
         if self._ended == "quit" or not self._link.can_write_eof():
             return
-        self._allow(_LINGER_SECONDS)
+        self._deadline = math.inf
         self._link.write_eof()
         left = _LINGER_OCTETS
-        while left > 0 and (more := await self._reader.read(BLOCK)):
-            left -= len(more)
+        async with asyncio.timeout(_LINGER_SECONDS):
+            while left > 0 and (more := await self._reader.read(BLOCK)):
+                left -= len(more)
 
     # ---- time
 
@@ -308,6 +309,14 @@ class Session(SMTP):
         self._dialog.transaction = None
         if isinstance(content, Reply):
             lines = [content.octets] * self._replies_to(transaction)
+            log.info(
+                "content-refused",
+                session=self._id,
+                edge=self._house.edge,
+                client=self._address,
+                recipients=len(transaction.recipients),
+                reply=content.octets.decode("ascii").rstrip(),
+            )
         else:
             # The intake bounds its own time; a message in its hands is not to be cut short.
             self._deadline = math.inf
@@ -320,6 +329,8 @@ class Session(SMTP):
 
     async def _read_content(self) -> bytes | Reply:
         reader: Any = self._reader
+        if reader.at_eof():
+            raise ConnectionResetError  # it asked to send, and has said that it sends no more
         # A dot at once ends the content, too: with this before it, it is found as any other.
         reader.feed_data(b"\r\n")
         self._say(replies.GO_AHEAD)
