@@ -71,8 +71,9 @@ class Hearing(msgspec.Struct, frozen=True):
 
 
 class Disclosure:
-    """Turns decisions into what is told. ``public_url`` gives where our pages are, without a
-    slash at its end.
+    """Turns decisions into what is told.
+
+    ``public_url`` gives where our pages are, without a slash at its end.
     """
 
     def __init__(

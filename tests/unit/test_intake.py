@@ -26,7 +26,10 @@ domains = ["greenleaf.example"]
 
 [[consumer]]
 id = "anna"
-addresses = ["anna@letterbox.example", { address = "volt@letterbox.example", vendor = "voltshop.example" }]
+addresses = [
+  "anna@letterbox.example",
+  { address = "volt@letterbox.example", vendor = "voltshop.example" },
+]
   [[consumer.interest]]
   id = "pruners"
   keywords = { any = ["pruner"], none = ["chainsaw"] }
@@ -125,7 +128,7 @@ async def test_an_address_given_to_one_vendor_is_closed_to_another(house: House)
     assert line.startswith("550 5.7.1 no-relationship: ")
     page = await house.app.mailboxes.decisions("anna", after=None, limit=10)
     (row,) = page.items
-    assert [f.filter for f in row.findings if f.verdict == row.verdict][0] == "address-binding"
+    assert next(f.filter for f in row.findings if f.verdict == row.verdict) == "address-binding"
 
 
 async def test_trouble_with_names_is_temporary(house: House) -> None:

@@ -73,7 +73,8 @@ async def test_released_when_the_window_opens_and_not_before(house: House) -> No
         ("message.released", reference),
     ]
     # Told as a day, never as an hour.
-    assert events[0].until is not None and events[0].until.isoformat() == "2026-11-24"
+    assert events[0].until is not None
+    assert events[0].until.isoformat() == "2026-11-24"
     assert events[1].at.isoformat() == "2026-11-24T00:00:00+00:00"
 
 

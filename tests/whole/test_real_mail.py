@@ -115,7 +115,8 @@ async def test_nobody_unproven_gets_in(tmp_path):
     configured = configuration(tmp_path, believed=False)
     # No name of real mail is ever resolved: a resolver that nobody answers for.
     configured = msgspec.structs.replace(
-        configured, dns=msgspec.structs.replace(configured.dns, servers=("127.0.0.1:1",), timeout=0.2)
+        configured,
+        dns=msgspec.structs.replace(configured.dns, servers=("127.0.0.1:1",), timeout=0.2),
     )
     async with App.open(configured) as app:
         addresses = await app.start()
