@@ -38,7 +38,7 @@ class SmtpGateway:
         self._house = House(
             intake=intake,
             terms=Terms(
-                hostname=hostname,
+                hostname=hostname.lower(),
                 domains=domains,
                 max_size=section.max_size,
                 max_recipients=section.max_recipients,
