@@ -3,26 +3,39 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 from letterbox.ports.store import Append, Commit, Emit, Schedule, StoreUnavailable
 
+_EVER = datetime.min.replace(tzinfo=UTC)
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
 
 class Bells:
-    """One bell for work (something emitted or scheduled), and one for each follower of a log.
+    """One bell for work (something emitted, or due soon), and one for each follower of a log.
 
-    All of it belongs to one event loop.
+    All of it belongs to one event loop. ``now`` is the store's clock.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
         self._work = asyncio.Event()
+        #: The earliest that was scheduled since the last call, and how far ahead that call looks.
+        self._earliest = _NEVER
+        self._horizon = _EVER
         self._followers: dict[tuple[str, str], set[asyncio.Event]] = {}
         self._silenced = False
 
     def ring(self, commit: Commit) -> None:
         """Wake whoever waits for something that this commit, now durable, brought."""
         for operation in commit.operations:
-            if isinstance(operation, Emit | Schedule):
+            if isinstance(operation, Emit):
                 self._work.set()
+            elif isinstance(operation, Schedule):
+                # What is due in a month wakes nobody: nearly every message brings such an entry.
+                self._earliest = min(self._earliest, operation.at)
+                if self._earliest <= self._horizon:
+                    self._work.set()
             elif isinstance(operation, Append) and self._followers:
                 for bell in self._followers.get((commit.partition, operation.log), ()):
                     bell.set()
@@ -37,11 +50,16 @@ class Bells:
 
     async def work(self, seconds: float) -> bool:
         """Whether work came since the last call returned, or comes within ``seconds``."""
+        self._horizon = self._now() + timedelta(seconds=seconds)
+        if self._earliest <= self._horizon:
+            self._work.set()
         try:
             async with asyncio.timeout(seconds):
                 await self._work.wait()
         except TimeoutError:
             return False
+        finally:
+            self._earliest, self._horizon = _NEVER, _EVER
         if self._silenced:
             raise StoreUnavailable("the store is closed")
         self._work.clear()

@@ -76,7 +76,7 @@ class MemoryStore:
         self._bodies: dict[str, bytes] = {}
         self._emitted = 0
         self._journal: list[Callable[[], object]] = []
-        self._bells = Bells()
+        self._bells = Bells(clock.now)
         self._closed = False
 
     # ---- commits ------------------------------------------------------------------------------

@@ -301,9 +301,10 @@ class Store(Protocol):
         ...
 
     async def wait(self, seconds: float) -> bool:
-        """Return true as soon as something is emitted or scheduled; false after ``seconds``.
+        """Return true as soon as something is emitted, or scheduled for within ``seconds``.
 
-        What came since the last call returned counts, so that nothing is slept through.
+        False after ``seconds``. What came since the last call returned counts, so that nothing
+        is slept through.
         """
         ...
 

@@ -135,6 +135,18 @@ async def test_waiting_ends_when_work_comes(store, operation):
     assert not await store.wait(0)
 
 
+async def test_what_is_due_later_than_the_wait_wakes_nobody(store):
+    waiting = asyncio.create_task(store.wait(3600))
+    await done(store, ANNA, Schedule(key="far", at=NOON + timedelta(days=30)))
+    assert not waiting.done()
+    await done(store, ANNA, Schedule(key="near", at=NOON + timedelta(minutes=59)))
+    assert await asyncio.wait_for(waiting, 10)
+    await done(store, ANNA, Schedule(key="near", at=NOON + timedelta(minutes=59)))
+    assert not await store.wait(0)
+    await done(store, ANNA, Schedule(key="near", at=NOON + timedelta(minutes=59)))
+    assert await store.wait(3600)
+
+
 async def test_work_that_came_before_the_wait_is_not_slept_through(store):
     await done(store, ANNA, Emit(value=b"1"), Emit(value=b"2"))
     assert await store.wait(0)

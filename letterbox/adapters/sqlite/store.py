@@ -53,7 +53,7 @@ class SqliteStore:
         self._files = opened.files
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
         self._loop = asyncio.get_running_loop()
-        self._bells = Bells()
+        self._bells = Bells(clock.now)
         self._closed = False
         self._writer = Writer(
             opened.connect,
