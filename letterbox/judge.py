@@ -80,8 +80,7 @@ class Judge:
 
     async def judge(self, question: Question) -> Judgement:
         """Judge. Raises StoreUnavailable; whatever a filter raises is a Defer."""
-        owner = await self._consumers.owner(question.recipient)
-        wishes = await self._consumers.wishes(owner.consumer)
+        owner, wishes = await self._consumers.addressed(question.recipient)
         sender, message = question.sender, question.message
         relationship = lookup(wishes, question.vendor, sender.domain, sender.author)
         counted = quotas_for(wishes, relationship, message.kind, question.now)
@@ -120,8 +119,7 @@ class Judge:
         return judgement._replace(decision=decision, told=told, probed=())
 
     async def _usage(self, owner: Owner, counted: Sequence[Counted]) -> dict[str, int]:
-        if not counted:
-            return {}
+        # Asked also where nothing is counted: limits must not show in the work done.
         names = [entry.counter for entry in counted]
         return await self._store.counters(places.consumer(owner.consumer), names)
 

@@ -56,10 +56,7 @@ class Forgetting:
         record = await self._mailboxes.message(message)
         operations: tuple[Operation, ...]
         if record is not None and any(
-            [
-                await self._has(consumer, decision, message)
-                for consumer, _, decision, _ in record.recipients
-            ]
+            [await self._has(consumer, decision) for consumer, _, decision, _ in record.recipients]
         ):
             operations = (Schedule(key=places.COLLECT, at=self._clock.now() + self._refused),)
         else:
@@ -70,12 +67,12 @@ class Forgetting:
             )
         await self._store.commit(Commit(partition=partition, operations=operations))
 
-    async def _has(self, consumer: str, decision: str, message: str) -> bool:
+    async def _has(self, consumer: str, decision: str) -> bool:
         if await self._mailboxes.held_entry(consumer, decision):
             return True
         if await self._mailboxes.entry(consumer, decision):
             return True
-        kept = await self._store.get(places.consumer(consumer), places.kept(message))
+        kept = await self._store.get(places.consumer(consumer), places.kept(decision))
         return kept is not None and (
             await self._mailboxes.entry(consumer, kept.value.decode()) is not None
         )

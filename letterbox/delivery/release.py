@@ -171,7 +171,7 @@ class Holds:
         if not isinstance(verdict, Hold):
             extra.append(Delete(key=key))
         if isinstance(verdict, Deliver):
-            extra.append(Put(key=places.kept(entry.message), value=record.id.encode()))
+            extra.append(Put(key=places.kept(entry.id), value=record.id.encode()))
         line = Line(
             record=record,
             counted=() if final else tuple(judgement.counted),

@@ -11,21 +11,19 @@ from letterbox.model.address import Address
 from letterbox.model.record import InboxEntry, MessageRecord
 from letterbox.model.sender import Proven, Stranger, VendorRef
 from letterbox.model.told import Told
-from letterbox.ports.store import Add, Bodies, Commit, Put, Rejected, Store
-from letterbox.reading.header import subject
+from letterbox.ports.store import Add, Bodies, Claim, Commit, Put, Rejected, Store
+from letterbox.reading.claim import claim_name, digest
+from letterbox.reading.header import message_id, subject
 from letterbox.reading.mail import Mail
 from letterbox.records import places
-from letterbox.records.coding import encode
-from letterbox.records.ledger import message_commit
-from letterbox.records.names import new_reference
+from letterbox.records.coding import decode, encode
+from letterbox.records.ledger import Recorded, message_commit
+from letterbox.records.names import new_id, new_reference
 
 _LOCALS = frozenset({"postmaster", "abuse"})
 _HOUR = timedelta(hours=1)
-
-
-def is_operator(address: Address) -> bool:
-    """Whether an address of ours is the operator's, by RFC 5321 or RFC 2142."""
-    return address.mailbox.local in _LOCALS
+#: All of the operator's addresses are one mailbox.
+_OPERATOR = Address(local="postmaster", domain="")
 
 
 class OperatorMailbox:
@@ -37,72 +35,103 @@ class OperatorMailbox:
         store: Store,
         bodies: Bodies,
         disclosure: Disclosure,
+        domains: frozenset[str],
         per_hour: int,
         retention: timedelta,
+        claims: timedelta,
     ) -> None:
         self._store = store
         self._bodies = bodies
         self._disclosure = disclosure
+        self._domains = domains
         self._per_hour = per_hour
         self._retention = retention
+        self._claims = claims
+
+    def has(self, address: Address) -> bool:
+        """Whether an address is the operator's, by RFC 5321 or RFC 2142."""
+        return address.domain in self._domains and address.mailbox.local in _LOCALS
 
     async def take(
         self, arrival: Arrival, recipients: tuple[Address, ...], mail: Mail, proof: Proof
     ) -> dict[Address, Told]:
-        """Deliver one copy, or defer where the hour is full."""
-        reference = new_reference()
-        envelope = arrival.envelope
-        sender = proof.sender
-        if not isinstance(sender, Proven | Stranger):
-            sender = Stranger(why="sender-unproven")
-        name = str(envelope.reverse_path or "<>")
-        vendor = VendorRef(id="", name=name, registered=False)
-        record = MessageRecord(
-            id=arrival.id,
-            at=arrival.at,
-            edge=envelope.edge,
-            client=envelope.client.address,
-            helo=envelope.client.helo,
-            reverse_path=str(envelope.reverse_path) if envelope.reverse_path else None,
-            sender=sender,
-            vendor=vendor,
-            size=len(arrival.content),
-            recipients=tuple((places.OPERATOR, str(a), arrival.id, reference) for a in recipients),
-            results=proof.results,
+        """Deliver one copy, once, or defer where the hour is full.
+
+        The copy is a message of its own: what becomes of the others does not touch it.
+        """
+        name, reference = new_id(arrival.at), new_reference()
+        record = _record(arrival, recipients, name, reference, proof)
+        entry = _entry(record, subject(mail))
+        told = Told(
+            verdict="deliver",
+            reference=reference,
+            reply=250,
+            enhanced="2.0.0",
+            text=f"delivered {reference}",
         )
-        entry = InboxEntry(
-            id=arrival.id,
-            at=arrival.at,
-            message=arrival.id,
-            decision=arrival.id,
-            vendor=vendor,
-            sender=name,
-            recipient=str(recipients[0]),
-            subject=subject(mail),
-            kind="personal",
-            interests=(),
-            size=len(arrival.content),
+        stamp = digest(mail, frozenset())
+        claim = Claim(
+            name=claim_name("", message_id(mail), stamp, _OPERATOR),
+            value=encode(Recorded(told=told, message=name)),
+            expires=arrival.at + self._claims,
         )
         counter = places.operator_rate(arrival.at)
         mailbox = Commit(
             partition=places.consumer(places.OPERATOR),
             operations=(
+                claim,
                 Add(counter=counter, limit=self._per_hour, expires=arrival.at + _HOUR),
                 Put(key=places.INBOX + entry.id, value=encode(entry)),
             ),
         )
-        body = await self._bodies.prepare(arrival.id, arrival.content)
+        body = await self._bodies.prepare(name, arrival.content)
         message = message_commit(record, body, arrival.at + self._retention)
-        # The mailbox first: where it is full, the message is not kept either.
+        # The mailbox first: where it takes nothing, the message is not kept either.
         results = await self._store.commit(mailbox, msgspec.structs.replace(message, with_all=True))
-        if isinstance(results[0], Rejected):
-            told = self._disclosure.tell_all("rate-limited", reference)
-        else:
-            told = Told(
-                verdict="deliver",
-                reference=reference,
-                reply=250,
-                enhanced="2.0.0",
-                text=f"delivered {reference}",
-            )
+        result = results[0]
+        if isinstance(result, Rejected):
+            if result.operation == claim:
+                told = decode(result.found, Recorded).told
+            else:
+                told = self._disclosure.tell_all("rate-limited", reference)
         return dict.fromkeys(recipients, told)
+
+
+def _record(
+    arrival: Arrival, recipients: tuple[Address, ...], name: str, reference: str, proof: Proof
+) -> MessageRecord:
+    envelope, sender = arrival.envelope, proof.sender
+    if not isinstance(sender, Proven | Stranger):
+        sender = Stranger(why="sender-unproven")
+    path = str(envelope.reverse_path) if envelope.reverse_path else None
+    author = str(sender.author) if isinstance(sender, Proven) else path or "<>"
+    return MessageRecord(
+        id=name,
+        at=arrival.at,
+        edge=envelope.edge,
+        client=envelope.client.address,
+        helo=envelope.client.helo,
+        reverse_path=path,
+        sender=sender,
+        vendor=VendorRef(id=author, name=author, registered=False),
+        size=len(arrival.content),
+        recipients=tuple((places.OPERATOR, str(a), name, reference) for a in recipients),
+        results=proof.results,
+    )
+
+
+def _entry(record: MessageRecord, subject_text: str) -> InboxEntry:
+    _, recipient, decision, _ = record.recipients[0]
+    return InboxEntry(
+        id=decision,
+        at=record.at,
+        message=record.id,
+        decision=decision,
+        vendor=record.vendor,
+        sender=record.vendor.id,
+        recipient=recipient,
+        subject=subject_text,
+        kind="personal",
+        interests=(),
+        size=record.size,
+    )

@@ -14,9 +14,9 @@ import structlog
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.identity.key import by_key
 from letterbox.identity.prover import Proof, Prover
-from letterbox.intake.operator import OperatorMailbox, is_operator
+from letterbox.intake.operator import OperatorMailbox
 from letterbox.intake.receipt import Answered, KeyReused, Outcome, Received, Submission
-from letterbox.intake.settle import Arrival, Settlement
+from letterbox.intake.settle import Arrival, Settled, Settlement, answer_commit
 from letterbox.intake.strangers import Strangers
 from letterbox.metrics import Metrics
 from letterbox.model.address import Address
@@ -32,6 +32,7 @@ from letterbox.records.coding import decode
 from letterbox.records.content import read_content
 from letterbox.records.names import new_id, new_reference
 from letterbox.records.rates import Rates
+from letterbox.records.vendors import Vendors
 
 #: A message that has been relayed more often goes in circles (RFC 5321, section 6.3).
 _MAX_RECEIVED = 100
@@ -48,6 +49,7 @@ class Intake:
         store: Store,
         clock: Clock,
         prover: Prover,
+        vendors: Vendors,
         settlement: Settlement,
         strangers: Strangers,
         operator: OperatorMailbox,
@@ -60,6 +62,7 @@ class Intake:
         self._store = store
         self._clock = clock
         self._prover = prover
+        self._vendors = vendors
         self._settlement = settlement
         self._strangers = strangers
         self._operator = operator
@@ -113,14 +116,18 @@ class Intake:
         self._metrics.messages.labels(
             envelope.edge, getattr(proof.sender, "how", type(proof.sender).__name__.lower())
         ).inc()
-        operator = tuple(a for a in envelope.recipients if is_operator(a))
-        others = tuple(a for a in envelope.recipients if not is_operator(a))
+        operator = tuple(a for a in envelope.recipients if self._operator.has(a))
+        others = tuple(a for a in envelope.recipients if not self._operator.has(a))
         told: dict[Address, Told] = {}
         if operator:
             told |= await self._operator.take(arrival, operator, mail, proof)
+        settled = Settled(told=told, message=arrival.id, recorded=False)
         if others:
-            told |= await self._by_proof(arrival, others, mail, proof)
-        return _received(arrival, told)
+            settled = await self._by_proof(arrival, others, mail, proof, told)
+        answer = answer_commit(arrival, settled.told, settled.message)
+        if answer and not settled.recorded:
+            await self._store.commit(*answer)
+        return _received(arrival, settled.told, settled.message)
 
     async def _prove(self, arrival: Arrival, mail: Mail) -> Proof:
         if arrival.submission is not None:
@@ -128,33 +135,41 @@ class Intake:
         return await self._prover.prove(mail, arrival.envelope, arrival.at)
 
     async def _by_proof(
-        self, arrival: Arrival, recipients: tuple[Address, ...], mail: Mail, proof: Proof
-    ) -> dict[Address, Told]:
+        self,
+        arrival: Arrival,
+        recipients: tuple[Address, ...],
+        mail: Mail,
+        proof: Proof,
+        told: dict[Address, Told],
+    ) -> Settled:
+        """Answer those recipients who are not the operator; ``told`` is told already."""
+
+        def alike(answer: Told) -> Settled:
+            answers = told | dict.fromkeys(recipients, answer)
+            return Settled(told=answers, message=arrival.id, recorded=False)
+
         match proof.sender:
             case Undetermined(detail=detail):
                 log.info("undetermined", message=arrival.id, detail=detail)
-                told = self._disclosure.tell_all("lookup-failed", new_reference())
-                return dict.fromkeys(recipients, told)
+                return alike(self._disclosure.tell_all("lookup-failed", new_reference()))
             case Stranger(why=why) if arrival.submission is not None:
-                told = self._disclosure.tell_all(why, new_reference())
-                return dict.fromkeys(recipients, told)
+                return alike(self._disclosure.tell_all(why, new_reference()))
             case Stranger() as stranger:
-                return await self._strangers.refuse(arrival, recipients, stranger)
+                return alike(await self._strangers.refuse(arrival, recipients, stranger))
             case sender:
+                vendor = await self._vendors.behind(sender)
                 # A relay of ours brings what many sent: it is not one vendor in a hurry.
-                relayed = sender.how == "peer"
-                if not relayed and not self._rates.take(sender.vendor or sender.domain):
-                    told = self._disclosure.tell_all("rate-limited", new_reference())
-                    return dict.fromkeys(recipients, told)
+                if sender.how != "peer" and not self._rates.take(vendor.id):
+                    return alike(self._disclosure.tell_all("rate-limited", new_reference()))
                 declared = arrival.submission.declared if arrival.submission else None
                 facts = understand(mail, sender, declared=declared, limits=self._limits)
                 return await self._settlement.settle(
-                    arrival, recipients, mail, facts, proof, sender
+                    arrival, recipients, mail, facts, proof, vendor, told
                 )
 
     def _to_all(self, arrival: Arrival, code: str, detail: str = "") -> Received:
         told = self._disclosure.tell_all(code, new_reference(), detail)
-        return _received(arrival, dict.fromkeys(arrival.envelope.recipients, told))
+        return _received(arrival, dict.fromkeys(arrival.envelope.recipients, told), arrival.id)
 
     # ---- idempotent calls ----
 
@@ -209,9 +224,9 @@ class Intake:
             )
 
 
-def _received(arrival: Arrival, told: dict[Address, Told]) -> Received:
+def _received(arrival: Arrival, told: dict[Address, Told], message: str) -> Received:
     return Received(
-        message=arrival.id,
+        message=message,
         outcomes=tuple(
             Outcome(recipient=address, told=told[address])
             for address in arrival.envelope.recipients

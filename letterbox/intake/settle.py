@@ -1,6 +1,6 @@
 """Deciding for each recipient of a proven message, and writing it all down before any answer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -34,14 +34,15 @@ from letterbox.reading.header import message_id
 from letterbox.reading.mail import Mail
 from letterbox.records import places
 from letterbox.records.coding import decode, encode
-from letterbox.records.consumers import Consumers
-from letterbox.records.ledger import Ledger, Line, message_commit
+from letterbox.records.consumers import Consumers, Owner
+from letterbox.records.ledger import Ledger, Line, Recorded, message_commit
 from letterbox.records.names import new_id, new_reference
-from letterbox.records.vendors import Vendors
 
 #: How often a decision is taken anew because something changed under it, before it is deferred.
 _ATTEMPTS = 5
 _IDEMPOTENT_FOR = timedelta(days=7)
+#: How long the body of a message is kept that went to nobody's address.
+_NOBODYS = timedelta(days=1)
 
 log = structlog.get_logger("letterbox.intake")
 
@@ -56,16 +57,74 @@ class Arrival(NamedTuple):
     submission: Submission | None
 
 
-class _Settled(NamedTuple):
+class Settled(NamedTuple):
+    """The answers. ``message`` is the id they speak of: of the first copy where all are resends.
+
+    ``recorded``: the answer to an idempotent call is on disk already.
+    """
+
+    told: dict[Address, Told]
+    message: str
+    recorded: bool
+
+
+class _Slot(NamedTuple):
+    """One mailbox that the message goes to, by whatever spellings of its address.
+
+    The names are chosen once: a decision that is taken anew keeps them.
+    """
+
+    address: Address
+    spellings: tuple[Address, ...]
+    owner: Owner
+    decision: str
+    reference: str
+    claim: str
+
+
+class _Ready(NamedTuple):
     """A decision that is ready to be written."""
 
-    recipient: Address
+    slot: _Slot
     line: Line
     commits: tuple[Commit, Commit]
 
+
+class _Subject(NamedTuple):
+    """What is the same for all recipients of a message."""
+
+    arrival: Arrival
+    sender: Proven
+    vendor: VendorRef
+    facts: Message
+    slots: tuple[_Slot, ...]
+
+
+class _Course:
+    """How far the settlement of one message has come."""
+
+    def __init__(self, arrival: Arrival, told: Mapping[Address, Told]) -> None:
+        self.arrival = arrival
+        self.told = dict(told)
+        self.messages: set[str] = set()
+        self.stored = False
+        self.recorded = False
+
+    def note(self, slot: _Slot, told: Told, message: str | None = None) -> None:
+        """Answer every spelling of a mailbox's address."""
+        self.told |= dict.fromkeys(slot.spellings, told)
+        if message is not None:
+            self.messages.add(message)
+
     @property
-    def told(self) -> Told:
-        return self.line.record.told
+    def used(self) -> bool:
+        """Whether anybody's decision rests on this copy of the message."""
+        return self.arrival.id in self.messages
+
+    @property
+    def message(self) -> str:
+        """The message the answers speak of."""
+        return self.arrival.id if len(self.messages) != 1 else next(iter(self.messages))
 
 
 class Settlement:
@@ -77,7 +136,6 @@ class Settlement:
         store: Store,
         bodies: Bodies,
         consumers: Consumers,
-        vendors: Vendors,
         judge: Judge,
         ledger: Ledger,
         disclosure: Disclosure,
@@ -86,7 +144,6 @@ class Settlement:
         self._store = store
         self._bodies = bodies
         self._consumers = consumers
-        self._vendors = vendors
         self._judge = judge
         self._ledger = ledger
         self._disclosure = disclosure
@@ -99,125 +156,123 @@ class Settlement:
         mail: Mail,
         facts: Message,
         proof: Proof,
-        sender: Proven,
-    ) -> dict[Address, Told]:
-        """Decide for every recipient; what is returned is durable."""
-        vendor = await self._vendors.behind(sender)
-        told: dict[Address, Told] = {}
-        subject = _Subject(arrival, sender, vendor, facts, message_id(mail), digest(mail, sender))
-        pending = list(recipients)
-        stored = used = answered = False
+        vendor: VendorRef,
+        told: Mapping[Address, Told],
+    ) -> Settled:
+        """Decide for every recipient; what is returned is durable. ``told`` is told already."""
+        sender = proof.sender
+        if not isinstance(sender, Proven):
+            raise TypeError("only a proven message is settled")
+        course = _Course(arrival, told)
+        slots = await self._slots(arrival, recipients, mail, sender)
+        subject = _Subject(arrival, sender, vendor, facts, slots)
+        pending = list(slots)
         for _ in range(_ATTEMPTS):
-            ready = await self._judge_all(subject, pending, told)
+            pending = await self._unsettled(course, pending)
+            ready = await self._judge_all(course, subject, pending)
             if not ready:
                 break
-            commits = [commit for settled in ready for commit in settled.commits]
-            if not stored:
-                commits.insert(0, await self._message(subject, ready, proof))
-            expected = told | {settled.recipient: settled.told for settled in ready}
-            answer = _answer(arrival, expected)
-            results = await self._store.commit(*commits, *answer)
-            landed = results[0 if stored else 1 :: 2][: len(ready)]
-            answered = answered or (bool(answer) and isinstance(results[-1], Done))
-            stored = True
-            used = used or any(isinstance(result, Done) for result in landed)
-            pending = self._take(told, ready, landed)
-        for address in pending:
-            if address not in told:
-                told[address] = self._disclosure.tell_all("busy", new_reference())
-        if stored and not used:
+            pending = await self._write(course, subject, ready, proof)
+        for slot in pending:
+            if slot.address not in course.told:
+                course.note(slot, self._disclosure.tell_all("busy", slot.reference))
+        if course.stored and not course.used:
             await self._forget(arrival)
-        if not answered and (answer := _answer(arrival, told)):
-            await self._store.commit(*answer)
-        return told
+        return Settled(told=course.told, message=course.message, recorded=course.recorded)
+
+    async def _slots(
+        self, arrival: Arrival, recipients: Sequence[Address], mail: Mail, sender: Proven
+    ) -> tuple[_Slot, ...]:
+        """One for each mailbox, in the order of the recipients."""
+        stamp, name = digest(mail, sender.signed), message_id(mail)
+        found: dict[tuple[str, Address], tuple[Owner, list[Address]]] = {}
+        for spelling in recipients:
+            owner, address = await self._consumers.owned(spelling)
+            found.setdefault((owner.consumer, address), (owner, []))[1].append(spelling)
+        return tuple(
+            _Slot(
+                address=spellings[0],
+                spellings=tuple(spellings),
+                owner=owner,
+                decision=new_id(arrival.at),
+                reference=new_reference(),
+                claim=claim_name(sender.domain, name, stamp, address),
+            )
+            for (_, address), (owner, spellings) in found.items()
+        )
+
+    async def _unsettled(self, course: _Course, pending: Iterable[_Slot]) -> list[_Slot]:
+        """Those who have not had this message yet: a resend gets the recorded answer.
+
+        Looked up before judging, for the first copy may have used up the limit since.
+        """
+        left = []
+        for slot in pending:
+            value = await self._store.claim(places.consumer(slot.owner.consumer), slot.claim)
+            if value is None:
+                left.append(slot)
+            else:
+                recorded = decode(value, Recorded)
+                course.note(slot, recorded.told, recorded.message)
+        return left
 
     async def _judge_all(
-        self, subject: "_Subject", pending: Sequence[Address], told: dict[Address, Told]
-    ) -> list[_Settled]:
+        self, course: _Course, subject: _Subject, pending: Sequence[_Slot]
+    ) -> list[_Ready]:
         """Judge each; what cannot be judged is told so at once."""
         ready = []
-        arrival = subject.arrival
-        for address in pending:
+        for slot in pending:
             question = Question(
-                recipient=address,
+                recipient=slot.address,
                 sender=subject.sender,
                 vendor=subject.vendor,
                 message=subject.facts,
-                now=arrival.at,
-                relayed=arrival.envelope.client.inner,
+                now=subject.arrival.at,
+                relayed=subject.arrival.envelope.client.inner,
+                reference=slot.reference,
             )
             judgement = await self._judge.judge(question)
             if isinstance(judgement.decision.verdict, Defer):
-                _log_fault(arrival, judgement)
-                told[address] = judgement.told
+                _log_fault(subject.arrival, judgement)
+                course.note(slot, judgement.told)
             else:
-                ready.append(self._prepare(subject, address, judgement))
+                line = _line(subject, slot, judgement)
+                ready.append(_Ready(slot, line, self._ledger.commits(line)))
         return ready
 
-    def _prepare(self, subject: "_Subject", address: Address, judgement: Judgement) -> _Settled:
-        arrival, facts = subject.arrival, subject.facts
-        your_reference = arrival.submission.your_reference if arrival.submission else None
-        record = DecisionRecord(
-            id=new_id(arrival.at),
-            at=arrival.at,
-            message=arrival.id,
-            consumer=judgement.owner.consumer,
-            recipient=str(address),
-            vendor=subject.vendor,
-            sender=str(subject.sender.author),
-            subject=facts.subject,
-            kind=facts.kind,
-            verdict=judgement.decision.verdict,
-            findings=judgement.decision.findings,
-            interests=judgement.decision.interests,
-            preferences_version=judgement.wishes.revision,
-            told=judgement.told,
-            size=len(arrival.content),
-        )
-        event = None
-        if subject.vendor.registered:
-            event = event_of(
-                judgement.told,
-                record.verdict,
-                name=record.id,
-                at=arrival.at,
-                message=arrival.id,
-                recipient=str(address),
-                your_reference=your_reference,
-            )
-        line = Line(
-            record=record,
-            counted=tuple(judgement.counted),
-            event=event,
-            claim=claim_name(subject.sender.domain, subject.name, subject.stamp, address),
-            extra=judgement.probed,
-            your_reference=your_reference,
-        )
-        return _Settled(address, line, self._ledger.commits(line))
+    async def _write(
+        self, course: _Course, subject: _Subject, ready: Sequence[_Ready], proof: Proof
+    ) -> list[_Slot]:
+        """Write everything in one call; return those about whom something changed meanwhile."""
+        commits = [commit for each in ready for commit in each.commits]
+        first = [] if course.stored else [await self._message(subject, proof)]
+        expected = dict(course.told)
+        for each in ready:
+            expected |= dict.fromkeys(each.slot.spellings, each.line.record.told)
+        answer = answer_commit(course.arrival, expected, course.arrival.id)
+        results = await self._store.commit(*first, *commits, *answer)
+        course.stored = True
+        course.recorded = bool(answer) and isinstance(results[-1], Done)
+        landed = results[len(first) :: 2][: len(ready)]
+        return self._take(course, ready, landed)
 
     def _take(
-        self, told: dict[Address, Told], ready: Sequence[_Settled], results: Sequence[Result]
-    ) -> list[Address]:
-        """Note what landed; return those about whom something changed in between."""
+        self, course: _Course, ready: Sequence[_Ready], results: Sequence[Result]
+    ) -> list[_Slot]:
         again = []
-        for settled, result in zip(ready, results, strict=True):
+        for each, result in zip(ready, results, strict=True):
             if isinstance(result, Done):
-                told[settled.recipient] = settled.told
-            elif (
-                isinstance(result.operation, Claim) and result.operation.name == settled.line.claim
-            ):
-                # A resend: the recorded answer, and no second effect.
-                told[settled.recipient] = decode(result.found, Told)
+                course.note(each.slot, each.line.record.told, course.arrival.id)
             else:
-                self._consumers.forget(settled.line.record.consumer)
-                again.append(settled.recipient)
+                # A claim is found before judging the next time; wishes are read anew.
+                self._consumers.forget(each.slot.owner.consumer)
+                again.append(each.slot)
         return again
 
-    async def _message(
-        self, subject: "_Subject", ready: Sequence[_Settled], proof: Proof
-    ) -> Commit:
+    async def _message(self, subject: _Subject, proof: Proof) -> Commit:
         arrival = subject.arrival
         envelope = arrival.envelope
+        submission = arrival.submission
         record = MessageRecord(
             id=arrival.id,
             at=arrival.at,
@@ -229,15 +284,17 @@ class Settlement:
             vendor=subject.vendor,
             size=len(arrival.content),
             recipients=tuple(
-                (s.line.record.consumer, str(s.recipient), s.line.record.id, s.told.reference)
-                for s in ready
+                (slot.owner.consumer, str(slot.address), slot.decision, slot.reference)
+                for slot in subject.slots
             ),
-            declared=arrival.submission.declared if arrival.submission else None,
-            your_reference=arrival.submission.your_reference if arrival.submission else None,
+            declared=submission.declared if submission else None,
+            your_reference=submission.your_reference if submission else None,
             results=proof.results,
         )
         body = await self._bodies.prepare(arrival.id, arrival.content)
-        return message_commit(record, body, arrival.at + self._retention)
+        nobodys = all(slot.owner.consumer == places.NOBODY for slot in subject.slots)
+        kept = _NOBODYS if nobodys else self._retention
+        return message_commit(record, body, arrival.at + kept)
 
     async def _forget(self, arrival: Arrival) -> None:
         """Nobody took this copy of the message: it is a resend, or could not be decided."""
@@ -253,18 +310,50 @@ class Settlement:
         )
 
 
-class _Subject(NamedTuple):
-    """What is the same for all recipients of a message."""
+def _line(subject: _Subject, slot: _Slot, judgement: Judgement) -> Line:
+    arrival, facts = subject.arrival, subject.facts
+    your_reference = arrival.submission.your_reference if arrival.submission else None
+    record = DecisionRecord(
+        id=slot.decision,
+        at=arrival.at,
+        message=arrival.id,
+        consumer=slot.owner.consumer,
+        recipient=str(slot.address),
+        vendor=subject.vendor,
+        sender=str(subject.sender.author),
+        subject=facts.subject,
+        kind=facts.kind,
+        verdict=judgement.decision.verdict,
+        findings=judgement.decision.findings,
+        interests=judgement.decision.interests,
+        preferences_version=judgement.wishes.revision,
+        told=judgement.told,
+        size=len(arrival.content),
+    )
+    event = None
+    if subject.vendor.registered:
+        event = event_of(
+            judgement.told,
+            record.verdict,
+            name=record.id,
+            at=arrival.at,
+            message=arrival.id,
+            recipient=str(slot.address),
+            your_reference=your_reference,
+        )
+    return Line(
+        record=record,
+        counted=tuple(judgement.counted),
+        event=event,
+        claim=slot.claim,
+        extra=judgement.probed,
+        your_reference=your_reference,
+    )
 
-    arrival: Arrival
-    sender: Proven
-    vendor: VendorRef
-    facts: Message
-    name: str | None
-    stamp: bytes
 
-
-def _answer(arrival: Arrival, told: dict[Address, Told]) -> tuple[Commit, ...]:
+def answer_commit(
+    arrival: Arrival, told: Mapping[Address, Told], message: str
+) -> tuple[Commit, ...]:
     """The commit that records an idempotent call's answer; a deferred one may be tried again."""
     submission = arrival.submission
     if submission is None or submission.idempotent is None:
@@ -273,7 +362,7 @@ def _answer(arrival: Arrival, told: dict[Address, Told]) -> tuple[Commit, ...]:
     if any(a not in told or told[a].verdict == "defer" for a in recipients):
         return ()
     received = Received(
-        message=arrival.id,
+        message=message,
         outcomes=tuple(Outcome(recipient=a, told=told[a]) for a in recipients),
     )
     claim = Claim(

@@ -26,8 +26,8 @@ class Strangers:
 
     async def refuse(
         self, arrival: Arrival, recipients: tuple[Address, ...], stranger: Stranger
-    ) -> dict[Address, Told]:
-        """Refuse a message for all its recipients, known or not."""
+    ) -> Told:
+        """Refuse a message for all its recipients, known or not, with one answer."""
         counter = places.strangers(arrival.at, stranger.why)
         commits = []
         for address in recipients:
@@ -37,5 +37,4 @@ class Strangers:
         await self._store.commit(*commits)
         # The reference is not kept: its page is the page of one that never existed.
         why = None if arrival.envelope.client.inner else stranger.why
-        told = self._disclosure.tell_stranger(why, new_reference())
-        return dict.fromkeys(recipients, told)
+        return self._disclosure.tell_stranger(why, new_reference())

@@ -4,7 +4,7 @@ Stored forms must evolve: decoding ignores fields it does not know, and every fi
 has a default.
 """
 
-from datetime import date, datetime
+from datetime import datetime
 
 import msgspec
 
@@ -103,6 +103,4 @@ class HeldEntry(msgspec.Struct, frozen=True):
     your_reference: str | None = None
     #: The consumer has said yes to this very message.
     answered: bool = False
-    #: The last day the offer is of use, where it is declared.
-    useful_until: date | None = None
     interests: tuple[str, ...] = ()

@@ -4,7 +4,6 @@ import re
 from hashlib import sha256
 
 from letterbox.model.address import Address
-from letterbox.model.sender import Proven
 from letterbox.reading.mail import Mail
 
 #: What stands for the header where no signature says which fields matter.
@@ -12,12 +11,12 @@ _IDENTIFYING = frozenset(("from", "to", "subject", "date", "message-id"))
 _SPACE = re.compile(rb"[ \t\r\n]+")
 
 
-def digest(mail: Mail, sender: Proven) -> bytes:
+def digest(mail: Mail, signed: frozenset[str]) -> bytes:
     """SHA-256 over the body and the signed header fields (without a signature: the usual five).
 
     Space within fields counts as one, so that a relay that folds anew sends the same message.
     """
-    fields = sender.signed or _IDENTIFYING
+    fields = signed or _IDENTIFYING
     hashed = sha256()
     for field in sorted(mail.fields, key=lambda field: field.name):
         if field.name in fields:

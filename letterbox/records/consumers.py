@@ -80,14 +80,35 @@ class Consumers:
         self._changing = asyncio.Lock()
         self._owners: Recent[str, Owner] = Recent(_CACHED)
         self._wishes: Recent[str, Wishes] = Recent(_CACHED)
+        self._unknown: Recent[str, Owner] = Recent(_CACHED)
         self._nobody = self._compile(places.NOBODY, Stored(preferences=Preferences(), revision=0))
 
     async def owner(self, address: Address) -> Owner:
         """Whose an address is; a subaddress that is nobody's own belongs to its mailbox."""
-        owner = await self._exact_owner(address)
-        if owner.consumer == places.NOBODY and "+" in address.local:
-            owner = await self._exact_owner(address.mailbox)
-        return owner
+        return (await self.owned(address))[0]
+
+    async def owned(self, address: Address) -> tuple[Owner, Address]:
+        """Whose an address is, and the one address that all its spellings come down to."""
+        exact = Address(local=address.local.casefold(), domain=address.domain)
+        owner = await self._exact_owner(exact)
+        if owner.consumer == places.NOBODY and "+" in exact.local:
+            return await self._exact_owner(exact.mailbox), exact.mailbox
+        return owner, exact
+
+    async def addressed(self, address: Address) -> tuple[Owner, Wishes]:
+        """Whose an address is, and what they wish.
+
+        An address nobody has costs what one costs that somebody has: the same questions to the
+        store the first time, and none the next.
+        """
+        owner, exact = await self.owned(address)
+        if owner.consumer != places.NOBODY:
+            return owner, await self.wishes(owner.consumer)
+        place = places.address(exact)
+        if self._unknown.get(place) is None:
+            await self._store.get(places.consumer(places.NOBODY), places.PREFERENCES)
+            self._unknown.put(place, owner)
+        return owner, self._nobody
 
     async def _exact_owner(self, address: Address) -> Owner:
         place = places.address(address)

@@ -1,6 +1,6 @@
 """The commits that write decisions down: one per consumer, atomic, guarded."""
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from zlib import crc32
 
@@ -18,6 +18,7 @@ from letterbox.ports.store import (
     Operation,
     Put,
     Schedule,
+    Unclaim,
 )
 from letterbox.records import places
 from letterbox.records.coding import encode
@@ -36,6 +37,13 @@ class Reference(msgspec.Struct, frozen=True):
     told: Told
 
 
+class Recorded(msgspec.Struct, frozen=True):
+    """What a claim keeps: the answer that a resend gets, and the message it speaks of."""
+
+    told: Told
+    message: str
+
+
 class Line(NamedTuple):
     """One decision to be written down, with everything that goes with it."""
 
@@ -47,8 +55,9 @@ class Line(NamedTuple):
     #: More operations of the same commit.
     extra: tuple[Operation, ...] = ()
     your_reference: str | None = None
-    useful_until: date | None = None
     answered: bool = False
+    #: The consumer let it in by hand: it counts, and no limit stops it.
+    forced: bool = False
     #: When the message came in, where that was before this decision.
     since: datetime | None = None
 
@@ -68,7 +77,11 @@ class Ledger:
         consumer = Commit(partition=partition, operations=self._operations(line))
         row = Reference(consumer=record.consumer, decision=record.id, told=record.told)
         claim = Claim(name=places.REFERENCE, value=encode(row), expires=record.at + self._decisions)
-        reference = Commit(partition=places.reference(record.told.reference), operations=(claim,))
+        # What was told last is what the reference leads to.
+        reference = Commit(
+            partition=places.reference(record.told.reference),
+            operations=(Unclaim(name=places.REFERENCE), claim),
+        )
         return consumer, reference
 
     def _operations(self, line: Line) -> tuple[Operation, ...]:
@@ -78,15 +91,18 @@ class Ledger:
             Expect(key=places.PREFERENCES, revision=record.preferences_version)
         ]
         if line.claim and record.told.reply < _REFUSED and record.told.verdict != "defer":
-            operations.append(
-                Claim(name=line.claim, value=encode(record.told), expires=record.at + self._claims)
-            )
+            value = encode(Recorded(told=record.told, message=record.message))
+            operations.append(Claim(name=line.claim, value=value, expires=record.at + self._claims))
         operations += line.extra
         operations.append(Put(key=_decision_key(record), value=encode(record)))
         match record.verdict:
             case Deliver():
                 operations += [
-                    Add(counter=c.counter, limit=c.quota.messages, expires=c.ends)
+                    Add(
+                        counter=c.counter,
+                        limit=None if line.forced else c.quota.messages,
+                        expires=c.ends,
+                    )
                     for c in line.counted
                 ]
                 entry = _inbox_entry(record)
@@ -121,7 +137,6 @@ class Ledger:
             reference=record.told.reference,
             your_reference=line.your_reference,
             answered=line.answered,
-            useful_until=line.useful_until,
         )
 
 

@@ -79,6 +79,6 @@ def operator_rate(day: datetime) -> str:
     return f"operator/{day:%Y-%m-%dT%H}"
 
 
-def kept(message_name: str) -> str:
-    """The key that says which inbox entry holds on to a message that was released."""
-    return f"kept/{message_name}"
+def kept(held: str) -> str:
+    """The key that says which inbox entry a held message became."""
+    return f"kept/{held}"

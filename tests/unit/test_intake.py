@@ -149,6 +149,58 @@ async def test_a_resend_gets_the_recorded_answer_and_has_one_effect(house: House
     assert len(due) == 1
 
 
+async def test_a_resend_is_answered_as_before_whatever_has_changed(house: House) -> None:
+    """The first copy used up the limit, then the vendor was locked out: the answer stands."""
+    content = offer(number=1)
+    first = await told(house, content)
+    assert (await told(house, offer(number=2))).startswith("250 ")
+    assert (await told(house, offer(number=3))).startswith("550 5.7.1 too-often: ")
+    assert await told(house, content) == first
+    await house.people(
+        PEOPLE.replace('accepts = ["offer"', 'standing = "blocked"\naccepts = ["offer"')
+    )
+    assert (await told(house, offer(number=4))).startswith("550 5.7.1 vendor-blocked: ")
+    assert await told(house, content) == first
+    assert len(await house.inbox("anna")) == 2
+
+
+@pytest.mark.parametrize(
+    "spellings",
+    [("anna", "Anna", "anna+garden"), ("anna+a", "anna+b"), ("anna", "anna")],
+)
+async def test_one_mailbox_gets_one_copy_however_it_is_written(house: House, spellings) -> None:
+    received = await house.send(offer(), *(f"{s}@letterbox.example" for s in spellings))
+    lines = {outcome.told.line for outcome in received.outcomes}
+    assert len(received.outcomes) == len(spellings)
+    assert len(lines) == 1
+    assert lines.pop().startswith("250 2.0.0 delivered ")
+    assert await house.inbox("anna") == ["Pruner sale"]
+
+
+async def test_a_decision_taken_anew_keeps_its_message(house: House, monkeypatch) -> None:
+    """Wishes that change between judging and writing must not leave a delivery without a body."""
+    commit = house.app.store.commit
+    changes = iter(range(3))
+
+    async def meanwhile(*commits):
+        if any(c.partition.startswith("message/") for c in commits) and next(changes, None) == 0:
+            stored = await house.app.consumers.stored("anna")
+            assert stored is not None
+            busier = msgspec.structs.replace(stored.preferences, ask_for_days=3)
+            await house.app.consumers.replace("anna", busier, expect=None, now=house.clock.now())
+        return await commit(*commits)
+
+    monkeypatch.setattr(house.app.store, "commit", meanwhile)
+    assert (await told(house, offer())).startswith("250 2.0.0 delivered ")
+    page = await house.app.mailboxes.decisions("anna", after=None, limit=10)
+    (row,) = page.items
+    assert row.preferences_version == 2
+    house.clock.advance(days=31)
+    await house.work()
+    (entry,) = (await house.app.mailboxes.inbox("anna", after=None, limit=10)).items
+    assert await house.app.mailboxes.body(entry.message) is not None
+
+
 async def test_a_limit_holds_when_everything_comes_at_once(house: House) -> None:
     lines = await asyncio.gather(*(told(house, offer(f"Pruner {n}", number=n)) for n in range(12)))
     assert sum(line.startswith("250 ") for line in lines) == 2
@@ -219,6 +271,25 @@ async def test_the_operator_is_always_reached(house: House, local: str) -> None:
     assert await house.inbox(places.OPERATOR) == ["Help"]
 
 
+async def test_the_operator_gets_one_copy_and_keeps_it(house: House) -> None:
+    """Together with somebody else, and sent twice: neither touches the operator's copy."""
+    both = ("postmaster@letterbox.example", "anna@letterbox.example", "abuse@letterbox.example")
+    first = await house.send(offer(), *both, edge="lmtp")
+    again = await house.send(offer(), *both, edge="lmtp")
+    assert [o.told.line for o in first.outcomes] == [o.told.line for o in again.outcomes]
+    house.clock.advance(days=31)
+    await house.work()
+    for consumer in (places.OPERATOR, "anna"):
+        (entry,) = (await house.app.mailboxes.inbox(consumer, after=None, limit=10)).items
+        assert await house.app.mailboxes.body(entry.message) == offer()
+
+
+async def test_only_our_postmaster_is_the_operator(house: House) -> None:
+    line = await told(house, offer(), "postmaster@elsewhere.example", edge="http")
+    assert line.startswith("550 5.7.1 no-relationship: ")
+    assert await house.inbox(places.OPERATOR) == []
+
+
 async def test_the_operator_takes_only_so_much_an_hour(house: House) -> None:
     lines = [
         await told(house, mail(f"Help {n}", number=n), "abuse@letterbox.example", client=FORGER)
@@ -254,6 +325,61 @@ async def test_probing_falls_back_to_the_class() -> None:
         assert "no-matching-interest" in await told(house, content)
 
 
+# ---- what differs must not show ---------------------------------------------------------------
+
+
+class Counting:
+    """Counts what is asked of the store."""
+
+    def __init__(self, house: House, monkeypatch) -> None:
+        self.calls: list[str] = []
+        for name in ("get", "commit", "counters", "claim", "documents", "log"):
+            monkeypatch.setattr(house.app.store, name, self.counted(name, house.app.store))
+
+    def counted(self, name: str, store):
+        ask = getattr(store, name)
+
+        async def counted(*arguments, **options):
+            size = sum(len(c.operations) for c in arguments) if name == "commit" else ""
+            self.calls.append(f"{name}{size}")
+            return await ask(*arguments, **options)
+
+        return counted
+
+    def taken(self) -> list[str]:
+        calls, self.calls = self.calls, []
+        return calls
+
+
+@pytest.mark.parametrize("proven", [False, True], ids=["stranger", "newcomer"])
+async def test_known_and_unknown_addresses_cost_the_same(house: House, monkeypatch, proven) -> None:
+    await house.people(
+        """
+[[consumer]]
+id = "bram"
+addresses = ["bram@letterbox.example"]
+limit = { messages = 9, per = "week" }
+  [[consumer.interest]]
+  id = "all"
+"""
+    )
+    # Consumers and vendor as a server finds them that has just started.
+    for cache in (house.app.consumers._owners, house.app.consumers._wishes):
+        cache._entries.clear()
+    await told(house, mail(domain="other.example"), "x@letterbox.example", sender="x@other.example")
+    counting = Counting(house, monkeypatch)
+    work = {}
+    for to in ("bram", "nobody", "volt"):
+        for number in range(2):
+            content = mail(domain="other.example", number=number, To=to)
+            how = {} if proven else {"client": FORGER}
+            await told(house, content, f"{to}@letterbox.example", sender="x@other.example", **how)
+            work[to, number] = counting.taken()
+    for number in range(2):
+        assert work["bram", number] == work["nobody", number] == work["volt", number]
+        assert "commit" in "".join(work["nobody", number])
+
+
 # ---- with a vendor's key -----------------------------------------------------------------------
 
 GREENLEAF = Vendor(id="greenleaf", name="Greenleaf Garden", domains=("greenleaf.example",))
@@ -276,6 +402,17 @@ async def test_a_key_proves_the_vendors_own_authors_alone(house: House) -> None:
         house, mail("Pruner", domain="other.example"), edge="http", submission=submission()
     )
     assert line.startswith("550 5.7.1 author-not-yours: ")
+
+
+async def test_an_idempotent_call_to_the_operator_has_one_effect(house: House) -> None:
+    async def call(number: int):
+        to = ("abuse@letterbox.example", "anna@letterbox.example")
+        return await house.send(
+            mail("Pruner", number=number), *to, edge="http", submission=submission("k3")
+        )
+
+    assert await call(1) == await call(2)
+    assert len(await house.inbox(places.OPERATOR)) == 1
 
 
 async def test_an_idempotent_call_has_one_effect_at_once_and_later(house: House) -> None:
