@@ -26,6 +26,7 @@ addresses = ["anna@letterbox.example"]
   domain = "greenleaf.example"
   scope = "everything"
   accepts = ["personal", "offer", "service", "newsletter"]
+  limit = { messages = 200, per = "month", kinds = ["personal"] }
 """
 
 
