@@ -16,7 +16,7 @@ def apply(case: Case) -> Finding:
     if opening.at is not None:
         local = times.local(opening.at)
         day = local.date().isoformat()
-        facts |= {"day": day, "time": f"{local:%H:%M}", "date": day}
+        facts |= {"date": day, "time": f"{local:%H:%M}"}
         if opening.outside == "hold":
             hold = Hold(conditions=(UntilOpen(reason="window-closed", at=opening.at),))
             return Finding(filter=NAME, verdict=hold, facts=facts)

@@ -14,7 +14,7 @@ from letterbox.model.case import Case, Filter
 from letterbox.model.message import Message
 from letterbox.model.sender import Proven, VendorRef
 from letterbox.model.told import Told
-from letterbox.model.verdict import Decision, Finding, Refuse, reason_of
+from letterbox.model.verdict import Decision, Deliver, Finding, Refuse, reason_of
 from letterbox.model.wishes import Relationship, Wishes
 from letterbox.ports.store import Add, Claim, Operation, Store
 from letterbox.records import places
@@ -38,6 +38,8 @@ class Question(msgspec.Struct, frozen=True):
     relayed: bool = False
     #: The consumer has said yes to this very message.
     answered: bool = False
+    #: The message was taken before, and waits in the consumer's custody.
+    taken: bool = False
     #: The reference told before, when a held message is decided again.
     reference: str | None = None
 
@@ -50,7 +52,10 @@ class Judgement(NamedTuple):
     relationship: Relationship | None
     decision: Decision
     hearing: Hearing
+    #: What is answered to the peer.
     told: Told
+    #: What the vendor's own feed says: a relay that hides its client does not stand between.
+    feed: Told
     counted: Sequence[Counted]
     #: What is written down because a vendor learnt something by asking.
     probed: tuple[Operation, ...]
@@ -103,20 +108,51 @@ class Judge:
         if case.footing == "newcomer":
             relationship = None  # one that has ended, or not begun, is none
         hearing = await self._hearing(question, wishes, relationship, decision)
-        reference = question.reference or new_reference()
         probed: tuple[Operation, ...] = ()
         if _is_probe(decision, hearing):
             hearing, probed = await self._probe(owner, question, hearing)
-        told = self._disclosure.tell(decision, hearing, reference)
-        return Judgement(owner, wishes, relationship, decision, hearing, told, counted, probed)
+        told, feed = self._tell(decision, hearing, question.reference or new_reference())
+        if feed.reason and feed.reason.code == "no-relationship":
+            decision = await self._name_other(decision, owner)
+        return Judgement(
+            owner, wishes, relationship, decision, hearing, told, feed, counted, probed
+        )
 
-    def overrule(self, judgement: Judgement, finding: Finding, reference: str) -> Judgement:
+    def overrule(self, judgement: Judgement, question: Question, finding: Finding) -> Judgement:
         """A judgement in which one finding settles the matter, whatever the filters say."""
         decision = Decision(
             verdict=finding.verdict, findings=(finding, *judgement.decision.findings)
         )
-        told = self._disclosure.tell(decision, judgement.hearing, reference)
-        return judgement._replace(decision=decision, told=told, probed=())
+        sensitive = self._is_sensitive(question.message, judgement.wishes, decision)
+        hearing = msgspec.structs.replace(judgement.hearing, sensitive=sensitive)
+        told, feed = self._tell(decision, hearing, question.reference or new_reference())
+        return judgement._replace(
+            decision=decision, hearing=hearing, told=told, feed=feed, probed=()
+        )
+
+    def _tell(self, decision: Decision, hearing: Hearing, reference: str) -> tuple[Told, Told]:
+        """What the peer is told, and what the vendor's feed says."""
+        told = self._disclosure.tell(decision, hearing, reference)
+        if not hearing.relayed:
+            return told, told
+        direct = msgspec.structs.replace(hearing, relayed=False)
+        return told, self._disclosure.tell(decision, direct, reference)
+
+    async def _name_other(self, decision: Decision, owner: Owner) -> Decision:
+        """Name the vendor an address was given to, for the consumer's eyes.
+
+        Asked whatever the cause is: equal answers cost equal work.
+        """
+        name = await self._vendors.name(owner.binding or places.NOBODY)
+        return msgspec.structs.replace(
+            decision,
+            findings=tuple(
+                msgspec.structs.replace(finding, facts={**finding.facts, "other": name})
+                if name and "other" in finding.facts
+                else finding
+                for finding in decision.findings
+            ),
+        )
 
     async def _usage(self, owner: Owner, counted: Sequence[Counted]) -> dict[str, int]:
         # Asked also where nothing is counted: limits must not show in the work done.
@@ -139,19 +175,19 @@ class Judge:
             times=wishes.times,
             reply=registered.reply if registered else "refuse",
             relayed=question.relayed,
+            taken=question.taken,
             sensitive=self._is_sensitive(question.message, wishes, decision),
         )
 
     def _is_sensitive(self, message: Message, wishes: Wishes, decision: Decision) -> bool:
-        """Whether the message, or the interest the reason speaks of, is about such a subject."""
-        finding = decision.deciding
-        if finding is None:
-            return False
-        named = finding.facts.get("interest_id")
+        """Whether the message is about such a subject, or an interest the decision rests on."""
+        if isinstance(decision.verdict, Deliver):
+            return False  # nothing is told that could tell the subject
+        named = set(decision.interests)
+        if decision.deciding:
+            named.add(str(decision.deciding.facts.get("interest_id")))
         ids = set(message.categories.ids)
-        for interest in wishes.interests:
-            if interest.id == named:
-                ids |= interest.categories
+        ids.update(*(each.categories for each in wishes.interests if each.id in named))
         return self._taxonomy.is_sensitive(ids)
 
     async def _probe(
@@ -187,6 +223,7 @@ def _unknown(decision: Decision, address: Address) -> Decision:
 
 
 def _is_probe(decision: Decision, hearing: Hearing) -> bool:
-    tells_wishes = hearing.level in {"reason", "remedy"} and not hearing.relayed
+    heard = hearing.vendor.registered or not hearing.relayed
+    tells_wishes = hearing.level in {"reason", "remedy"} and heard
     refused = isinstance(decision.verdict, Refuse)
     return tells_wishes and refused and reason_of(decision.verdict) not in UNPROBED

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, time, timedelta
 from typing import NamedTuple
 
+import msgspec
 import structlog
 
 from letterbox.feedback.events import event
@@ -12,7 +13,7 @@ from letterbox.model.address import parse_address
 from letterbox.model.message import Message
 from letterbox.model.record import DecisionRecord, HeldEntry, MessageRecord
 from letterbox.model.sender import Proven
-from letterbox.model.told import Event, EventType, Told
+from letterbox.model.told import Event, EventType
 from letterbox.model.verdict import (
     DELIVER,
     Defer,
@@ -29,6 +30,7 @@ from letterbox.ports.store import (
     Commit,
     Delete,
     Done,
+    Expect,
     Operation,
     Put,
     Schedule,
@@ -38,6 +40,7 @@ from letterbox.ports.store import (
 from letterbox.reading.facts import understand
 from letterbox.reading.mail import Limits
 from letterbox.records import places
+from letterbox.records.coding import encode
 from letterbox.records.consumers import Consumers
 from letterbox.records.content import read_content
 from letterbox.records.ledger import Ledger, Line
@@ -118,11 +121,12 @@ class Holds:
             waiting = await self._waiting(consumer, name)
             if waiting is None:
                 return False
-            judgement = await self._judge.judge(_question(waiting, answered=answered))
+            question = _question(waiting, answered=answered)
+            judgement = await self._judge.judge(question)
             if said is None and not answered:
                 said = self._overdue(waiting)
             if said is not None:
-                judgement = self._judge.overrule(judgement, said, waiting.entry.reference)
+                judgement = self._judge.overrule(judgement, question, said)
             if await self._write(waiting, judgement, answered=answered, final=said is not None):
                 return True
             self._consumers.forget(consumer)
@@ -148,7 +152,7 @@ class Holds:
             facts = {"vendor": entry.vendor.name, "date": entry.until.date().isoformat()}
             return Finding(filter="release", verdict=Refuse(reason="declined"), facts=facts)
         if now - entry.at >= self._longest:
-            facts = {"kind": entry.kind, "date": now.date().isoformat()}
+            facts = {"kind": entry.kind}
             return Finding(filter="release", verdict=Refuse(reason="window-closed"), facts=facts)
         return None
 
@@ -165,9 +169,16 @@ class Holds:
                 Commit(partition=places.consumer(consumer), operations=(again,))
             )
             return True
+        answered = answered or entry.answered
+        if isinstance(verdict, Hold) and _is_as_before(entry, verdict, answered=answered):
+            return await self._wait_on(waiting, judgement.wishes.revision)
         record = _record(waiting, judgement)
         # Out of the due-set exactly once: of two who try, one is left out.
         extra: list[Operation] = [Unschedule(key=key)]
+        before = await self._mailboxes.decision(consumer, entry.decision)
+        if before is not None:
+            after = msgspec.structs.replace(before, followed_by=record.id)
+            extra.append(Put(key=places.DECISION + before.id, value=encode(after)))
         if not isinstance(verdict, Hold):
             extra.append(Delete(key=key))
         if isinstance(verdict, Deliver):
@@ -179,7 +190,7 @@ class Holds:
             claim=None,
             extra=(*extra, *judgement.probed),
             your_reference=entry.your_reference,
-            answered=answered or entry.answered,
+            answered=answered,
             since=entry.at,
         )
         results = await self._store.commit(*self._ledger.commits(line))
@@ -197,6 +208,25 @@ class Holds:
         )
         return True
 
+    async def _wait_on(self, waiting: _Waiting, revision: int) -> bool:
+        """Nothing about it has changed: put it back, to be looked at when its time comes."""
+        entry = waiting.entry
+        key = places.HELD + entry.id
+        operations = (
+            Expect(key=places.PREFERENCES, revision=revision),
+            Unschedule(key=key),
+            Schedule(key=key, at=min(entry.until, entry.at + self._longest)),
+        )
+        (result,) = await self._store.commit(
+            Commit(partition=places.consumer(waiting.consumer), operations=operations)
+        )
+        return isinstance(result, Done)
+
+
+def _is_as_before(entry: HeldEntry, verdict: Hold, *, answered: bool) -> bool:
+    now = (verdict.reason, verdict.until, answered)
+    return now == (entry.why, entry.until, entry.answered)
+
 
 def _question(waiting: _Waiting, *, answered: bool) -> Question:
     recipient = parse_address(waiting.entry.recipient)
@@ -209,6 +239,7 @@ def _question(waiting: _Waiting, *, answered: bool) -> Question:
         message=waiting.facts,
         now=waiting.now,
         answered=answered or waiting.entry.answered,
+        taken=True,
         reference=waiting.entry.reference,
     )
 
@@ -239,7 +270,7 @@ def _event(
     waiting: _Waiting, record: DecisionRecord, judgement: Judgement, *, final: bool
 ) -> Event | None:
     """What the vendor hears of a release, if it may know that the message was held at all."""
-    told: Told = judgement.told
+    told = judgement.feed
     if not record.vendor.registered or told.verdict == "accepted":
         return None
     kind: EventType

@@ -19,6 +19,7 @@ from letterbox.model.verdict import (
     Decision,
     Defer,
     Deliver,
+    Fact,
     Finding,
     Hold,
     Refuse,
@@ -39,6 +40,7 @@ UNPROBED = frozenset({"too-often", "window-closed"})
 _CLASS_TEXTS = {
     "timing": "The recipient does not want this now",
     "choice": "The recipient does not want this",
+    "sender": "The sender is not proven as the recipient asks",
 }
 
 
@@ -47,7 +49,8 @@ class Hearing(msgspec.Struct, frozen=True):
 
     ``relayed``: the peer hides the client behind it, and would bounce our reasons to forged
     senders. ``sensitive``: the subject is one of those of which at most the class is told.
-    ``probed``: this vendor has asked its fill about this consumer today.
+    ``probed``: this vendor has asked its fill about this consumer today. ``taken``: the message
+    was taken before, and this is about what became of it.
     """
 
     vendor: VendorRef
@@ -58,6 +61,7 @@ class Hearing(msgspec.Struct, frozen=True):
     relayed: bool = False
     sensitive: bool = False
     probed: bool = False
+    taken: bool = False
 
     @property
     def level(self) -> Tells | None:
@@ -99,12 +103,17 @@ class Disclosure:
             case Refuse():
                 return self._refused(decision, hearing, reference)
 
-    def tell_all(self, code: str, reference: str, detail: str = "") -> Told:
-        """What everybody may know: a reason about the message itself, or a fault of ours."""
+    def tell_all(self, code: str, reference: str, detail: str = "", *, domain: str = "") -> Told:
+        """What everybody may know: a reason about the message itself, or a fault of ours.
+
+        ``detail`` says more, ``domain`` is that of the author, where the reason speaks of them.
+        """
         reason = self._registry[code]
+        again = f"{reason.retry_after} seconds" if reason.retry_after else None
+        facts: dict[str, Fact] = {"detail": detail, "domain": domain, "time": again}
         texts = self._sentences.texts(code)
-        text = self._sentences.fill(texts.company, {"detail": detail}) if detail else texts.title
-        return self._told(reason, text, reference)
+        text = self._sentences.fill(texts.company, facts) or texts.title
+        return self._told(text, reference, self._shown(reason, reference, text), reason)
 
     def tell_stranger(self, why: str | None, reference: str) -> Told:
         """The uniform refusal of the unproven. ``why`` is a fact of the message, or withheld.
@@ -112,9 +121,9 @@ class Disclosure:
         On the wire the digits are always 550 5.7.1, whatever the cause.
         """
         reason = self._registry["not-accepted"]
-        cause = f" ({why})" if why else ""
-        text = f"This letterbox does not take the message{cause}"
-        return self._told(reason, text, reference, detail=why)
+        title = self._sentences.texts("not-accepted").title
+        text = f"{title} ({why})" if why else title
+        return self._told(text, reference, self._shown(reason, reference, why), reason)
 
     # ---- taken ----
 
@@ -150,16 +159,9 @@ class Disclosure:
             shown = self._class_reason(reason, reference)
         else:
             # To the sender a hold is a day: the exact instant would tell the windows.
-            day = {"date": hearing.times.local_date(verdict.until).isoformat()}
-            finding = Finding(filter="", verdict=verdict, facts={"kind": None, **day})
-            shown = ToldReason(
-                code=verdict.reason,
-                reason_class=reason.reason_class,
-                title=self._sentences.texts(verdict.reason).title,
-                final=False,
-                url=self.url(reference),
-                detail=self._sentences.company(finding),
-            )
+            day = hearing.times.local_date(verdict.until).isoformat()
+            finding = Finding(filter="", verdict=verdict, facts={"date": day})
+            shown = self._shown(reason, reference, self._sentences.company(finding))
         return msgspec.structs.replace(told, reason=shown, until=until)
 
     # ---- refused ----
@@ -172,11 +174,14 @@ class Disclosure:
         if hearing.relayed:
             return self.tell_stranger(None, reference)
         reason = self._registry[code]
+        if hearing.taken and hearing.level == "nothing":
+            # What was accepted stays so: anything else would tell that it was held.
+            return self._taken("deliver", "delivered", hearing, reference)
         if hearing.level in {None, "nothing"} or code in _AS_NEWCOMER:
             return self._agreed(self._no_relationship(reference), hearing, reason)
         if hearing.level == "class":
             shown = self._class_reason(reason, reference)
-            told = self._told(reason, shown.title, reference, shown=shown)
+            told = self._told(shown.title, reference, shown, reason)
         else:
             told = self._reasoned(reason, finding, hearing, reference)
         return self._agreed(told, hearing, reason)
@@ -184,7 +189,7 @@ class Disclosure:
     def _no_relationship(self, reference: str) -> Told:
         reason = self._registry["no-relationship"]
         text = self._sentences.texts("no-relationship").company
-        return self._told(reason, text, reference)
+        return self._told(text, reference, self._shown(reason, reference, text), reason)
 
     def _class_reason(self, reason: Reason, reference: str) -> ToldReason:
         return ToldReason(
@@ -195,21 +200,29 @@ class Disclosure:
             url=self.url(reference),
         )
 
-    def _reasoned(self, reason: Reason, finding: Finding, hearing: Hearing, reference: str) -> Told:
-        detail = self._sentences.company(finding)
-        remedy = self._sentences.remedy(finding) if hearing.level == "remedy" else ""
-        remedies = (remedy,) if remedy else ()
-        shown = ToldReason(
+    def _shown(self, reason: Reason, reference: str, detail: str | None) -> ToldReason:
+        """A reason by its own code; ``detail`` is left out where the title says it already."""
+        title = self._sentences.texts(reason.code).title
+        return ToldReason(
             code=reason.code,
             reason_class=reason.reason_class,
-            title=self._sentences.texts(reason.code).title,
+            title=title,
             final=reason.final,
             url=self.url(reference),
-            detail=detail,
-            remedies=remedies,
-            retry_after=_retry_after(finding) if hearing.level == "remedy" else None,
+            detail=detail if detail != title else None,
         )
-        return self._told(reason, remedies[0] if remedies else detail, reference, shown=shown)
+
+    def _reasoned(self, reason: Reason, finding: Finding, hearing: Hearing, reference: str) -> Told:
+        text = self._sentences.company(finding)
+        shown = self._shown(reason, reference, text)
+        if hearing.level == "remedy":
+            remedy = self._sentences.remedy(finding)
+            shown = msgspec.structs.replace(
+                shown,
+                remedies=(remedy,) if remedy else (),
+                retry_after=_retry_after(finding),
+            )
+        return self._told("; ".join((text, *shown.remedies)), reference, shown, reason)
 
     def _agreed(self, told: Told, hearing: Hearing, reason: Reason) -> Told:
         """Refusals that are not answered as such, by the vendor's or the consumer's choice.
@@ -229,34 +242,19 @@ class Disclosure:
 
     # ---- the line ----
 
-    def _told(
-        self,
-        reason: Reason,
-        text: str,
-        reference: str,
-        *,
-        shown: ToldReason | None = None,
-        detail: str | None = None,
-    ) -> Told:
-        """One answer: ``CODE: text URL``, within the length a reply may have."""
-        url = self.url(reference)
-        code = shown.code if shown else reason.code
-        room = _LONGEST_LINE - len(f"{reason.reply} {reason.enhanced} {code}:  {url}")
+    def _told(self, text: str, reference: str, shown: ToldReason, reason: Reason) -> Told:
+        """One answer: ``CODE: text. URL``, within the length a reply may have."""
+        head = f"{shown.code}: "
+        room = _LONGEST_LINE - len(f"{reason.reply} {reason.enhanced} {head}. {shown.url}")
+        # What ASCII cannot say is said in full where there is room for it: over HTTP.
+        line = safe(to_ascii(text) or shown.title, max(room, 20)).removesuffix("…")
         return Told(
             verdict="defer" if reason.reply < 500 else "refuse",  # noqa: PLR2004 - 4yz is passing
             reference=reference,
             reply=reason.reply,
             enhanced=reason.enhanced,
-            text=f"{code}: {safe(to_ascii(text), max(room, 20)).replace('…', '.')} {url}",
-            reason=shown
-            or ToldReason(
-                code=code,
-                reason_class=reason.reason_class,
-                title=self._sentences.texts(code).title,
-                final=reason.final,
-                url=url,
-                detail=detail or text,
-            ),
+            text=f"{head}{line}. {shown.url}",
+            reason=shown,
         )
 
 

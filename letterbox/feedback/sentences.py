@@ -22,18 +22,21 @@ def safe(text: str, longest: int = _LONGEST_VALUE) -> str:
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
-def to_ascii(text: str) -> str:
-    """Text as SMTP can carry it without SMTPUTF8 (RFC 5321, section 2.4): accents go."""
+def to_ascii(text: str) -> str | None:
+    """Text as SMTP can carry it without SMTPUTF8 (RFC 5321, section 2.4): accents go.
+
+    None where more than accents would go.
+    """
     plain = unicodedata.normalize("NFKD", text.replace("…", "...").replace("€", "EUR"))
-    return (
-        "".join(c for c in plain if not unicodedata.combining(c))
-        .encode("ascii", "replace")
-        .decode()
-    )
+    bare = "".join(c for c in plain if not unicodedata.combining(c))
+    return bare if bare.isascii() else None
 
 
 class Sentences:
-    """What is said about a reason, to whom, in which language."""
+    """What is said about a reason, to whom, in which language.
+
+    A sentence whose facts are lacking is not said: the title stands in its place.
+    """
 
     def __init__(self, registry: Registry, phrases: Phrases) -> None:
         self._registry = registry
@@ -50,32 +53,38 @@ class Sentences:
         if code is None:
             return ""
         texts = self.texts(code, language)
-        held = texts.person_held if isinstance(finding.verdict, Hold) else ""
-        return self.fill(held or texts.person, finding.facts, language) + "."
+        pattern = texts.person
+        if "answer" in finding.facts:
+            pattern = texts.person_said or pattern
+        elif isinstance(finding.verdict, Hold):
+            pattern = texts.person_held or pattern
+        return (self.fill(pattern, finding.facts, language) or texts.title) + "."
 
     def company(self, finding: Finding, language: str = "en") -> str:
         """What a vendor at level ``reason`` reads."""
-        code = reason_of(finding.verdict) or ""
-        texts = self.texts(code, language)
+        texts = self.texts(reason_of(finding.verdict) or "", language)
         held = texts.company_held if isinstance(finding.verdict, Hold) else ""
-        return self.fill(held or texts.company, finding.facts, language)
+        return self.fill(held or texts.company, finding.facts, language) or texts.title
 
     def remedy(self, finding: Finding, language: str = "en") -> str:
-        """What a vendor at level ``remedy`` reads; empty where nothing more can be said."""
-        pattern = self.texts(reason_of(finding.verdict) or "", language).remedy
-        facts = finding.facts
-        if not pattern or not all(facts.get(name) for name in _PLACE.findall(pattern)):
-            return ""
-        return self.fill(pattern, facts, language)
+        """What a vendor at level ``remedy`` may change; empty where nothing more can be said."""
+        texts = self.texts(reason_of(finding.verdict) or "", language)
+        return self.fill(texts.remedy, finding.facts, language)
 
     def fill(self, pattern: str, facts: Mapping[str, Fact], language: str = "en") -> str:
-        """A sentence from a pattern: ``{name}`` becomes the fact of that name."""
-        return _PLACE.sub(lambda place: self._worded(facts.get(place[1]), language), pattern)
+        """A sentence from a pattern: ``{name}`` becomes the fact of that name.
+
+        Empty where a fact is lacking.
+        """
+        said = {name: self._worded(facts.get(name), language) for name in _PLACE.findall(pattern)}
+        if not all(said.values()):
+            return ""
+        return _PLACE.sub(lambda place: said[place[1]], pattern)
 
     def _worded(self, fact: Fact, language: str) -> str:
         match fact:
             case None:
-                return "?"
+                return ""
             case list():
                 return safe(", ".join(self._said(each, language) for each in fact))
             case _:

@@ -93,7 +93,8 @@ class OperatorMailbox:
             if result.operation == claim:
                 told = decode(result.found, Recorded).told
             else:
-                told = self._disclosure.tell_all("rate-limited", reference)
+                limit = f"at most {self._per_hour} messages an hour"
+                told = self._disclosure.tell_all("rate-limited", reference, limit)
         return dict.fromkeys(recipients, told)
 
 

@@ -152,20 +152,27 @@ class Intake:
             case Undetermined(detail=detail):
                 log.info("undetermined", message=arrival.id, detail=detail)
                 return alike(self._disclosure.tell_all("lookup-failed", new_reference()))
-            case Stranger(why=why) if arrival.submission is not None:
-                return alike(self._disclosure.tell_all(why, new_reference()))
+            case Stranger() as author if arrival.submission is not None:
+                return alike(self._tell_author(author))
             case Stranger() as stranger:
                 return alike(await self._strangers.refuse(arrival, recipients, stranger))
             case sender:
                 vendor = await self._vendors.behind(sender)
                 # A relay of ours brings what many sent: it is not one vendor in a hurry.
                 if sender.how != "peer" and not self._rates.take(vendor.id):
-                    return alike(self._disclosure.tell_all("rate-limited", new_reference()))
+                    limit = f"at most {self._rates.per_second} messages a second"
+                    return alike(self._disclosure.tell_all("rate-limited", new_reference(), limit))
                 declared = arrival.submission.declared if arrival.submission else None
                 facts = understand(mail, sender, declared=declared, limits=self._limits)
                 return await self._settlement.settle(
                     arrival, recipients, mail, facts, proof, vendor, told
                 )
+
+    def _tell_author(self, stranger: Stranger) -> Told:
+        """What is wrong with the author, for a vendor whose key was shown: it wrote it itself."""
+        return self._disclosure.tell_all(
+            stranger.why, new_reference(), stranger.detail, domain=stranger.domain or ""
+        )
 
     def _to_all(self, arrival: Arrival, code: str, detail: str = "") -> Received:
         told = self._disclosure.tell_all(code, new_reference(), detail)

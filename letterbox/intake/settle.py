@@ -333,7 +333,7 @@ def _line(subject: _Subject, slot: _Slot, judgement: Judgement) -> Line:
     event = None
     if subject.vendor.registered:
         event = event_of(
-            judgement.told,
+            judgement.feed,
             record.verdict,
             name=record.id,
             at=arrival.at,

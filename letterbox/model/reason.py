@@ -13,9 +13,9 @@ class Texts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Sentence patterns in one language; ``{name}`` is filled from a finding's facts.
 
     ``person`` is what the consumer reads, ``company`` what the vendor reads at level
-    ``reason``, ``remedy`` what it reads at ``remedy`` (``company`` where that is empty).
+    ``reason``, ``remedy`` what it may change, said after that at level ``remedy``.
     ``person_held`` and ``company_held`` stand in their place where the message is held, for a
-    reason that may also refuse.
+    reason that may also refuse; ``person_said`` where the consumer has said so.
     """
 
     title: str
@@ -24,12 +24,7 @@ class Texts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     remedy: str = ""
     person_held: str = ""
     company_held: str = ""
-
-    @property
-    def patterns(self) -> tuple[str, ...]:
-        """Every pattern there is."""
-        every = (self.person, self.company, self.remedy, self.person_held, self.company_held)
-        return tuple(filter(None, every))
+    person_said: str = ""
 
 
 class Reason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -64,6 +64,9 @@ class DecisionRecord(msgspec.Struct, frozen=True):
     size: int
     #: The decision this one follows: the hold that was released, or asked about.
     follows: str | None = None
+    #: The decision that followed this one: what became of a hold. Also its inbox entry's id,
+    #: where it was a delivery.
+    followed_by: str | None = None
 
 
 class InboxEntry(msgspec.Struct, frozen=True):

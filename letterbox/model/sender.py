@@ -42,7 +42,8 @@ class Proven(msgspec.Struct, frozen=True, tag="proven"):
 class Stranger(msgspec.Struct, frozen=True, tag="stranger"):
     """Nothing proves the author. ``why`` is a reason code about the message (REASONS).
 
-    ``detail`` is for our own log, never for the sender; ``domain`` the claimed one, if any.
+    ``detail`` is for our own log, and for a vendor who showed its key, never for a sender
+    without; ``domain`` is the claimed one, if any.
     """
 
     why: str

@@ -11,14 +11,14 @@ class Rates:
 
     def __init__(self, clock: Clock, per_second: int) -> None:
         self._clock = clock
-        self._per_second = float(per_second)
+        self.per_second = per_second
         self._buckets: Recent[str, tuple[float, float]] = Recent(_KEPT)
 
     def take(self, name: str) -> bool:
         """Take one; false where there is none left for now."""
         now = self._clock.monotonic()
-        level, then = self._buckets.get(name) or (self._per_second, now)
-        level = min(self._per_second, level + (now - then) * self._per_second)
+        level, then = self._buckets.get(name) or (self.per_second, now)
+        level = min(self.per_second, level + (now - then) * self.per_second)
         if level < 1:
             return False
         self._buckets.put(name, (level - 1, now))

@@ -68,6 +68,11 @@ class Vendors:
         self._vendors.put(name, vendor)
         return vendor
 
+    async def name(self, name: str) -> str:
+        """What a registered vendor is called; empty for none. Costs the same either way."""
+        document = await self._store.get(places.vendor(name), places.VENDOR)
+        return msgspec.json.decode(document.value, type=Vendor).name if document else ""
+
     async def behind(self, sender: Proven) -> VendorRef:
         """The vendor a proven sender is: registered, or known by domain, or one person."""
         registered = sender.vendor or await self._registered(sender.domain)

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from letterbox.intake import Idempotent, KeyReused, Submission
-from letterbox.model.configuration import Configuration, ProbesSection
+from letterbox.model.configuration import Configuration, LimitsSection, ProbesSection
 from letterbox.model.envelope import Client
 from letterbox.model.message import Offer
 from letterbox.model.money import Money
@@ -89,7 +89,7 @@ async def test_a_refusal_is_told_at_its_level_and_written_down(house: House) -> 
 async def test_one_changed_byte_makes_a_stranger(house: House) -> None:
     content = offer().replace(b"Pruner sale", b"Pruner sald")
     assert (await told(house, content, client=FORGER)).startswith(
-        "550 5.7.1 not-accepted: This letterbox does not take the message (dkim-failed) "
+        "550 5.7.1 not-accepted: This letterbox does not take the message (dkim-failed). "
     )
     assert (await told(house, offer(), client=FORGER)).startswith("250 ")
 
@@ -129,6 +129,27 @@ async def test_an_address_given_to_one_vendor_is_closed_to_another(house: House)
     page = await house.app.mailboxes.decisions("anna", after=None, limit=10)
     (row,) = page.items
     assert next(f.filter for f in row.findings if f.verdict == row.verdict) == "address-binding"
+    assert row.findings[0].facts["other"] == "voltshop.example"
+
+
+async def test_the_consumer_reads_whose_address_it_was_by_name(house: House) -> None:
+    await house.people("""
+[[vendor]]
+id = "voltshop"
+name = "Volt & Co"
+domains = ["voltshop.example"]
+
+[[consumer]]
+id = "bram"
+language = "nl"
+addresses = [{ address = "stroom@letterbox.example", vendor = "voltshop" }]
+""")
+    line = await told(house, offer(), "stroom@letterbox.example")
+    assert line.startswith("550 5.7.1 no-relationship: ")
+    (row,) = (await house.app.mailboxes.decisions("bram", after=None, limit=10)).items
+    assert house.app.sentences.person(row.findings[0], "nl") == (
+        "Greenleaf Garden gebruikte stroom@letterbox.example, dat je aan Volt & Co gaf."
+    )
 
 
 async def test_trouble_with_names_is_temporary(house: House) -> None:
@@ -290,13 +311,25 @@ async def test_only_our_postmaster_is_the_operator(house: House) -> None:
     assert await house.inbox(places.OPERATOR) == []
 
 
+async def test_a_vendor_in_a_hurry_is_told_how_fast_it_may_go() -> None:
+    configuration = Configuration(limits=LimitsSection(messages_per_vendor_second=2))
+    async with open_house(PEOPLE, configuration=configuration) as house:
+        lines = [await told(house, offer(f"Pruner {n}", number=n)) for n in range(3)]
+        assert [line[:3] for line in lines] == ["250", "250", "450"]
+        assert lines[2].startswith(
+            "450 4.7.1 rate-limited: Not now: at most 2 messages a second. http://"
+        )
+        house.clock.advance(seconds=1)
+        assert (await told(house, offer(number=3))).startswith("550 5.7.1 too-often: ")
+
+
 async def test_the_operator_takes_only_so_much_an_hour(house: House) -> None:
     lines = [
         await told(house, mail(f"Help {n}", number=n), "abuse@letterbox.example", client=FORGER)
         for n in range(102)
     ]
     assert sum(line.startswith("250 ") for line in lines) == 100
-    assert lines[-1].startswith("450 4.7.1 rate-limited: ")
+    assert lines[-1].startswith("450 4.7.1 rate-limited: Not now: at most 100 messages an hour. ")
     house.clock.advance(hours=1)
     line = await told(house, mail("Help again"), "abuse@letterbox.example", client=FORGER)
     assert line.startswith("250 ")
@@ -307,8 +340,32 @@ async def test_a_relay_that_hides_its_client_hears_the_strangers_text(house: Hou
     for content in (offer("Gnomes", text="Gnomes\r\n"), mail(domain="unknown.example")):
         line = await told(house, content, client=relay)
         assert line.startswith(
-            "550 5.7.1 not-accepted: This letterbox does not take the message http"
+            "550 5.7.1 not-accepted: This letterbox does not take the message. http"
         )
+
+
+async def test_the_feed_tells_what_a_relay_that_hides_its_client_must_not(house: House) -> None:
+    relay = Client(address=HERE, helo="relay.example", inner=True)
+    line = await told(house, offer("Gnomes", text="Gnomes\r\n"), client=relay)
+    assert line.startswith("550 5.7.1 not-accepted: ")
+    (event,) = await house.feed("greenleaf")
+    assert event.reason.code == "no-matching-interest"
+    assert event.reference == line.rsplit("/", 1)[1]
+    # An unregistered vendor has no feed, and so learns nothing more.
+    await house.people(PEOPLE.replace('domains = ["greenleaf.example"]', "domains = []"))
+    await told(house, offer("Gnomes", number=2, text="Gnomes\r\n"), client=relay)
+    assert len(await house.feed("greenleaf")) == 1
+
+
+async def test_what_the_feed_tells_behind_a_relay_is_a_probe() -> None:
+    relay = Client(address=HERE, helo="relay.example", inner=True)
+    configuration = Configuration(probes=ProbesSection(per_day=2))
+    async with open_house(PEOPLE, configuration=configuration) as house:
+        for n in range(3):
+            content = offer("Gnomes", number=n, text="Gnomes\r\n", Letterbox_Category=f"c{n}")
+            await told(house, content, client=relay)
+        codes = [event.reason.code for event in await house.feed("greenleaf")]
+        assert codes == ["no-matching-interest", "no-matching-interest", "choice"]
 
 
 async def test_probing_falls_back_to_the_class() -> None:
@@ -401,7 +458,22 @@ async def test_a_key_proves_the_vendors_own_authors_alone(house: House) -> None:
     line = await told(
         house, mail("Pruner", domain="other.example"), edge="http", submission=submission()
     )
-    assert line.startswith("550 5.7.1 author-not-yours: ")
+    assert line.startswith(
+        "550 5.7.1 author-not-yours: "
+        "The author is of other.example, which is not a proven domain of yours. https://"
+    )
+
+
+async def test_a_vendor_hears_why_its_author_is_not_clear(house: House) -> None:
+    content = mail("Pruner", From="a@greenleaf.example, b@greenleaf.example")
+    assert (await told(house, content, edge="http", submission=submission())).startswith(
+        "550 5.7.1 author-ambiguous: "
+        "The author is not clear: From names several addresses. https://"
+    )
+    # A stranger hears the reason alone.
+    assert (await told(house, content, client=FORGER)).startswith(
+        "550 5.7.1 not-accepted: This letterbox does not take the message (author-ambiguous). "
+    )
 
 
 async def test_an_idempotent_call_to_the_operator_has_one_effect(house: House) -> None:

@@ -2,14 +2,16 @@
 
 import re
 import string
+from datetime import UTC, datetime
 
 import pytest
 
 from filters import ORDER
 from letterbox.decide import evaluate
+from letterbox.feedback.sentences import Sentences
 from letterbox.model.preferences import VendorRule
 from letterbox.model.reason import Registry, read_phrases, read_registry
-from letterbox.model.verdict import Deliver, Hold, reason_of
+from letterbox.model.verdict import Deliver, Finding, Hold, Refuse, UntilOpen, reason_of
 from tests.support.plain import ROOT, case_of, rows, wishes_of
 
 CONTENT = (ROOT / "config" / "reasons.toml").read_bytes()
@@ -28,6 +30,24 @@ OTHER_STAGES = {
     "reserved",
     "store",
 }
+
+
+TEXTS = ("title", "person", "company", "remedy", "person_held", "company_held", "person_said")
+#: The facts of findings that no filter gives.
+OTHERS = [
+    Finding(
+        filter="address",
+        verdict=Refuse(reason="recipient-unknown"),
+        facts={"address": "x@letterbox.example"},
+    ),
+    Finding(filter="consumer", verdict=Refuse(reason="declined"), facts={"answer": "no"}),
+    Finding(
+        filter="release",
+        verdict=Refuse(reason="declined"),
+        facts={"vendor": "Greenleaf Garden", "date": "2026-12-01"},
+    ),
+    Finding(filter="release", verdict=Refuse(reason="window-closed"), facts={"kind": "offer"}),
+]
 
 
 def placeholders(pattern):
@@ -56,7 +76,7 @@ def test_digits_agree(reason):
 def test_texts_are_whole(reason):
     assert set(reason.texts) == {"en", "nl"}
     english, dutch = reason.texts["en"], reason.texts["nl"]
-    for field in ("title", "person", "company", "remedy", "person_held", "company_held"):
+    for field in TEXTS:
         one, other = getattr(english, field), getattr(dutch, field)
         assert placeholders(one) == placeholders(other), field
         assert bool(one) == bool(other), field
@@ -89,6 +109,33 @@ def test_sentences_find_their_facts():
         company = (texts.company_held if held else "") or texts.company
         lacking |= {(code, name) for name in placeholders(person + company) - set(finding.facts)}
     assert not lacking
+
+
+@pytest.mark.parametrize("language", ["en", "nl"])
+def test_every_sentence_is_whole(language):
+    sentences = Sentences(REGISTRY, PHRASES)
+    for finding in [*findings(), *OTHERS, *bare_findings()]:
+        person = sentences.person(finding, language)
+        company = sentences.company(finding, language)
+        remedy = sentences.remedy(finding, language)
+        assert person[:-1]
+        assert person.endswith(".")
+        assert company
+        for sentence in (person, company, remedy):
+            assert "?" not in sentence, (finding, sentence)
+            assert "{" not in sentence
+            assert "None" not in sentence
+        assert remedy.casefold() not in company.casefold() or not remedy
+
+
+def bare_findings():
+    """Every reason, held and refused, with no facts at all."""
+    at = datetime(2026, 11, 28, tzinfo=UTC)
+    for code in REGISTRY:
+        yield Finding(filter="", verdict=Refuse(reason=code))
+        yield Finding(
+            filter="", verdict=Hold(conditions=(UntilOpen(reason=code, at=at),)), facts={}
+        )
 
 
 def test_remedies_find_their_facts_in_some_case():

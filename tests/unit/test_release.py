@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from letterbox.model.record import DecisionRecord
 from tests.support.house import House, mail, open_house, signed
 
 # The clock starts on Monday 23 November 2026, noon UTC: 13:00 in Amsterdam.
@@ -51,6 +52,12 @@ async def hold(house: House, to: str = "anna", number: int = 1) -> str:
 async def held(house: House, consumer: str = "anna") -> list[str]:
     page = await house.app.mailboxes.held(consumer, after=None, limit=10)
     return [entry.id for entry in page.items]
+
+
+async def refused(house: House) -> DecisionRecord:
+    page = await house.app.mailboxes.decisions("anna", after=None, limit=10, verdict="refuse")
+    (row,) = page.items
+    return row
 
 
 async def types(house: House) -> list[str]:
@@ -139,6 +146,90 @@ async def test_the_consumer_may_let_it_in_early_or_say_no(house: House) -> None:
     house.clock.advance(days=3)
     await house.work()
     assert await house.inbox("anna") == ["Offer 1"]
+
+
+async def test_a_no_is_said_as_one(house: House) -> None:
+    await hold(house)
+    (name,) = await held(house)
+    assert await house.app.holds.answer("anna", name, yes=False)
+    row = await refused(house)
+    said = [house.app.sentences.person(row.findings[0], language) for language in ("en", "nl")]
+    assert said == ["You refused it yourself.", "Je hebt het zelf geweigerd."]
+    # To the vendor a no and no answer are the same.
+    event = (await house.feed("greenleaf"))[-1]
+    assert (event.type, event.reason.detail) == (
+        "message.declined",
+        "The recipient did not say yes",
+    )
+
+
+async def test_what_became_of_a_hold_is_found_from_it(house: House) -> None:
+    await hold(house)
+    (name,) = await held(house)
+    house.clock.advance(hours=20)
+    await house.work()
+    decision = await house.app.mailboxes.decision("anna", name)
+    assert decision is not None
+    assert decision.followed_by is not None
+    second = await house.app.mailboxes.decision("anna", decision.followed_by)
+    assert second is not None
+    assert (second.follows, second.followed_by) == (name, None)
+    assert await house.app.mailboxes.entry("anna", decision.followed_by) is not None
+
+
+async def test_deciding_again_without_a_change_writes_nothing(house: House) -> None:
+    await hold(house)
+    stored = await house.app.consumers.stored("anna")
+    assert stored is not None
+    for wait in (1, 2, 3):
+        changed = msgspec.structs.replace(stored.preferences, ask_for_days=wait)
+        await house.app.consumers.replace("anna", changed, expect=None, now=house.clock.now())
+        await house.work()
+    page = await house.app.mailboxes.decisions("anna", after=None, limit=10)
+    assert len(page.items) == 1
+    house.clock.advance(hours=20)
+    await house.work()
+    assert await house.inbox("anna") == ["Offer 1"]
+    # A window that opens at another time is a change.
+    house.clock.advance(days=1)
+    await hold(house, number=2)
+    later = msgspec.structs.replace(stored.preferences.window[0], from_="10:00")
+    changed = msgspec.structs.replace(stored.preferences, window=(later,))
+    house.clock.advance(minutes=1)
+    await house.app.consumers.replace("anna", changed, expect=None, now=house.clock.now())
+    await house.work()
+    rows = (await house.app.mailboxes.decisions("anna", after=None, limit=10)).items
+    assert [type(row.verdict).__name__ for row in rows] == ["Hold", "Hold", "Deliver", "Hold"]
+    assert rows[1].followed_by == rows[0].id
+
+
+async def test_what_was_told_as_accepted_stays_so(house: House) -> None:
+    """A consumer who tells nothing: neither feed nor page says that it was held and refused."""
+    await house.people(
+        PEOPLE.replace('scope = "everything"', 'scope = "everything"\ntells = "nothing"')
+    )
+    content = signed(mail("Offer 1", Letterbox_Kind="offer"))
+    (outcome,) = (await house.send(content, "anna@letterbox.example")).outcomes
+    assert outcome.told.verdict == "accepted"
+    (name,) = await held(house)
+    assert await house.app.holds.answer("anna", name, yes=False)
+    assert await types(house) == []
+    row = await refused(house)
+    assert row.told == outcome.told
+
+
+async def test_a_no_tells_no_more_of_a_sensitive_subject_than_a_refusal(house: House) -> None:
+    headers = {"Letterbox_Kind": "offer", "Letterbox_Category": "health"}
+    (outcome,) = (
+        await house.send(signed(mail("Pills", **headers)), "anna@letterbox.example")
+    ).outcomes
+    assert outcome.told.until is None
+    (name,) = await held(house)
+    # The window is open now: no rule stands in the way any more, only the consumer.
+    house.clock.advance(hours=20)
+    assert await house.app.holds.answer("anna", name, yes=False)
+    codes = [event.reason.code for event in await house.feed("greenleaf")]
+    assert codes == ["timing", "choice"]
 
 
 async def test_a_newcomer_waits_for_a_yes(house: House) -> None:
