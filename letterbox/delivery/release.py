@@ -35,6 +35,7 @@ from letterbox.ports.store import (
     Put,
     Schedule,
     Store,
+    StoreUnavailable,
     Unschedule,
 )
 from letterbox.reading.facts import understand
@@ -45,7 +46,7 @@ from letterbox.records.consumers import Consumers
 from letterbox.records.content import read_content
 from letterbox.records.ledger import Ledger, Line
 from letterbox.records.mailboxes import Mailboxes
-from letterbox.records.names import new_id
+from letterbox.records.names import new_id, new_reference
 
 _ATTEMPTS = 5
 _TRY_AGAIN = timedelta(minutes=5)
@@ -97,7 +98,8 @@ class Holds:
         """The consumer's own word about a held message; false where there is no such message.
 
         A yes to a message that waits for it clears that condition, and a window may still hold
-        it. A yes to one that waits for a window lets it through now.
+        it. A yes to one that waits for a window lets it through now. Raises StoreUnavailable
+        where it could not be done.
         """
         entry = await self._mailboxes.held_entry(consumer, name)
         if entry is None:
@@ -130,8 +132,7 @@ class Holds:
             if await self._write(waiting, judgement, answered=answered, final=said is not None):
                 return True
             self._consumers.forget(consumer)
-        log.warning("release-contended", consumer=consumer, held=name)
-        return True
+        raise StoreUnavailable(f"what held message {name} rests on keeps changing")
 
     async def _waiting(self, consumer: str, name: str) -> _Waiting | None:
         entry = await self._mailboxes.held_entry(consumer, name)
@@ -168,6 +169,8 @@ class Holds:
             await self._store.commit(
                 Commit(partition=places.consumer(consumer), operations=(again,))
             )
+            if answered:
+                raise StoreUnavailable(f"held message {entry.id} cannot be decided now")
             return True
         answered = answered or entry.answered
         if isinstance(verdict, Hold) and _is_as_before(entry, verdict, answered=answered):
@@ -185,7 +188,8 @@ class Holds:
             extra.append(Put(key=places.kept(entry.id), value=record.id.encode()))
         line = Line(
             record=record,
-            counted=() if final else tuple(judgement.counted),
+            counted=tuple(judgement.counted),
+            forced=final,
             event=_event(waiting, record, judgement, final=final),
             claim=None,
             extra=(*extra, *judgement.probed),
@@ -288,7 +292,7 @@ def _event(
     return event(
         kind,
         told,
-        name=record.id,
+        name=new_reference(),  # an id that sorts by time would tell the hour after all
         at=datetime.combine(day, time(), tzinfo=UTC),
         message=record.message,
         recipient=record.recipient,

@@ -1,9 +1,12 @@
 """What is held: released once, decided again, declined, expired."""
 
+from datetime import timedelta
+
 import msgspec
 import pytest
 
 from letterbox.model.record import DecisionRecord
+from letterbox.records.names import first_id
 from tests.support.house import House, mail, open_house, signed
 
 # The clock starts on Monday 23 November 2026, noon UTC: 13:00 in Amsterdam.
@@ -230,6 +233,28 @@ async def test_a_no_tells_no_more_of_a_sensitive_subject_than_a_refusal(house: H
     assert await house.app.holds.answer("anna", name, yes=False)
     codes = [event.reason.code for event in await house.feed("greenleaf")]
     assert codes == ["timing", "choice"]
+
+
+async def test_what_is_let_in_by_hand_counts(house: House) -> None:
+    await hold(house, number=1)
+    await hold(house, number=2)
+    page = await house.app.mailboxes.held("anna", after=None, limit=10)
+    house.clock.advance(hours=20)  # the window opens, and the day's one message is let in by hand
+    for entry in page.items:
+        await house.app.holds.answer("anna", entry.id, yes=True)
+    assert len(await house.inbox("anna")) == 2
+    content = signed(mail("Offer 3", number=3, Letterbox_Kind="offer"))
+    (outcome,) = (await house.send(content, "anna@letterbox.example")).outcomes
+    assert outcome.told.line.startswith("550 5.7.1 too-often: ")
+
+
+async def test_the_feed_does_not_tell_the_hour_of_a_release(house: House) -> None:
+    await hold(house)
+    house.clock.advance(hours=20)
+    await house.work()
+    released = (await house.feed("greenleaf"))[-1]
+    hours = {first_id(house.clock.now() + timedelta(hours=h))[:9] for h in range(-30, 30)}
+    assert released.id[:9] not in hours
 
 
 async def test_a_newcomer_waits_for_a_yes(house: House) -> None:
