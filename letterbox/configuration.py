@@ -4,6 +4,7 @@ import ipaddress
 import os
 import ssl
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +20,8 @@ from letterbox.wishes import Mistake
 #: ``LETTERBOX__SMTP__LISTEN`` stands over ``smtp.listen`` of the file.
 _PREFIX = "LETTERBOX__"
 _NAMED_FILE = "LETTERBOX_CONFIG"
+#: What else may begin as our variables do; the second is the tests'.
+_OTHERS = frozenset({_NAMED_FILE, "LETTERBOX_SHARED"})
 _HERE = "letterbox.toml"
 _MAX_FILE = 1 << 20
 _MAX_PORT = 65535
@@ -69,6 +72,26 @@ def source(path: str | None, environ: Mapping[str, str]) -> str | None:
     """The name of the file that :func:`load` would read; None for the shipped defaults."""
     named = path or environ.get(_NAMED_FILE)
     return named or (_HERE if Path(_HERE).is_file() else None)
+
+
+def stray_variables(environ: Mapping[str, str]) -> list[str]:
+    """Variables that look like ours and set nothing, each with the one it may have meant.
+
+    Not mistakes: an orchestrator may set some of its own for a program of our name.
+    """
+    stray = [
+        name
+        for name in sorted(environ)
+        if name.startswith("LETTERBOX_") and not name.startswith(_PREFIX) and name not in _OTHERS
+    ]
+    if not stray:
+        return []
+    known = {_squeezed(name): name for name in (*_variables(), *_OTHERS)}
+    found = []
+    for name in stray:
+        near = get_close_matches(_squeezed(name), known, n=1, cutoff=0.9)
+        found.append(f"{name} (did you mean {known[near[0]]}?)" if near else name)
+    return found
 
 
 def admin_socket(configuration: Configuration) -> Path | None:
@@ -129,6 +152,17 @@ def _override(tables: dict[str, Any], environ: Mapping[str, str], origins: dict[
         table[keys[-1]] = _value(keys, environ[variable])
 
 
+def _variables() -> Iterator[str]:
+    """Every variable that sets a key."""
+    for name, value in msgspec.to_builtins(Configuration()).items():
+        keys = [f"{name}__{key}" for key in value] if isinstance(value, dict) else [name]
+        yield from (_PREFIX + key.upper() for key in keys)
+
+
+def _squeezed(variable: str) -> str:
+    return variable.removeprefix("LETTERBOX").replace("_", "").lower()
+
+
 def _value(keys: list[str], text: str) -> Any:
     """A variable's value: text where text is wanted, else JSON (``25``, ``true``, ``["a"]``)."""
     kind: inspect.Type | None = inspect.type_info(Configuration)
@@ -148,8 +182,7 @@ def _value(keys: list[str], text: str) -> Any:
 
 def _check(configuration: Configuration) -> Iterator[Mistake]:
     yield from _names(configuration)
-    for section in ("http", "smtp", "lmtp", "submission", "admin"):
-        yield from _listen(f"{section}.listen", getattr(configuration, section).listen)
+    yield from _listeners(configuration)
     if configuration.submission.listen:
         yield Mistake(
             path="submission.listen",
@@ -174,14 +207,10 @@ def _names(configuration: Configuration) -> Iterator[Mistake]:
     named = {"hostname": configuration.hostname}
     named |= {f"domains[{nth}]": name for nth, name in enumerate(configuration.domains)}
     for path, name in named.items():
-        folded = fold_domain(name)
-        if folded is None:
+        if fold_domain(name) is None:
             yield Mistake(
                 path=path, mistake=f"{name!r} is no domain", allowed="such as letterbox.example"
             )
-        elif folded != name.lower():
-            # Compared as octets with what comes in, which is in A-labels (RFC 5890).
-            yield Mistake(path=path, mistake=f"{name!r} is not in A-labels", allowed=folded)
     url = urlsplit(configuration.public_url)
     if configuration.public_url and (
         url.scheme not in {"http", "https"} or not url.netloc or url.query or url.fragment
@@ -191,6 +220,40 @@ def _names(configuration: Configuration) -> Iterator[Mistake]:
             mistake=f"{configuration.public_url!r} is no web address",
             allowed="such as https://letterbox.example; empty for the HTTP address",
         )
+
+
+def _listeners(configuration: Configuration) -> Iterator[Mistake]:
+    places = {
+        f"{section}.listen": getattr(configuration, section).listen
+        for section in ("http", "smtp", "lmtp", "submission", "admin")
+    }
+    if not any(places[f"{section}.listen"] for section in ("http", "smtp", "lmtp")):
+        yield Mistake(
+            path="http.listen, smtp.listen, lmtp.listen",
+            mistake="they are all empty, so that nothing could come in",
+            allowed="an address for at least one of them",
+        )
+    heard: dict[str, str] = {}
+    for path, text in places.items():
+        yield from _listen(path, text)
+        for other, place in heard.items():
+            if _collide(text, place):
+                yield Mistake(
+                    path=path,
+                    mistake=f"{text} is taken by {other} ({place})",
+                    allowed="an address of its own; port 0 takes a free one",
+                )
+        heard[path] = text
+
+
+def _collide(one: str, other: str) -> bool:
+    """Whether two places to listen on are one, or one is everywhere and the other within it."""
+    (host, _, port), (there, _, door) = one.rpartition(":"), other.rpartition(":")
+    if not (port and door) or port != door or not port.strip("0"):
+        return False
+    wide = {"0.0.0.0", "[::]"}  # noqa: S104 - looked for, not listened on
+    same_family = host.startswith("[") == there.startswith("[")
+    return host.lower() == there.lower() or (same_family and not wide.isdisjoint({host, there}))
 
 
 def _listen(path: str, text: str) -> Iterator[Mistake]:

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from letterbox.model.address import fold_domain
+
 Size = Annotated[int, msgspec.Meta(ge=1)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 Days = Annotated[int, msgspec.Meta(ge=1)]
@@ -139,7 +141,11 @@ class LogSection(_Section, frozen=True):
 
 
 class Configuration(_Section, frozen=True):
-    """The whole file. ``domains`` empty means the host name; ``public_url`` the HTTP address."""
+    """The whole file. ``domains`` empty means the host name; ``public_url`` the HTTP address.
+
+    ``hostname`` and ``domains`` are kept folded, as what comes in is compared; what is no domain
+    stays as it is, to be named.
+    """
 
     hostname: str = "letterbox.example"
     domains: tuple[str, ...] = ()
@@ -159,7 +165,12 @@ class Configuration(_Section, frozen=True):
     retention: RetentionSection = RetentionSection()
     log: LogSection = LogSection()
 
+    def __post_init__(self) -> None:
+        domains = tuple(fold_domain(domain) or domain for domain in self.domains)
+        msgspec.structs.force_setattr(self, "hostname", fold_domain(self.hostname) or self.hostname)
+        msgspec.structs.force_setattr(self, "domains", domains)
+
     @property
     def our_domains(self) -> frozenset[str]:
         """The domains we take mail for, folded."""
-        return frozenset(domain.lower() for domain in self.domains or (self.hostname,))
+        return frozenset(self.domains or (self.hostname,))

@@ -14,6 +14,7 @@ from letterbox.configuration import (
     load,
     shipped,
     source,
+    stray_variables,
 )
 from letterbox.model.configuration import Configuration
 
@@ -65,7 +66,6 @@ BAD = [
     ("[retention]\nclaims = 6", "retention.claims", "at least 7"),
     ("[log]\nlevel = 'loud'", "log.level", "allowed: debug, info, warning, error"),
     ("hostname = 'a b'", "hostname", "is no domain"),
-    ("hostname = 'bücher.example'", "hostname", "allowed: xn--bcher-kva.example"),
     ("domains = ['ok.example', '-x.example']", "domains[1]", "is no domain"),
     ("public_url = 'letterbox.example'", "public_url", "is no web address"),
     ("public_url = 'ftp://letterbox.example'", "public_url", "is no web address"),
@@ -74,6 +74,13 @@ BAD = [
     ("[lmtp]\nlisten = '127.0.0.1:99999'", "lmtp.listen", "is not host:port"),
     ("[smtp]\nlisten = '::1:25'", "smtp.listen", "is not host:port"),
     ("[admin]\nlisten = '[nonsense]:25'", "admin.listen", "is not host:port"),
+    ("[smtp]\nlisten = '127.0.0.1:8080'", "smtp.listen", "taken by http.listen (127.0.0.1:8080)"),
+    ("[smtp]\nlisten = '0.0.0.0:8080'", "smtp.listen", "is taken by http.listen"),
+    (
+        "http.listen = ''\nsmtp.listen = ''\nadmin.listen = '127.0.0.1:1'",
+        "http.listen, smtp.listen, lmtp.listen",
+        "nothing could come in",
+    ),
     ("[submission]\nlisten = '127.0.0.1:587'", "submission.listen", "not spoken yet"),
     ("[[smtp.trusted_peers]]\naddress = 'relay'", "smtp.trusted_peers[0].address", "relay"),
     ("[[smtp.trusted_peers]]\naddress = '10.0.0.1/8'", "smtp.trusted_peers[0].address", "host"),
@@ -208,6 +215,48 @@ def test_a_mistake_in_a_variable_names_the_variable(variable, value, says):
 )
 def test_addresses_to_listen_on(listen):
     assert load(None, {"LETTERBOX__HTTP__LISTEN": listen}).http.listen == listen
+
+
+@pytest.mark.parametrize(
+    ("http", "smtp"),
+    [
+        ("127.0.0.1:0", "127.0.0.1:0"),
+        ("127.0.0.1:8080", "127.0.0.2:8080"),
+        ("[::]:8080", "0.0.0.0:8080"),
+        ("", ""),
+    ],
+)
+def test_places_that_leave_one_another_room(http, smtp):
+    environ = {"LETTERBOX__HTTP__LISTEN": http, "LETTERBOX__SMTP__LISTEN": smtp}
+    assert load(None, environ | {"LETTERBOX__LMTP__LISTEN": "127.0.0.1:24"}).smtp.listen == smtp
+
+
+def test_names_are_kept_as_what_comes_in_is_compared(tmp_path):
+    configuration = from_text(
+        tmp_path, "hostname = 'Mail.Bücher.example'\ndomains = ['Bücher.example']"
+    )
+    assert configuration.hostname == "mail.xn--bcher-kva.example"
+    assert configuration.our_domains == {"xn--bcher-kva.example"}
+    assert Configuration(hostname="Letterbox.Example").our_domains == {"letterbox.example"}
+
+
+def test_variables_that_set_nothing_are_named_with_their_neighbour():
+    stray = stray_variables(
+        {
+            "LETTERBOX_CONFIG": "x",
+            "LETTERBOX_SHARED": "x",
+            "LETTERBOX__SMTP__LISTEN": "x",
+            "LETTERBOX_SMTP_LISTEN": "x",
+            "LETTERBOX_HOSTNAME": "x",
+            "LETTERBOX_PORT": "tcp://10.0.0.1:25",
+            "LETTERBOXES": "x",
+        }
+    )
+    assert stray == [
+        "LETTERBOX_HOSTNAME (did you mean LETTERBOX__HOSTNAME?)",
+        "LETTERBOX_PORT",
+        "LETTERBOX_SMTP_LISTEN (did you mean LETTERBOX__SMTP__LISTEN?)",
+    ]
 
 
 def test_the_admin_socket_lies_beside_the_store_unless_it_is_named():
