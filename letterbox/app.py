@@ -5,10 +5,10 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta, tzinfo
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Protocol
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import structlog
 
@@ -66,6 +66,12 @@ def zone_of(name: str) -> tzinfo | None:
         return None
 
 
+@cache
+def zones() -> frozenset[str]:
+    """The names of all time zones; the database is looked through once, when first asked."""
+    return frozenset(available_timezones())
+
+
 class Door(Protocol):
     """A gateway, as far as starting and stopping it goes."""
 
@@ -113,7 +119,9 @@ class App:
             self.store,
             taxonomy=self.taxonomy,
             zone_of=zone_of,
-            domains=configuration.our_domains,
+            zones=zones,
+            domains=self.domains,
+            ours=configuration.our_domains,
         )
         self.vendors = Vendors(
             self.store,

@@ -1,7 +1,7 @@
 """Consumers: whose an address is, and what they declared."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, tzinfo
 
 import msgspec
@@ -21,7 +21,7 @@ from letterbox.ports.store import (
 from letterbox.records import places
 from letterbox.records.cache import Recent
 from letterbox.records.coding import decode, encode
-from letterbox.wishes import Mistake, Taxonomy, check, compile_wishes
+from letterbox.wishes import MOST, Domains, Mistake, Taxonomy, check, compile_wishes
 
 _CACHED = 20_000
 _PAGE = 500
@@ -70,12 +70,17 @@ class Consumers:
         *,
         taxonomy: Taxonomy,
         zone_of: Callable[[str], tzinfo | None],
-        domains: frozenset[str],
+        zones: Callable[[], Iterable[str]],
+        domains: Domains,
+        ours: frozenset[str],
     ) -> None:
+        """``zones`` names every time zone; ``ours`` are the domains that addresses are in."""
         self._store = store
         self._taxonomy = taxonomy
         self._zone_of = zone_of
+        self._zones = zones
         self._domains = domains
+        self._ours = ours
         # One change at a time: an address must not get two owners.
         self._changing = asyncio.Lock()
         self._owners: Recent[str, Owner] = Recent(_CACHED)
@@ -167,73 +172,130 @@ class Consumers:
             after = page[-1].key
         return names
 
+    # ---- changing ----
+
     async def mistakes(self, consumer: str, preferences: Preferences) -> list[Mistake]:
-        """What is wrong with these preferences for this consumer; empty where nothing is."""
-        found = list(check(preferences, zone_of=self._zone_of, taxonomy=self._taxonomy))
-        for index, entry in enumerate(preferences.bound_addresses):
-            address = parse_address(entry.address)
-            if address is None:
-                continue  # named by the check already
-            path = f"addresses[{index}]"
-            if address.domain not in self._domains:
-                found.append(
-                    Mistake(
-                        path=path,
-                        mistake=f"{address.domain} is not a domain of this letterbox",
-                        allowed=f"an address in {', '.join(sorted(self._domains))}",
-                    )
-                )
-                continue
-            if address.mailbox.local in {"postmaster", "abuse"}:
-                found.append(
-                    Mistake(
-                        path=path,
-                        mistake=f"{address} is the operator's",
-                        allowed="any other address",
-                    )
-                )
-                continue
-            owner = await self._exact_owner(address)
-            if owner.consumer not in {places.NOBODY, consumer}:
-                found.append(
-                    Mistake(
-                        path=path,
-                        mistake=f"{address} is taken",
-                        allowed="an address nobody has yet",
-                    )
-                )
+        """What is wrong with preferences that the operator gives; empty where nothing is."""
+        found = self._mistakes(preferences)
+        listed = _owners(consumer, preferences)
+        for path, address in _addresses(preferences):
+            wrong = await self._unfit(consumer, address, listed)
+            if wrong is not None:
+                mistake, allowed = wrong
+                found.append(Mistake(path=path, mistake=mistake, allowed=allowed))
         return found
+
+    async def _unfit(
+        self, consumer: str, address: Address, listed: Iterable[str]
+    ) -> tuple[str, str] | None:
+        """Why the operator cannot give an address, and what can be given."""
+        if address.domain not in self._ours:
+            allowed = f"an address in {', '.join(sorted(self._ours))}"
+            return f"{address.domain} is not a domain of this letterbox", allowed
+        if address.mailbox.local in {"postmaster", "abuse"}:
+            return f"{address} is the operator's", "any other address"
+        if places.address(address.mailbox) not in listed:
+            allowed = f"{address.mailbox} with it, or an address without +"
+            return f"{address} lies below {address.mailbox}", allowed
+        owner = await self._exact_owner(address)
+        if owner.consumer not in {places.NOBODY, consumer}:
+            return f"{address} is taken", "an address nobody has yet"
+        return None
+
+    def _own_mistakes(self, preferences: Preferences, before: Preferences) -> list[Mistake]:
+        """What is wrong with preferences that the consumer gives, who had those ``before``.
+
+        An address that is new and not below one they had gets one answer, whoever has it: what
+        others have is not theirs to find out.
+        """
+        found = self._mistakes(preferences)
+        held, listed = (_owners("", each) for each in (before, preferences))
+        example = next((a.mailbox for _, a in _addresses(before)), None)
+        for path, address in _addresses(preferences):
+            place, mailbox = places.address(address), places.address(address.mailbox)
+            below = mailbox != place and mailbox in listed
+            if place not in held and not below:
+                allowed = "only addresses below your own"
+                if example is not None:
+                    allowed += f", such as {example.local}+shop@{example.domain}"
+                allowed += "; the operator gives others"
+                mistake = f"{address} is not an address of yours"
+                found.append(Mistake(path=path, mistake=mistake, allowed=allowed))
+        return found
+
+    def _mistakes(self, preferences: Preferences) -> list[Mistake]:
+        return list(
+            check(
+                preferences,
+                zone_of=self._zone_of,
+                zones=self._zones,
+                taxonomy=self._taxonomy,
+                domains=self._domains,
+            )
+        )
 
     async def replace(
         self, consumer: str, preferences: Preferences, *, expect: int | None, now: datetime
     ) -> int:
-        """Set a consumer's preferences; return the new revision. What is held is decided again.
+        """Set a consumer's preferences by the operator's word; return the revision.
 
-        ``expect`` is the revision they must have now (0: a new consumer), None for any.
+        What is held is decided again. The same preferences change nothing. ``expect`` is the
+        revision they must have now (0: a new consumer), None for any.
         Raises :class:`Refused`, :class:`Conflict`.
         """
         async with self._changing:
+            before = await self.stored(consumer)
             if mistakes := await self.mistakes(consumer, preferences):
                 raise Refused(mistakes)
+            return await self._set(consumer, preferences, before=before, expect=expect, now=now)
+
+    async def revise(
+        self, consumer: str, preferences: Preferences, *, expect: int, now: datetime
+    ) -> int:
+        """:meth:`replace` by the consumer's own word: new addresses only below those they have."""
+        async with self._changing:
             before = await self.stored(consumer)
-            revision = before.revision if before else 0
-            if expect not in {None, revision}:
-                raise Conflict(revision)
-            commits = await self._commits(consumer, preferences, before=before, now=now)
-            results = await self._store.commit(*commits)
-            self.forget(consumer)
-            for commit in commits:
-                self._owners.drop(commit.partition)
+            had = before.preferences if before else Preferences()
+            if mistakes := self._own_mistakes(preferences, had):
+                raise Refused(mistakes)
+            return await self._set(consumer, preferences, before=before, expect=expect, now=now)
+
+    async def _set(
+        self,
+        consumer: str,
+        preferences: Preferences,
+        *,
+        before: Stored | None,
+        expect: int | None,
+        now: datetime,
+    ) -> int:
+        revision = before.revision if before else 0
+        if expect not in {None, revision}:
+            raise Conflict(revision)
+        value = msgspec.json.encode(preferences)
+        # The bytes are compared: an ETag stands for one of them.
+        if before and value == msgspec.json.encode(before.preferences):
+            return revision
+        commits = await self._commits(consumer, preferences, value, before=before, now=now)
+        results = await self._store.commit(*commits)
+        self.forget(consumer)
+        for commit in commits:
+            self._owners.drop(commit.partition)
         first = results[0]
         if isinstance(first, Rejected):
             raise Conflict(int(first.found))
         return first.numbers[0]
 
     async def _commits(
-        self, consumer: str, preferences: Preferences, *, before: Stored | None, now: datetime
+        self,
+        consumer: str,
+        preferences: Preferences,
+        value: bytes,
+        *,
+        before: Stored | None,
+        now: datetime,
     ) -> list[Commit]:
         """The commits that set checked preferences: the document first, then its addresses."""
-        value = msgspec.json.encode(preferences)
         expect = before.revision if before else 0
         operations: list[Operation] = [Put(key=places.PREFERENCES, value=value, expect=expect)]
         after: str | None = None
@@ -257,10 +319,19 @@ class Consumers:
         return commits
 
 
-def _owners(consumer: str, preferences: Preferences) -> dict[str, Owner]:
-    owners = {}
-    for entry in preferences.bound_addresses:
+def _addresses(preferences: Preferences) -> Iterator[tuple[str, Address]]:
+    """Every address that is one, with its place; no more than may be declared."""
+    for nth, entry in enumerate(preferences.bound_addresses[: MOST["addresses"]]):
         address = parse_address(entry.address)
-        if address is not None:
-            owners[places.address(address)] = Owner(consumer=consumer, binding=entry.vendor)
-    return owners
+        if address is not None:  # what is none has been named by the check
+            yield f"addresses[{nth}]", address
+
+
+def _owners(consumer: str, preferences: Preferences) -> dict[str, Owner]:
+    """Who has what, by the address's place in the store."""
+    bound = preferences.bound_addresses
+    return {
+        places.address(address): Owner(consumer=consumer, binding=entry.vendor)
+        for entry in bound
+        if (address := parse_address(entry.address)) is not None
+    }

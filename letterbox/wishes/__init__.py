@@ -2,13 +2,15 @@
 
 from letterbox.model.wishes import Counted
 from letterbox.wishes.calendar import Calendar
-from letterbox.wishes.check import Mistake, check
+from letterbox.wishes.check import MOST, Domains, Mistake, check
 from letterbox.wishes.compile import compile_wishes, lookup, quotas_for
 from letterbox.wishes.taxonomy import Node, Taxonomy, read_taxonomy
 
 __all__ = [
+    "MOST",
     "Calendar",
     "Counted",
+    "Domains",
     "Mistake",
     "Node",
     "Taxonomy",

@@ -1,13 +1,14 @@
 """The second look at preferences: what their types alone cannot tell to be wrong."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, tzinfo
 from difflib import get_close_matches
-from typing import Final
+from itertools import chain, islice
+from typing import Final, Protocol
 
 import msgspec
 
-from letterbox.model.address import fold_domain, parse_address
+from letterbox.model.address import Address, fold_domain, parse_address
 from letterbox.model.kind import Kind
 from letterbox.model.preferences import Interest, Limit, Preferences, VendorRule, Window
 from letterbox.reading.words import split
@@ -20,7 +21,25 @@ MOST: Final = {"addresses": 200, "pauses": 200, "interest": 500, "window": 200, 
 #: Words, brands and the like within one list of an interest.
 MOST_IN_LIST: Final = 1000
 
+#: Named at once: to guess what was meant takes time, and nobody reads more.
+_MOST_MISTAKES: Final = 100
+#: The longest name of a time zone has 32 characters.
+_LONGEST_ZONE: Final = 64
+_LONGEST_SHOWN: Final = 60
+
 _WITHOUT_SERVICE: Final = "offer, newsletter, personal"
+
+
+class Domains(Protocol):
+    """What a domain is, apart from what the DNS says (:class:`letterbox.identity.Domains`)."""
+
+    def is_public_suffix(self, domain: str) -> bool:
+        """Whether anybody may register below the domain."""
+        ...
+
+    def is_mailbox_provider(self, domain: str) -> bool:
+        """Whether anybody can have a mailbox there."""
+        ...
 
 
 class Mistake(msgspec.Struct, frozen=True):
@@ -38,34 +57,35 @@ def check(
     preferences: Preferences,
     *,
     zone_of: Callable[[str], tzinfo | None],
+    zones: Callable[[], Iterable[str]],
     taxonomy: Taxonomy,
-    zones: Iterable[str] = (),
-    domains: Collection[str] = (),
+    domains: Domains,
 ) -> tuple[Mistake, ...]:
-    """Every mistake in preferences, in the order of the fields; none where they are sound.
+    """The mistakes in preferences, in the order of the fields, at most 100; none in sound ones.
 
     ``zone_of`` finds a time zone by name, or None; from ``zones`` a mistyped one is guessed.
-    ``domains`` are ours, folded: an address must be in one of them, unless none are given.
+    Whose the addresses are is not looked at.
     """
-    return (
-        *_too_much(preferences),
-        *_addresses(preferences, domains),
-        *_zone(preferences.timezone, zone_of, zones),
-        *_pauses(preferences),
-        *_limit("limit", preferences.limit),
-        *_interests(preferences.interest, taxonomy),
-        *_windows(preferences.window),
-        *_rules(preferences.vendor),
+    found = chain(
+        _too_much(preferences),
+        _addresses(preferences),
+        _zone(preferences.timezone, zone_of, zones),
+        _pauses(preferences),
+        _limit("limit", preferences.limit),
+        _interests(preferences.interest, taxonomy),
+        _windows(preferences.window),
+        _rules(preferences.vendor, domains),
     )
+    return tuple(islice(found, _MOST_MISTAKES))
 
 
 def _too_much(preferences: Preferences) -> Iterator[Mistake]:
     for field, most in MOST.items():
         if len(getattr(preferences, field)) > most:
-            yield Mistake(path=field, mistake="too many", allowed=f"at most {most:,}")
+            yield _too_many(field, most)
 
 
-def _addresses(preferences: Preferences, domains: Collection[str]) -> Iterator[Mistake]:
+def _addresses(preferences: Preferences) -> Iterator[Mistake]:
     if not preferences.addresses:
         yield Mistake(path="addresses", mistake="there is none", allowed="at least one address")
     seen: set[str] = set()
@@ -76,31 +96,25 @@ def _addresses(preferences: Preferences, domains: Collection[str]) -> Iterator[M
         address = parse_address(bound.address)
         if address is None:
             yield _no_address(path, bound.address)
-        elif domains and address.domain not in domains:
-            yield Mistake(
-                path=path,
-                mistake=f"{bound.address} is not in a domain of this letterbox",
-                allowed="an address at " + ", ".join(sorted(domains)),
-            )
-        elif address.mailbox.local != address.local.casefold():
-            yield Mistake(
-                path=path,
-                mistake=f"{bound.address} belongs to {address.mailbox} already",
-                allowed="an address without +",
-            )
-        yield from _unique(path, mailbox_of(bound.address), "address", seen)
+        else:
+            exact = Address(local=address.local.casefold(), domain=address.domain)
+            yield from _unique(path, str(exact), "address", seen)
         if bound.vendor is not None and not bound.vendor.strip():
             yield _no_vendor(f"addresses[{nth}].vendor", bound.vendor)
 
 
 def _zone(
-    name: str, zone_of: Callable[[str], tzinfo | None], zones: Iterable[str]
+    name: str,
+    zone_of: Callable[[str], tzinfo | None],
+    zones: Callable[[], Iterable[str]],
 ) -> Iterator[Mistake]:
-    if zone_of(name) is None:
+    if len(name) > _LONGEST_ZONE or zone_of(name) is None:
         allowed = "a name of the IANA time zone database, such as Europe/Amsterdam"
-        if near := get_close_matches(name, list(zones), n=1):
+        if near := get_close_matches(name[:_LONGEST_ZONE], list(zones()), n=1):
             allowed += f"; did you mean {near[0]}?"
-        yield Mistake(path="timezone", mistake=f"there is no time zone {name!r}", allowed=allowed)
+        yield Mistake(
+            path="timezone", mistake=f"there is no time zone {_quoted(name)}", allowed=allowed
+        )
 
 
 def _pauses(preferences: Preferences) -> Iterator[Mistake]:
@@ -122,16 +136,13 @@ def _interests(interests: Sequence[Interest], taxonomy: Taxonomy) -> Iterator[Mi
     for nth, interest in enumerate(interests):
         path = f"interest[{nth}]"
         yield from _unique(f"{path}.id", interest.id, "interest", seen)
-        for at, category in enumerate(interest.categories):
-            if category not in taxonomy.nodes:
-                near = taxonomy.nearest(category)
-                yield Mistake(
-                    path=f"{path}.categories[{at}]",
-                    mistake=f"there is no category {category!r}",
-                    allowed="an id of the taxonomy" + (f"; did you mean {near}?" if near else ""),
-                )
         words = {f"keywords.{name}": getattr(interest.keywords, name) for name in _WORD_LISTS}
-        for field, texts in {**words, "brands": interest.brands}.items():
+        words["brands"] = interest.brands
+        for field, texts in {**words, **{f: getattr(interest, f) for f in _NAME_LISTS}}.items():
+            if len(texts) > MOST_IN_LIST:
+                yield _too_many(f"{path}.{field}", MOST_IN_LIST)
+        yield from _categories(f"{path}.categories", interest.categories, taxonomy)
+        for field, texts in words.items():
             yield from _words(f"{path}.{field}", texts)
         for at, vendor in enumerate(interest.vendors):
             if not name_of(vendor).strip():
@@ -140,11 +151,21 @@ def _interests(interests: Sequence[Interest], taxonomy: Taxonomy) -> Iterator[Mi
 
 
 _WORD_LISTS: Final = ("any", "all", "none")
+_NAME_LISTS: Final = ("categories", "regions", "vendors")
+
+
+def _categories(path: str, categories: Sequence[str], taxonomy: Taxonomy) -> Iterator[Mistake]:
+    for at, category in enumerate(categories):
+        if category not in taxonomy.nodes:
+            near = taxonomy.nearest(category)
+            yield Mistake(
+                path=f"{path}[{at}]",
+                mistake=f"there is no category {category!r}",
+                allowed="an id of the taxonomy" + (f"; did you mean {near}?" if near else ""),
+            )
 
 
 def _words(path: str, texts: Sequence[str]) -> Iterator[Mistake]:
-    if len(texts) > MOST_IN_LIST:
-        yield Mistake(path=path, mistake="too many", allowed=f"at most {MOST_IN_LIST:,}")
     for at, text in enumerate(texts):
         if not split(text):
             yield Mistake(
@@ -176,15 +197,15 @@ def _windows(windows: Sequence[Window]) -> Iterator[Mistake]:
             )
 
 
-def _rules(rules: Sequence[VendorRule]) -> Iterator[Mistake]:
+def _rules(rules: Sequence[VendorRule], domains: Domains) -> Iterator[Mistake]:
     seen: set[str] = set()
     for nth, rule in enumerate(rules):
         path = f"vendor[{nth}]"
-        yield from _other_side(path, rule, seen)
+        yield from _other_side(path, rule, domains, seen)
         yield from _rule(path, rule)
 
 
-def _other_side(path: str, rule: VendorRule, seen: set[str]) -> Iterator[Mistake]:
+def _other_side(path: str, rule: VendorRule, domains: Domains, seen: set[str]) -> Iterator[Mistake]:
     """Who the relationship is with: exactly one name, well formed, once."""
     named = [field for field in ("vendor", "domain", "address") if getattr(rule, field)]
     if len(named) != 1:
@@ -197,16 +218,33 @@ def _other_side(path: str, rule: VendorRule, seen: set[str]) -> Iterator[Mistake
     path = f"{path}.{named[0]}"
     if rule.address and parse_address(rule.address) is None:
         yield _no_address(path, rule.address)
-    elif rule.domain and (fold_domain(rule.domain) is None or "." not in rule.domain):
-        yield Mistake(
-            path=path,
-            mistake=f"{rule.domain!r} is no domain",
-            allowed="a domain such as shop.example",
-        )
+    elif rule.domain:
+        yield from _domain(path, rule.domain, domains)
     elif rule.vendor and not rule.vendor.strip():
         yield _no_vendor(path, rule.vendor)
     key = mailbox_of(rule.address) if rule.address else name_of(rule.key)
     yield from _unique(path, key, "relationship with", seen)
+
+
+def _domain(path: str, text: str, domains: Domains) -> Iterator[Mistake]:
+    """A domain that some vendor can be the only one behind."""
+    name = fold_domain(text)
+    if name is None or "." not in name:
+        yield Mistake(
+            path=path, mistake=f"{text!r} is no domain", allowed="a domain such as shop.example"
+        )
+    elif domains.is_public_suffix(name):
+        yield Mistake(
+            path=path,
+            mistake=f"{name} is a public suffix: anybody may register a name below it",
+            allowed=f"a registered domain, such as shop.{name}",
+        )
+    elif domains.is_mailbox_provider(name):
+        yield Mistake(
+            path=path,
+            mistake=f"{name}'s authors are people of all kinds",
+            allowed=f'one of them, as address = "someone@{name}"',
+        )
 
 
 def _rule(path: str, rule: VendorRule) -> Iterator[Mistake]:
@@ -252,7 +290,7 @@ def _unique(path: str, key: str, what: str, seen: set[str]) -> Iterator[Mistake]
 def _no_address(path: str, text: str) -> Mistake:
     return Mistake(
         path=path,
-        mistake=f"{text!r} is no mail address",
+        mistake=f"{_quoted(text)} is no mail address",
         allowed="an address such as anna@letterbox.example",
     )
 
@@ -261,3 +299,12 @@ def _no_vendor(path: str, text: str) -> Mistake:
     return Mistake(
         path=path, mistake=f"{text!r} names nobody", allowed="a vendor's id, or its domain"
     )
+
+
+def _too_many(path: str, most: int) -> Mistake:
+    return Mistake(path=path, mistake="too many", allowed=f"at most {most:,}")
+
+
+def _quoted(text: str) -> str:
+    """A text in quotes, as much of it as finds it again."""
+    return repr(text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…")

@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import msgspec
 
+from letterbox.configuration import shipped
+from letterbox.identity import Domains
 from letterbox.model.address import Address, parse_address
 from letterbox.model.case import Case
 from letterbox.model.kind import Kind
@@ -98,8 +100,19 @@ def zone_of(name: str) -> ZoneInfo | None:
     return ZoneInfo(name) if name in available_timezones() else None
 
 
-def mistakes(preferences: Preferences, **more: Any) -> tuple[Mistake, ...]:
-    return check(preferences, zone_of=zone_of, taxonomy=taxonomy(), **more)
+@cache
+def domains() -> Domains:
+    return Domains(shipped("mailbox_providers.toml"))
+
+
+def mistakes(preferences: Preferences) -> tuple[Mistake, ...]:
+    return check(
+        preferences,
+        zone_of=zone_of,
+        zones=available_timezones,
+        taxonomy=taxonomy(),
+        domains=domains(),
+    )
 
 
 def wishes_of(preferences: Preferences) -> Wishes:

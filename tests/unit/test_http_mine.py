@@ -101,8 +101,7 @@ MISTAKES = [
     ({"window": [{"from": "09:00", "until": "09:00"}]}, "window[0].until"),
     ({"window": [{"from": "9", "until": "10:00"}]}, "window[0].from"),
     ({"vendor": [{"standing": "allowed"}]}, "vendor[0]"),
-    ({"addresses": ["ben@letterbox.example"]}, "addresses[0]"),
-    ({"addresses": ["anna@elsewhere.example"]}, "addresses[0]"),
+    ({"vendor": [{"domain": "gmail.com"}]}, "vendor[0].domain"),
 ]
 
 
@@ -121,6 +120,88 @@ async def test_mistaken_preferences_change_nothing_and_name_the_place(changes, p
         assert path in [error["path"] for error in put.json["errors"]]
         again = await api.call("GET", "/v1/me/preferences", who="anna")
         assert (again.body, again.headers["ETag"]) == (got.body, got.headers["ETag"])
+
+
+async def put(api, document, who="anna"):
+    """Put preferences over whatever is there."""
+    headers = {"If-Match": "*"}
+    return await api.call("PUT", "/v1/me/preferences", who=who, json=document, headers=headers)
+
+
+NOT_THEIRS = [
+    "ben@letterbox.example",  # somebody's
+    "security@letterbox.example",  # nobody's yet
+    "greenleaf@letterbox.example",
+    "postmaster@letterbox.example",
+    "ben+shop@letterbox.example",
+    "nobody+shop@letterbox.example",
+    "anna@elsewhere.example",
+    "anna+shop@elsewhere.example",
+]
+
+
+@pytest.mark.parametrize("address", NOT_THEIRS)
+async def test_who_has_an_address_is_not_told_to_those_who_ask_for_it(address):
+    async with open_api() as api:
+        got = await api.call("GET", "/v1/me/preferences", who="anna")
+        reply = await put(api, got.json | {"addresses": ["anna@letterbox.example", address]})
+        assert (reply.status, reply.json["errors"]) == (
+            422,
+            [
+                {
+                    "path": "addresses[1]",
+                    "mistake": f"{address} is not an address of yours",
+                    "allowed": "only addresses below your own, such as"
+                    " anna+shop@letterbox.example; the operator gives others",
+                }
+            ],
+        )
+        again = await api.call("GET", "/v1/me/preferences", who="anna")
+        assert again.headers["ETag"] == got.headers["ETag"]
+
+
+async def test_an_address_below_ones_own_may_be_added_and_given_to_one_vendor():
+    async with open_api() as api:
+        got = await api.call("GET", "/v1/me/preferences", who="anna")
+        bound = {"address": "Anna+shop@letterbox.example", "vendor": "voltshop"}
+        free = "anna+news@letterbox.example"
+        document = got.json | {"addresses": ["anna@letterbox.example", bound, free]}
+        assert (await put(api, document)).status == 200
+        sent = await api.send(to=["anna+shop@letterbox.example", free, "anna@letterbox.example"])
+        assert [result["verdict"] for result in sent.json["results"]] == [
+            "refuse",
+            "deliver",
+            "deliver",
+        ]
+        # What she has she may keep or give up, but not below an address that is not hers.
+        assert (await put(api, document | {"addresses": [bound]})).status == 200
+        lower = "anna+more@letterbox.example"
+        assert (await put(api, document | {"addresses": [bound, lower]})).status == 422
+        assert (await put(api, got.json)).status == 422
+
+
+async def test_the_same_document_again_changes_nothing():
+    async with open_api() as api:
+        await api.send(kind="newsletter")
+        got = await api.call("GET", "/v1/me/preferences", who="anna")
+        held = await api.call("GET", "/v1/me/held", who="anna")
+        reply = await put(api, got.json)
+        assert (reply.status, reply.headers["ETag"], reply.body) == (
+            200,
+            got.headers["ETag"],
+            got.body,
+        )
+        await api.house.work()
+        decisions = (await api.call("GET", "/v1/me/decisions", who="anna")).json["items"]
+        assert len(decisions) == 1
+        assert (await api.call("GET", "/v1/me/held", who="anna")).body == held.body
+
+
+async def test_a_mistyped_time_zone_is_guessed():
+    async with open_api() as api:
+        got = await api.call("GET", "/v1/me/preferences", who="anna")
+        reply = await put(api, got.json | {"timezone": "Europe/Amsterdm"})
+        assert "did you mean Europe/Amsterdam?" in reply.json["errors"][0]["allowed"]
 
 
 async def test_of_two_who_change_the_same_document_one_is_told():

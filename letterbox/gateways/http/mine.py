@@ -52,7 +52,7 @@ async def put_preferences(call: Call) -> web.Response:
     if expected.strip() != "*" and _etag(stored.revision) not in _tags(expected):
         raise _changed(stored.revision)
     try:
-        revision = await call.parts.consumers.replace(
+        revision = await call.parts.consumers.revise(
             call.owner, preferences, expect=stored.revision, now=call.parts.clock.now()
         )
     except Refused as refused:
