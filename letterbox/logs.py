@@ -97,8 +97,12 @@ def make_safe(_: Any, __: str, event: Event) -> Event:
         match value:
             case bool() | int() | float() | None:
                 continue
+            case str() if key == "exception":
+                # A trace keeps its lines: each form writes their ends in its own way.
+                lines = value[:_LONGEST_TRACE].split("\n")
+                event[key] = "\n".join(_safe(line, _LONGEST) for line in lines)
             case str():
-                event[key] = _safe(value, _LONGEST_TRACE if key == "exception" else _LONGEST)
+                event[key] = _safe(value, _LONGEST)
             case list() | tuple():
                 event[key] = [_safe(str(each), _LONGEST) for each in value]
             case _:
@@ -127,9 +131,10 @@ def _json(_: Any, __: str, event: Event) -> str:
 def _plain(_: Any, __: str, event: Event) -> str:
     rest: Mapping[str, Any] = event
     head = f"{event.pop('at', '')} {event.pop('level', ''):7} {event.pop('event', '')}"
-    trace = str(event.pop("exception", "")).replace("\\n", "\n")
+    # Set in, so that no line of a trace looks like one of the log.
+    trace = str(event.pop("exception", "")).replace("\n", "\n  ")
     line = " ".join([head, *(f"{key}={_quoted(value)}" for key, value in rest.items())])
-    return f"{line}\n{trace}" if trace else line
+    return f"{line}\n  {trace}" if trace else line
 
 
 def _quoted(value: Any) -> str:

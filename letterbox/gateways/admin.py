@@ -27,6 +27,9 @@ _IDLE_SECONDS = 60.0
 # sun_path holds 108 octets on Linux and 104 elsewhere, the final NUL included (unix(7)).
 _LONGEST_PATH = 100
 
+_SAID = ("dry_run", "vendor", "consumer", "prefix", "revoked")
+_COUNTED = ("changes", "kept", "items")
+
 log = structlog.get_logger("letterbox.admin")
 
 
@@ -128,16 +131,23 @@ class AdminGateway:
             request = msgspec.json.decode(line, type=Request)
         except (msgspec.DecodeError, RecursionError) as error:
             return _error(f"not a request: {error}")
-        log.info("admin", command=request.command[:40])
+        command = request.command[:40]
         try:
-            return {
-                "result": await self._administration.perform(request.command, request.arguments)
-            }
+            result = await self._administration.perform(request.command, request.arguments)
         except Failed as failed:
+            log.info("admin", command=command, refused=True, mistakes=len(failed.mistakes))
             return _error(str(failed), failed.mistakes)
         except Exception:
-            log.exception("admin-failed", command=request.command[:40])
+            log.exception("admin-failed", command=command)
             return _error("the server failed at this; its log says how")
+        log.info("admin", command=command, **_outline(result))
+        return {"result": result}
+
+
+def _outline(result: Mapping[str, Any]) -> dict[str, Any]:
+    """What the log may say of an answer: whose, whether for show, and how much; never the rest."""
+    said = {name: result[name] for name in _SAID if isinstance(result.get(name), str | bool)}
+    return said | {name: len(result[name]) for name in _COUNTED if name in result}
 
 
 def _error(message: str, mistakes: tuple[str, ...] = ()) -> dict[str, Any]:

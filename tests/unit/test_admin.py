@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from letterbox.administration import Failed
 from letterbox.gateways import admin
@@ -74,6 +75,26 @@ async def test_the_real_commands_work_through_it(tmp_path):
         assert done["lines"] == ["vendor g: created"]
         key = (await asyncio.to_thread(ask, path, "key issue", {"owner": "g"}))["key"]
         assert await house.app.credentials.owner("key", key, house.clock.now()) == "g"
+
+
+async def test_the_log_says_what_was_done_and_how_much_of_it(tmp_path):
+    path = tmp_path / "box.sock"
+    files = [{"name": "p.toml", "content": "W1t2ZW5kb3JdXQppZD0nZycKbmFtZT0nRyc="}]
+    async with open_house() as house, listening(path, house.app.administration):
+        with capture_logs() as lines:
+            for dry_run in (True, False):
+                asked = {"files": files, "dry_run": dry_run}
+                await asyncio.to_thread(ask, path, "apply", asked)
+            key = (await asyncio.to_thread(ask, path, "key issue", {"owner": "g"}))["key"]
+            with pytest.raises(Failed):
+                await asyncio.to_thread(ask, path, "key issue", {"owner": "h"})
+    told = [{k: v for k, v in line.items() if k not in {"event", "log_level"}} for line in lines]
+    assert told == [
+        {"command": "apply", "dry_run": True, "changes": 1, "kept": 0},
+        {"command": "apply", "dry_run": False, "changes": 1, "kept": 0},
+        {"command": "key issue", "vendor": "g", "prefix": key[:12]},
+        {"command": "key issue", "refused": True, "mistakes": 0},
+    ]
 
 
 async def test_it_is_for_its_owner_alone(tmp_path):

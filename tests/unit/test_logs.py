@@ -134,10 +134,29 @@ def test_a_log_that_cannot_be_written_stops_nothing():
     assert stream.closed
 
 
+def fail(text: str) -> None:
+    raise ValueError(text)
+
+
+def broken() -> None:
+    try:
+        fail("one\ntwo \x1b[2J\n2026 INFO forged")
+    except ValueError:
+        structlog.get_logger().exception("broken")
+
+
 def test_an_exception_keeps_its_trace_for_us():
     stream = configured(format="plain")
-    try:
-        _ = 1 / 0
-    except ZeroDivisionError:
-        structlog.get_logger().exception("broken")
-    assert "ZeroDivisionError: division by zero" in stream.getvalue()
+    broken()
+    _, *trace = stream.getvalue().splitlines()
+    assert "  ValueError: one" in trace
+    assert all(line.startswith("  ") and line.isprintable() for line in trace)
+
+
+def test_a_trace_is_one_line_of_json_with_its_line_ends_escaped_once():
+    stream = configured(format="json")
+    broken()
+    (line,) = stream.getvalue().splitlines()
+    trace = json.loads(line)["exception"].split("\n")
+    assert trace[0] == "Traceback (most recent call last):"
+    assert trace[-3:] == ["ValueError: one", r"two \x1b[2J", "2026 INFO forged"]
