@@ -110,7 +110,12 @@ class Judge:
         hearing = await self._hearing(question, wishes, relationship, decision)
         probed: tuple[Operation, ...] = ()
         if _is_probe(decision, hearing):
-            hearing, probed = await self._probe(owner, question, hearing)
+            past, probed = await self._probe(owner, question)
+            hearing = msgspec.structs.replace(hearing, probed=past)
+        elif _is_tried(case):
+            past, probed = await self._probe(owner, question)
+            decision = _shut(decision, question.vendor) if past else decision
+            probed = probed if isinstance(decision.verdict, Refuse) else ()
         told, feed = self._tell(decision, hearing, question.reference or new_reference())
         if feed.reason and feed.reason.code == "no-relationship":
             decision = await self._name_other(decision, owner)
@@ -190,10 +195,8 @@ class Judge:
         ids.update(*(each.categories for each in wishes.interests if each.id in named))
         return self._taxonomy.is_sensitive(ids)
 
-    async def _probe(
-        self, owner: Owner, question: Question, hearing: Hearing
-    ) -> tuple[Hearing, tuple[Operation, ...]]:
-        """Count a distinct question; past the bound, answer by class alone."""
+    async def _probe(self, owner: Owner, question: Question) -> tuple[bool, tuple[Operation, ...]]:
+        """Whether a distinct question is past the day's bound, and what counts it."""
         message, now = question.message, question.now
         asked = encode((message.kind, message.categories.ids, message.offers))
         digest = hashlib.sha256(asked).hexdigest()[:32]
@@ -201,12 +204,12 @@ class Judge:
         name = f"{counter}/{digest}"
         partition = places.consumer(owner.consumer)
         if await self._store.claim(partition, name) is not None:
-            return hearing, ()  # the same question gets the same answer
+            return False, ()  # the same question gets the same answer
         count = (await self._store.counters(partition, [counter]))[counter]
         if count >= self._probes_per_day:
-            return msgspec.structs.replace(hearing, probed=True), ()
+            return True, ()
         tomorrow = now + _DAY
-        return hearing, (
+        return False, (
             Claim(name=name, value=b"", expires=tomorrow),
             Add(counter=counter, expires=tomorrow),
         )
@@ -218,6 +221,22 @@ def _unknown(decision: Decision, address: Address) -> Decision:
         filter="address",
         verdict=Refuse(reason="recipient-unknown"),
         facts={"address": str(address)},
+    )
+    return Decision(verdict=finding.verdict, findings=(finding, *decision.findings))
+
+
+def _is_tried(case: Case) -> bool:
+    """Whether a newcomer learns of the interests by what is taken and what is not."""
+    admitted = case.wishes.newcomers == "interests" and not case.answered
+    return case.footing == "newcomer" and admitted
+
+
+def _shut(decision: Decision, vendor: VendorRef) -> Decision:
+    """Past the bound a newcomer is one to a consumer who takes none, until tomorrow."""
+    finding = Finding(
+        filter="probes",
+        verdict=Refuse(reason="vendor-not-allowed"),
+        facts={"vendor": vendor.name},
     )
     return Decision(verdict=finding.verdict, findings=(finding, *decision.findings))
 

@@ -382,6 +382,28 @@ async def test_probing_falls_back_to_the_class() -> None:
         assert "no-matching-interest" in await told(house, content)
 
 
+async def test_a_newcomer_that_tries_too_often_is_shut_out_for_the_day() -> None:
+    people = PEOPLE.replace("[[consumer.vendor]]", "#").replace('vendor = "greenleaf"', "#")
+    people = people[: people.index("  #")].replace(
+        'id = "anna"', 'id = "anna"\nnewcomers = "interests"'
+    )
+    people += '  open_to = "anyone"\n  max_price = { amount = "100", currency = "EUR" }\n'
+    configuration = Configuration(probes=ProbesSection(per_day=3))
+    async with open_house(people, configuration=configuration) as house:
+
+        async def ask(amount: int, number: int) -> str:
+            price = Money(amount=Decimal(amount), currency="EUR")
+            how = submission(offer=Offer(origin="declared", price=price))
+            content = mail("Pruner", number=number)
+            return (await told(house, content, edge="http", submission=how))[:3]
+
+        assert await ask(90, 1) == "250"
+        assert [await ask(amount, amount) for amount in (200, 150, 125)] == ["550"] * 3
+        assert await ask(95, 2) == "550"
+        house.clock.advance(days=1)
+        assert await ask(95, 3) == "250"
+
+
 # ---- what differs must not show ---------------------------------------------------------------
 
 
