@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from enum import Enum
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
 
 import msgspec
 from msgspec import inspect
@@ -20,6 +20,17 @@ Document = TypeVar("Document", bound=msgspec.Struct)
 
 _LONGEST_SHOWN = 60
 _MOST_NAMED = 12
+
+
+class Words(NamedTuple):
+    """What a format calls its things: the document as a whole, and what has fields."""
+
+    whole: str
+    table: str
+
+
+TOML = Words(whole="the file", table="a table")
+JSON = Words(whole="the body", table="an object")
 
 
 class Misshapen(Exception):
@@ -51,28 +62,19 @@ def _unreadable(path: str, mistake: str, allowed: str) -> Misshapen:
     return Misshapen((Mistake(path=path, mistake=mistake, allowed=allowed),))
 
 
-def shape(document: Mapping[str, Any], kind: type[Document]) -> Document:
+def shape(document: Any, kind: type[Document], words: Words = TOML) -> Document:
     """A decoded document as its type. Raises :class:`Misshapen` with every mistake in it."""
     try:
         return msgspec.convert(document, kind)
     except (msgspec.ValidationError, RecursionError) as error:
-        mistakes = tuple(_struct("", document, kind))
+        reading = _Reading(words)
+        if not isinstance(document, Mapping):
+            whole = reading.invalid(words.whole, document, reading.described(kind))
+            raise Misshapen((whole,)) from error
+        mistakes = tuple(reading.struct("", document, kind))
         # What only the whole can tell is wrong has no place within it.
-        raise Misshapen(
-            mistakes or (Mistake(path="the file", mistake=str(error), allowed=describe(kind)),)
-        ) from error
-
-
-def describe(kind: Any) -> str:
-    """What may stand where a value of this type is expected, as people say it."""
-    origin, parts = get_origin(kind), get_args(kind)
-    if origin in {Union, UnionType}:
-        return " or ".join(describe(part) for part in parts if part is not NoneType)
-    if origin is Literal:
-        return ", ".join(map(str, parts))
-    if origin is tuple:
-        return f"a list of: {describe(parts[0])}"
-    return _described(inspect.type_info(kind))
+        unplaced = Mistake(path=words.whole, mistake=str(error), allowed=words.table)
+        raise Misshapen(mistakes or (unplaced,)) from error
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -84,50 +86,106 @@ def nearest(word: str, known: Iterable[str]) -> str:
 # ---- finding every mistake --------------------------------------------------------------------
 
 
-def _mistakes(path: str, value: Any, kind: Any) -> Iterator[Mistake]:
-    """What is wrong with a value, as deep down as it can be named."""
-    if isinstance(value, Mapping) and (struct := _struct_in(kind)):
-        yield from _struct(path, value, struct)
-        return
-    items = _items_of(kind)
-    if isinstance(value, list) and items is not None:
-        for nth, item in enumerate(value):
-            yield from _mistakes(f"{path}[{nth}]", item, items)
-        return
-    try:
-        msgspec.convert(value, kind)
-    except (msgspec.ValidationError, RecursionError):
-        yield Mistake(path=path, mistake=_shown(value), allowed=describe(kind))
+class _Reading(NamedTuple):
+    """How a document is gone through."""
 
+    words: Words
 
-def _struct(path: str, value: Mapping[str, Any], kind: type[msgspec.Struct]) -> Iterator[Mistake]:
-    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
-    sound = True
-    for name in (name for name in value if name not in fields):
-        sound = False
-        known = sorted(fields)
-        yield Mistake(
-            path=_join(path, str(name)),
-            mistake="there is no such field" + nearest(str(name), known),
-            allowed=", ".join(known[:_MOST_NAMED])
-            + (" and others" if len(known) > _MOST_NAMED else ""),
-        )
-    for name, field in fields.items():
-        place = _join(path, name)
-        if name not in value:
-            if field.required:
-                sound = False
-                yield Mistake(path=place, mistake="it is missing", allowed=describe(field.type))
-            continue
-        for mistake in _mistakes(place, value[name], field.type):
+    def mistakes(self, path: str, value: Any, kind: Any) -> Iterator[Mistake]:
+        """What is wrong with a value, as deep down as it can be named."""
+        if isinstance(value, Mapping) and (struct := _struct_in(kind)):
+            yield from self.struct(path, value, struct)
+            return
+        items = _items_of(kind)
+        if isinstance(value, list) and items is not None:
+            sound = True
+            for nth, item in enumerate(value):
+                for mistake in self.mistakes(f"{path}[{nth}]", item, items):
+                    sound = False
+                    yield mistake
+            if not sound:
+                return
+        try:
+            msgspec.convert(value, kind)
+        except (msgspec.ValidationError, RecursionError):
+            yield self.invalid(path, value, self.described(kind))
+
+    def struct(
+        self, path: str, value: Mapping[str, Any], kind: type[msgspec.Struct]
+    ) -> Iterator[Mistake]:
+        """What is wrong with something that has fields."""
+        fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+        sound = True
+        for name in (name for name in value if name not in fields):
             sound = False
-            yield mistake
-    if sound:
+            yield _no_field(_join(path, str(name)), str(name), sorted(fields))
+        for name, field in fields.items():
+            place = _join(path, name)
+            if name not in value:
+                if field.required:
+                    sound = False
+                    allowed = self.described(field.type)
+                    yield Mistake(path=place, mistake="it is missing", allowed=allowed)
+                continue
+            for mistake in self.mistakes(place, value[name], field.type):
+                sound = False
+                yield mistake
+        if sound:
+            yield from self._together(path, value, kind)
+
+    def _together(
+        self, path: str, value: Mapping[str, Any], kind: type[msgspec.Struct]
+    ) -> Iterator[Mistake]:
+        """What a type found wrong itself, in fields that are each well formed.
+
+        Where its error is of the form ``field: what is allowed``, that field is to blame.
+        """
         try:
             msgspec.convert(value, kind)
         except (msgspec.ValidationError, RecursionError) as error:
-            allowed = str(error).partition(" - at ")[0].removeprefix("Expected ")
-            yield Mistake(path=path or "the file", mistake=_shown(value), allowed=allowed)
+            said = str(error).partition(" - at ")[0]
+            name, colon, allowed = said.partition(": ")
+            if colon and name in value:
+                yield self.invalid(_join(path, name), value[name], allowed)
+            else:
+                yield self.invalid(path or self.words.whole, value, said)
+
+    def invalid(self, path: str, value: Any, allowed: str) -> Mistake:
+        """A value that cannot stand where it does."""
+        match value:
+            case None:
+                shown = "null"
+            case bool():
+                shown = str(value).lower()
+            case Mapping():
+                shown = self.words.table
+            case list():
+                shown = f"a list of {len(value)}"
+            case str():
+                shown = _short(repr(value))
+            case _:
+                shown = _short(str(value))
+        return Mistake(path=path, mistake=f"{shown} is not valid here", allowed=allowed)
+
+    def described(self, kind: Any) -> str:
+        """What may stand where a value of this type is expected, as people say it."""
+        origin, parts = get_origin(kind), get_args(kind)
+        if origin in {Union, UnionType}:
+            return " or ".join(self.described(part) for part in parts if part is not NoneType)
+        if origin is Literal:
+            return ", ".join(map(str, parts))
+        if origin is tuple:
+            return f"a list of: {self.described(parts[0])}"
+        return _described(inspect.type_info(kind), self.words)
+
+
+def _no_field(path: str, name: str, known: list[str]) -> Mistake:
+    others = " and others" if len(known) > _MOST_NAMED else ""
+    return Mistake(
+        path=path,
+        mistake="there is no such field" + nearest(name, known),
+        allowed=", ".join(known[:_MOST_NAMED]) + others,
+    )
 
 
 def _struct_in(kind: Any) -> type[msgspec.Struct] | None:
@@ -140,6 +198,8 @@ def _struct_in(kind: Any) -> type[msgspec.Struct] | None:
 
 def _items_of(kind: Any) -> Any:
     """The type of the items where a list is expected."""
+    if get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
     return get_args(kind)[0] if get_origin(kind) is tuple else None
 
 
@@ -147,35 +207,27 @@ def _join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def _shown(value: Any) -> str:
-    """What stands there, so that it is found again."""
-    match value:
-        case bool():
-            return f"{str(value).lower()} stands there"
-        case Mapping():
-            return "a table stands there"
-        case list():
-            return "a list stands there"
-        case str():
-            text = repr(value)
-        case _:
-            text = str(value)
-    return (text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…") + " stands there"
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"
 
 
 # ---- types in plain words ---------------------------------------------------------------------
 
 
-def _described(kind: inspect.Type) -> str:
+def _described(kind: inspect.Type, words: Words) -> str:
     match kind:
         case inspect.Metadata(extra_json_schema=extra) if extra and "description" in extra:
             return str(extra["description"])
         case inspect.Metadata(type=inner):
-            return _described(inner)
+            return _described(inner, words)
         case inspect.EnumType(cls=cls):
             return ", ".join(str(member.value) for member in cls if isinstance(member, Enum))
         case inspect.StructType(fields=fields):
-            return "a table of " + ", ".join(field.encode_name for field in fields[:_MOST_NAMED])
+            names = ", ".join(field.encode_name for field in fields[:_MOST_NAMED])
+            return f"{words.table} of {names}"
+        case inspect.VarTupleType(item_type=item, max_length=most):
+            size = f" of at most {most:,}" if most is not None else " of"
+            return f"a list{size}: {_described(item, words)}"
         case inspect.IntType() | inspect.FloatType():
             return _number(kind)
         case inspect.StrType(min_length=least, max_length=most):

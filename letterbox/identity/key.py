@@ -15,7 +15,9 @@ def by_key(mail: Mail, vendor: Vendor, server: str) -> Proof:
     The author must be of the vendor's own domains, or the address we write API messages under.
     """
     sender = _author(mail, vendor, server)
-    return Proof(sender=sender, spf=NO_SPF, results=authentication_results(server))
+    how = "" if isinstance(sender, Stranger) else "the author is proven by the vendor's API key"
+    results = authentication_results(server, otherwise=how)
+    return Proof(sender=sender, spf=NO_SPF, results=results)
 
 
 def _author(mail: Mail, vendor: Vendor, server: str) -> Proven | Stranger:

@@ -65,11 +65,13 @@ class Prover:
 
         A trusted peer that asserts the author is believed without a question to the DNS.
         """
+        how = ""
         found = author(mail)
         if isinstance(found, Ambiguous):
             sender: Sender = Stranger(why="author-ambiguous", detail=found.why)
         elif envelope.client.asserts_from:
             sender = Proven(domain=found.address.domain, how="peer", author=found.address)
+            how = "the author is proven by a relay that is trusted here"
         else:
             questions = _Questions(self._resolver)
             proving = _Proving(questions, self._domains, found.address, self._server)
@@ -78,7 +80,8 @@ class Prover:
                     return await proving.prove(self._dkim, mail, envelope, now)
             except TimeoutError:
                 sender = Undetermined(detail=f"no proof within {self._seconds:g} s")
-        return Proof(sender=sender, spf=NO_SPF, results=authentication_results(self._server))
+        results = authentication_results(self._server, otherwise=how)
+        return Proof(sender=sender, spf=NO_SPF, results=results)
 
 
 class _Questions:

@@ -13,12 +13,15 @@ def authentication_results(
     spf: Spf | None = None,
     dkim: Sequence[Verified] | None = None,
     dmarc: str | None = None,
+    *,
+    otherwise: str = "",
 ) -> str:
     """Return the value of an Authentication-Results field, on one line, in ASCII.
 
-    ``server`` is our own id; ``dmarc`` a result with its property. Only folded domains,
-    selectors and words of ours stand in it, never what a stranger wrote. What would make the
-    line too long is left out.
+    ``server`` is our own id; ``dmarc`` a result with its property; ``otherwise`` says as a
+    comment how the author was proven where nothing was looked at. Only folded domains, selectors
+    and words of ours stand in it, never what a stranger wrote. What would make the line too long
+    is left out.
     """
     parts = []
     if spf:
@@ -31,7 +34,9 @@ def authentication_results(
         if not dkim:
             parts.append("dkim=none")
     text = server
-    for part in parts or ["none"]:
+    # RFC 8601, section 2.2: a result names a method, and ours is none of those registered.
+    nothing = f"none ({otherwise})" if otherwise else "none"
+    for part in parts or [nothing]:
         if len(text) + len(part) + 2 <= _MOST:
             text += f"; {part}"
     return text

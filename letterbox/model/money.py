@@ -22,8 +22,7 @@ class Money(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         """Checked on decoding: a number written as one, neither negative nor endless."""
         if not self.amount.is_finite() or not 0 <= self.amount < _TOO_MUCH:
-            msg = "Expected an amount of at least 0 and less than a billion"
-            raise ValueError(msg)
+            raise ValueError("amount: a number from 0 to below a billion")
 
     def __str__(self) -> str:
         return f"{self.amount:f} {self.currency}"

@@ -1,5 +1,6 @@
 """The command line in this process, without a server: what it prints and how it ends."""
 
+import io
 import json
 import logging
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from letterbox import cli
+from letterbox import cli, reach
 from letterbox.cli import main
 from tests.support.house import mail
 
@@ -69,6 +70,10 @@ def people(tmp_path) -> str:
 def test_apply_names_each_change_and_nothing_the_second_time(run, people):
     told = run("apply", people, "--dry-run")
     assert told.out.splitlines()[-1] == "(dry run: nothing was changed)"
+    assert told.err == (
+        f"letterbox: there is no store at {Path.cwd()}/var/letterbox.db; as if it were empty:\n"
+    )
+    assert not Path("var").exists()
     told = run("apply", people)
     assert (told.code, told.err) == (0, "")
     assert told.out == "vendor greenleaf: created\nconsumer anna: created\n"
@@ -92,7 +97,8 @@ def test_one_mistake_is_one_line(run):
     told = run("apply", "bad.toml")
     assert told.err == (
         "letterbox: 1 mistake, so that nothing was changed; correct the file: bad.toml: "
-        "vendor[0].name: 3 stands there; allowed: text of at least 1 and at most 200 characters\n"
+        "vendor[0].name: 3 is not valid here; "
+        "allowed: text of at least 1 and at most 200 characters\n"
     )
 
 
@@ -111,7 +117,7 @@ def test_keys_and_tokens_are_printed_alone(run, people):
     assert "did you mean greenleaf?" in told.err
 
 
-def test_explain_reads_a_mail(run, people):
+def test_explain_reads_a_mail(run, people, monkeypatch):
     run("apply", people)
     Path("a.eml").write_bytes(mail(text="Bicycles.\r\n", Letterbox_Kind="offer"))
     asked = ["explain", "--to", "anna@letterbox.example", "a.eml"]
@@ -122,8 +128,14 @@ def test_explain_reads_a_mail(run, people):
     answer = run(*asked, "--from-domain", "greenleaf.example", "--json").json
     assert answer["reason"] == "no-matching-interest"
     assert run("explain", "--to", "anna@letterbox.example", "no.eml").code == 1
-    told = run("explain", "01234")
-    assert (told.code, told.err.count("\n")) == (1, 1)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(Path("a.eml").read_bytes())))
+    told = run(*asked[:-1], "-", "--from-domain", "greenleaf.example")
+    assert told.out.startswith("refuse (no-matching-interest)\n")
+    assert run("explain", "-").code == 2
+    for name in ("01234", "https://letterbox.example/r/01234", " <http://h:1/r/01234/> "):
+        told = run("explain", name)
+        assert (told.code, told.err.count("\n")) == (1, 1)
+        assert "there is no decision and no reference '01234'; " in told.err
 
 
 def test_export_is_one_json_document(run, people):
@@ -131,6 +143,9 @@ def test_export_is_one_json_document(run, people):
     whole = run("export", "anna").json
     assert whole["preferences"]["addresses"] == ["anna@letterbox.example"]
     assert (whole["inbox"], whole["held"], whole["decisions"]) == ([], [], [])
+    assert (whole["strangers"], whole["tokens"]) == ([], [])
+    token = run("token", "issue", "anna", "--json").json
+    assert run("export", "anna").json["tokens"] == [token["prefix"]]
 
 
 def test_lists_and_version(run):
@@ -161,6 +176,65 @@ def test_the_configuration_may_be_named_before_and_after_the_command(run, place)
     assert told.json["configuration"]["hostname"] == "mine.example"
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["key", "issue", "greenleaf"],
+        ["key", "revoke", "lbk_12345678"],
+        ["token", "issue", "anna"],
+        ["export", "anna"],
+        ["explain", "0123"],
+    ],
+)
+def test_only_applying_and_serving_make_a_store(run, command):
+    told = run(*command)
+    assert (told.code, told.out) == (1, "")
+    assert told.err == (
+        f"letterbox: there is no store at {Path.cwd()}/var/letterbox.db; "
+        "is this the right directory? (letterbox serve and letterbox apply make one)\n"
+    )
+    assert not Path("var").exists()
+
+
+def test_the_defaults_can_be_printed_and_are_a_configuration(run):
+    told = run("check-config", "--defaults")
+    assert told.code == 0
+    Path("letterbox.toml").write_text(told.out)
+    assert run("check-config").out == "letterbox.toml: no mistakes\n"
+    assert run("check-config", "--defaults", "--json").json == {"defaults": told.out}
+
+
+def test_a_variable_that_sets_nothing_is_pointed_at(run, monkeypatch):
+    monkeypatch.setenv("LETTERBOX_SMTP_LISTEN", "0.0.0.0:25")
+    told = run("check-config", "--json")
+    assert told.json["ok"] is True
+    assert told.err == (
+        "letterbox: these variables set nothing: "
+        "LETTERBOX_SMTP_LISTEN (did you mean LETTERBOX__SMTP__LISTEN?)\n"
+    )
+
+
+def test_help_says_where_the_configuration_is_and_what_is_written(capsys):
+    for arguments, words in (
+        (["serve", "--help"], ("LETTERBOX_CONFIG", "letterbox.toml", '"http": "127.0.0.1:8080"')),
+        (["--version"], ("letterbox 0.",)),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        assert ended.value.code == 0
+        told = " ".join(capsys.readouterr().out.split())
+        assert [word for word in words if word not in told] == []
+
+
+def test_a_ready_file_that_cannot_be_is_named_before_anything_listens(run, tmp_path):
+    told = run("serve", "--ready-file", "run/ready.json")
+    assert (told.code, told.err.count("\n")) == (1, 1)
+    assert f"--ready-file: there is no directory {tmp_path}/run; make it first" in told.err
+    told = run("serve", "--ready-file", str(tmp_path))
+    assert f"--ready-file: {tmp_path} cannot be written" in told.err
+    assert not Path("var").exists()
+
+
 def test_a_store_in_memory_keeps_nothing_and_says_so(run, people, monkeypatch):
     monkeypatch.setenv("LETTERBOX__STORE__URL", "memory:")
     told = run("apply", people)
@@ -171,7 +245,7 @@ def test_a_store_in_memory_keeps_nothing_and_says_so(run, people, monkeypatch):
 def test_a_store_another_has_open_is_named(run, people, monkeypatch):
     from letterbox.adapters.sqlite.lock import Lock
 
-    monkeypatch.setattr(cli, "_STARTING_SECONDS", 0.0)
+    monkeypatch.setattr(reach, "_STARTING_SECONDS", 0.0)
     Path("var").mkdir()
     lock = Lock(Path("var/letterbox.db"))
     try:
@@ -222,7 +296,9 @@ def test_wrong_use_ends_with_two(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
-    assert "usage: letterbox" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert (told[:10], told.count("\n")) == ("letterbox ", 1) or told.startswith("letterbox: ")
+    assert told.endswith(" --help tells how\n")
 
 
 def test_a_mail_without_a_recipient_is_wrong_use(run):

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from letterbox.gateways.http import AdminGateway
@@ -34,6 +35,17 @@ async def test_what_is_no_http_gets_a_problem_document_and_the_door(sent):
         assert body.startswith(b'{"type":')
         # The next one is served as ever.
         assert (await api.call("GET", "/healthz")).status == 200
+
+
+@pytest.mark.parametrize("name", ["Content-Type", "Host"])
+async def test_a_field_that_stands_there_twice_is_named(name):
+    async with open_api() as api:
+        fields = "Host: x\r\nContent-Type: application/json\r\nContent-Length: 0\r\n"
+        sent = f"POST /v1/messages HTTP/1.1\r\n{fields}{name}: 0\r\n\r\n"
+        body = (await api.raw(sent.encode())).partition(b"\r\n\r\n")[2]
+        problem = msgspec.json.decode(body)
+        assert problem["status"] == 400
+        assert problem["detail"] == f"there are two fields {name}; send one"
 
 
 async def test_a_body_that_is_not_framed_is_refused():

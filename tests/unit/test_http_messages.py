@@ -64,7 +64,10 @@ MISTAKES = [
     ({"subject": "nul\0"}, ["subject"]),
     ({"reference": "a\nb"}, ["reference"]),
     ({"reference": ""}, ["reference"]),
-    ({"offer": {"price": {"amount": "-1", "currency": "EUR"}}}, ["offer.price"]),
+    ({"offer": {"price": {"amount": "-1", "currency": "EUR"}}}, ["offer.price.amount"]),
+    ({"offer": {"price": {"amount": "1e9", "currency": "EUR"}}}, ["offer.price.amount"]),
+    ({"offer": {"price": {"amount": "NaN", "currency": "EUR"}}}, ["offer.price.amount"]),
+    ({"to": [7, "anna@letterbox.example", None]}, ["to[0]", "to[2]"]),
     ({"offer": {"price": {"amount": "1", "currency": "euro"}}}, ["offer.price.currency"]),
     ({"offer": {"colour": "red"}}, ["offer.colour"]),
     ({"offer": {"region": "nl"}}, ["offer.region"]),
@@ -85,6 +88,57 @@ async def test_every_mistake_is_named_and_nothing_is_sent(changes, paths):
         assert [error["path"] for error in problem["errors"]] == paths
         assert all(error["mistake"] and error["allowed"] for error in problem["errors"])
         assert await api.house.inbox("anna") == []
+
+
+WORDS = [
+    ({"to": "anna@letterbox.example"}, "'anna@letterbox.example' is not valid here",
+     "a list of 1 to 100 mail addresses"),
+    ({"to": None}, "it is missing", "a list of 1 to 100 mail addresses"),
+    ({"to": []}, "a list of 0 is not valid here", "a list of 1 to 100 mail addresses"),
+    ({"to": ["anna@letterbox.example"] * 101}, "a list of 101 is not valid here",
+     "a list of 1 to 100 mail addresses"),
+    ({"to": [7]}, "7 is not valid here", "a mail address such as anna@letterbox.example"),
+    ({"subject": {"en": "Sale"}}, "an object is not valid here",
+     "text of at most 998 characters"),
+    ({"offer": 3}, "3 is not valid here",
+     "an object of categories, title, brand, price, region, keywords, valid_from, valid_until"),
+    ({"offer": {"categories": None}}, "null is not valid here",
+     "a list of at most 50: text of at least 1 and at most 200 characters"),
+    ({"offer": {"price": {"amount": "-1", "currency": "EUR"}}}, "'-1' is not valid here",
+     "a number from 0 to below a billion"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "mistake", "allowed"), WORDS)
+async def test_a_mistake_is_told_in_plain_words(changes, mistake, allowed):
+    async with open_api() as api:
+        (error,) = (await api.send(**changes)).json["errors"]
+        assert (error["mistake"], error["allowed"]) == (mistake, allowed)
+
+
+async def test_a_body_that_is_no_object_is_told_so():
+    async with open_api() as api:
+        reply = await api.call("POST", "/v1/messages", who="greenleaf", json=[1])
+        assert reply.status == 422
+        (error,) = reply.json["errors"]
+        assert (error["path"], error["mistake"]) == ("the body", "a list of 1 is not valid here")
+        assert error["allowed"].startswith("an object of to, kind, subject, text")
+
+
+REPEATED = [
+    (b'{"to": ["a@b.example"], "kind": "offer", "subject": "x", "text": "y", "kind": "offer"}',
+     "'kind'"),
+    (b'{"to": 7, "to": 7}', "'to'"),
+    (b'{"offer": {"price": {"amount": "1", "am\\u006funt": "2"}}}', "'amount'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "name"), REPEATED)
+async def test_a_name_may_stand_in_an_object_once(body, name):
+    async with open_api() as api:
+        reply = await api.call("POST", "/v1/messages", who="greenleaf", data=body, headers=JSON)
+        assert reply.status == 400
+        assert reply.json["detail"] == f"{name} stands there twice in one object"
 
 
 async def test_an_unknown_category_is_answered_with_its_neighbour():
@@ -161,6 +215,33 @@ async def test_mail_is_stored_as_it_was_received_even_with_bare_lf():
             b"Return-Path: <>\r\nDelivered-To: anna@letterbox.example\r\n"
         )
         assert b"\n" not in traced.body.replace(b"\r\n", b"")
+
+
+async def test_mail_that_is_sent_again_is_answered_with_the_message_there_is():
+    query = "?to=anna@letterbox.example&to=ben@letterbox.example"
+    content = mail(Letterbox_Kind="offer", Letterbox_Category="home-garden/garden-tools")
+
+    async with open_api() as api:
+        first, again = [
+            await api.call(
+                "POST", f"/v1/messages{query}", who="greenleaf", data=content, headers=MAIL
+            )
+            for _ in range(2)
+        ]
+        assert again.json == first.json
+        (decision,) = (await api.call("GET", "/v1/me/decisions", who="anna")).json["items"]
+        assert decision["message"] == again.json["id"]
+
+
+async def test_the_trace_says_how_the_author_was_proven():
+    async with open_api() as api:
+        await api.send()
+        entry = (await api.call("GET", "/v1/me/inbox", who="anna")).json["items"][0]
+        raw = await api.call("GET", f"/v1/me/inbox/{entry['id']}/raw", who="anna")
+        assert (
+            b"Authentication-Results: letterbox.example;\r\n"
+            b" none (the author is proven by the vendor's API key)\r\n"
+        ) in raw.body
 
 
 WHOLE = [

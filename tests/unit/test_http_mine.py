@@ -96,6 +96,10 @@ MISTAKES = [
     ({"timezone": "Europe/Amsterdm"}, "timezone"),
     ({"language": "fr"}, "language"),
     ({"newcomer": "ask"}, "newcomer"),
+    (
+        {"interest": [{"id": "a", "max_price": {"amount": "-1", "currency": "EUR"}}]},
+        "interest[0].max_price.amount",
+    ),
     ({"interest": [{"id": "tools", "from": "someday"}]}, "interest[0].from"),
     ({"interest": [{"id": "tools", "categories": ["tools/none"]}]}, "interest[0].categories[0]"),
     ({"window": [{"from": "09:00", "until": "09:00"}]}, "window[0].until"),
@@ -265,7 +269,14 @@ async def test_a_list_is_read_page_by_page_newest_first():
         ("limit=" + "9" * 5000, 422),
         ("limit=", 422),
         ("after=", 200),
-        ("after=zzzz", 200),
+        ("after=" + "0" * 32, 200),
+        ("after=zzzz", 422),
+        ("after=" + "0" * 33, 422),
+        ("after=%ED%A0%80", 422),
+        ("before=x", 422),
+        ("limit=1&limit=2", 422),
+        ("limit=1&limit=1", 422),
+        ("Limit=1", 422),
         ("after=../x", 422),
         ("after=%00", 422),
     ],
@@ -274,6 +285,37 @@ async def test_a_list_is_read_page_by_page_newest_first():
 async def test_what_a_list_may_be_asked(path, query, status):
     async with open_api() as api:
         assert (await api.call("GET", f"/v1/me/{path}?{query}", who="anna")).status == status
+
+
+PARAMETERS = [
+    ("GET", "/v1/me/preferences?revision=1", "anna", "revision"),
+    ("PUT", "/v1/me/preferences?force=1", "anna", "force"),
+    ("GET", "/v1/me/inbox/x?raw=1", "anna", "raw"),
+    ("DELETE", "/v1/me/inbox/x?all=1", "anna", "all"),
+    ("GET", "/v1/me/strangers?limit=1", "anna", "limit"),
+    ("GET", "/v1/feedback?aftr=1", "greenleaf", "aftr"),
+    ("POST", "/v1/messages?too=a@b.example", "greenleaf", "too"),
+    ("POST", "/v1/messages?to=anna@letterbox.example", "greenleaf", "?to"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "who", "name"), PARAMETERS)
+async def test_a_parameter_that_is_not_known_is_refused_by_name(method, path, who, name):
+    async with open_api() as api:
+        reply = await api.call(method, path, who=who, json=PRUNERS)
+        assert (reply.status, reply.json["errors"][0]["path"]) == (422, name)
+
+
+async def test_a_mistyped_parameter_is_guessed():
+    async with open_api() as api:
+        reply = await api.call("GET", "/v1/me/inbox?afte=x", who="anna")
+        assert reply.json["errors"] == [
+            {
+                "path": "afte",
+                "mistake": "there is no such parameter; did you mean after?",
+                "allowed": "after, limit",
+            }
+        ]
 
 
 async def test_marks_are_changed_one_by_one():

@@ -1,6 +1,7 @@
 """Pages, the description of the API, and what every answer carries."""
 
 import re
+from importlib.metadata import version
 
 import msgspec
 import pytest
@@ -111,7 +112,18 @@ async def test_every_registered_reason_has_its_page_in_both_languages():
             assert page.status == 200
             assert f"{reason.reply} {reason.enhanced}" in text
             assert "{" not in text
+            assert "<var></var>" not in text
             assert "Nederlands" in text
+
+
+async def test_the_page_of_a_reason_shows_how_it_reads():
+    async with open_api() as api:
+        page = (await api.call("GET", "/reasons/price-above-limit")).body.decode()
+        assert "at most <var>150.00 EUR</var>." in page
+        assert "<var>169.95 EUR</var> is meer dan je grens van <var>150.00 EUR</var>" in page
+        page = (await api.call("GET", "/reasons/kind-not-wanted")).body.decode()
+        assert "send only <var>service mail, offers</var>." in page
+        assert "stuur alleen <var>servicemail, aanbiedingen</var>." in page
 
 
 async def test_every_answer_is_guarded_and_names_no_version():
@@ -127,6 +139,24 @@ async def test_every_answer_is_guarded_and_names_no_version():
                 assert "default-src 'none'" in reply.headers["Content-Security-Policy"]
                 assert "Access-Control-Allow-Origin" not in reply.headers
                 assert reply.status < 500
+
+
+ODD = ["%ED%A0%80", "%00", "%FF", "%2F", "%2e%2e", "%0d%0a", "%F0%9F%8C%B1", "%25", "%", "a" * 4000]
+WITH_NAMES = [(route.method, route.path, route.who) for route in ROUTES if "{" in route.path]
+
+
+@pytest.mark.parametrize(("method", "pattern", "who"), WITH_NAMES)
+async def test_what_cannot_be_a_name_is_not_there(method, pattern, who):
+    async with open_api() as api:
+        token = await api.credential({"consumer": "anna", "vendor": "greenleaf"}.get(who, "anna"))
+        for odd in ODD:
+            path = re.sub(r"\{\w+\}", odd, pattern)
+            answer = await api.raw(
+                f"{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
+                "Content-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n"
+                "\r\n{}".encode()
+            )
+            assert answer.startswith(b"HTTP/1.1 404 "), (path, answer[:300])
 
 
 @pytest.mark.parametrize("path", ["/", "/reasons", "/openapi.json"])
@@ -159,6 +189,7 @@ async def test_what_may_be_done_is_named(method, path, status, allowed):
 async def test_the_description_holds_every_route_and_the_docs_too():
     async with open_api() as api:
         document = (await api.call("GET", "/openapi.json")).json
+        assert document["info"]["version"] == version("letterbox")
         docs = (await api.call("GET", "/docs")).body.decode()
         described = {
             (method.upper(), path)

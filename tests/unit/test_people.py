@@ -29,7 +29,8 @@ BAD = [
     ("[[consumers]]\nid = 'a'", "consumers", "did you mean consumer?"),
     ("[[vendor]]\nid = 'a'", "vendor[0].name", "it is missing; allowed: text"),
     ("[[vendor]]\nname = 'a'", "vendor[0].id", "it is missing; allowed: 1 to 63 lower-case"),
-    ("[[vendor]]\nid = 'A b'\nname = 'x'", "vendor[0].id", "'A b' stands there; allowed: 1 to 63"),
+    ("[[vendor]]\nid = 'A b'\nname = 'x'", "vendor[0].id",
+     "'A b' is not valid here; allowed: 1 to 63"),
     ("[[vendor]]\nid = 'a'\nname = 'x'\nreply = 'reports'", "vendor[0].reply",
      "allowed: refuse, report"),
     ("[[vendor]]\nid = 'a'\nname = 'x'\ndomains = ['nope']", "vendor[0].domains[0]",
@@ -50,7 +51,7 @@ BAD = [
     ("[[consumer]]\nid = 'a'", "consumer[0].addresses", "there is none"),
     ("[[consumer]]\nid = 'a'\naddresses = ['a']", "consumer[0].addresses[0]", "no mail address"),
     ("[[consumer]]\nid = 'a'\naddresses = [7]", "consumer[0].addresses[0]",
-     "7 stands there; allowed: text or a table of address, vendor"),
+     "7 is not valid here; allowed: text or a table of address, vendor"),
     ("[[consumer]]\nid = 'a'\naddresses = [{ vendor = 'x' }]", "consumer[0].addresses[0].address",
      "it is missing"),
     ("[[consumer]]\nid = 'a'\naddresses = ['a@else.example']", "consumer[0].addresses[0]",
@@ -68,28 +69,30 @@ BAD = [
      "anna@letterbox.example is consumer anna's already"),
     (ANNA + "timezone = 'Europe/Amsterdm'", "consumer[0].timezone",
      "did you mean Europe/Amsterdam?"),
-    (ANNA + "language = 'de'", "consumer[0].language", "'de' stands there; allowed: en, nl"),
-    (ANNA + "newcomers = true", "consumer[0].newcomers", "true stands there; allowed: refuse, ask"),
+    (ANNA + "language = 'de'", "consumer[0].language", "'de' is not valid here; allowed: en, nl"),
+    (ANNA + "newcomers = true", "consumer[0].newcomers",
+     "true is not valid here; allowed: refuse, ask"),
     (ANNA + "ask_for_days = 0", "consumer[0].ask_for_days", "a whole number from 1 to 365"),
     (ANNA + "limit = { messages = 3 }", "consumer[0].limit.per", "it is missing; allowed: day"),
     (ANNA + "pauses = [{ from = 2026-07-10, until = 2026-07-01 }]",
      "consumer[0].pauses[0].until", "2026-07-01 is before 2026-07-10"),
     (ANNA + "pauses = [{ from = 'July', until = 2026-07-01 }]", "consumer[0].pauses[0].from",
-     "'July' stands there; allowed: a day such as 2026-12-24"),
+     "'July' is not valid here; allowed: a day such as 2026-12-24"),
     (ANNA + "window = [{ from = '09:00', until = '09:00' }]", "consumer[0].window[0].until",
      "the window is empty"),
     (ANNA + "window = [{ from = 09:00:00, until = '12:00' }]", "consumer[0].window[0].from",
-     "09:00:00 stands there; allowed: a time of day as text"),
+     "09:00:00 is not valid here; allowed: a time of day as text"),
     (ANNA + "window = [{ from = '9 h', until = '12:00' }]", "consumer[0].window[0].from",
      "a time of day as text"),
     (ANNA + "window = [{ from = '09:00', until = '12:00', days = ['zo'] }]",
-     "consumer[0].window[0].days[0]", "'zo' stands there; allowed: mon, tue"),
+     "consumer[0].window[0].days[0]", "'zo' is not valid here; allowed: mon, tue"),
     (ANNA + "interest = [{ id = 'i' }, { id = 'j', from = 'spring' }]",
-     "consumer[0].interest[1].from", "'spring' stands there; allowed: a day"),
+     "consumer[0].interest[1].from", "'spring' is not valid here; allowed: a day"),
     (ANNA + "interest = [{ id = 'i', categories = ['home-garden/garden-tolls'] }]",
      "consumer[0].interest[0].categories[0]", "did you mean home-garden/garden-tools?"),
     (ANNA + "interest = [{ id = 'i', max_price = { amount = '-1', currency = 'EUR' } }]",
-     "consumer[0].interest[0].max_price", "an amount of at least 0"),
+     "consumer[0].interest[0].max_price.amount",
+     "'-1' is not valid here; allowed: a number from 0 to below a billion"),
     (ANNA + "interest = [{ id = 'i', max_price = { amount = '1', currency = 'euro' } }]",
      "consumer[0].interest[0].max_price.currency", "a currency of ISO 4217"),
     (ANNA + "interest = [{ id = 'i', vendors = ['greenlef'] }]",
@@ -99,7 +102,8 @@ BAD = [
     (VENDOR + ANNA + "vendor = [{ vendor = 'greenlef' }]", "consumer[0].vendor[0].vendor",
      "there is no vendor 'greenlef'; did you mean greenleaf?"),
     (ANNA + "vendor = [{ standing = 'allowed' }]", "consumer[0].vendor[0]", "it names nobody"),
-    (ANNA + "vendor = 3", "consumer[0].vendor", "3 stands there; allowed: a list of"),
+    (ANNA + "vendor = 3", "consumer[0].vendor",
+     "3 is not valid here; allowed: a list of: a table of vendor"),
     ("[[consumer]]\nid = 'a'\naddresses = [{ address = 'a@letterbox.example', vendor = 'x' }]",
      "consumer[0].addresses[0].vendor", "there is no vendor 'x'"),
     ("consumer = [\n{ id = }\n]", "line 2, column 8", "Invalid value"),
@@ -113,11 +117,37 @@ async def test_a_mistake_is_named_with_its_place_and_nothing_changes(text, path,
     async with open_house() as house:
         with pytest.raises(Failed) as raised:
             await apply(house, "[[vendor]]\nid = 'fine'\nname = 'Fine'", text)
-        places = [line for line in raised.value.mistakes if f" {path}: " in line]
+        places = [
+            line
+            for line in raised.value.mistakes
+            if line.split(": ")[1].partition(" (")[0] == path
+        ]
         assert len(places) == 1, raised.value.mistakes
         assert places[0].startswith("1.toml: ")
         assert says.replace("0.toml", "1.toml") in places[0]
         assert await nobody(house)
+
+
+async def test_a_mistake_says_whose_it_is():
+    text = VENDOR + ANNA + (
+        "[[consumer.interest]]\nid = 'books'\n[[consumer.interest]]\nid = 'garden'\n"
+        "from = 'spring'\n[[consumer.vendor]]\ndomain = 'shop.example'\nlimit = 3\n"
+        "[[consumer]]\ntimezone = 7\n"
+    )
+    async with open_house() as house:
+        with pytest.raises(Failed) as raised:
+            await apply(house, text)
+        assert [line.split(": ")[1] for line in raised.value.mistakes] == [
+            'consumer[0].interest[1].from (consumer "anna", interest "garden")',
+            'consumer[0].vendor[0].limit (consumer "anna", vendor "shop.example")',
+            "consumer[1].timezone",
+            "consumer[1].id",
+        ]
+        with pytest.raises(Failed) as raised:
+            await apply(house, ANNA + "vendor = [{ vendor = 'velo' }]")
+        assert 'consumer[0].vendor[0].vendor (consumer "anna", vendor "velo"): there is no' in str(
+            raised.value.mistakes
+        )
 
 
 async def test_every_mistake_of_every_file_is_named_at_once():

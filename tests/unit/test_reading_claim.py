@@ -26,7 +26,9 @@ BASE = ["From: a@b.example", "Subject: one two", "X-Trace: 1"]
     ],
 )
 def test_without_a_signature_the_usual_fields_and_the_body_count(fields, body, same):
-    assert (digest(mail(fields, body), proven().signed) == digest(mail(BASE, "text"), proven().signed)) is same
+    assert (
+        digest(mail(fields, body), proven().signed) == digest(mail(BASE, "text"), proven().signed)
+    ) is same
 
 
 def test_with_a_signature_the_signed_fields_count():
@@ -38,7 +40,9 @@ def test_with_a_signature_the_signed_fields_count():
 
 def test_two_fields_never_read_as_one():
     sender = proven("dkim", "a")
-    assert digest(mail(["A: x", "A: y"]), sender.signed) != digest(mail(["A: x a:1:y"]), sender.signed)
+    assert digest(mail(["A: x", "A: y"]), sender.signed) != digest(
+        mail(["A: x a:1:y"]), sender.signed
+    )
 
 
 def test_a_claim_is_for_one_sender_name_content_and_recipient():

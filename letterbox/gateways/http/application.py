@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from letterbox.gateways.http.answers import guard
-from letterbox.gateways.http.call import Call
+from letterbox.gateways.http.call import Call, check_query
 from letterbox.gateways.http.operations import is_local
 from letterbox.gateways.http.parts import Parts
 from letterbox.gateways.http.problems import Problem, Reasoned, render
@@ -86,6 +86,8 @@ class _Way:
             session=request[SESSION],
             draining=self._draining,
         )
+        if route.path.startswith("/v1/"):
+            check_query(request, route.query)
         if route.who == "consumer" and route.method != "GET":
             return await self._repeated.run(call, route.run)
         return await route.run(call)

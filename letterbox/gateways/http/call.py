@@ -1,13 +1,17 @@
 """One call: who makes it, and what it brings, read within limits."""
 
 import asyncio
+import json
 import re
+from collections.abc import Collection
+from contextlib import suppress
+from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from aiohttp import web
 
-from letterbox.administration.shape import Misshapen, shape
+from letterbox.administration.shape import JSON, Misshapen, nearest, shape
 from letterbox.gateways.http.parts import Parts
 from letterbox.gateways.http.problems import Problem, mistaken
 from letterbox.wishes import Mistake
@@ -23,7 +27,11 @@ _KIB = 1024
 MOST_DOCUMENT = 4 * _KIB * _KIB
 #: In a larger document only the first mistake is named: naming them all must stay cheap.
 _MOST_EXPLAINED = 500
-_IDENTIFIER = re.compile(r"[0-9A-Za-z_-]{1,64}")
+#: In a larger document a name that stands twice is not looked for: it would take too long.
+_MOST_LOOKED_THROUGH = 64 * _KIB
+_IDENTIFIER = re.compile(r"[0-9a-f]{32}")
+_REPEATED = frozenset({"to"})
+_MOST_NAMED = 20
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _WHERE = re.compile(r"(?s)(.*?)(?: - at `\$\.?(.*)`)?")
@@ -58,15 +66,14 @@ class Call(NamedTuple):
             return _USUAL_ITEMS
         limit = _whole("limit", text, "a whole number from 1 to 1,000")
         if limit < 1:
-            raise mistaken(_bad("limit", text, "a whole number from 1 to 1,000"))
+            raise mistaken(bad("limit", text, "a whole number from 1 to 1,000"))
         return min(limit, MOST_ITEMS)
 
-    @property
-    def after(self) -> str | None:
-        """The cursor a list goes on from; an empty one is none."""
+    def after(self, form: re.Pattern[str] = _IDENTIFIER) -> str | None:
+        """The cursor a list goes on from, which has such a form; an empty one is none."""
         text = self.request.query.get("after") or None
-        if text is not None and not _IDENTIFIER.fullmatch(text):
-            raise mistaken(_bad("after", text, "the after of an answer before"))
+        if text is not None and not form.fullmatch(text):
+            raise mistaken(bad("after", text, "the after of an answer before"))
         return text
 
     def number(self, name: str, most: int) -> int:
@@ -80,7 +87,7 @@ class Call(NamedTuple):
         key = self.request.headers.get("Idempotency-Key")
         if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
             allowed = "1 to 255 printable ASCII characters without spaces"
-            raise mistaken(_bad("Idempotency-Key", key, allowed))
+            raise mistaken(bad("Idempotency-Key", key, allowed))
         return key
 
     async def body(self, *media_types: str, most: int = MOST_DOCUMENT) -> bytes:
@@ -131,11 +138,30 @@ async def read_body(request: web.Request, most: int, seconds: float) -> bytes:
 def read_form(body: bytes, kind: type[Form]) -> Form:
     """JSON as a type. Raises a 400 with the place, or a 422 with every mistake."""
     try:
-        return msgspec.json.decode(body, type=kind)
+        form = msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
+        _unique_names(body)
         raise mistaken(*_mistakes(body, kind, error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Problem("malformed-json", _place(body, error)) from None
+    _unique_names(body)
+    return form
+
+
+def _unique_names(body: bytes) -> None:
+    """Refuse a name that stands twice in an object: which one counts is a guess (RFC 8259, 4)."""
+    if len(body) > _MOST_LOOKED_THROUGH:
+        return
+
+    def look(pairs: list[tuple[str, Any]]) -> None:
+        names = [name for name, _ in pairs]
+        if len(set(names)) != len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise Problem("malformed-json", f"{twice[:60]!r} stands there twice in one object")
+
+    # What is no JSON at all is found out by the decoder that counts, which says where.
+    with suppress(ValueError, RecursionError):
+        json.loads(body.decode(), object_pairs_hook=look)
 
 
 def _mistakes(body: bytes, kind: type[Form], error: msgspec.ValidationError) -> tuple[Mistake, ...]:
@@ -143,11 +169,11 @@ def _mistakes(body: bytes, kind: type[Form], error: msgspec.ValidationError) -> 
         document = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as trouble:
         raise Problem("malformed-json", _place(body, trouble)) from None
-    if isinstance(document, dict) and _count(document) <= _MOST_EXPLAINED:
+    if _count(document) <= _MOST_EXPLAINED:
         try:
-            shape(document, kind)
+            shape(document, kind, JSON)
         except Misshapen as found:
-            return tuple(_of_a_body(mistake) for mistake in found.mistakes)
+            return found.mistakes
     return (_only(error),)
 
 
@@ -163,12 +189,6 @@ def _count(document: Any) -> int:
         elif isinstance(value, list):
             pending += value
     return count
-
-
-def _of_a_body(mistake: Mistake) -> Mistake:
-    if mistake.path != "the file":
-        return mistake
-    return msgspec.structs.replace(mistake, path="the body")
 
 
 def _only(error: msgspec.ValidationError) -> Mistake:
@@ -200,9 +220,24 @@ def _place(body: bytes, error: Exception) -> str:
 
 def _whole(name: str, text: str, allowed: str) -> int:
     if not _NUMBER.fullmatch(text):
-        raise mistaken(_bad(name, text, allowed))
+        raise mistaken(bad(name, text, allowed))
     return int(text)
 
 
-def _bad(name: str, text: str, allowed: str) -> Mistake:
-    return Mistake(path=name, mistake=f"{text[:60]!r} stands there", allowed=allowed)
+def bad(name: str, text: str, allowed: str) -> Mistake:
+    """A parameter whose value cannot be."""
+    return Mistake(path=name, mistake=f"{text[:60]!r} is not valid here", allowed=allowed)
+
+
+def check_query(request: web.Request, known: Collection[str]) -> None:
+    """Refuse parameters that are not known, or stand there twice where that says nothing."""
+    mistakes = []
+    for name in islice(dict.fromkeys(request.query), _MOST_NAMED):
+        if name not in known:
+            allowed = ", ".join(sorted(known)) or "no parameters"
+            mistake = "there is no such parameter" + nearest(name, known)
+            mistakes.append(Mistake(path=name[:60], mistake=mistake, allowed=allowed))
+        elif name not in _REPEATED and len(request.query.getall(name)) > 1:
+            mistakes.append(Mistake(path=name, mistake="it stands there twice", allowed="it once"))
+    if mistakes:
+        raise mistaken(*mistakes)

@@ -17,8 +17,8 @@ from letterbox.gateways.http.forms import (
 )
 from letterbox.model.preferences import Preferences
 
-_ID = "01kaw3p4t8x2m6q9r5v7c1d3fg"
-_REFERENCE = "4mT9cQx2LbV7nKe5RwZ8sA"
+_ID = "019ab0c1f8004c7d93e25b6a1f0d8e42"
+_REFERENCE = "5f0c6a1be2d94783a0b1c94e7d3f2816"
 _AT = "2026-11-23T12:00:00Z"
 
 _REASON = {
@@ -28,7 +28,7 @@ _REASON = {
     "final": False,
     "url": f"https://letterbox.example/r/{_REFERENCE}",
     "detail": "The price is above the limit",
-    "remedies": ["The price is above the limit of 150.00 EUR"],
+    "remedies": ["at most 150.00 EUR"],
 }
 _ENTRY = {
     "id": _ID,
@@ -99,7 +99,7 @@ EXAMPLES: dict[Any, Any] = {
     Preferences: {
         "addresses": [
             "anna@letterbox.example",
-            {"address": "garden@letterbox.example", "vendor": "greenleaf"},
+            {"address": "anna+garden@letterbox.example", "vendor": "greenleaf"},
         ],
         "timezone": "Europe/Amsterdam",
         "language": "nl",

@@ -1,20 +1,19 @@
 """``GET /v1/feedback``: what a vendor was told, in order, by cursor."""
 
 import asyncio
+import re
 
 from aiohttp import web
 
 from letterbox.gateways.http.answers import answer
 from letterbox.gateways.http.call import Call
 from letterbox.gateways.http.forms import Items, feed_item
-from letterbox.gateways.http.problems import mistaken
 from letterbox.records.feed import FeedPage
-from letterbox.wishes import Mistake
 
 _LONGEST_WAIT = 60
 #: How often it is looked whether the one who waits is still there, in seconds.
 _LOOK = 1.0
-_MOST_DIGITS = 18
+_CURSOR = re.compile(r"[0-9]{1,18}")
 
 
 async def list_feedback(call: Call) -> web.Response:
@@ -23,23 +22,10 @@ async def list_feedback(call: Call) -> web.Response:
     ``after`` is there as long as there are items, so that the feed can be followed from its
     end; it is null where nothing came after the cursor that was asked with.
     """
-    after = _cursor(call)
+    after = int(call.after(_CURSOR) or "0")
     page = await _page(call, after, call.limit, call.number("wait", _LONGEST_WAIT))
     items = tuple(map(feed_item, page.items))
     return answer(Items(items=items, after=str(page.after) if items else None))
-
-
-def _cursor(call: Call) -> int:
-    text = call.after or "0"
-    if not text.isdigit() or not text.isascii() or len(text) > _MOST_DIGITS:
-        raise mistaken(
-            Mistake(
-                path="after",
-                mistake=f"{text!r} stands there",
-                allowed="the after of an answer before",
-            )
-        )
-    return int(text)
 
 
 async def _page(call: Call, after: int, limit: int, wait: int) -> FeedPage:

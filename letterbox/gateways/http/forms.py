@@ -17,8 +17,22 @@ MOST_RECIPIENTS = 100
 _LONGEST_ADDRESS = 320
 _MIB = 1024 * 1024
 
-Recipient = Annotated[str, Meta(min_length=3, max_length=_LONGEST_ADDRESS)]
-Recipients = Annotated[tuple[Recipient, ...], Meta(min_length=1, max_length=MOST_RECIPIENTS)]
+Recipient = Annotated[
+    str,
+    Meta(
+        min_length=3,
+        max_length=_LONGEST_ADDRESS,
+        description="a mail address such as anna@letterbox.example",
+    ),
+]
+Recipients = Annotated[
+    tuple[Recipient, ...],
+    Meta(
+        min_length=1,
+        max_length=MOST_RECIPIENTS,
+        description=f"a list of 1 to {MOST_RECIPIENTS} mail addresses",
+    ),
+]
 Item = TypeVar("Item")
 
 

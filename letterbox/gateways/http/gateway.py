@@ -1,6 +1,7 @@
 """Listening for HTTP: connections within limits, and a clean end."""
 
 import asyncio
+import re
 from contextlib import suppress
 from typing import Any
 
@@ -24,6 +25,9 @@ _BUSY = (
     b"HTTP/1.1 503 Service Unavailable\r\nServer: letterbox\r\nRetry-After: 10\r\n"
     b"Content-Length: 0\r\nConnection: close\r\n\r\n"
 )
+
+#: What the parser says of a field that may stand there once.
+_TWICE = re.compile(r"(?s).*Duplicate '([A-Za-z-]{1,40})' header found\..*")
 
 log = structlog.get_logger("letterbox.http")
 
@@ -169,7 +173,7 @@ class _Connection(RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Answer what is not HTTP, or what failed outside of the application."""
-        del message  # it repeats bytes of the request
+        twice = _TWICE.fullmatch(message or "")
         if isinstance(exc, ConnectionError) or request.writer.output_size > 0:
             raise ConnectionError("nobody can be answered any more")
         ours = status >= web.HTTPInternalServerError.status_code
@@ -177,7 +181,9 @@ class _Connection(RequestHandler):
             log.error("http-failed", exc_info=exc)
         else:
             log.info("not-http", client=request.remote)
-        problem = Problem("our-fault" if ours else "bad-request", close=True)
+        # No more of the message is repeated: the rest of it may be bytes of the request.
+        detail = f"there are two fields {twice[1]}; send one" if twice and not ours else ""
+        problem = Problem("our-fault" if ours else "bad-request", detail, close=True)
         response = render(problem, self._listener.public_url)
         guard(response)
         return response

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from letterbox.delivery.render import with_trace
 from letterbox.gateways.http.answers import answer, nothing
-from letterbox.gateways.http.call import Call
+from letterbox.gateways.http.call import Call, bad
 from letterbox.gateways.http.forms import (
     HeldAnswer,
     Items,
@@ -24,7 +24,6 @@ from letterbox.model.record import DecisionRecord, InboxEntry
 from letterbox.model.verdict import Decision, VerdictName
 from letterbox.records import places
 from letterbox.records.consumers import Conflict, Refused, Stored
-from letterbox.wishes import Mistake
 
 _NOT_MODIFIED = 304
 #: Days of which the sums of unproven senders are shown; they are kept a little longer.
@@ -88,7 +87,7 @@ def _changed(revision: int) -> Problem:
 
 async def list_inbox(call: Call) -> web.Response:
     """What was delivered, newest first."""
-    page = await call.parts.mailboxes.inbox(call.owner, after=call.after, limit=call.limit)
+    page = await call.parts.mailboxes.inbox(call.owner, after=call.after(), limit=call.limit)
     return answer(Items(items=tuple(map(inbox_item, page.items)), after=page.after))
 
 
@@ -148,7 +147,7 @@ async def _entry(call: Call) -> InboxEntry:
 
 async def list_held(call: Call) -> web.Response:
     """What waits, newest first."""
-    page = await call.parts.mailboxes.held(call.owner, after=call.after, limit=call.limit)
+    page = await call.parts.mailboxes.held(call.owner, after=call.after(), limit=call.limit)
     return answer(Items(items=tuple(map(held_item, page.items)), after=page.after))
 
 
@@ -179,12 +178,9 @@ async def list_decisions(call: Call) -> web.Response:
     verdict = call.request.query.get("verdict") or None
     known = get_args(VerdictName)
     if verdict is not None and verdict not in known:
-        allowed = ", ".join(known)
-        raise mistaken(
-            Mistake(path="verdict", mistake=f"{verdict[:60]!r} stands there", allowed=allowed)
-        )
+        raise mistaken(bad("verdict", verdict, ", ".join(known)))
     page = await call.parts.mailboxes.decisions(
-        call.owner, after=call.after, limit=call.limit, verdict=verdict
+        call.owner, after=call.after(), limit=call.limit, verdict=verdict
     )
     language = (await call.parts.consumers.wishes(call.owner)).language
     items = tuple(decision_item(row, _sentence(call, row, language)) for row in page.items)

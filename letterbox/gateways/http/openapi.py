@@ -18,44 +18,40 @@ _SCHEMA = "#/components/schemas/{name}"
 _ALWAYS = (400, 500, 503)
 
 _TEXT: dict[str, Any] = {"type": "string"}
-_PARAMETERS: dict[str, tuple[str, dict[str, Any], str]] = {
+_QUERY: dict[str, tuple[dict[str, Any], str]] = {
     "to": (
-        "query",
         {"type": "array", "items": _TEXT, "maxItems": 100},
         "A recipient of a message/rfc822 body; repeated for each",
     ),
-    "after": ("query", _TEXT, "The after of an answer before"),
+    "after": (_TEXT, "The after of an answer before"),
     "limit": (
-        "query",
         {"type": "integer", "minimum": 1, "default": 100},
         f"How many items; more than {MOST_ITEMS:,} counts as {MOST_ITEMS:,}",
     ),
     "wait": (
-        "query",
         {"type": "integer", "minimum": 0, "default": 0},
         "Seconds to wait for the first item; more than 60 counts as 60",
     ),
     "verdict": (
-        "query",
         {"type": "string", "enum": ["deliver", "hold", "refuse", "defer"]},
         "Only decisions of this verdict",
     ),
     "original": (
-        "query",
         {"type": "integer", "enum": [0, 1], "default": 0},
         "1: the bytes as received",
     ),
-    "If-Match": ("header", _TEXT, "The ETag of the document the change was made in"),
-    "If-None-Match": ("header", _TEXT, "An ETag: 304 where the document still has it"),
+}
+_FIELDS: dict[str, tuple[dict[str, Any], str]] = {
+    "If-Match": (_TEXT, "The ETag of the document the change was made in"),
+    "If-None-Match": (_TEXT, "An ETag: 304 where the document still has it"),
     "Idempotency-Key": (
-        "header",
         {"type": "string", "minLength": 1, "maxLength": 255},
         "The same key and request: the same answer, one effect",
     ),
 }
 
 
-def describe(routes: Sequence[Route]) -> bytes:
+def describe(routes: Sequence[Route], version: str) -> bytes:
     """The whole document. Its paths are relative to where it was got from."""
     types = [t for route in routes for t in (*route.takes.values(), *route.gives.values()) if t]
     unique = list(dict.fromkeys([*types, ProblemDocument]))
@@ -68,8 +64,8 @@ def describe(routes: Sequence[Route]) -> bytes:
         "openapi": "3.1.0",
         "info": {
             "title": "letterbox",
-            "version": "1",
-            "summary": "A broker between companies and people",
+            "version": version,
+            "summary": "A broker between vendors and consumers",
             "description": "Vendors send and read their feed; consumers say what they want.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
@@ -112,8 +108,9 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
         {"name": name, "in": "path", "required": True, "schema": _TEXT}
         for name in _IN_PATH.findall(route.path)
     ]
-    for name in route.parameters:
-        where, schema, description = _PARAMETERS[name]
+    named = [("query", name, *_QUERY[name]) for name in route.query]
+    named += [("header", name, *_FIELDS[name]) for name in route.fields]
+    for where, name, schema, description in named:
         parameters.append(
             {
                 "name": name,
@@ -144,7 +141,7 @@ def _responses(route: Route, references: dict[Any, Any]) -> dict[str, Any]:
     if "application/json" in route.gives and "/preferences" in route.path:
         done["headers"] = {"ETag": {"schema": _TEXT}}
     responses = {str(route.status): done}
-    if "If-None-Match" in route.parameters:
+    if "If-None-Match" in route.fields:
         responses["304"] = {"description": "It has not changed"}
     credentials = (401,) if route.who in {"vendor", "consumer"} else ()
     problem = {"application/problem+json": {"schema": references[ProblemDocument]}}

@@ -1,6 +1,7 @@
 """Public pages: what a reason means, and what the sender of one message may know."""
 
 import re
+from collections.abc import Mapping
 from importlib import resources
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from markupsafe import Markup, escape
 from letterbox.gateways.http.call import Call
 from letterbox.model.reason import Reason, Registry, Texts
 from letterbox.model.told import Told, ToldReason
+from letterbox.model.verdict import Fact
 from letterbox.records import places
 from letterbox.records.coding import decode
 from letterbox.records.ledger import Reference
@@ -37,21 +39,45 @@ _CLASS_TITLES = {
 }
 
 
-def _blanks(pattern: str) -> Markup:
-    """A sentence pattern with its places shown as variables."""
-    return Markup(_PLACE.sub(r"<var>\1</var>", str(escape(pattern))))  # noqa: S704 - escaped above
+#: What may stand in the places of a sentence, to show how it reads.
+_FACTS: Mapping[str, Fact] = {
+    "address": "anna@letterbox.example",
+    "because": "too-often",
+    "date": "2026-12-24",
+    "domain": "greenleaf.example",
+    "file": "offer.exe",
+    "interest": "garden-tools",
+    "kind": "newsletter",
+    "kinds": ["service", "offer"],
+    "limit": "150.00 EUR",
+    "max": "25 MB",
+    "n": 2,
+    "other": "Voltshop",
+    "period": "week",
+    "price": "169.95 EUR",
+    "remedy": "at most 1 per month",
+    "size": "31 MB",
+    "time": "60 seconds",
+    "vendor": "Greenleaf Garden",
+}
+_FACTS_OF: Mapping[str, Mapping[str, Fact]] = {
+    "author-ambiguous": {"detail": "it names two authors"},
+    "brand-not-wanted": {"value": "Felix"},
+    "keyword-excluded": {"value": "chainsaw"},
+    "message-malformed": {"detail": "the header has more than 1000 fields"},
+    "rate-limited": {"detail": "at most 100 messages a second"},
+    "region-not-wanted": {"value": "BE"},
+}
 
 
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
+    return jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda name: (_FOLDER / name).read_text("utf-8")),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["blanks"] = _blanks
-    return environment
 
 
 _TEMPLATES = _environment()
@@ -96,7 +122,17 @@ async def get_reason(call: Call) -> web.Response:
     reason = call.parts.registry.get(call.request.match_info["code"])
     if reason is None:
         return page("missing.html", status=web.HTTPNotFound.status_code)
-    return page("reason.html", reason=reason, texts=_texts, languages=LANGUAGES)
+    facts = {**_FACTS, **_FACTS_OF.get(reason.code, {})}
+
+    def example(pattern: str, language: str) -> Markup:
+        """A sentence pattern with an example in each of its places, marked."""
+
+        def value(place: re.Match[str]) -> str:
+            return f"<var>{escape(call.parts.sentences.fill(place[0], facts, language))}</var>"
+
+        return Markup(_PLACE.sub(value, str(escape(pattern))))  # noqa: S704 - escaped, all of it
+
+    return page("reason.html", reason=reason, texts=_texts, languages=LANGUAGES, example=example)
 
 
 def _texts(reason: Reason, language: str) -> Texts:

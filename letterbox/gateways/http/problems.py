@@ -44,7 +44,7 @@ KINDS: Mapping[Name, Kind] = {
     ),
     "malformed-json": Kind(
         HTTPStatus.BAD_REQUEST,
-        "The body is not JSON",
+        "The body is not JSON as we read it",
         "Correct the place that the detail names (RFC 8259).",
     ),
     "unauthorized": Kind(

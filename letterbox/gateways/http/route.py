@@ -14,7 +14,8 @@ Who = Literal["vendor", "consumer", "anyone", "operator"]
 class Route(NamedTuple):
     """One call. ``takes`` and ``gives`` are types by media type; None is bytes or text.
 
-    ``parameters`` name query and header fields, ``problems`` those beside the ever possible.
+    ``query`` and ``fields`` name what is read of the query and the header, ``problems`` those
+    beside the ever possible.
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -24,6 +25,7 @@ class Route(NamedTuple):
     summary: str
     gives: Mapping[str, Any]
     takes: Mapping[str, Any] = MappingProxyType({})
-    parameters: tuple[str, ...] = ()
+    query: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
     problems: tuple[int, ...] = ()
     status: int = 200

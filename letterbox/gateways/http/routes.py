@@ -1,5 +1,7 @@
 """The one table of routes: what is served, and what ``/openapi.json`` and ``/docs`` describe."""
 
+from importlib.metadata import version
+
 from aiohttp import web
 
 from letterbox.gateways.http import feedback, mine, operations, pages
@@ -49,7 +51,8 @@ _VENDOR = (
         "Send a message to 1 to 100 recipients; one result for each, in order",
         takes={_JSON: NewMessage, "message/rfc822": None},
         gives={_JSON: Answer},
-        parameters=("to", "Idempotency-Key"),
+        query=("to",),
+        fields=("Idempotency-Key",),
         problems=(408, 413, 415, 422, 429),
     ),
     Route(
@@ -59,7 +62,7 @@ _VENDOR = (
         feedback.list_feedback,
         "What became of messages: events after a cursor, oldest first",
         gives={_JSON: Items[FeedItem]},
-        parameters=(*_PAGED, "wait"),
+        query=(*_PAGED, "wait"),
         problems=(422,),
     ),
 )
@@ -72,7 +75,7 @@ _CONSUMER = (
         mine.get_preferences,
         "Everything declared, as one document with its ETag",
         gives={_JSON: Preferences},
-        parameters=("If-None-Match",),
+        fields=("If-None-Match",),
         problems=(404,),
     ),
     Route(
@@ -83,7 +86,7 @@ _CONSUMER = (
         "Replace everything declared; If-Match guards it",
         takes={_JSON: Preferences},
         gives={_JSON: Preferences},
-        parameters=("If-Match", "Idempotency-Key"),
+        fields=("If-Match", "Idempotency-Key"),
         problems=(404, 408, 412, 413, 415, 422, 428),
     ),
     Route(
@@ -93,7 +96,7 @@ _CONSUMER = (
         mine.list_inbox,
         "What was delivered, newest first",
         gives={_JSON: Items[InboxItem]},
-        parameters=_PAGED,
+        query=_PAGED,
         problems=(422,),
     ),
     Route(
@@ -113,7 +116,7 @@ _CONSUMER = (
         "Mark a message as read or archived",
         takes={_JSON: Marks},
         gives={_JSON: InboxItem},
-        parameters=("Idempotency-Key",),
+        fields=("Idempotency-Key",),
         problems=(404, 408, 413, 415, 422),
     ),
     Route(
@@ -123,7 +126,7 @@ _CONSUMER = (
         mine.remove_entry,
         "Delete a message from the inbox",
         gives={},
-        parameters=("Idempotency-Key",),
+        fields=("Idempotency-Key",),
         problems=(404,),
         status=204,
     ),
@@ -134,7 +137,7 @@ _CONSUMER = (
         mine.get_raw,
         "The message itself, with our trace fields or as received",
         gives={"message/rfc822": None},
-        parameters=("original",),
+        query=("original",),
         problems=(404, 422),
     ),
     Route(
@@ -144,7 +147,7 @@ _CONSUMER = (
         mine.list_held,
         "What waits for its time or for a yes, newest first",
         gives={_JSON: Items[HeldItem]},
-        parameters=_PAGED,
+        query=_PAGED,
         problems=(422,),
     ),
     Route(
@@ -155,7 +158,7 @@ _CONSUMER = (
         "Let a held message through",
         takes={_JSON: Nothing},
         gives={_JSON: HeldAnswer},
-        parameters=("Idempotency-Key",),
+        fields=("Idempotency-Key",),
         problems=(404, 408, 413, 415, 422),
     ),
     Route(
@@ -166,7 +169,7 @@ _CONSUMER = (
         "Refuse a held message",
         takes={_JSON: Nothing},
         gives={_JSON: HeldAnswer},
-        parameters=("Idempotency-Key",),
+        fields=("Idempotency-Key",),
         problems=(404, 408, 413, 415, 422),
     ),
     Route(
@@ -176,7 +179,7 @@ _CONSUMER = (
         mine.list_decisions,
         "Every decision with its findings, newest first",
         gives={_JSON: Items[DecisionItem]},
-        parameters=(*_PAGED, "verdict"),
+        query=(*_PAGED, "verdict"),
         problems=(422,),
     ),
     Route(
@@ -252,4 +255,4 @@ OPERATIONS = (
 )
 
 ROUTES: tuple[Route, ...] = _VENDOR + _CONSUMER + _PUBLIC + OPERATIONS
-_DESCRIPTION = describe(ROUTES)
+_DESCRIPTION = describe(ROUTES, version("letterbox"))

@@ -47,6 +47,9 @@ async def submit(call: Call) -> web.Response:
         content = body
         submission = Submission(vendor=vendor, idempotent=idempotent)
     else:
+        if "to" in call.request.query:
+            mistake = "the recipients stand in the body"
+            raise mistaken(Mistake(path="?to", mistake=mistake, allowed="it beside message/rfc822"))
         form = read_form(body, NewMessage)
         _check(form, call.parts.taxonomy)
         to = form.to
@@ -100,8 +103,8 @@ def _addresses(to: tuple[str, ...]) -> tuple[Address, ...]:
         raise mistaken(
             Mistake(
                 path="to",
-                mistake=f"{len(to)} recipients stand there",
-                allowed=f"1 to {MOST_RECIPIENTS} recipients",
+                mistake=f"it names {len(to)} recipients",
+                allowed=f"1 to {MOST_RECIPIENTS} mail addresses, each as to=…",
             )
         )
     addresses = [parse_address(text) for text in to]
