@@ -154,10 +154,11 @@ def _unique_names(body: bytes) -> None:
         return
 
     def look(pairs: list[tuple[str, Any]]) -> None:
-        names = [name for name, _ in pairs]
-        if len(set(names)) != len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise Problem("malformed-json", f"{twice[:60]!r} stands there twice in one object")
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise Problem("malformed-json", f"{name[:60]!r} stands there twice in one object")
+            seen.add(name)
 
     # What is no JSON at all is found out by the decoder that counts, which says where.
     with suppress(ValueError, RecursionError):
