@@ -1,6 +1,6 @@
 """Deciding for each recipient of a proven message, and writing it all down before any answer."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -36,10 +36,11 @@ from letterbox.records import places
 from letterbox.records.coding import decode, encode
 from letterbox.records.consumers import Consumers, Owner
 from letterbox.records.ledger import Ledger, Line, Recorded, message_commit
-from letterbox.records.names import new_id, new_reference
+from letterbox.records.names import new_reference, nth_id
 
 #: How often a decision is taken anew because something changed under it, before it is deferred.
 _ATTEMPTS = 5
+_REFUSED = 400  # SMTP replies from here on take nothing (RFC 5321, section 4.2.1)
 _IDEMPOTENT_FOR = timedelta(days=7)
 #: How long the body of a message is kept that went to nobody's address.
 _NOBODYS = timedelta(days=1)
@@ -116,6 +117,11 @@ class _Course:
         if message is not None:
             self.messages.add(message)
 
+    def note_recorded(self, slot: _Slot, value: bytes) -> None:
+        """Answer a resend as its claim has it: no second effect."""
+        recorded = decode(value, Recorded)
+        self.note(slot, recorded.told, recorded.message)
+
     @property
     def used(self) -> bool:
         """Whether anybody's decision rests on this copy of the message."""
@@ -168,7 +174,6 @@ class Settlement:
         subject = _Subject(arrival, sender, vendor, facts, slots)
         pending = list(slots)
         for _ in range(_ATTEMPTS):
-            pending = await self._unsettled(course, pending)
             ready = await self._judge_all(course, subject, pending)
             if not ready:
                 break
@@ -194,27 +199,19 @@ class Settlement:
                 address=spellings[0],
                 spellings=tuple(spellings),
                 owner=owner,
-                decision=new_id(arrival.at),
+                decision=nth_id(arrival.id, number),
                 reference=new_reference(),
                 claim=claim_name(sender.domain, name, stamp, address),
             )
-            for (_, address), (owner, spellings) in found.items()
+            for number, ((_, address), (owner, spellings)) in enumerate(found.items(), 1)
         )
 
-    async def _unsettled(self, course: _Course, pending: Iterable[_Slot]) -> list[_Slot]:
-        """Those who have not had this message yet: a resend gets the recorded answer.
-
-        Looked up before judging, for the first copy may have used up the limit since.
-        """
-        left = []
-        for slot in pending:
-            value = await self._store.claim(places.consumer(slot.owner.consumer), slot.claim)
-            if value is None:
-                left.append(slot)
-            else:
-                recorded = decode(value, Recorded)
-                course.note(slot, recorded.told, recorded.message)
-        return left
+    async def _is_resend(self, course: _Course, slot: _Slot) -> bool:
+        """Whether a mailbox has taken this message before: then it gets the recorded answer."""
+        value = await self._store.claim(places.consumer(slot.owner.consumer), slot.claim)
+        if value is not None:
+            course.note_recorded(slot, value)
+        return value is not None
 
     async def _judge_all(
         self, course: _Course, subject: _Subject, pending: Sequence[_Slot]
@@ -232,6 +229,11 @@ class Settlement:
                 reference=slot.reference,
             )
             judgement = await self._judge.judge(question)
+            accepted = judgement.told.reply < _REFUSED
+            # What would be taken meets its claim in the commit. What would not is looked up now:
+            # the first copy may have used up the limit, or the vendor been locked out since.
+            if not accepted and await self._is_resend(course, slot):
+                continue
             if isinstance(judgement.decision.verdict, Defer):
                 _log_fault(subject.arrival, judgement)
                 course.note(slot, judgement.told)
@@ -263,8 +265,9 @@ class Settlement:
         for each, result in zip(ready, results, strict=True):
             if isinstance(result, Done):
                 course.note(each.slot, each.line.record.told, course.arrival.id)
+            elif isinstance(result.operation, Claim) and result.operation.name == each.slot.claim:
+                course.note_recorded(each.slot, result.found)
             else:
-                # A claim is found before judging the next time; wishes are read anew.
                 self._consumers.forget(each.slot.owner.consumer)
                 again.append(each.slot)
         return again

@@ -13,6 +13,11 @@ def new_id(now: datetime) -> str:
     return f"{_moment(now)}{secrets.token_hex(10)}"
 
 
+def nth_id(base: str, number: int) -> str:
+    """An id beside ``base`` of the same moment, the same each time; numbers from 1 to 65535."""
+    return f"{int(base, 16) ^ number:032x}"
+
+
 def first_id(at: datetime) -> str:
     """The least id of a moment: those of earlier moments sort before it."""
     return f"{_moment(at)}{0:020x}"
