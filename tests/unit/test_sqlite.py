@@ -305,6 +305,30 @@ async def test_a_dropped_body_takes_its_file_along(store, path):
     assert names(folder) == set()
 
 
+@pytest.mark.parametrize(
+    "after",
+    [Put(key="\ud800", value=b""), Put(key="absent", value=b"", expect=1)],
+    ids=["nonsense", "refused"],
+)
+async def test_a_body_whose_dropping_came_to_nothing_stays_readable(store, stalled, path, after):
+    folder = path.with_name("store.db-bodies")
+    stalled.execute("ROLLBACK")
+    await store.commit(on(*await store.prepare("large", LARGE)))
+    stalled.execute("BEGIN IMMEDIATE")
+    # All in one transaction, in which the others are well.
+    calls = [
+        asyncio.create_task(store.commit(on(Put(key="first", value=b"")))),
+        asyncio.create_task(store.commit(on(DropBody(id="large"), after))),
+        asyncio.create_task(store.commit(on(Put(key="last", value=b"")))),
+    ]
+    await asyncio.wait(calls, timeout=0)
+    stalled.execute("ROLLBACK")
+    first, _, last = await asyncio.gather(*calls, return_exceptions=True)
+    assert (first, last) == ([Done(numbers=(1,))], [Done(numbers=(1,))])
+    assert await store.read("large") == LARGE
+    assert len(names(folder)) == 1
+
+
 async def test_old_files_that_no_commit_named_are_swept_at_the_next_start(path, clock):
     folder = path.with_name("store.db-bodies")
     store = await SqliteStore.open(path, clock)

@@ -1,11 +1,13 @@
 """What each operation of the port does to the tables."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from types import MappingProxyType
 from typing import Any, ClassVar
 
 import apsw
 
+from letterbox.adapters.order import apply_in_order
 from letterbox.adapters.sqlite.bodies import BodyFiles, KeepFile
 from letterbox.adapters.sqlite.times import stored
 from letterbox.ports.store import (
@@ -31,6 +33,20 @@ from letterbox.ports.store import (
     shard_of,
 )
 
+_MAKE = (
+    "INSERT INTO documents (partition, key, revision, value) VALUES (?, ?, 1, ?)"
+    " ON CONFLICT (partition, key) DO NOTHING RETURNING revision"
+)
+_WRITE = (
+    "INSERT INTO documents (partition, key, revision, value) VALUES (?, ?, 1, ?)"
+    " ON CONFLICT (partition, key) DO UPDATE"
+    " SET revision = revision + 1, value = excluded.value RETURNING revision"
+)
+_CHANGE = (
+    "UPDATE documents SET revision = revision + 1, value = ?"
+    " WHERE partition = ? AND key = ? AND revision = ? RETURNING revision"
+)
+
 
 class _Refused(Exception):
     """A guard failed; ``found`` stood in its way."""
@@ -40,30 +56,64 @@ class _Refused(Exception):
         self.found = found if isinstance(found, bytes) else b"%d" % found
 
 
-class Operations:
-    """Applies commits inside the transaction that is open on ``db``.
+class TakeBack(Exception):
+    """Something that was written must be taken back, and no savepoint was set before it."""
 
-    Each method of an operation looks at the guard first, then writes, and returns the operation's
+
+#: What an operation raises that holds what no store could keep: its call is left out, alone.
+NONSENSE = (TypeError, ValueError, OverflowError, StoreUnavailable)
+
+
+class Operations:
+    """Applies calls inside the transaction that is open on ``db``.
+
+    Each method of an operation writes only where its guard holds, and returns the operation's
     number (see :class:`~letterbox.ports.store.Done`). ``now`` is in microseconds since 1970.
+
+    With ``savepoints`` a commit that is refused, or a call that is nonsense, leaves nothing
+    behind. Without them, which is cheaper, one that has written something raises instead: the
+    whole transaction is to be begun again then, with savepoints.
     """
 
-    def __init__(self, db: apsw.Connection, files: BodyFiles, now: int) -> None:
+    def __init__(
+        self, db: apsw.Connection, files: BodyFiles, now: int, *, savepoints: bool
+    ) -> None:
         self._db = db
         self._files = files
         self._now = now
+        self._savepoints = savepoints
+        self._whole: AbstractContextManager[object] = db if savepoints else nullcontext()
         #: Files whose bodies are dropped: to be removed once the transaction is committed.
         self.dropped: list[str] = []
 
-    def apply(self, commit: Commit) -> Result:
-        """Apply one commit in a savepoint of its own: whole, or not at all."""
+    def call(self, commits: Sequence[Commit]) -> Sequence[Result] | Exception:
+        """All commits of a call, or, where one of them is nonsense, none and the error.
+
+        Without savepoints raises :class:`TakeBack` or one of ``NONSENSE``.
+        """
+        dropped = len(self.dropped)
+        try:
+            with self._whole:
+                return apply_in_order(commits, self._apply)
+        except NONSENSE as error:
+            if not self._savepoints:
+                raise
+            del self.dropped[dropped:]
+            return error
+
+    def _apply(self, commit: Commit) -> Result:
+        """One commit: whole, or not at all."""
         numbers: list[int] = []
         dropped = len(self.dropped)
         try:
-            with self._db:
+            with self._whole:
                 for operation in commit.operations:
                     apply = self._BY_TYPE[type(operation)]
                     numbers.append(apply(self, commit.partition, operation))
         except _Refused as refusal:
+            before = commit.operations[: len(numbers)]
+            if not self._savepoints and not all(isinstance(each, Expect) for each in before):
+                raise TakeBack from refusal
             del self.dropped[dropped:]
             return Rejected(operation=commit.operations[len(numbers)], found=refusal.found)
         return Done(numbers=tuple(numbers))
@@ -89,28 +139,23 @@ class Operations:
 
     # ---- documents ----------------------------------------------------------------------------
 
-    def _guard(self, partition: str, key: str, expected: int | None) -> None:
-        if expected is None:
-            return
+    def _revision(self, partition: str, key: str) -> int:
         sql = "SELECT revision FROM documents WHERE partition = ? AND key = ?"
-        revision = self._one(sql, partition, key) or 0
-        if revision != expected:
-            raise _Refused(revision)
+        return self._one(sql, partition, key) or 0
 
     def _put(self, partition: str, operation: Put) -> int:
-        self._guard(partition, operation.key, operation.expect)
-        revision: int = self._one(
-            "INSERT INTO documents (partition, key, revision, value) VALUES (?, ?, 1, ?)"
-            " ON CONFLICT (partition, key) DO UPDATE"
-            " SET revision = revision + 1, value = excluded.value RETURNING revision",
-            partition,
-            operation.key,
-            operation.value,
-        )
-        return revision
+        key, value, expect = operation.key, operation.value, operation.expect
+        if expect:
+            revision = self._one(_CHANGE, value, partition, key, expect)
+        else:
+            revision = self._one(_MAKE if expect == 0 else _WRITE, partition, key, value)
+        if revision is None:
+            raise _Refused(self._revision(partition, key))
+        return int(revision)
 
     def _delete(self, partition: str, operation: Delete) -> int:
-        self._guard(partition, operation.key, operation.expect)
+        if operation.expect is not None:
+            self._guard(partition, operation.key, operation.expect)
         sql = "DELETE FROM documents WHERE partition = ? AND key = ?"
         self._db.execute(sql, (partition, operation.key))
         return 0
@@ -118,6 +163,11 @@ class Operations:
     def _expect(self, partition: str, operation: Expect) -> int:
         self._guard(partition, operation.key, operation.revision)
         return 0
+
+    def _guard(self, partition: str, key: str, expected: int) -> None:
+        revision = self._revision(partition, key)
+        if revision != expected:
+            raise _Refused(revision)
 
     # ---- logs, counters, claims ---------------------------------------------------------------
 
@@ -142,36 +192,37 @@ class Operations:
         return 0
 
     def _add(self, partition: str, operation: Add) -> int:
-        sql = "SELECT count, expires FROM counters WHERE partition = ? AND name = ?"
-        before, until = self._row(sql, partition, operation.counter) or (0, 0)
-        if until <= self._now:
-            before = 0
-        count: int = before + operation.amount
-        if operation.limit is not None and count > operation.limit:
-            raise _Refused(before)
+        name, amount, limit = operation.counter, operation.amount, operation.limit
         expires = stored(operation.expires)
-        if expires == until:
-            # By far the most common, and it spares the index by expiry a change.
-            sql = "UPDATE counters SET count = ? WHERE partition = ? AND name = ?"
-            self._db.execute(sql, (count, partition, operation.counter))
-        else:
-            row = (partition, operation.counter, count, expires)
+        # By far the most common: it goes on as it was, and the index by expiry with it.
+        count = self._one(
+            "UPDATE counters SET count = count + ?1 WHERE partition = ?2 AND name = ?3"
+            " AND expires = ?4 AND expires > ?5 AND (?6 IS NULL OR count + ?1 <= ?6)"
+            " RETURNING count",
+            *(amount, partition, name, expires, self._now, limit),
+        )
+        if count is None:
+            sql = "SELECT count FROM counters WHERE partition = ? AND name = ? AND expires > ?"
+            before = self._one(sql, partition, name, self._now) or 0
+            count = before + amount
+            if limit is not None and count > limit:
+                raise _Refused(before)
+            row = (partition, name, count, expires)
             self._db.execute("INSERT OR REPLACE INTO counters VALUES (?, ?, ?, ?)", row)
-        return count
+        return int(count)
 
     def _claim(self, partition: str, operation: Claim) -> int:
-        held = self._one(
-            "SELECT value FROM claims WHERE partition = ? AND name = ?"
-            " AND (expires IS NULL OR expires > ?)",
-            partition,
-            operation.name,
-            self._now,
-        )
-        if held is not None:
-            raise _Refused(held)
+        name = operation.name
         expires = None if operation.expires is None else stored(operation.expires)
-        row = (partition, operation.name, operation.value, expires)
-        self._db.execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?)", row)
+        made = self._one(
+            "INSERT INTO claims (partition, name, value, expires) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (partition, name) DO UPDATE SET value = excluded.value,"
+            " expires = excluded.expires WHERE claims.expires <= ? RETURNING 1",
+            *(partition, name, operation.value, expires, self._now),
+        )
+        if not made:
+            sql = "SELECT value FROM claims WHERE partition = ? AND name = ?"
+            raise _Refused(self._one(sql, partition, name))
         return 0
 
     def _unclaim(self, partition: str, operation: Unclaim) -> int:

@@ -16,9 +16,8 @@ import apsw
 import msgspec
 import structlog
 
-from letterbox.adapters.order import apply_in_order
 from letterbox.adapters.sqlite.bodies import BodyFiles
-from letterbox.adapters.sqlite.operations import Operations
+from letterbox.adapters.sqlite.operations import NONSENSE, Operations, TakeBack
 from letterbox.adapters.sqlite.wal import Checkpoints
 from letterbox.ports.store import Commit, Result, StoreUnavailable
 
@@ -114,29 +113,29 @@ class Writer:
     def _write(self, batch: Sequence[Call]) -> Sequence[Outcome]:
         try:
             db = self._db = self._db or self._open()
-            db.execute("BEGIN IMMEDIATE")
-            operations = Operations(db, self._files, now=max(call.now for call in batch))
-            outcomes = [(call, self._apply(db, operations, call)) for call in batch]
-            operations.forget(limit=len(batch) * FORGET)
-            db.execute("COMMIT")
+            try:
+                outcomes, dropped = self._transact(db, batch, savepoints=False)
+            except (TakeBack, *NONSENSE):
+                db.execute("ROLLBACK")
+                outcomes, dropped = self._transact(db, batch, savepoints=True)
         except Exception as error:  # noqa: BLE001 - whatever it was, nothing here may be called done
             self._give_up(error)
             return [(call, _unavailable(error)) for call in batch]
-        for file in operations.dropped:
+        for file in dropped:
             self._files.remove(file)
         return outcomes
 
-    @staticmethod
-    def _apply(
-        db: apsw.Connection, operations: Operations, call: Call
-    ) -> Sequence[Result] | Exception:
-        """All commits of a call, or, where one of them is nonsense, none and the error."""
-        try:
-            with db:
-                results = apply_in_order(call.commits, operations.apply)
-        except (TypeError, ValueError, OverflowError, StoreUnavailable) as error:
-            return error
-        return results
+    def _transact(
+        self, db: apsw.Connection, batch: Sequence[Call], *, savepoints: bool
+    ) -> tuple[Sequence[Outcome], Sequence[str]]:
+        """One transaction for all calls: their outcomes, and the files of bodies dropped."""
+        db.execute("BEGIN IMMEDIATE")
+        now = max(call.now for call in batch)
+        operations = Operations(db, self._files, now, savepoints=savepoints)
+        outcomes = [(call, operations.call(call.commits)) for call in batch]
+        operations.forget(limit=len(batch) * FORGET)
+        db.execute("COMMIT")
+        return outcomes, operations.dropped
 
     def _open(self) -> apsw.Connection:
         db = self._connect()
