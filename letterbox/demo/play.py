@@ -5,7 +5,7 @@ import signal
 import smtplib
 import socket
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,20 +15,24 @@ import msgspec
 
 from letterbox.app import App
 from letterbox.demo.dns import DnsServer
+from letterbox.demo.show import Document, Lines, Mailbox, Received, Row, Show, Visit, Waiting
 from letterbox.demo.signing import Signer
 from letterbox.demo.story import HOSTNAME, Scene, people, scenes, zone
 from letterbox.model.configuration import Configuration, HttpSection, SmtpSection
-from letterbox.records.mailboxes import Mailboxes
 
 _TIMEOUT = 30.0  # seconds for one message; far more than any needs
-_WIDTHS = (5, 18, 7, 8, 22)
+
+
+def _print(line: str) -> None:
+    # At once: whoever reads it through a pipe watches it happen.
+    print(line, flush=True)
 
 
 class Answer(NamedTuple):
     """What the sender of one scene was told."""
 
     verdict: str
-    reason: str
+    reason: str | None
     told: str
 
 
@@ -39,8 +43,12 @@ class Vendor(NamedTuple):
     signer: Signer
 
 
-async def run(*, once: bool, say: Callable[[str], None] = print) -> int:
-    """Run the story; stay up afterwards unless ``once``. Returns the exit code."""
+async def run(*, once: bool, json: bool = False, say: Callable[[str], None] = _print) -> int:
+    """Run the story; stay up afterwards unless ``once``. Returns the exit code.
+
+    ``json``: everything is said as one JSON document, once all of it was shown.
+    """
+    show = Document(say) if json else Lines(say)
     now = datetime.now(UTC)
     signers = {name: Signer(f"{name}.example") for name in ("greenleaf", "voltshop", "pagewise")}
     dns = DnsServer(zone())
@@ -51,7 +59,7 @@ async def run(*, once: bool, say: Callable[[str], None] = print) -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="letterbox-demo-") as folder:
             async with App.open(_configuration(Path(folder), resolver)) as app:
-                await _tell(app, now, signers, say=say, once=once)
+                await _tell(app, now, signers, show=show, once=once)
     finally:
         await dns.close()
     return 0
@@ -82,12 +90,7 @@ def _free(listen: str) -> str:
 
 
 async def _tell(
-    app: App,
-    now: datetime,
-    signers: dict[str, Signer],
-    *,
-    say: Callable[[str], None],
-    once: bool,
+    app: App, now: datetime, signers: dict[str, Signer], *, show: Show, once: bool
 ) -> None:
     file = {"name": "the demo's people file", "content": people(now).encode()}
     await app.administration.perform("apply", {"files": [file]})
@@ -97,39 +100,31 @@ async def _tell(
             name: Vendor(await app.credentials.issue("key", name, now), signer)
             for name, signer in signers.items()
         }
-        say(f"letterbox listens: SMTP {addresses['smtp']}, HTTP http://{addresses['http']}")
-        say("Anna wants garden tools up to 150 euro; Ben wants Sonorelle and novels.")
-        say("")
-        say(_line("edge", "from", "to", "verdict", "reason", "what the sender was told"))
+        show.begin(addresses)
         story = _Story(addresses, vendors, now)
         async with aiohttp.ClientSession() as session:
             for number, scene in enumerate(scenes(now)):
-                answer = await story.play(session, number, scene)
-                say("")
-                say(f"# {scene.shows}")
-                say(
-                    _line(
-                        scene.edge,
-                        scene.domain,
-                        scene.to,
-                        answer.verdict,
-                        answer.reason,
-                        answer.told,
-                    )
-                )
-        say("")
-        for consumer in ("anna", "ben"):
-            await _say_mailbox(app.mailboxes, consumer, say)
-        if not once:
-            await _stay(app, addresses, vendors, now, say)
+                show.row(_row(scene, await story.play(session, number, scene)))
+        mailboxes = (await _mailbox(app, "anna"), await _mailbox(app, "ben"))
+        if once:
+            show.end(mailboxes, None)
+            return
+        show.end(mailboxes, await _visit(app, addresses["http"], vendors, now))
+        await _interrupted()
     finally:
         await app.stop()
 
 
-def _line(*columns: str) -> str:
-    *fixed, last = columns
-    padded = [text.ljust(width) for text, width in zip(fixed, _WIDTHS, strict=True)]
-    return " ".join([*padded, last])
+def _row(scene: Scene, answer: Answer) -> Row:
+    return Row(
+        shows=scene.shows,
+        edge=scene.edge,
+        from_=scene.domain,
+        to=scene.to,
+        verdict=answer.verdict,
+        reason=answer.reason,
+        told=answer.told,
+    )
 
 
 class _Story:
@@ -177,10 +172,17 @@ class _Story:
             answer: dict[str, Any] = await response.json()
         (result,) = answer["results"]
         reason = result.get("reason") or {}
-        told = reason.get("detail") or reason.get("title") or result["verdict"]
-        for remedy in reason.get("remedies", ()):
-            told += f" [{remedy}]"
-        return Answer(result["verdict"], reason.get("code", "-"), f"{response.status} {told}")
+        told = f"{response.status} {_said(reason) or result['verdict']}"
+        return Answer(result["verdict"], reason.get("code"), told)
+
+
+def _said(reason: Mapping[str, Any]) -> str:
+    """What a reason tells, each thing once."""
+    said: str = reason.get("detail") or reason.get("title") or ""
+    for remedy in reason.get("remedies", ()):
+        if remedy not in said:
+            said = remedy if said in remedy else f"{said}; {remedy}"
+    return said
 
 
 def _of_reply(reply: str) -> Answer:
@@ -189,37 +191,41 @@ def _of_reply(reply: str) -> Answer:
     if code == "250":
         word = rest.split(" ", 1)[0]
         verdict = {"delivered": "deliver", "held": "hold"}.get(word, word)
-        return Answer(verdict, "-", reply)
+        return Answer(verdict, None, reply)
     verdict = "defer" if code.startswith("4") else "refuse"
     return Answer(verdict, rest.partition(":")[0], reply)
 
 
-async def _say_mailbox(mailboxes: Mailboxes, consumer: str, say: Callable[[str], None]) -> None:
-    inbox = await mailboxes.inbox(consumer, after=None, limit=100)
-    held = await mailboxes.held(consumer, after=None, limit=100)
-    say(f"{consumer}'s inbox:")
-    for entry in reversed(inbox.items):
-        because = f" (because of {', '.join(entry.interests)})" if entry.interests else ""
-        say(f"  {entry.vendor.name}: {entry.subject}{because}")
-    for waiting in held.items:
-        say(f"  waits until {waiting.until:%A %H:%M} UTC: {waiting.vendor.name}: {waiting.subject}")
+async def _mailbox(app: App, consumer: str) -> Mailbox:
+    inbox = await app.mailboxes.inbox(consumer, after=None, limit=100)
+    held = await app.mailboxes.held(consumer, after=None, limit=100)
+    return Mailbox(
+        consumer=consumer,
+        inbox=tuple(
+            Received(vendor=entry.vendor.name, subject=entry.subject, interests=entry.interests)
+            for entry in reversed(inbox.items)
+        ),
+        held=tuple(
+            Waiting(vendor=row.vendor.name, subject=row.subject, until=row.until)
+            for row in held.items
+        ),
+    )
 
 
-async def _stay(
-    app: App,
-    addresses: dict[str, str],
-    vendors: dict[str, Vendor],
-    now: datetime,
-    say: Callable[[str], None],
-) -> None:
-    token = await app.credentials.issue("token", "anna", now)
-    base = f"http://{addresses['http']}"
-    say("")
-    say("Still running; Ctrl-C ends it. As Anna:")
-    say(f"  curl -s -H 'Authorization: Bearer {token}' {base}/v1/me/decisions")
-    say("As the vendor Greenleaf:")
-    say(f"  curl -s -H 'Authorization: Bearer {vendors['greenleaf'].key}' {base}/v1/feedback")
-    say(f"In a browser: {base}/ and {base}/reasons")
+async def _visit(app: App, http: str, vendors: dict[str, Vendor], now: datetime) -> Visit:
+    base = f"http://{http}"
+    pages = {
+        "home": "/",
+        "reasons": "/reasons",
+        "decisions": "/v1/me/decisions",
+        "feedback": "/v1/feedback",
+    }
+    tokens = {name: await app.credentials.issue("token", name, now) for name in ("anna", "ben")}
+    keys = {name: vendor.key for name, vendor in vendors.items()}
+    return Visit(links={name: base + path for name, path in pages.items()}, tokens=tokens | keys)
+
+
+async def _interrupted() -> None:
     over = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
