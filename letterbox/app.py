@@ -1,6 +1,8 @@
 """The composition root: the only importer of adapters, where everything is wired, once."""
 
 import asyncio
+import errno
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,7 +19,7 @@ from letterbox.adapters.clock import SystemClock
 from letterbox.adapters.dns import DnsResolver
 from letterbox.adapters.memory import MemoryStore
 from letterbox.adapters.sqlite import SqliteStore
-from letterbox.administration import Administration
+from letterbox.administration import Administration, Failed
 from letterbox.configuration import admin_socket, shipped
 from letterbox.delivery.forget import Forgetting
 from letterbox.delivery.relay import Relay
@@ -25,7 +27,7 @@ from letterbox.delivery.release import Holds
 from letterbox.delivery.worker import Worker
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.sentences import Sentences
-from letterbox.gateways.admin import AdminGateway
+from letterbox.gateways.admin import AdminGateway, NotASocket, SocketInUse
 from letterbox.gateways.http import AdminGateway as AdminHttpGateway
 from letterbox.gateways.http import HttpGateway, Parts
 from letterbox.gateways.smtp import SmtpGateway
@@ -49,6 +51,7 @@ from letterbox.records.feed import Feed
 from letterbox.records.ledger import Ledger
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.rates import Rates
+from letterbox.records.strangers import StrangerCounts
 from letterbox.records.vendors import Vendors
 from letterbox.wishes import read_taxonomy
 
@@ -217,6 +220,7 @@ class App:
             vendors=self.vendors,
             credentials=self.credentials,
             mailboxes=self.mailboxes,
+            strangers=StrangerCounts(self.store, self.registry),
             judge=self.judge,
             prover=self.prover,
             disclosure=self.disclosure,
@@ -231,12 +235,17 @@ class App:
     # ---- running ----
 
     async def start(self) -> dict[str, str]:
-        """Open the doors and begin to work; return the bound addresses by name."""
+        """Open the doors and begin to work; return the bound addresses by name.
+
+        Raises :class:`Failed` where somewhere cannot be listened.
+        """
         configuration = self.configuration
         addresses = {}
         try:
             if configuration.http.listen:
-                addresses["http"] = await self._open(self._http(), configuration.http.listen)
+                addresses["http"] = await self._open(
+                    "http", self._http(), configuration.http.listen
+                )
                 if not configuration.public_url:
                     self.public_url = f"http://{addresses['http']}"
             tls = _tls(configuration)
@@ -246,13 +255,15 @@ class App:
             ):
                 if listen:
                     gateway = self._smtp(tls, lmtp=name == "lmtp")
-                    addresses[name] = await self._open(gateway, listen)
+                    addresses[name] = await self._open(name, gateway, listen)
             if configuration.admin.listen:
                 operators = AdminHttpGateway(self._parts())
-                addresses["admin"] = await self._open(operators, configuration.admin.listen)
+                addresses["admin"] = await self._open(
+                    "admin", operators, configuration.admin.listen
+                )
             path = admin_socket(configuration)
             if path is not None:
-                await self._socket.start(path)
+                await self._open_socket(path)
             await self.worker.start()
         except BaseException:
             await self.stop()
@@ -260,10 +271,22 @@ class App:
         log.info("started", **addresses)
         return addresses
 
-    async def _open(self, door: Door, listen: str) -> str:
-        address = await door.start(listen)
+    async def _open(self, name: str, door: Door, listen: str) -> str:
+        try:
+            address = await door.start(listen)
+        except OSError as error:
+            raise Failed(f"{name}.listen = {listen}: {_why_not(error)}") from error
         self._doors.append(door)
         return address
+
+    async def _open_socket(self, path: Path) -> None:
+        try:
+            await self._socket.start(path)
+        except (SocketInUse, NotASocket) as error:
+            raise Failed(str(error)) from error
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise Failed(f"the admin socket {path}: {why}; set admin.socket elsewhere") from error
 
     async def stop(self) -> None:
         """Close the doors, let those inside finish, and stop working."""
@@ -272,6 +295,7 @@ class App:
         self._doors.clear()
         await self._socket.stop()
         await self.worker.stop()
+        log.info("stopped")
 
     def _smtp(self, tls: ssl.SSLContext | None, *, lmtp: bool) -> SmtpGateway:
         configuration = self.configuration
@@ -329,6 +353,24 @@ async def _open_store(url: str, clock: Clock) -> SqliteStore | MemoryStore:
     if scheme == "memory":
         return MemoryStore(clock)
     return await SqliteStore.open(Path(rest), clock)
+
+
+def _why_not(error: OSError) -> str:
+    """Why an address cannot be listened on, and what to do about it."""
+    if isinstance(error, socket.gaierror):
+        return "no such host; write an address of this machine, or 0.0.0.0 for all of them"
+    match error.errno:
+        case errno.EADDRINUSE:
+            return "another program listens there; stop it, or set another port (0: a free one)"
+        case errno.EADDRNOTAVAIL:
+            return "this machine has no such address; write one it has, or 0.0.0.0 for all of them"
+        case errno.EACCES:
+            return (
+                "ports below 1024 need a right (CAP_NET_BIND_SERVICE); "
+                "grant it as deploy/letterbox.service does, or set a higher port"
+            )
+        case _:
+            return f"cannot be listened on: {error.strerror or error}; set another address"
 
 
 def _limits(configuration: Configuration) -> Limits:

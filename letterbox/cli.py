@@ -9,20 +9,24 @@ import asyncio
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from letterbox.model.configuration import Configuration
+    from letterbox.ready import ReadyFile
 
-_DONE, _FAILED = 0, 1
-# A server that has taken its store and does not listen yet.
-_STARTING_SECONDS = 3.0
-_STEP_SECONDS = 0.1
-_SECTIONS = ("preferences", "inbox", "held", "decisions")
+_DONE, _FAILED, _MISUSED = 0, 1, 2
+_SECTIONS = ("preferences", "inbox", "held", "decisions", "strangers", "tokens")
+_STANDARD_INPUT = "-"
+_CONFIG_HELP = "configuration file; else LETTERBOX_CONFIG, else letterbox.toml here, else defaults"
+_READY_HELP = (
+    'written whole when it is ready: the bound addresses, as {"http": "127.0.0.1:8080", …}; '
+    "removed at a clean stop"
+)
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -48,13 +52,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 # ---- what it understands ----------------------------------------------------------------------
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, and where the rest is told."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(_MISUSED, f"{self.prog}: {message}; {self.prog} --help tells how\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
+    common = _Parser(add_help=False)
     for target, default in ((common, argparse.SUPPRESS), (top := _top(), None)):
-        target.add_argument("--config", metavar="FILE", default=default, help="configuration file")
+        target.add_argument("--config", metavar="FILE", default=default, help=_CONFIG_HELP)
         off = default or False
         target.add_argument("--json", action="store_true", default=off, help="answer in JSON")
         target.add_argument("--debug", action="store_true", default=off, help="show our own faults")
+    top.add_argument("--version", action=_Version, help="print the version")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
 
     def add(name: str, run: Command, about: str, within: Any = commands) -> Any:
@@ -63,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
         return parser
 
     serve = add("serve", _serve, "run the broker")
-    serve.add_argument("--ready-file", type=Path, metavar="FILE", help="written when it is ready")
+    serve.add_argument("--ready-file", type=Path, metavar="FILE", help=_READY_HELP)
     demo = add("demo", _demo, "show the broker at work, with made-up vendors and consumers")
     demo.add_argument("--once", action="store_true", help="end when everything was shown")
     apply = add("apply", _apply, "make consumers and vendors what people files say")
@@ -81,23 +93,28 @@ def _parser() -> argparse.ArgumentParser:
         revoke.add_argument("prefix", metavar="PREFIX")
         revoke.set_defaults(command=f"{what} revoke")
     explain = add("explain", _explain, "say what would happen to a mail and why, or what did")
-    explain.add_argument("what", metavar="FILE.eml|DECISION")
+    explain.add_argument(
+        "what",
+        metavar="FILE.eml|DECISION",
+        help="a mail (- is standard input); or a decision's id, a reference, or its /r/ address",
+    )
     explain.add_argument("--to", metavar="ADDRESS", help="the recipient; with a mail")
     explain.add_argument("--from-domain", metavar="DOMAIN", help="take this sender as proven")
     explain.add_argument("--at", type=_instant, metavar="TIME", help="such as 2026-12-24T12:00Z")
-    add("check-config", _check_config, "check the configuration")
+    check = add("check-config", _check_config, "check the configuration")
+    check.add_argument(
+        "--defaults", action="store_true", help="print the commented default file instead"
+    )
     add("reasons", _reasons, "list every reason a message can be refused or held for")
     add("taxonomy", _taxonomy, "list the categories interests and offers speak in")
-    export = add("export", _export, "print everything there is about a consumer, as JSON")
-    export.add_argument("consumer", metavar="CONSUMER")
+    export = add("export", _export, "print what there is about a consumer, as JSON")
+    export.add_argument("consumer", metavar="CONSUMER", help="an id; or operator")
     add("version", _version, "print the version")
     return top
 
 
 def _top() -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(
-        prog="letterbox", description="A message broker between vendors and consumers."
-    )
+    return _Parser(prog="letterbox", description="A message broker between vendors and consumers.")
 
 
 def _instant(text: str) -> datetime:
@@ -141,9 +158,11 @@ def _explain(arguments: argparse.Namespace) -> int:
     from letterbox.administration.shown import explanation_lines
 
     if arguments.to is None:
-        if Path(arguments.what).is_file():
+        if arguments.what == _STANDARD_INPUT or Path(arguments.what).is_file():
             return _misused("explain: --to ADDRESS says whose wishes the mail is judged by")
-        done = _perform(arguments, "explain decision", {"decision": arguments.what})
+        # A pasted address of a page ends with the reference.
+        name = urlsplit(arguments.what.strip(" <>")).path.rstrip("/").rpartition("/")[2]
+        done = _perform(arguments, "explain decision", {"decision": name})
     else:
         asked = {
             "message": base64.b64encode(_read(arguments.what)).decode(),
@@ -178,44 +197,9 @@ def _export(arguments: argparse.Namespace) -> int:
 def _perform(
     arguments: argparse.Namespace, command: str, asked: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Have a running server do it; without one, open the store and do it here."""
-    from letterbox.administration import Failed
-    from letterbox.configuration import admin_socket
-    from letterbox.gateways.admin import Unreachable, ask
+    from letterbox.reach import perform
 
-    configuration = _configuration(arguments)
-    path = admin_socket(configuration)
-    deadline = time.monotonic() + _STARTING_SECONDS
-    while True:
-        if path is not None:
-            try:
-                return ask(path, command, asked)
-            except Unreachable:
-                pass
-        if configuration.store.url.startswith("memory:"):
-            raise Failed(
-                "the store is memory: and no server answers, so that nothing would last; "
-                "set store.url, or admin.socket where the server runs"
-            )
-        from letterbox.adapters.sqlite import StoreInUse
-
-        try:
-            return asyncio.run(_directly(configuration, command, asked))
-        except StoreInUse as in_use:
-            if time.monotonic() >= deadline:
-                raise Failed(
-                    f"{in_use}; or wait until it answers at its admin socket {path}"
-                ) from in_use
-        time.sleep(_STEP_SECONDS)
-
-
-async def _directly(
-    configuration: "Configuration", command: str, asked: Mapping[str, Any]
-) -> dict[str, Any]:
-    from letterbox.app import App
-
-    async with App.open(configuration) as app:
-        return await app.administration.perform(command, asked)
+    return perform(_configuration(arguments), command, asked)
 
 
 # ---- the server -------------------------------------------------------------------------------
@@ -225,16 +209,16 @@ def _serve(arguments: argparse.Namespace) -> int:
     import uvloop
 
     from letterbox import logs
+    from letterbox.ready import ReadyFile
 
     configuration = _configuration(arguments)
+    ready_file = ReadyFile(arguments.ready_file) if arguments.ready_file else None
     logs.configure(configuration.log, final=True)
-    if arguments.ready_file:
-        arguments.ready_file.unlink(missing_ok=True)
-    uvloop.run(_serving(configuration, arguments.ready_file))
+    uvloop.run(_serving(configuration, ready_file))
     return _DONE
 
 
-async def _serving(configuration: "Configuration", ready_file: Path | None) -> None:
+async def _serving(configuration: "Configuration", ready_file: "ReadyFile | None") -> None:
     from letterbox.app import App
 
     asked_to_stop = asyncio.Event()
@@ -242,29 +226,25 @@ async def _serving(configuration: "Configuration", ready_file: Path | None) -> N
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked_to_stop.set)
     async with App.open(configuration) as app:
+        # The store is ours now: what stands there is of a server that is gone.
+        if ready_file:
+            ready_file.remove()
         addresses = await app.start()
         try:
             if ready_file:
-                _write_whole(ready_file, addresses)
+                ready_file.write(addresses)
             await asked_to_stop.wait()
         finally:
+            if ready_file:
+                ready_file.remove()
             await app.stop()
-
-
-def _write_whole(file: Path, addresses: Mapping[str, str]) -> None:
-    """Write so that nobody sees half of it."""
-    import json
-
-    part = file.with_name(f".{file.name}.{os.getpid()}")
-    part.write_text(json.dumps(addresses) + "\n")
-    part.replace(file)
 
 
 def _demo(arguments: argparse.Namespace) -> int:
     from letterbox.demo import play
 
     _configuration(arguments)
-    return asyncio.run(play.run(once=arguments.once))
+    return asyncio.run(play.run(once=arguments.once, json=arguments.json))
 
 
 # ---- commands that need no store --------------------------------------------------------------
@@ -273,8 +253,11 @@ def _demo(arguments: argparse.Namespace) -> int:
 def _check_config(arguments: argparse.Namespace) -> int:
     import msgspec
 
-    from letterbox.configuration import source
+    from letterbox.configuration import shipped, source
 
+    if arguments.defaults:
+        text = shipped("letterbox.toml").decode()
+        return _print(arguments, {"defaults": text}, text.splitlines())
     configuration = _configuration(arguments)
     file = source(arguments.config, os.environ) or "the defaults"
     shown = {"ok": True, "file": file, "configuration": msgspec.to_builtins(configuration)}
@@ -311,10 +294,25 @@ def _taxonomy(arguments: argparse.Namespace) -> int:
 
 
 def _version(arguments: argparse.Namespace) -> int:
+    number = _number()
+    return _print(arguments, {"version": number}, [f"letterbox {number}"])
+
+
+def _number() -> str:
     from importlib.metadata import version
 
-    number = version("letterbox")
-    return _print(arguments, {"version": number}, [f"letterbox {number}"])
+    return version("letterbox")
+
+
+class _Version(argparse.Action):
+    """``--version``; the number is looked up only when it is asked for."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(nargs=0, **options)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print(f"letterbox {_number()}")
+        parser.exit(_DONE)
 
 
 # ---- in and out -------------------------------------------------------------------------------
@@ -324,9 +322,11 @@ def _configuration(arguments: argparse.Namespace) -> "Configuration":
     import msgspec
 
     from letterbox import logs
-    from letterbox.configuration import load
+    from letterbox.configuration import load, stray_variables
 
     configuration = load(arguments.config, os.environ)
+    if stray := stray_variables(os.environ):
+        print(f"letterbox: these variables set nothing: {', '.join(stray)}", file=sys.stderr)
     level = "debug" if arguments.debug else "warning"
     logs.configure(msgspec.structs.replace(configuration.log, level=level))
     return configuration
@@ -336,7 +336,7 @@ def _read(name: str) -> bytes:
     from letterbox.administration import Failed
 
     try:
-        return Path(name).read_bytes()
+        return sys.stdin.buffer.read() if name == _STANDARD_INPUT else Path(name).read_bytes()
     except OSError as error:
         raise Failed(f"{name} cannot be read: {error.strerror or error}") from error
 
@@ -355,7 +355,7 @@ def _print(arguments: argparse.Namespace, answer: Mapping[str, Any], lines: Sequ
 
 def _misused(message: str) -> int:
     print(f"letterbox {message}", file=sys.stderr)
-    return 2
+    return _MISUSED
 
 
 def _failed(arguments: argparse.Namespace, error: Exception) -> int:

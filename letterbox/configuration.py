@@ -98,8 +98,14 @@ def admin_socket(configuration: Configuration) -> Path | None:
     """Where the command line reaches a running server; None for a store that has no place."""
     if configuration.admin.socket:
         return Path(configuration.admin.socket).absolute()
+    file = store_file(configuration)
+    return file.with_name(file.name + ".sock") if file else None
+
+
+def store_file(configuration: Configuration) -> Path | None:
+    """The file of the store, whether it is there or not; None for a store without one."""
     scheme, _, place = configuration.store.url.partition(":")
-    return Path(place + ".sock").absolute() if scheme == "sqlite" else None
+    return Path(place).absolute() if scheme == "sqlite" else None
 
 
 def _find(path: str | None, environ: Mapping[str, str]) -> tuple[str, bytes]:

@@ -99,7 +99,7 @@ class Applying:
             mistakes += check_roll(roll, known=known, domains=self._domains, ours=self._our_domains)
             mistakes += await self._taken_domains(roll)
         if mistakes:
-            raise _invalid(mistakes)
+            raise _invalid(roll, mistakes)
         plan = await self._plan(roll, force=force)
         if not dry_run:
             await self._carry_out(plan, force=force)
@@ -136,7 +136,7 @@ class Applying:
             planned.append(plan)
             mistakes += await self._wrong(consumer, plan)
         if mistakes:
-            raise _invalid(mistakes)
+            raise _invalid(roll, mistakes)
         return Plan(vendors=tuple(vendors), consumers=tuple(planned))
 
     async def _wrong(self, consumer: PlacedConsumer, plan: Planned) -> list[FileMistake]:
@@ -227,8 +227,8 @@ class Applying:
             )
 
 
-def _invalid(mistakes: Sequence[FileMistake]) -> Failed:
-    lines = [str(mistake) for mistake in mistakes[:_MOST_SHOWN]]
+def _invalid(roll: Roll, mistakes: Sequence[FileMistake]) -> Failed:
+    lines = [str(mistake) for mistake in roll.named(mistakes[:_MOST_SHOWN])]
     count = f"{len(mistakes)} mistake{'s' if len(mistakes) > 1 else ''}"
     return Failed(f"{count}, so that nothing was changed; correct the file", lines)
 

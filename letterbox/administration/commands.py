@@ -24,6 +24,7 @@ from letterbox.records import places
 from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import Credentials
 from letterbox.records.mailboxes import Mailboxes
+from letterbox.records.strangers import StrangerCounts
 from letterbox.records.vendors import Vendors
 
 Arguments = TypeVar("Arguments", bound=msgspec.Struct)
@@ -76,7 +77,7 @@ class Export(_Arguments, frozen=True):
     """One page of one section of what there is about a consumer."""
 
     consumer: str
-    section: Literal["preferences", "inbox", "held", "decisions"]
+    section: Literal["preferences", "inbox", "held", "decisions", "strangers", "tokens"]
     after: str | None = None
 
 
@@ -95,6 +96,7 @@ class Administration:
         vendors: Vendors,
         credentials: Credentials,
         mailboxes: Mailboxes,
+        strangers: StrangerCounts,
         judge: Judge,
         prover: Prover,
         disclosure: Disclosure,
@@ -108,6 +110,7 @@ class Administration:
         self._vendors = vendors
         self._credentials = credentials
         self._mailboxes = mailboxes
+        self._strangers = strangers
         self._clock = clock
         self._applying = Applying(
             store=store,
@@ -222,26 +225,34 @@ class Administration:
         return answer
 
     async def _export(self, asked: Export) -> Answer:
-        name = asked.consumer
-        if asked.section == "preferences":
-            stored = await self._consumers.stored(name)
-            if stored is None and name != places.OPERATOR:
-                known = await self._consumers.all()
-                raise Failed(f"there is no consumer {name!r}" + nearest(name, known))
-            preferences = _plain(stored.preferences) if stored else {}
-            return {"items": preferences, "after": None}
-        if asked.section == "decisions":
-            decisions = await self._mailboxes.decisions(name, after=asked.after, limit=_PAGE)
-            items = [
-                _plain(row) | {"verdict": name_of(row.verdict), "reason": reason_of(row.verdict)}
-                for row in decisions.items
-            ]
-            return {"items": items, "after": decisions.after}
-        if asked.section == "inbox":
-            inbox = await self._mailboxes.inbox(name, after=asked.after, limit=_PAGE)
-            return {"items": _plain(inbox.items), "after": inbox.after}
-        held = await self._mailboxes.held(name, after=asked.after, limit=_PAGE)
-        return {"items": _plain(held.items), "after": held.after}
+        name, after = asked.consumer, asked.after
+        if name != places.OPERATOR and await self._consumers.stored(name) is None:
+            known = await self._consumers.all()
+            raise Failed(f"there is no consumer {name!r}" + nearest(name, known))
+        match asked.section:
+            case "preferences":
+                stored = await self._consumers.stored(name)
+                return {"items": _plain(stored.preferences) if stored else {}, "after": None}
+            case "inbox":
+                inbox = await self._mailboxes.inbox(name, after=after, limit=_PAGE)
+                return {"items": _plain(inbox.items), "after": inbox.after}
+            case "held":
+                held = await self._mailboxes.held(name, after=after, limit=_PAGE)
+                return {"items": _plain(held.items), "after": held.after}
+            case "decisions":
+                decisions = await self._mailboxes.decisions(name, after=after, limit=_PAGE)
+                items = [
+                    _plain(row)
+                    | {"verdict": name_of(row.verdict), "reason": reason_of(row.verdict)}
+                    for row in decisions.items
+                ]
+                return {"items": items, "after": decisions.after}
+            case "strangers":
+                counts = await self._strangers.of(name, self._clock.now())
+                return {"items": _plain(counts), "after": None}
+            case "tokens":
+                prefixes = await self._credentials.prefixes("token", name)
+                return {"items": prefixes, "after": None}
 
 
 def _plain(rows: object) -> Any:

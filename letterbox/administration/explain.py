@@ -7,11 +7,12 @@ from typing import Any
 import msgspec
 
 from letterbox.administration.failed import Failed
+from letterbox.administration.people import OPERATORS
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.sentences import Sentences
 from letterbox.identity import Prover
 from letterbox.judge import Judge, Judgement, Question
-from letterbox.model.address import Address, fold_domain
+from letterbox.model.address import Address, fold_domain, is_below
 from letterbox.model.envelope import Client, Envelope
 from letterbox.model.message import Message
 from letterbox.model.record import DecisionRecord
@@ -21,7 +22,6 @@ from letterbox.model.verdict import Decision, Fact, Finding, Hold, name_of, reas
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import Store
 from letterbox.reading.facts import understand
-from letterbox.reading.header import Author, author
 from letterbox.reading.mail import Limits, Mail, Malformed
 from letterbox.records import places
 from letterbox.records.coding import decode
@@ -122,6 +122,8 @@ class Explaining:
                 f"it takes mail for {', '.join(sorted(self._our_domains))}"
             )
         at = at or self._clock.now()
+        if to.mailbox.local in OPERATORS:
+            return _operators(at, str(to), "whoever it is", new_reference())
         try:
             mail = read_content("http", content, self._limits)
         except Malformed as fault:
@@ -141,24 +143,26 @@ class Explaining:
     async def _sender(
         self, mail: Mail, to: Address, from_domain: str | None, at: datetime
     ) -> tuple[Sender, tuple[str, ...]]:
+        envelope = Envelope(
+            session="explain",
+            edge="smtp",
+            client=Client(address="127.0.0.1", asserts_from=from_domain is not None),
+            reverse_path=None,
+            recipients=(to,),
+        )
+        sender = (await self._prover.prove(mail, envelope, at)).sender
         if from_domain is None:
-            envelope = Envelope(
-                session="explain",
-                edge="smtp",
-                client=Client(address="127.0.0.1"),
-                reverse_path=None,
-                recipients=(to,),
-            )
             note = "the sender is proven by DKIM alone: no client is connected, so SPF says nothing"
-            return (await self._prover.prove(mail, envelope, at)).sender, (note,)
+            return sender, (note,)
         domain = fold_domain(from_domain)
         if domain is None:
             raise Failed(f"--from-domain {from_domain!r} is no domain; write shop.example")
-        found = author(mail)
-        address = found.address if isinstance(found, Author) else Address(local="", domain=domain)
-        return Proven(domain=domain, how="peer", author=address), (
-            f"{domain} is taken as proven, as --from-domain says",
-        )
+        if isinstance(sender, Proven) and not is_below(sender.domain, domain):
+            raise Failed(
+                f"the mail's author is {sender.author}, whom {domain} cannot prove; "
+                f"write --from-domain {sender.domain}, or change the From field"
+            )
+        return sender, ()
 
     async def _judged(
         self, mail: Mail, sender: Proven, to: Address, at: datetime, notes: tuple[str, ...]
@@ -173,7 +177,7 @@ class Explaining:
             at=at,
             recipient=str(to),
             consumer=judgement.owner.consumer or None,
-            sender=f"{sender.author} proven for {sender.domain} by {sender.how}",
+            sender=_proof(sender),
             vendor=vendor,
             subject=facts.subject,
             kind=facts.kind,
@@ -196,6 +200,8 @@ class Explaining:
         preferences of now. Raises :class:`Failed`.
         """
         record = await self._record(name)
+        if record is None:
+            return await self._operators_mail(name)
         stored = await self._consumers.stored(record.consumer)
         language = stored.preferences.language if stored else "en"
         decision = Decision(verdict=record.verdict, findings=record.findings)
@@ -215,12 +221,12 @@ class Explaining:
             interests=record.interests,
             findings=self._found(decision, language),
             told=record.told.line,
-            notes=notes,
+            notes=notes + _before_and_after(record),
             decision=record.id,
             replay=replay,
         )
 
-    async def _record(self, name: str) -> DecisionRecord:
+    async def _record(self, name: str) -> DecisionRecord | None:
         claim = await self._store.claim(places.reference(name), places.REFERENCE)
         if claim is not None:
             reference = decode(claim, Reference)
@@ -231,10 +237,22 @@ class Explaining:
             found = await self._mailboxes.decision(consumer, name)
             if found is not None:
                 return found
-        raise Failed(
-            f"there is no decision and no reference {name}; "
-            "ids are in the consumer's log, references in what the sender was told"
-        )
+        return None
+
+    async def _operators_mail(self, name: str) -> Explanation:
+        """About what came to the operator, which nobody decided about."""
+        entry = await self._mailboxes.entry(places.OPERATOR, name)
+        message = await self._mailboxes.message(entry.message) if entry else None
+        if entry is None or message is None:
+            raise Failed(
+                f"there is no decision and no reference {name[:80]!r}; "
+                "ids are in the consumer's log, references in what the sender was told, "
+                "and strangers' mail leaves neither"
+            )
+        sender = message.sender
+        who = _proof(sender) if isinstance(sender, Proven) else f"a stranger: {sender.detail}"
+        found = _operators(entry.at, entry.recipient, who, message.recipients[0][3])
+        return msgspec.structs.replace(found, subject=entry.subject, kind=entry.kind)
 
     async def _replay(
         self, record: DecisionRecord, *, revision: int
@@ -285,6 +303,40 @@ class Explaining:
 
     def _sentence(self, finding: Finding | None, language: str) -> str:
         return self._sentences.person(finding, language) if finding else ""
+
+
+def _proof(sender: Proven) -> str:
+    if sender.how == "peer":
+        return f"{sender.author}, taken as proven for {sender.domain}"
+    return f"{sender.author} proven for {sender.domain} by {sender.how}"
+
+
+def _before_and_after(record: DecisionRecord) -> tuple[str, ...]:
+    notes = []
+    if record.follows is not None:
+        notes.append(f"it followed the decision {record.follows}")
+    if record.followed_by is not None:
+        notes.append(f"what became of it: the decision {record.followed_by}")
+    return tuple(notes)
+
+
+def _operators(at: datetime, recipient: str, sender: str, reference: str) -> Explanation:
+    """Mail to the operator (RFC 5321, section 4.5.1)."""
+    return Explanation(
+        at=at,
+        recipient=recipient,
+        consumer=places.OPERATOR,
+        sender=sender,
+        vendor=None,
+        verdict="deliver",
+        reason=None,
+        sentence="",
+        findings=(),
+        told=f"250 2.0.0 delivered {reference}",
+        notes=(
+            "the operator's mail always arrives, at a limited rate: no filter is asked about it",
+        ),
+    )
 
 
 def _unjudged(

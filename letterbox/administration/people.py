@@ -1,10 +1,13 @@
 """People files: read, and checked for everything that one file or all together can have wrong."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from letterbox.administration.shape import Misshapen, nearest, read_toml, shape
+from letterbox.feedback.sentences import safe
 from letterbox.identity import Domains
 from letterbox.model.address import fold_domain, parse_address
 from letterbox.model.preferences import Consumer, People, Vendor
@@ -12,7 +15,12 @@ from letterbox.records import places
 from letterbox.wishes import Mistake
 
 #: Whose mail at our own domains is the operator's (RFC 2142, RFC 5321 section 4.5.1).
-_RESERVED = frozenset({places.OPERATOR, "postmaster", "abuse"})
+OPERATORS = frozenset({"postmaster", "abuse"})
+_RESERVED = OPERATORS | {places.OPERATOR}
+_ENTRY = re.compile(r"(\w+)\[(\d{1,9})\]")
+#: What an entry of a list is known by.
+_NAMES = ("id", "vendor", "domain", "address")
+_LONGEST_NAME = 80
 
 
 class PeopleFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -23,13 +31,17 @@ class PeopleFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FileMistake(msgspec.Struct, frozen=True):
-    """One thing wrong in one file."""
+    """One thing wrong in one file. ``who`` says in the file's own words whose it is."""
 
     file: str
     mistake: Mistake
+    who: str = ""
 
     def __str__(self) -> str:
-        return f"{self.file}: {self.mistake}"
+        wrong = self.mistake
+        if self.who:
+            wrong = msgspec.structs.replace(wrong, path=f"{wrong.path} ({self.who})")
+        return f"{self.file}: {wrong}"
 
 
 class Placed(msgspec.Struct, frozen=True):
@@ -65,6 +77,33 @@ class Roll(msgspec.Struct, frozen=True):
 
     vendors: tuple[PlacedVendor, ...]
     consumers: tuple[PlacedConsumer, ...]
+    #: Every file as it stands, by name, to find whose a mistake is.
+    tables: Mapping[str, Mapping[str, Any]]
+
+    def named(self, mistakes: Iterable[FileMistake]) -> list[FileMistake]:
+        """The mistakes, each with the ids that its place lies in: people do not count entries."""
+        return [
+            msgspec.structs.replace(
+                mistake, who=_who(self.tables.get(mistake.file, {}), mistake.mistake.path)
+            )
+            for mistake in mistakes
+        ]
+
+
+def _who(tables: Mapping[str, Any], path: str) -> str:
+    """``consumer "anna", interest "garden"`` for ``consumer[0].interest[1].from``."""
+    named = []
+    here: Any = tables
+    for name, nth in _ENTRY.findall(path):
+        items = here.get(name) if isinstance(here, Mapping) else None
+        if not isinstance(items, list) or int(nth) >= len(items):
+            break
+        here = items[int(nth)]
+        names = [here.get(key) for key in _NAMES] if isinstance(here, Mapping) else []
+        text = next((each for each in names if isinstance(each, str) and each), None)
+        if text is not None:
+            named.append(f'{name} "{safe(text, _LONGEST_NAME)}"')
+    return ", ".join(named)
 
 
 def read_people(files: Sequence[PeopleFile]) -> tuple[Roll, list[FileMistake]]:
@@ -72,9 +111,11 @@ def read_people(files: Sequence[PeopleFile]) -> tuple[Roll, list[FileMistake]]:
     vendors: list[PlacedVendor] = []
     consumers: list[PlacedConsumer] = []
     mistakes: list[FileMistake] = []
+    tables: dict[str, Mapping[str, Any]] = {}
     for file in files:
         try:
-            people = shape(read_toml(file.content), People)
+            tables[file.name] = read_toml(file.content)
+            people = shape(tables[file.name], People)
         except Misshapen as misshapen:
             mistakes += [FileMistake(file=file.name, mistake=found) for found in misshapen.mistakes]
             continue
@@ -86,7 +127,7 @@ def read_people(files: Sequence[PeopleFile]) -> tuple[Roll, list[FileMistake]]:
             PlacedConsumer(place=Placed(file=file.name, path=f"consumer[{nth}]"), entry=consumer)
             for nth, consumer in enumerate(people.consumer)
         ]
-    return Roll(vendors=tuple(vendors), consumers=tuple(consumers)), mistakes
+    return Roll(vendors=tuple(vendors), consumers=tuple(consumers), tables=tables), mistakes
 
 
 def _folded(vendor: Vendor) -> Vendor:

@@ -1,6 +1,6 @@
 """An explanation as people read it on a terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from letterbox.feedback.sentences import safe
@@ -28,10 +28,35 @@ def explanation_lines(explanation: Mapping[str, Any]) -> list[str]:
         "told": explanation["told"],
     }
     lines += [f"  {name:10} {safe(str(row), _LONGEST)}" for name, row in rows.items() if row]
-    for finding in explanation["findings"]:
-        facts = ", ".join(f"{key}={value}" for key, value in finding["facts"].items())
-        found = finding["reason"] or ""
-        line = f"  {finding['filter']:16} {finding['verdict']:8} {found:22} {facts}"
-        lines.append("  " + safe(line, _LONGEST) if facts else f"  {line.strip()}")
+    lines += _table(
+        [
+            (found["filter"], found["verdict"], found["reason"] or "-", _facts(found["facts"]))
+            for found in explanation["findings"]
+        ]
+    )
     lines += [f"  note: {safe(note, _LONGEST)}" for note in explanation["notes"]]
     return lines
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Rows with their columns one below the other; the last is as wide as it is."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
+    return [
+        "  " + "  ".join([*map(str.ljust, row, widths), safe(row[-1], _LONGEST)]).rstrip()
+        for row in rows
+    ]
+
+
+def _facts(facts: Mapping[str, Any]) -> str:
+    said = {name: value for name, value in facts.items() if value is not None and value != []}
+    return "; ".join(f"{name} = {_plain(value)}" for name, value in said.items())
+
+
+def _plain(value: Any) -> str:
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case list():
+            return ", ".join(map(str, value))
+        case _:
+            return str(value)

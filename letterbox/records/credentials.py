@@ -20,6 +20,7 @@ _PREFIX_LENGTH = 8
 _LONGEST = 80
 SIGNIN_LASTS = timedelta(minutes=30)
 _DIRECTORY = "credential"
+_PAGE = 500
 
 
 class Credential(msgspec.Struct, frozen=True):
@@ -96,6 +97,18 @@ class Credentials:
             Commit(partition=places.credential(row.prefix), operations=(gone,))
         )
         return owner if isinstance(result, Done) else None
+
+    async def prefixes(self, purpose: Purpose, owner: str) -> list[str]:
+        """The public prefixes of an owner's credentials, in order: what :meth:`revoke` takes."""
+        place = f"{_DIRECTORY}/{purpose}/{owner}/"
+        found: list[str] = []
+        after: str | None = None
+        while page := await self._store.documents(
+            places.DIRECTORY, place, after=after, limit=_PAGE
+        ):
+            found += [document.key.removeprefix(place) for document in page]
+            after = page[-1].key
+        return found
 
     async def revoke(self, prefix: str) -> bool:
         """Revoke by prefix; false where there is none of it. At once: nothing is cached."""

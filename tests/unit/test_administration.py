@@ -85,10 +85,15 @@ async def test_the_operator_has_a_token_without_being_declared():
         ),
         (
             "explain",
+            {"message": mail(), "to": "anna@letterbox.example", "from_domain": "velo.example"},
+            "author is shop@greenleaf.example, whom velo.example cannot prove; write --from-domain",
+        ),
+        (
+            "explain",
             {"message": b"", "to": "anna@letterbox.example", "at": "2026-01-01T00:00:00"},
             "has no zone",
         ),
-        ("explain decision", {"decision": "nothing"}, "no decision and no reference nothing"),
+        ("explain decision", {"decision": "nothing"}, "no decision and no reference 'nothing'"),
     ],
 )
 async def test_what_cannot_be_done_is_said(command, arguments, says):
@@ -117,6 +122,7 @@ async def test_a_mail_is_explained_filter_by_filter():
 async def test_what_would_be_delivered_is_told_and_not_done():
     async with open_house(PEOPLE) as house:
         told = await explain(house, mail(text="A pruner.\r\n", **OFFER))
+        assert told["sender"] == "shop@greenleaf.example, taken as proven for greenleaf.example"
         assert (told["verdict"], told["reason"]) == ("deliver", None)
         assert told["interests"] == ["garden"]
         assert told["told"].startswith("250 2.0.0 delivered ")
@@ -162,6 +168,27 @@ async def test_a_mail_that_is_not_read_is_explained_too():
         told = await explain(house, b"X: 1\r\n" * 2000 + b"\r\n")
         assert (told["verdict"], told["reason"]) == ("refuse", "message-malformed")
         assert told["findings"] == []
+
+
+async def test_an_author_who_is_not_one_cannot_be_taken_as_proven():
+    async with open_house(PEOPLE) as house:
+        two = mail(**OFFER).replace(b"From: ", b"From: a@velo.example, ")
+        told = await explain(house, two)
+        assert (told["verdict"], told["reason"]) == ("refuse", "author-ambiguous")
+
+
+async def test_the_operators_mail_always_arrives_and_is_explained():
+    async with open_house(PEOPLE) as house:
+        told = await explain(house, mail(), to="Abuse@letterbox.example", from_domain=None)
+        assert (told["verdict"], told["consumer"]) == ("deliver", "operator")
+        stranger = mail("Help", domain="nobody.example")
+        await house.send(stranger, "postmaster@letterbox.example", sender="x@nobody.example")
+        (entry,) = (await perform(house, "export", consumer="operator", section="inbox"))["items"]
+        told = await perform(house, "explain decision", decision=entry["id"])
+        assert (told["verdict"], told["recipient"]) == ("deliver", "postmaster@letterbox.example")
+        assert told["sender"].startswith("a stranger: ")
+        assert "always arrives" in told["notes"][0]
+        assert "  message    personal: Help" in explanation_lines(told)
 
 
 async def test_an_unknown_recipient_is_explained_to_the_operator():
@@ -242,6 +269,9 @@ async def test_an_explanation_reads_well_and_carries_nothing_unsafe():
         assert lines[0] == "refuse (no-matching-interest)"
         assert any(line.startswith("  told       550 5.7.1 no-matching") for line in lines)
         assert any(line.split()[:2] == ["interest", "refuse"] for line in lines)
+        table = [line for line in lines if " deliver " in line or " refuse " in line][1:]
+        assert len({line.index(line.split()[1]) for line in table}) == 1
+        assert not any("[" in line for line in table)
         assert all(line.isprintable() for line in lines)
 
 
@@ -273,6 +303,35 @@ async def test_an_export_has_everything_page_by_page():
         assert [item["id"] for item in rest["items"]] == [name]
         held = await perform(house, "export", consumer="anna", section="held")
         assert held == {"items": [], "after": None}
+
+
+async def test_an_export_counts_strangers_and_names_tokens():
+    async with open_house(PEOPLE) as house:
+        token = await perform(house, "token issue", owner="anna")
+        stranger = mail(domain="nobody.example")
+        await house.send(stranger, "anna@letterbox.example", sender="x@nobody.example")
+        strangers = await perform(house, "export", consumer="anna", section="strangers")
+        day = f"{house.clock.now():%Y-%m-%d}"
+        assert strangers["items"] == [{"day": day, "reason": "dkim-missing", "count": 1}]
+        tokens = await perform(house, "export", consumer="anna", section="tokens")
+        assert tokens["items"] == [token["prefix"]]
+        await perform(house, "token revoke", prefix=token["prefix"])
+        tokens = await perform(house, "export", consumer="anna", section="tokens")
+        assert tokens["items"] == []
+
+
+async def test_what_became_of_a_held_message_is_said_on_both_sides():
+    ask = PEOPLE.replace("accepts", 'standing = "ask", accepts')
+    async with open_house(ask) as house:
+        held = await delivered(house)
+        house.clock.advance(hours=1)
+        assert await house.app.holds.answer("anna", held, yes=True)
+        page = await house.app.mailboxes.decisions("anna", after=None, limit=1)
+        after = page.items[0].id
+        told = await perform(house, "explain decision", decision=held)
+        assert f"what became of it: the decision {after}" in told["notes"]
+        told = await perform(house, "explain decision", decision=after)
+        assert f"it followed the decision {held}" in told["notes"]
 
 
 async def test_times_are_given_with_their_zone():

@@ -86,7 +86,7 @@ def test_apply_says_what_is_wrong_and_fails(run, people):
     told = run("apply", people, "bad.toml")
     assert (told.code, told.out) == (1, "")
     assert told.err.splitlines()[0].startswith("letterbox: 2 mistakes, so that nothing was")
-    assert "bad.toml: consumer[0].timezone: " in told.err
+    assert 'bad.toml: consumer[0].timezone (consumer "bo"): ' in told.err
     told = run("apply", people, "bad.toml", "--json")
     assert len(told.json["error"]["mistakes"]) == 2
     assert run("export", "anna").code == 1
@@ -97,7 +97,7 @@ def test_one_mistake_is_one_line(run):
     told = run("apply", "bad.toml")
     assert told.err == (
         "letterbox: 1 mistake, so that nothing was changed; correct the file: bad.toml: "
-        "vendor[0].name: 3 is not valid here; "
+        'vendor[0].name (vendor "x"): 3 is not valid here; '
         "allowed: text of at least 1 and at most 200 characters\n"
     )
 

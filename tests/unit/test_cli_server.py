@@ -1,12 +1,15 @@
 """``letterbox`` as programs: the server, and the commands beside it."""
 
+import errno
 import json
 import smtplib
+import socket
 import stat
 import urllib.request
 
 import pytest
 
+from letterbox import app
 from tests.support.house import mail
 from tests.support.processes import FREE_PORTS, Letterbox, serving
 
@@ -58,11 +61,14 @@ def test_a_day_in_the_life_of_a_server(tmp_path):
         with urllib.request.urlopen(asked, timeout=20) as answer:
             assert len(json.load(answer)["items"]) == 2
 
+        assert letterbox.ready_file.exists()
         assert letterbox.stop() == 0
+        assert not letterbox.ready_file.exists()
         assert not (tmp_path / "var/letterbox.db.sock").exists()
         # Everything it logged is one JSON line each, and no secret stands in it.
         lines = [json.loads(line) for line in letterbox.log.read_text().splitlines()]
-        assert "message" in {line["event"] for line in lines}
+        assert {"message", "admin"} <= {line["event"] for line in lines}
+        assert [line["event"] for line in lines][-2:] == ["stopping", "stopped"]
         assert token not in letterbox.log.read_text()
     # Without a server the same commands open the store themselves.
     assert len(Letterbox(tmp_path).ask("export", "anna")["inbox"]) == 2
@@ -81,26 +87,56 @@ def test_after_a_kill_the_commands_work_and_the_server_comes_back(tmp_path):
 
 def test_a_second_server_on_the_same_store_says_so(tmp_path):
     with serving(tmp_path) as letterbox:
-        second = letterbox.run("serve")
+        second = letterbox.run("serve", "--ready-file", str(letterbox.ready_file))
         assert second.returncode == 1
         assert "in use by process" in second.stderr.splitlines()[-1]
         assert "Traceback" not in second.stderr
+        # The first one's file is not the second's to take away.
+        assert json.loads(letterbox.ready_file.read_text()) == letterbox.addresses
         assert letterbox.stop() == 0
 
 
-def test_a_port_that_is_taken_is_one_line(tmp_path):
-    with serving(tmp_path) as letterbox:
-        (tmp_path / "b").mkdir()
-        taken = letterbox.addresses["smtp"]
-        other = Letterbox(
-            tmp_path / "b",
-            FREE_PORTS.replace('[smtp]\nlisten = "127.0.0.1:0"', f'[smtp]\nlisten = "{taken}"'),
-        )
-        done = other.run("serve", "--ready-file", "ready.json")
-        assert done.returncode == 1
-        assert "Traceback" not in done.stderr
-        assert taken.rpartition(":")[2] in done.stderr.splitlines()[-1]
-        assert not (tmp_path / "b/ready.json").exists()
+SMTP_ANYWHERE = '[smtp]\nlisten = "127.0.0.1:0"'
+
+
+@pytest.mark.parametrize(
+    ("listen", "says"),
+    [
+        ("", "another program listens there; stop it, or set another port"),
+        ("192.0.2.1:2525", "this machine has no such address; write one it has"),
+    ],
+)
+def test_where_it_cannot_listen_is_one_line_that_says_what_to_do(tmp_path, listen, says):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        place = listen or f"127.0.0.1:{taken.getsockname()[1]}"
+        wished = f'[smtp]\nlisten = "{place}"'
+        letterbox = Letterbox(tmp_path, FREE_PORTS.replace(SMTP_ANYWHERE, wished))
+        done = letterbox.run("serve", "--ready-file", "ready.json")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith(f"letterbox: smtp.listen = {place}: {says}")
+    assert not (tmp_path / "ready.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "no such host; write"),
+        (PermissionError(errno.EACCES, "Permission denied"), "ports below 1024 need a right"),
+        (OSError(errno.EMFILE, "Too many open files"), "cannot be listened on: Too many open"),
+    ],
+)
+def test_why_it_cannot_listen_is_said_for_what_happens_elsewhere(error, says):
+    assert app._why_not(error).startswith(says)
+
+
+def test_a_file_where_the_admin_socket_is_to_be_is_one_line(tmp_path):
+    letterbox = Letterbox(tmp_path, FREE_PORTS + '[admin]\nsocket = "letterbox.toml"\n')
+    done = letterbox.run("serve")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        f"letterbox: {tmp_path}/letterbox.toml is no socket; set admin.socket to another place"
+    )
 
 
 @pytest.mark.parametrize(

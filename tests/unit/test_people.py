@@ -118,9 +118,7 @@ async def test_a_mistake_is_named_with_its_place_and_nothing_changes(text, path,
         with pytest.raises(Failed) as raised:
             await apply(house, "[[vendor]]\nid = 'fine'\nname = 'Fine'", text)
         places = [
-            line
-            for line in raised.value.mistakes
-            if line.split(": ")[1].partition(" (")[0] == path
+            line for line in raised.value.mistakes if line.split(": ")[1].partition(" (")[0] == path
         ]
         assert len(places) == 1, raised.value.mistakes
         assert places[0].startswith("1.toml: ")
@@ -129,10 +127,14 @@ async def test_a_mistake_is_named_with_its_place_and_nothing_changes(text, path,
 
 
 async def test_a_mistake_says_whose_it_is():
-    text = VENDOR + ANNA + (
-        "[[consumer.interest]]\nid = 'books'\n[[consumer.interest]]\nid = 'garden'\n"
-        "from = 'spring'\n[[consumer.vendor]]\ndomain = 'shop.example'\nlimit = 3\n"
-        "[[consumer]]\ntimezone = 7\n"
+    text = (
+        VENDOR
+        + ANNA
+        + (
+            "[[consumer.interest]]\nid = 'books'\n[[consumer.interest]]\nid = 'garden'\n"
+            "from = 'spring'\n[[consumer.vendor]]\ndomain = 'shop.example'\nlimit = 3\n"
+            "[[consumer]]\ntimezone = 7\n"
+        )
     )
     async with open_house() as house:
         with pytest.raises(Failed) as raised:
@@ -168,8 +170,9 @@ async def test_files_are_checked_against_one_another():
     async with open_house() as house:
         with pytest.raises(Failed) as raised:
             await apply(house, VENDOR + ANNA, ANNA + "vendor = [{ vendor = 'greenleaf' }]")
-        assert "1.toml: consumer[0].id: the consumer anna stands in 0.toml" in str(
-            raised.value.mistakes
+        assert (
+            '1.toml: consumer[0].id (consumer "anna"): the consumer anna stands in 0.toml'
+            in str(raised.value.mistakes)
         )
         done = await apply(house, ANNA + "vendor = [{ vendor = 'greenleaf' }]", VENDOR)
         assert done["lines"] == ["vendor greenleaf: created", "consumer anna: created"]
@@ -180,14 +183,13 @@ async def test_what_is_there_already_is_looked_at():
         await apply(house, VENDOR + ANNA)
         with pytest.raises(Failed) as raised:
             await apply(house, VENDOR.replace('id = "greenleaf"', 'id = "other"'))
-        assert "vendor[0].domains[0]: greenleaf.example belongs to another" in str(
+        assert 'vendor[0].domains[0] (vendor "other"): greenleaf.example belongs to another' in str(
             raised.value.mistakes
         )
         with pytest.raises(Failed) as raised:
             await apply(house, ANNA.replace('"anna"', '"anne"'))
-        assert "consumer[0].addresses[0]: anna@letterbox.example is taken" in str(
-            raised.value.mistakes
-        )
+        (mistake,) = raised.value.mistakes
+        assert 'addresses[0] (consumer "anne"): anna@letterbox.example is taken' in mistake
         # A vendor of an earlier apply may be spoken of.
         done = await apply(house, ANNA + "vendor = [{ vendor = 'greenleaf' }]")
         assert done["lines"] == ["consumer anna: relationship greenleaf added"]
