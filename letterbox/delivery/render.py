@@ -8,8 +8,8 @@ from email.utils import format_datetime
 
 from letterbox.feedback.sentences import safe
 from letterbox.model.record import InboxEntry, MessageRecord
+from letterbox.reading.mail import with_crlf
 
-_LINE_END = re.compile(rb"\r\n|\r|\n")
 _HEADER_END = re.compile(rb"\r\n\r\n")
 #: Fields that only the last server writes (RFC 5321, section 4.4; RFC 8601, section 5).
 _CLAIMS = re.compile(
@@ -32,7 +32,7 @@ def with_trace(record: MessageRecord, entry: InboxEntry, body: bytes, hostname: 
     What came over HTTP is given CRLF line ends, as it was read.
     """
     if record.edge == "http":
-        body = _LINE_END.sub(b"\r\n", body)
+        body = with_crlf(body)
     end = _HEADER_END.search(body)
     at = 0 if body.startswith(b"\r\n") else end.start() + 2 if end else len(body)
     header = body[:at]

@@ -119,8 +119,9 @@ def split(raw: bytes, limits: Limits = DEFAULT_LIMITS) -> Mail:
 
 
 def with_crlf(raw: bytes) -> bytes:
-    """A copy whose lines all end in CRLF, for mail that came with bare LF (over HTTP)."""
-    return raw.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    """The same lines, all ended by CRLF, for mail that came with bare LF or CR (over HTTP)."""
+    # A regular expression takes two hundred times as long where there is nothing but line ends.
+    return raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
 
 
 def read_header(raw: bytes, start: int, end: int, limits: Limits) -> Header:

@@ -1,5 +1,8 @@
 """Splitting a message into its fields and its body."""
 
+import time
+import tracemalloc
+
 import pytest
 
 from letterbox.reading.mail import Limits, Malformed, split, with_crlf
@@ -105,3 +108,15 @@ def test_a_long_body_without_any_blank_line_is_no_long_header():
 
 def test_line_ends_become_crlf_and_stay_so():
     assert with_crlf(b"a\nb\r\nc\r\n\n") == b"a\r\nb\r\nc\r\n\r\n"
+    assert with_crlf(b"a\rb\n\r\r\nc") == b"a\r\nb\r\n\r\n\r\nc"
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])
+def test_nothing_but_line_ends_costs_no_more_than_what_comes_of_it(end):
+    raw = end * (8 * 1024 * 1024)
+    tracemalloc.start()
+    began = time.process_time()
+    assert len(with_crlf(raw)) == 16 * 1024 * 1024
+    assert time.process_time() - began < 1
+    assert tracemalloc.get_traced_memory()[1] < 48 * 1024 * 1024
+    tracemalloc.stop()
