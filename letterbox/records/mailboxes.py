@@ -13,6 +13,10 @@ from letterbox.records.coding import decode, encode
 
 Row = TypeVar("Row", InboxEntry, HeldEntry, DecisionRecord)
 
+#: Rows read at once, and in all for one page where only some of them are wanted.
+_STEP = 200
+_MOST = 5_000
+
 
 class Page(msgspec.Struct, Generic[Row], frozen=True):
     """Newest first. ``after`` is the id to go on from; None at the end."""
@@ -57,15 +61,18 @@ class Mailboxes:
     ) -> Page[Row]:
         found: list[Row] = []
         key = prefix + after if after else None
-        while len(found) <= limit:
-            documents = await self._documents(consumer, prefix, key, limit + 1)
+        step = max(limit + 1, _STEP)
+        for _ in range(_MOST // step + 1):
+            documents = await self._documents(consumer, prefix, key, step)
             rows = [decode(document.value, kind) for document in documents]
             found += [row for row in rows if wanted(row)]
-            if len(documents) <= limit:
-                break
+            if len(found) > limit:
+                return Page(items=tuple(found[:limit]), after=found[limit - 1].id)
+            if len(documents) < step:
+                return Page(items=tuple(found), after=None)
             key = documents[-1].key
-        items = tuple(found[:limit])
-        return Page(items=items, after=items[-1].id if len(found) > limit else None)
+        # Few of very many: a page may end before it is full, and goes on from where it ended.
+        return Page(items=tuple(found), after=rows[-1].id)
 
     async def _documents(
         self, consumer: str, prefix: str, after: str | None, limit: int

@@ -7,6 +7,7 @@ import pytest
 
 from letterbox.gateways.http import AdminGateway
 from letterbox.model.configuration import AdminSection, Configuration, HttpSection
+from letterbox.ports.store import StoreUnavailable
 from tests.support.api import PRUNERS, open_api, parts_of
 from tests.support.house import open_house
 
@@ -189,6 +190,17 @@ async def test_a_closing_house_is_not_ready():
         api.gateway.draining.set()
         assert (await api.call("GET", "/readyz")).status == 503
         assert (await api.call("GET", "/healthz")).status == 200
+
+
+async def test_a_store_that_cannot_write_is_not_ready(monkeypatch):
+    async with open_api() as api:
+        assert (await api.call("GET", "/readyz")).status == 200
+
+        async def full(*_):
+            raise StoreUnavailable("disk full")
+
+        monkeypatch.setattr(api.house.app.store, "commit", full)
+        assert (await api.call("GET", "/readyz")).status == 503
 
 
 async def test_it_listens_on_ipv6_too():

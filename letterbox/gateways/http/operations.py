@@ -7,10 +7,11 @@ from aiohttp import web
 
 from letterbox.gateways.http.call import Call
 from letterbox.gateways.http.problems import Problem
-from letterbox.ports.store import StoreUnavailable
+from letterbox.ports.store import Commit, Put, StoreUnavailable
 from letterbox.records import places
 
 _READY_WITHIN = 2.0
+_PROBE = Commit(partition=places.DIRECTORY, operations=(Put(key="ready", value=b""),))
 
 
 def is_local(request: web.Request) -> bool:
@@ -32,15 +33,16 @@ async def health(call: Call) -> web.Response:
 
 
 async def ready(call: Call) -> web.Response:
-    """Whether messages are taken now: the store answers, and the house is not closing."""
+    """Whether messages are taken now: the store can write, and the house is not closing."""
     if call.draining.is_set():
         raise Problem("unavailable", "the house is closing", headers={"Retry-After": "30"})
     try:
         async with asyncio.timeout(_READY_WITHIN):
-            await call.parts.store.get(places.DIRECTORY, "ready")
+            # Written, not only read: a full disk is the trouble to be told of.
+            await call.parts.store.commit(_PROBE)
     except (StoreUnavailable, TimeoutError):
         raise Problem(
-            "unavailable", "the store does not answer", headers={"Retry-After": "10"}
+            "unavailable", "the store cannot write", headers={"Retry-After": "10"}
         ) from None
     return web.Response(text="ready\n")
 
