@@ -9,7 +9,7 @@ from letterbox.ports.store import Store
 from letterbox.records import places
 
 #: How many days, today included, are told: counters are kept a little longer.
-DAYS = 35
+DAYS = 30
 
 
 class StrangerCount(msgspec.Struct, frozen=True):

@@ -195,7 +195,9 @@ async def test_a_merge_that_makes_nonsense_is_refused_whole():
         with pytest.raises(Failed) as raised:
             await apply(house, more)
         (mistake,) = raised.value.mistakes
-        assert mistake.startswith('people.toml: consumer[0] (consumer "anna"): with what the consum')
+        assert mistake.startswith(
+            'people.toml: consumer[0] (consumer "anna"): with what the consum'
+        )
         assert mistake.endswith("or apply with --force")
         assert (await stored(house)).timezone == "Europe/Amsterdam"
         assert await house.app.vendors.get("new") is None

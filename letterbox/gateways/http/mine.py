@@ -1,6 +1,5 @@
 """``/v1/me``: a consumer's own preferences, inbox, held messages, decisions."""
 
-from datetime import timedelta
 from typing import get_args
 
 from aiohttp import web
@@ -22,12 +21,10 @@ from letterbox.gateways.http.problems import Problem, mistaken
 from letterbox.model.preferences import Preferences
 from letterbox.model.record import DecisionRecord, InboxEntry
 from letterbox.model.verdict import Decision, VerdictName
-from letterbox.records import places
 from letterbox.records.consumers import Conflict, Refused, Stored
+from letterbox.records.strangers import StrangerCounts
 
 _NOT_MODIFIED = 304
-#: Days of which the sums of unproven senders are shown; they are kept a little longer.
-_DAYS_OF_STRANGERS = 30
 
 # ---- preferences ------------------------------------------------------------------------------
 
@@ -204,17 +201,9 @@ def _sentence(call: Call, row: DecisionRecord, language: str) -> str:
 
 async def list_strangers(call: Call) -> web.Response:
     """How many messages of unproven senders were refused, by day and reason, newest first."""
-    today = call.parts.clock.now()
-    codes = [code for code, reason in call.parts.registry.items() if reason.about == "message"]
-    names = {
-        places.strangers(day, code): (day.date(), code)
-        for day in (today - timedelta(days=back) for back in range(_DAYS_OF_STRANGERS))
-        for code in codes
-    }
-    counts = await call.parts.store.counters(places.consumer(call.owner), list(names))
+    counts = StrangerCounts(call.parts.store, call.parts.registry)
     items = tuple(
-        StrangersItem(day=day, reason=code, count=counts[name])
-        for name, (day, code) in names.items()
-        if counts[name]
+        StrangersItem(day=row.day, reason=row.reason, count=row.count)
+        for row in await counts.of(call.owner, call.parts.clock.now())
     )
     return answer(Items(items=items, after=None))
