@@ -105,7 +105,7 @@ WORDS = [
     ({"offer": {"categories": None}}, "null is not valid here",
      "a list of at most 50: text of at least 1 and at most 200 characters"),
     ({"offer": {"price": {"amount": "-1", "currency": "EUR"}}}, "'-1' is not valid here",
-     "a number from 0 to below a billion"),
+     "a number from 0 to below a billion, with six decimals at most"),
 ]  # fmt: skip
 
 
