@@ -72,18 +72,16 @@ async def test_every_real_mail_gets_one_reply_and_is_kept_byte_for_byte(tmp_path
     mails = [with_crlf(path.read_bytes()) for path in real_mail()]
     mails = [m if m.endswith(b"\r\n") else m + b"\r\n" for m in mails]
     assert len(mails) >= 60
-    everybody = {
-        found.address.domain for m in mails if isinstance(found := author(split(m)), Author)
-    }
+    everybody = {str(a.address) for m in mails if isinstance(a := author(split(m)), Author)}
     wishes = Preferences(
         addresses=("anna@letterbox.example",),
         vendor=tuple(
             VendorRule(
-                domain=domain,
+                address=address,
                 scope="everything",
                 accepts=("service", "offer", "newsletter", "personal"),
             )
-            for domain in sorted(everybody)
+            for address in sorted(everybody)
         ),
     )
     kept = 0
