@@ -8,7 +8,7 @@ import pytest
 from letterbox.administration import Failed
 from letterbox.administration.merge import merge
 from letterbox.model.preferences import Preferences, VendorRule
-from tests.support.house import House, open_house
+from tests.support.house import House, mail, open_house
 
 VENDORS = """
 [[vendor]]
@@ -213,6 +213,25 @@ async def test_an_address_changes_hands_in_two_steps():
             await apply(house, moved + bo)
         assert await apply(house, moved) == ["consumer anna: addresses changed"]
         assert await apply(house, moved + bo) == ["consumer bo: created"]
+
+
+async def test_somebody_is_closed_out_as_the_operators_page_says():
+    async with open_house() as house:
+
+        async def told(number: int) -> str:
+            letter = mail(text="A pruner.\r\n", number=number, List_Id="<a.greenleaf.example>")
+            return (await house.send(letter, "anna@letterbox.example")).outcomes[0].told.text
+
+        await apply(house, FILE)
+        assert (await told(1)).startswith("held ")
+        gone = FILE.replace('domains = ["greenleaf.example"]', "domains = []")
+        assert await apply(house, gone) == ["vendor greenleaf: domains changed"]
+        assert (await told(2)).startswith("no-relationship: ")
+        await change(house, newcomers="interests")
+        closed = '[[consumer]]\nid = "anna"\naddresses = ["anna@letterbox.example"]\n'
+        await apply(house, closed + 'newcomers = "refuse"\n', force=True)
+        now = await stored(house)
+        assert (now.interest, now.vendor, now.newcomers) == ((), (), "refuse")
 
 
 async def test_held_mail_is_decided_again_when_wishes_change():

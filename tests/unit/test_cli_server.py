@@ -2,10 +2,14 @@
 
 import errno
 import json
+import os
 import smtplib
 import socket
 import stat
+import subprocess
+import sys
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +17,7 @@ from letterbox import app
 from tests.support.house import mail
 from tests.support.processes import FREE_PORTS, Letterbox, serving
 
+ROOT = Path(__file__).parents[2]
 PEOPLE = """
 [[vendor]]
 id = "greenleaf"
@@ -72,6 +77,56 @@ def test_a_day_in_the_life_of_a_server(tmp_path):
         assert token not in letterbox.log.read_text()
     # Without a server the same commands open the store themselves.
     assert len(Letterbox(tmp_path).ask("export", "anna")["inbox"]) == 2
+
+
+def test_the_operators_steps_run_as_the_readme_has_them(tmp_path):
+    text = (ROOT / "README.md").read_text().partition("## Run it, as an operator")[2]
+    steps = text.partition("```sh\n")[2].partition("```")[0].splitlines()
+    install, copy, enter, *commands, serve = steps
+    assert "pip install ." in install
+    assert copy.startswith("cp ")
+    assert enter.startswith("cd /opt/letterbox ")
+    assert serve == "letterbox serve"
+    # The environment is there already, under another name.
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "letterbox"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m letterbox.cli "$@"\n')
+    program.chmod(0o755)
+    script = "\n".join(["set -e", copy, enter, *commands]).replace("/opt/letterbox", str(tmp_path))
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("LETTERBOX")}
+    done = subprocess.run(
+        ["/bin/sh", "-c", script],
+        cwd=ROOT,
+        env=environment | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "consumer anna: created" in done.stdout
+
+
+def test_the_operator_reads_what_came_for_postmaster(tmp_path):
+    with serving(tmp_path) as letterbox:
+        with smtplib.SMTP(*letterbox.address("smtp"), timeout=20) as client:
+            client.sendmail("", ["postmaster@letterbox.example"], mail("Something is wrong"))
+        token = letterbox.ask("token", "issue", "operator")["token"]
+        host, port = letterbox.address("http")
+
+        def get(path: str) -> bytes:
+            asked = urllib.request.Request(
+                f"http://{host}:{port}/v1/me/{path}", headers={"Authorization": f"Bearer {token}"}
+            )
+            with urllib.request.urlopen(asked, timeout=20) as answer:
+                return answer.read()
+
+        (item,) = json.loads(get("inbox"))["items"]
+        assert b"Something is wrong" in get(f"inbox/{item['id']}/raw")
+        exported = letterbox.ask("export", "operator")
+        assert [entry["id"] for entry in exported["inbox"]] == [item["id"]]
+        assert letterbox.ask("explain", item["id"])["verdict"] == "deliver"
+        assert letterbox.stop() == 0
 
 
 def test_after_a_kill_the_commands_work_and_the_server_comes_back(tmp_path):
