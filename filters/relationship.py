@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from letterbox.model.case import Case
 from letterbox.model.preferences import VendorRule
+from letterbox.model.times import later
 from letterbox.model.verdict import DELIVER, Fact, Finding, Hold, Refuse, UntilAnswered, Verdict
 
 NAME = "relationship"
@@ -43,7 +44,7 @@ def _newcomer(case: Case, facts: dict[str, Fact]) -> Finding:
 
 def _ask(case: Case, facts: dict[str, Fact]) -> Finding:
     """Hold until the end of the last local day on which the consumer may answer."""
-    last = case.now + timedelta(days=case.wishes.ask_for_days)
+    last = later(case.now, timedelta(days=case.wishes.ask_for_days))
     by = case.wishes.times.period("day", last).ends
     facts["date"] = case.wishes.times.local_date(last).isoformat()
     hold = Hold(conditions=(UntilAnswered(reason="awaiting-consumer", by=by),))

@@ -10,9 +10,12 @@ one rule for the days on which a clock is changed:
   between.
 - A day, and with it a pause or a period, begins at the first instant of its date.
 
+What is declared for longer than the calendar has days lasts to its end.
+
 Every instant taken or given is aware; those given are in UTC.
 """
 
+from calendar import monthrange
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Final, Literal
@@ -21,6 +24,7 @@ import msgspec
 
 from letterbox.model.kind import RULED_KINDS, Kind
 from letterbox.model.preferences import Day, Pause, Per, Window
+from letterbox.model.times import LAST_DAY, counted, days_after, later
 from letterbox.model.wishes import Opening, Period
 
 #: How far ahead an opening is looked for: a year and some, so that a long pause is seen through.
@@ -58,26 +62,24 @@ class Calendar(msgspec.Struct, frozen=True):
 
     def local(self, at: datetime) -> datetime:
         """An instant in the consumer's zone."""
-        return at.astimezone(self.zone)
+        return counted(at).astimezone(self.zone)
 
     def local_date(self, at: datetime) -> date:
         """The consumer's calendar day at an instant."""
-        return at.astimezone(self.zone).date()
+        return self.local(at).date()
 
     def period(self, per: Per, at: datetime) -> Period:
         """The calendar day, week (from Monday, ISO 8601) or month an instant lies in."""
         day = self.local_date(at)
         match per:
             case "day":
-                key, after = day.isoformat(), day + _DAY
+                key, after = day.isoformat(), days_after(day, 1)
             case "week":
                 year, week, weekday = day.isocalendar()
-                key, after = f"{year}-W{week:02}", day + timedelta(days=8 - weekday)
+                key, after = f"{year}-W{week:02}", days_after(day, 8 - weekday)
             case "month":
-                key, after = (
-                    f"{day:%Y-%m}",
-                    (day.replace(day=1) + timedelta(days=32)).replace(day=1),
-                )
+                key = f"{day:%Y-%m}"
+                after = days_after(day.replace(day=1), monthrange(day.year, day.month)[1])
         return Period(key=key, ends=self._midnight(after))
 
     def opening(self, kind: Kind, at: datetime) -> Opening:
@@ -91,10 +93,11 @@ class Calendar(msgspec.Struct, frozen=True):
         windows = self.windows.get(kind, ())
         first = self._unpaused(at)
         holds = first != at or not windows or any(w.outside == "hold" for w in windows)
+        end = later(at, HORIZON)
         if windows:
-            found = self._first_open(windows, first, at + HORIZON)
+            found = self._first_open(windows, first, end)
         else:
-            found = first if first <= at + HORIZON else None
+            found = first if first <= end else None
         return Opening(at=found, outside="hold" if holds else "refuse")
 
     def _first_open(
@@ -149,7 +152,7 @@ class Calendar(msgspec.Struct, frozen=True):
             day = self.local_date(at)
             for pause in self.pauses:
                 if pause.from_ <= day <= pause.until:
-                    return self._midnight(pause.until + _DAY)
+                    return max(at, self._midnight(pause.until + _DAY))
         return at
 
     def _midnight(self, day: date) -> datetime:
@@ -215,12 +218,13 @@ def _merged(pauses: Iterable[Pause]) -> Iterator[DayRange]:
     """Pauses in order, those that touch or overlap made one."""
     pending: DayRange | None = None
     for pause in sorted(pauses, key=lambda pause: pause.from_):
+        until = min(pause.until, LAST_DAY)
         if pending is None:
-            pending = DayRange(from_=pause.from_, until=pause.until)
+            pending = DayRange(from_=pause.from_, until=until)
         elif pause.from_ <= pending.until + _DAY:
-            pending = DayRange(from_=pending.from_, until=max(pending.until, pause.until))
+            pending = DayRange(from_=pending.from_, until=max(pending.until, until))
         else:
             yield pending
-            pending = DayRange(from_=pause.from_, until=pause.until)
+            pending = DayRange(from_=pause.from_, until=until)
     if pending is not None:
         yield pending

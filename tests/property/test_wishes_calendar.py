@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from letterbox.model.kind import Kind
 from letterbox.model.preferences import Pause, Window
+from letterbox.model.times import later
 from letterbox.wishes.calendar import compile_calendar, minutes
 
 ZONES = [
@@ -192,3 +193,45 @@ def test_periods_follow_one_another_without_a_gap(name, days, per):
     assert period.key < after.key
     assert calendar.period(per, period.ends - timedelta(seconds=1)).key == period.key
     assert isinstance(calendar.local_date(period.ends), date)
+
+
+ENDS = [date.min, date.max, date(9999, 12, 27), date(9999, 11, 30), date(2026, 7, 10)]
+far = st.dates(date(1, 1, 1)) | st.sampled_from(ENDS)
+instants = st.datetimes(timezones=st.just(UTC)) | st.sampled_from(
+    [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)]
+)
+any_pauses = st.lists(
+    st.tuples(far, far).map(lambda days: Pause(from_=min(days), until=max(days))), max_size=4
+)
+
+
+@given(
+    st.sampled_from([*ZONES, "Etc/GMT+12", "Pacific/Kiritimati"]),
+    st.lists(windows, max_size=2),
+    any_pauses,
+    instants,
+    st.sampled_from(["day", "week", "month"]),
+)
+def test_the_calendar_has_no_end_to_fall_off(name, declared, pauses, at, per):
+    calendar = compile_calendar(ZoneInfo(name), declared, pauses)
+    opening = calendar.opening(Kind.OFFER, at)
+    assert opening.at is None or opening.at >= at
+    assert calendar.period(per, at).key
+    assert calendar.local_date(at) == calendar.local(at).date()
+
+
+@pytest.mark.parametrize("name", ZONES)
+@pytest.mark.parametrize("declared", [(), (Window(from_="09:00", until="17:00"),)])
+def test_a_pause_for_ever_never_opens(name, declared):
+    pauses = [Pause(from_=date(2026, 1, 1), until=date.max), Pause(from_=date.max, until=date.max)]
+    calendar = compile_calendar(ZoneInfo(name), declared, pauses)
+    at = datetime(2026, 3, 4, 12, tzinfo=UTC)
+    assert calendar.opening(Kind.OFFER, at).at is None
+    assert calendar.opening(Kind.SERVICE, at).at == at
+
+
+@given(instants, st.integers(0, 365))
+def test_what_is_asked_late_is_answered_by_the_end_of_time(at, days):
+    by = later(at, timedelta(days=days))
+    assert at <= by
+    assert compile_calendar(ZoneInfo("Asia/Tokyo"), (), ()).period("day", by).ends
