@@ -49,6 +49,7 @@ class SmtpSection(_Section, frozen=True):
 
     listen: str = "127.0.0.1:2525"
     max_size: Size = 25 * MIB
+    max_buffered: Size = 256 * MIB
     max_line: Size = 64 * KIB
     max_command: Size = 2048
     max_recipients: Count = 100

@@ -7,7 +7,7 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from letterbox.gateways.smtp.content import Bounds, read_content
+from letterbox.gateways.smtp.content import Bounds, Room, read_content
 from letterbox.gateways.smtp.replies import DIRTY_CONTENT, Reply
 
 #: What content is made of: mostly what could be taken for an end.
@@ -43,7 +43,9 @@ def read(stream: bytes, cuts: list[int], limit: int, bounds: Bounds) -> tuple[by
     async def run() -> tuple[bytes | Reply, bytes]:
         reader = asyncio.StreamReader(limit=limit)
         reader.feed_data(b"\r\n")
-        reading = asyncio.ensure_future(read_content(reader, bounds))
+        reading = asyncio.ensure_future(
+            read_content(reader, bounds, Room(100 * 1024 * 1024).share())
+        )
         edges = [0, *sorted(cut % (len(stream) + 1) for cut in cuts), len(stream)]
         for begin, end in itertools.pairwise(edges):
             reader.feed_data(stream[begin:end])

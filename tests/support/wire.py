@@ -65,6 +65,8 @@ def _told(local: str) -> Told:
         return Told(
             verdict="refuse", reference="R", reply=550, enhanced="5.7.1", text="not-accepted: No R"
         )
+    if local == "busy":
+        return Told(verdict="defer", reference="B", reply=421, enhanced="4.3.2", text="busy: B")
     return Told(
         verdict="deliver", reference="D", reply=250, enhanced="2.0.0", text=f"delivered {local}"
     )

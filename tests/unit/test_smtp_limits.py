@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -53,6 +54,74 @@ async def test_a_large_message_and_the_next():
             await wire.send(content + b".\r\n")
             assert (await wire.reply()).startswith("250 2.0.0")
             assert house.intake.taken[-1][1] == content
+
+
+async def test_large_messages_find_no_room_before_small_ones_do():
+    large, small = (b"z" * 70 + b"\r\n") * 14_000, b"Subject: small\r\n"
+    room = {"max_size": 1024 * 1024, "max_buffered": 3 * 1024 * 1024}
+    async with serving(**room) as house, AsyncExitStack() as open_ones:
+        holding = [await open_ones.enter_async_context(greeted(house.address)) for _ in range(2)]
+        for wire in holding:
+            house.intake.entered.clear()
+            await wire.begin("slow")
+            await wire.send(large + b".\r\n")
+            await house.intake.entered.wait()
+        async with greeted(house.address) as late:
+            for content, answer in (
+                (large, "452 4.3.1 busy: Too much mail"),
+                (small, "250 2.0.0 delivered"),
+            ):
+                await late.begin()
+                await late.send(content + b".\r\n")
+                assert (await late.reply()).startswith(answer)
+            house.intake.go_on.set()
+            for wire in holding:
+                assert (await wire.reply()).startswith("250 ")
+            # What was held is given back, also by the one that found no room.
+            await late.begin()
+            await late.send(large + b".\r\n")
+            assert (await late.reply()).startswith("250 ")
+        sizes = [len(content) for _, content in house.intake.taken]
+        assert sizes == [len(large), len(large), len(small), len(large)]
+
+
+async def test_a_client_that_goes_in_the_midst_gives_its_room_back():
+    room = {"max_size": 1024 * 1024, "max_buffered": 3 * 1024 * 1024}
+    large = (b"z" * 70 + b"\r\n") * 14_000
+    async with serving(**room) as house:
+        for _ in range(6):
+            async with greeted(house.address) as wire:
+                await wire.begin()
+                await wire.send(large)
+                wire.writer.write_eof()
+                assert await wire.closed()
+        async with greeted(house.address) as wire:
+            await wire.begin()
+            await wire.send(large + b".\r\n")
+            assert (await wire.reply()).startswith("250 ")
+
+
+async def test_the_largest_message_finds_room_whatever_little_is_configured():
+    content = (b".\r\n" * 400_000)[:-3] + b"a\r\n"
+    async with (
+        serving(max_size=len(content), max_buffered=1) as house,
+        greeted(house.address) as wire,
+    ):
+        await wire.begin()
+        await wire.send(content.replace(b".\r\n", b"..\r\n") + b".\r\n")
+        assert (await wire.reply()).startswith("250 ")
+        assert house.intake.taken[0][1] == content
+
+
+@pytest.mark.parametrize("edge", ["smtp", "lmtp"])
+async def test_a_message_answered_with_421_ends_the_session(edge):
+    async with serving(lmtp=edge == "lmtp") as house, greeted(house.address) as wire:
+        recipients = ("anna", "busy", "ben") if edge == "lmtp" else ("busy",)
+        await wire.begin(*recipients, verb="LHLO" if edge == "lmtp" else "EHLO")
+        await wire.send(b"Subject: one\r\n.\r\n")
+        told = [(await wire.line())[:3] for _ in recipients]
+        assert told == (["250", "421", "250"] if edge == "lmtp" else ["421"])
+        assert await wire.closed()
 
 
 async def test_a_command_that_takes_too_long():

@@ -4,15 +4,22 @@ import asyncio
 
 import msgspec
 
-from letterbox.gateways.smtp.replies import DIRTY_CONTENT, Reply, line_too_long, too_large
+from letterbox.gateways.smtp.replies import (
+    DIRTY_CONTENT,
+    NO_ROOM,
+    Reply,
+    line_too_long,
+    too_large,
+)
 
 #: RFC 5321, section 4.1.1.4: the one end of the content. Nothing else ends it.
 _END = b"\r\n.\r\n"
 _CRLF = b"\r\n"
 _ORDINARY = bytes(set(range(256)) - {0x00, 0x0A, 0x0D})
 
-#: How much is read at once. Up to this a message is one block, found by one search.
-BLOCK = 512 * 1024
+#: How much is read at once. Up to this a message is one block, found by one search; and so much
+#: may lie unread in each connection, beside what there is room for.
+BLOCK = 128 * 1024
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +27,42 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
 
     max_size: int
     max_line: int
+
+
+class Room:
+    """The octets of content that all sessions of a gateway may hold at once."""
+
+    def __init__(self, octets: int) -> None:
+        self.free = octets
+
+    def share(self) -> "Share":
+        """One message's part, empty yet."""
+        return Share(self)
+
+
+class Share:
+    """What one message holds of a room: as much as it leaves free, at most.
+
+    So those that are large leave off first, and however many there are, a small one that comes
+    then finds its place.
+    """
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._taken = 0
+
+    def take(self, octets: int) -> bool:
+        """Hold so many more; false where there is no room for them."""
+        if self._taken + octets > self._room.free - octets:
+            return False
+        self._taken += octets
+        self._room.free -= octets
+        return True
+
+    def give_back(self) -> None:
+        """Hold nothing any longer."""
+        self._room.free += self._taken
+        self._taken = 0
 
 
 class _LineEnds:
@@ -42,18 +85,18 @@ class _LineEnds:
         return not self._strays
 
 
-async def read_content(reader: asyncio.StreamReader, bounds: Bounds) -> bytes | Reply:
+async def read_content(reader: asyncio.StreamReader, bounds: Bounds, share: Share) -> bytes | Reply:
     """Read to the end of the content; give it without dots stuffed, or what is wrong with it.
 
     ``reader`` must have been fed CRLF before the content, so that an end at once is found as any
-    other. Too large a content is read to its end, and not kept. Raises IncompleteReadError where
-    the client goes.
+    other. Too large a content, or one that finds no room, is read to its end, and not kept; of
+    any other ``share`` holds the octets. Raises IncompleteReadError where the client goes.
     """
     # Without a dot stuffed in each line of one octet it would be a quarter shorter, at most.
     keep = bounds.max_size * 4 // 3 + len(_CRLF + _END)
     ends = _LineEnds()
     kept: list[bytes] = []
-    size, last = 0, False
+    size, last, crowded = 0, False, False
     while not last:
         try:
             block = await reader.readuntil(_END)
@@ -62,16 +105,20 @@ async def read_content(reader: asyncio.StreamReader, bounds: Bounds) -> bytes | 
             block = await reader.readexactly(overrun.consumed)
         ends.add(block)
         size += len(block)
-        if size <= keep:
-            kept.append(block)
-        else:
+        crowded = crowded or (size <= keep and not share.take(len(block)))
+        if crowded or size > keep:
             kept.clear()
+            share.give_back()
+        else:
+            kept.append(block)
     if not ends.clean:
         # RFC 5321, section 2.3.8: CR and LF only together. Whoever forwarded this may see other
         # ends in it than we do (SMTP smuggling), so what follows it cannot be trusted.
         return DIRTY_CONTENT
     if size > keep:
         return too_large(bounds.max_size)
+    if crowded:
+        return NO_ROOM
     content = _unstuffed(kept)
     if len(content) > bounds.max_size:
         return too_large(bounds.max_size)

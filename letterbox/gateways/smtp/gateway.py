@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 
-from letterbox.gateways.smtp.content import Bounds
+from letterbox.gateways.smtp.content import Bounds, Room
 from letterbox.gateways.smtp.dialog import Terms
 from letterbox.gateways.smtp.peers import Door
 from letterbox.gateways.smtp.session import House, Receiver, Session
@@ -13,6 +13,9 @@ from letterbox.ports.clock import Clock
 
 _BACKLOG = 1024
 _LAST_PORT = 65535
+#: A message may hold as much room as it leaves free, and is a third longer before dots are
+#: taken out: with less room than this the largest would never come in.
+_LARGEST = 3
 
 
 class SmtpGateway:
@@ -47,6 +50,7 @@ class SmtpGateway:
                 tls=tls_context is not None,
             ),
             bounds=Bounds(max_size=section.max_size, max_line=section.max_line),
+            room=Room(max(section.max_buffered, _LARGEST * section.max_size)),
             door=Door(section, lmtp=lmtp),
             clock=clock,
             metrics=metrics,

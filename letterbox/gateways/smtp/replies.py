@@ -43,6 +43,8 @@ TOO_MANY_ERRORS = reply(421, "4.7.0", "Too many errors in this session", closes=
 TOO_MANY_TRANSACTIONS = reply(
     421, "4.7.0", "Enough messages in this session; go on in another", closes=True
 )
+# RFC 5321, section 4.2.3, and RFC 3463, section 3.4: storage, which passes.
+NO_ROOM = reply(452, "4.3.1", "busy: Too much mail is coming in at once; try again soon")
 OUR_FAULT = reply(451, "4.3.0", "our-fault: Not now, by a fault of ours; try again later")
 ONE_RECIPIENT = reply(
     452, "4.5.3", "One recipient a transaction, so that each gets its answer; send this one next"

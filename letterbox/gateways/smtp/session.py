@@ -11,7 +11,7 @@ import structlog
 from aiosmtpd.smtp import SMTP
 
 from letterbox.gateways.smtp import replies
-from letterbox.gateways.smtp.content import BLOCK, Bounds, read_content
+from letterbox.gateways.smtp.content import BLOCK, Bounds, Room, Share, read_content
 from letterbox.gateways.smtp.dialog import LAST_IN_GROUP, Dialog, Terms, Transaction
 from letterbox.gateways.smtp.peers import Door, plain_address
 from letterbox.gateways.smtp.replies import Reply
@@ -26,6 +26,8 @@ _LINGER_SECONDS = 2.0
 _LINGER_OCTETS = 1024 * 1024
 #: Replies may wait in the connection up to this before the client must have read some.
 _UNREAD = 16 * 1024
+#: RFC 5321, section 3.8: whoever is told so knows that the connection is closed.
+_CLOSING = 421
 #: An over-long command is read to its end up to this multiple of the limit.
 _ENDLESS = 32
 
@@ -46,6 +48,7 @@ class House(msgspec.Struct, frozen=True, kw_only=True):
     intake: Receiver
     terms: Terms
     bounds: Bounds
+    room: Room
     door: Door
     clock: Clock
     metrics: Metrics
@@ -232,21 +235,17 @@ class Session(SMTP):
             reply = await self._turn()
             if reply.refuses:
                 self._errors += 1
+            if reply is replies.GO_AHEAD:
+                reply = await self._take_message()
             if reply.closes:
                 self._ended = "quit" if reply is replies.FAREWELL else "closed"
                 return reply
             if self._errors > self._house.max_errors:
                 self._ended = "errors"
                 return replies.TOO_MANY_ERRORS
-            if reply is replies.GO_AHEAD:
-                last = await self._take_message()
-                if last is not None:
-                    self._ended = "closed"
-                    return last
-            else:
-                self._say(reply)
-                if reply is replies.START_TLS and self._house.tls_context is not None:
-                    await self._secure(self._house.tls_context)
+            self._say(reply)
+            if reply is replies.START_TLS and self._house.tls_context is not None:
+                await self._secure(self._house.tls_context)
         self._ended = "leaving"
         return replies.LEAVING
 
@@ -301,33 +300,30 @@ class Session(SMTP):
 
     # ---- the content
 
-    async def _take_message(self) -> Reply | None:
-        """Read the content and have it decided. What is returned closes the connection."""
+    async def _take_message(self) -> Reply:
+        """Read the content and have it decided; what is replied to it."""
         transaction = self._dialog.transaction
         assert transaction is not None  # noqa: S101 - or DATA would not have been answered 354
-        content = await self._read_content()
-        self._dialog.transaction = None
-        if isinstance(content, Reply):
-            lines = [content.octets] * self._replies_to(transaction)
-            log.info(
-                "content-refused",
-                session=self._id,
-                edge=self._house.edge,
-                client=self._address,
-                recipients=len(transaction.recipients),
-                reply=content.octets.decode("ascii").rstrip(),
-            )
-        else:
-            # The intake bounds its own time; a message in its hands is not to be cut short.
-            self._deadline = math.inf
-            lines = await self._decided(transaction, content)
-            self._messages += 1
-        if isinstance(content, Reply) and content.closes:
-            return Reply(octets=b"".join(lines), closes=True)
-        self._write(b"".join(lines))
-        return None
+        share = self._house.room.share()
+        try:
+            content = await self._read_content(share)
+            self._dialog.transaction = None
+            if not isinstance(content, Reply):
+                return await self._decided(transaction, content)
+        finally:
+            share.give_back()
+        log.info(
+            "content-refused",
+            session=self._id,
+            edge=self._house.edge,
+            client=self._address,
+            recipients=len(transaction.recipients),
+            reply=content.octets.decode("ascii").rstrip(),
+        )
+        octets = content.octets * self._replies_to(transaction)
+        return Reply(octets=octets, closes=content.closes)
 
-    async def _read_content(self) -> bytes | Reply:
+    async def _read_content(self, share: Share) -> bytes | Reply:
         reader: Any = self._reader
         if reader.at_eof():
             raise ConnectionResetError  # it asked to send, and has said that it sends no more
@@ -338,13 +334,16 @@ class Session(SMTP):
         # Under the limit for commands the stream would be stopped every few thousand octets.
         reader._limit = BLOCK  # noqa: SLF001 - a StreamReader's limit cannot be changed otherwise
         try:
-            return await read_content(reader, self._house.bounds)
+            return await read_content(reader, self._house.bounds, share)
         finally:
             reader._limit = self.line_length_limit  # noqa: SLF001
 
-    async def _decided(self, transaction: Transaction, content: bytes) -> list[bytes]:
+    async def _decided(self, transaction: Transaction, content: bytes) -> Reply:
         """Hand the message over; the replies, in the order of RCPT (RFC 2033, section 4.2)."""
         house = self._house
+        # The intake bounds its own time; a message in its hands is not to be cut short.
+        self._deadline = math.inf
+        self._messages += 1
         envelope = Envelope(
             session=self._id,
             edge=house.edge,
@@ -354,16 +353,17 @@ class Session(SMTP):
         )
         try:
             received = await house.intake.receive(envelope, content)
-            said = {
-                outcome.recipient: f"{outcome.told.line}\r\n".encode("ascii", "replace")
-                for outcome in received.outcomes
-            }
+            told = {outcome.recipient: outcome.told for outcome in received.outcomes}
             taken = transaction.taken if house.terms.lmtp else transaction.taken[:1]
-            return [said[recipient] for recipient in taken]
+            answers = [told[recipient] for recipient in taken]
         except Exception:
             # Ours, never the mail's: it stays with the sender, who tries again.
             log.exception("gateway-failed", session=self._id)
-            return [replies.OUR_FAULT.octets] * self._replies_to(transaction)
+            return Reply(octets=replies.OUR_FAULT.octets * self._replies_to(transaction))
+        return Reply(
+            octets="".join(f"{each.line}\r\n" for each in answers).encode("ascii", "replace"),
+            closes=any(each.reply == _CLOSING for each in answers),
+        )
 
     def _replies_to(self, transaction: Transaction) -> int:
         return len(transaction.taken) if self._house.terms.lmtp else 1
