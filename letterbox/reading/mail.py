@@ -8,9 +8,12 @@ import re
 
 import msgspec
 
+from letterbox.model.configuration import ReadingSection
+
 #: A field begins at a line that is not folded onto the one before (RFC 5322, section 2.2.3).
 _FIELD_BREAK = re.compile(rb"\r\n(?![ \t])")
 _WSP = b" \t"
+_SECTION = ReadingSection()
 
 
 class Malformed(Exception):
@@ -31,16 +34,17 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``header_bytes`` and ``header_fields``: of the whole message and of each part; they bound
     what one header can cost. The longest chains of relays give some 60 KB and 300 fields.
     ``mime_depth``: multiparts within one another; forwarding programs reach 6.
-    ``mime_parts``: parts in all; an album of pictures has some 100.
+    ``mime_parts``: parts in all; an album of pictures has some 100. The headers of all of them
+    may have ten fields and 1 KiB for each of these; in real mail a part has three and 120 bytes.
     ``text_chars``: how much decoded text is searched for words; a long newsletter has 60,000.
     ``html_bytes``: how much HTML is parsed; mailbox programs cut it off at about 100 KB.
     """
 
-    header_bytes: int = 256 * 1024
-    header_fields: int = 1_000
-    mime_depth: int = 20
-    mime_parts: int = 1_000
-    text_chars: int = 256 * 1024
+    header_bytes: int = _SECTION.header_bytes
+    header_fields: int = _SECTION.header_fields
+    mime_depth: int = _SECTION.mime_depth
+    mime_parts: int = _SECTION.mime_parts
+    text_chars: int = _SECTION.text_chars
     html_bytes: int = 512 * 1024
 
 

@@ -9,6 +9,9 @@ from letterbox.reading.encoded import base64_bytes
 from letterbox.reading.mail import DEFAULT_LIMITS, Header, Limits, Mail, Malformed, read_header
 
 _NO_ALTERNATIVE = 0
+# What the headers of parts may have in all, for each part there may be.
+_FIELDS_EACH = 10
+_BYTES_EACH = 1024
 
 _TYPE = re.compile(rb"\s*([\w.+-]+/[\w.+-]+)")
 # Possessive, so that a quote which does not end costs one look only.
@@ -80,6 +83,8 @@ class _Walk:
         self._limits = limits
         self._met = 0
         self._lines = 0
+        self._fields = 0
+        self._bytes = 0
 
     def through(self, header: Header) -> tuple[Part, ...]:
         found: list[Part] = []
@@ -114,7 +119,7 @@ class _Walk:
         group = self._met + 1 if kind == "multipart/alternative" else entity.alternative
         return [
             _Entity(
-                header=read_header(self._raw, start, end, self._limits),
+                header=self._header(start, end),
                 end=end,
                 depth=entity.depth + 1,
                 # RFC 2046, section 5.1.5.
@@ -123,6 +128,19 @@ class _Walk:
             )
             for start, end in self._between(boundary, entity.header.body_at, entity.end)
         ]
+
+    def _header(self, start: int, end: int) -> Header:
+        """A part's header, counted together with those of all others."""
+        header = read_header(self._raw, start, end, self._limits)
+        self._fields += len(header.fields)
+        self._bytes += header.body_at - start
+        most = self._limits.mime_parts
+        if self._fields > most * _FIELDS_EACH or self._bytes > most * _BYTES_EACH:
+            raise Malformed(
+                f"the headers of the message's parts have more than {most * _FIELDS_EACH} fields"
+                f" or {most * _BYTES_EACH} bytes together"
+            )
+        return header
 
     def _between(self, boundary: bytes, start: int, end: int) -> list[tuple[int, int]]:
         """Where the parts between the delimiter lines begin and end."""

@@ -1,14 +1,18 @@
 """The parts of a message, with the standard library as the oracle."""
 
 import email
+import time
+import tracemalloc
 from base64 import b64encode
 from email.message import Message
 from quopri import encodestring
 
+import msgspec
 import pytest
 
+from letterbox.model.configuration import ReadingSection
 from letterbox.reading.charset import to_text
-from letterbox.reading.mail import Limits, Malformed, split
+from letterbox.reading.mail import DEFAULT_LIMITS, Limits, Malformed, split
 from letterbox.reading.mime import check_shape, content, parts
 from tests.support.mails import mail, read_file
 from tests.support.shared import real_mail, shared
@@ -195,15 +199,48 @@ def test_parts_up_to_the_limit_are_read_and_one_more_is_malformed():
         check_shape(split(flat(5)), SMALL)
 
 
-@pytest.mark.parametrize("depth", [21, 1_000, 40_000])
+@pytest.mark.parametrize("depth", [51, 1_000, 40_000])
 def test_bombs_of_depth_are_refused_at_the_limit(depth):
-    with pytest.raises(Malformed, match="20 deep"):
+    with pytest.raises(Malformed, match="50 deep"):
         check_shape(split(nested(depth)))
 
 
 def test_bombs_of_parts_are_refused_at_the_limit():
     with pytest.raises(Malformed, match="more than 1000 parts"):
         check_shape(split(flat(100_000)))
+
+
+def part_headers(parts: int, field: bytes, fields: int) -> bytes:
+    """A message whose parts are hardly more than their headers."""
+    part = b"--b\r\n" + (field + b"\r\n") * fields + b"\r\n.\r\n"
+    return b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + part * parts + b"--b--\r\n"
+
+
+@pytest.mark.parametrize(
+    ("parts_", "field", "fields"),
+    [(5, b"A: b", 10), (1, b"A: b", 50), (5, b"A: " + b"x" * 1017, 1)],
+)
+def test_headers_of_parts_are_counted_together(parts_, field, fields):
+    assert len(parts(split(part_headers(parts_, field, fields)), SMALL)) == parts_
+    with pytest.raises(Malformed, match="50 fields or 5120 bytes together"):
+        parts(split(part_headers(parts_, field + b"x", fields + 1)), SMALL)
+
+
+@pytest.mark.parametrize("field", [b"a:", b"A: " + b"x" * 200])
+def test_bombs_of_headers_within_parts_are_refused_at_once(field):
+    mail = split(part_headers(999, field, 999))
+    tracemalloc.start()
+    began = time.process_time()
+    with pytest.raises(Malformed, match="together"):
+        check_shape(mail)
+    assert time.process_time() - began < 0.25
+    assert tracemalloc.get_traced_memory()[1] < 8 * 1024 * 1024
+    tracemalloc.stop()
+
+
+def test_the_limits_are_those_that_are_configured_where_nobody_configures_any():
+    configured = msgspec.structs.asdict(ReadingSection())
+    assert configured.items() <= msgspec.structs.asdict(DEFAULT_LIMITS).items()
 
 
 def test_lines_that_look_like_boundaries_are_counted():
