@@ -2,9 +2,12 @@
 
 from datetime import timedelta
 
+import msgspec
+import structlog
+
 from letterbox.metrics import Metrics
 from letterbox.ports.clock import Clock
-from letterbox.ports.store import Append, Claim, Commit, OutboxEntry, Settle, Store
+from letterbox.ports.store import Append, Claim, Commit, OutboxEntry, Put, Settle, Store
 from letterbox.records import places
 from letterbox.records.coding import decode, encode
 from letterbox.records.feed import Owed
@@ -12,6 +15,8 @@ from letterbox.records.feed import Owed
 _BATCH = 200
 #: Longer than any outbox entry can live: an event that was carried is not carried again.
 _REMEMBERED = timedelta(days=30)
+
+log = structlog.get_logger("letterbox.delivery")
 
 
 class Relay:
@@ -32,8 +37,20 @@ class Relay:
             self._metrics.relayed.inc(len(entries))
         return len(entries)
 
-    def _commits(self, entry: OutboxEntry) -> tuple[Commit, Commit]:
-        owed = decode(entry.value, Owed)
+    def _commits(self, entry: OutboxEntry) -> tuple[Commit, ...]:
+        settle = Settle(sequence=entry.sequence)
+        try:
+            owed = decode(entry.value, Owed)
+        except msgspec.DecodeError as error:
+            # What cannot be read must not keep the others waiting, nor be lost.
+            log.error(  # noqa: TRY400 - a trace would show what we wrote, not who wrote it so
+                "outbox-entry-broken",
+                partition=entry.partition,
+                key=places.broken(entry.sequence),
+                error=str(error),
+            )
+            aside = Put(key=places.broken(entry.sequence), value=entry.value)
+            return (Commit(partition=entry.partition, operations=(settle, aside)),)
         name = f"event/{owed.event.id}"
         feed = Commit(
             partition=places.vendor(owed.vendor),
@@ -42,5 +59,4 @@ class Relay:
                 Append(log=places.FEED, value=encode(owed.event)),
             ),
         )
-        settle = Commit(partition=entry.partition, operations=(Settle(sequence=entry.sequence),))
-        return feed, settle
+        return feed, Commit(partition=entry.partition, operations=(settle,))

@@ -10,7 +10,7 @@ from letterbox.delivery.forget import SWEEP, Forgetting
 from letterbox.delivery.relay import Relay
 from letterbox.delivery.release import Holds
 from letterbox.ports.clock import Clock
-from letterbox.ports.store import Commit, DueEntry, Schedule, Store, StoreUnavailable
+from letterbox.ports.store import Claim, Commit, DueEntry, Schedule, Store, StoreUnavailable
 from letterbox.records import places
 
 _BATCH = 200
@@ -36,8 +36,13 @@ class Worker:
 
     async def start(self) -> None:
         """Begin to work."""
-        sweep = Schedule(key=SWEEP, at=self._clock.now() + timedelta(hours=1))
-        await self._store.commit(Commit(partition=places.DIRECTORY, operations=(sweep,)))
+        # Once for all: it schedules itself again, and a process that is started over and over
+        # must not put it off each time.
+        operations = (
+            Claim(name=SWEEP, value=b"", expires=None),
+            Schedule(key=SWEEP, at=self._clock.now() + timedelta(hours=1)),
+        )
+        await self._store.commit(Commit(partition=places.DIRECTORY, operations=operations))
         self._task = asyncio.create_task(self._forever(), name="worker")
 
     async def stop(self) -> None:

@@ -82,3 +82,8 @@ def operator_rate(day: datetime) -> str:
 def kept(held: str) -> str:
     """The key that says which inbox entry a held message became."""
     return f"kept/{held}"
+
+
+def broken(sequence: int) -> str:
+    """The key of an entry of the outbox that could not be read."""
+    return f"broken/{sequence}"

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from letterbox.model.record import DecisionRecord
+from letterbox.ports.store import Commit, Emit
 from letterbox.records.names import first_id
 from tests.support.house import House, mail, open_house, signed
 
@@ -328,3 +329,33 @@ async def test_decisions_and_feedback_are_forgotten_in_time(house: House) -> Non
     await house.work()
     page = await house.app.mailboxes.decisions("anna", after=None, limit=10)
     assert page.items == ()
+
+
+async def test_starting_over_and_over_does_not_put_the_daily_sweep_off(house: House) -> None:
+    for _ in range(3):
+        await house.app.worker.start()
+        await house.app.worker.stop()
+        house.clock.advance(minutes=25)
+    (sweep,) = await house.app.store.due(house.clock.now())
+    assert (sweep.partition, sweep.key) == ("directory", "sweep")
+    await house.work()
+    assert await house.app.store.due(house.clock.now()) == []
+    house.clock.advance(days=1)
+    assert len(await house.app.store.due(house.clock.now())) == 1
+
+
+@pytest.mark.parametrize("value", [b"", b"\xc1", b"\x93\x01\x02\x03", b"\x80"])
+async def test_an_entry_of_the_outbox_that_cannot_be_read_stands_in_nobodys_way(
+    house: House, value: bytes
+) -> None:
+    broken = Commit(partition="consumer/anna", operations=(Emit(value=value),))
+    await house.app.store.commit(broken)
+    (entry,) = await house.app.store.outbox()
+    await hold(house)
+    house.clock.advance(hours=20)
+    await house.work()
+    assert await types(house) == ["message.held", "message.released"]
+    assert await house.app.store.outbox() == []
+    aside = await house.app.store.get("consumer/anna", f"broken/{entry.sequence}")
+    assert aside is not None
+    assert aside.value == value
