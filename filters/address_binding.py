@@ -1,6 +1,6 @@
 """An address given to one vendor is for that vendor alone."""
 
-from letterbox.model.address import fold_domain, is_below
+from letterbox.model.address import fold_domain
 from letterbox.model.case import Case
 from letterbox.model.verdict import DELIVER, Finding, Refuse
 
@@ -12,7 +12,7 @@ def apply(case: Case) -> Finding:
     if case.binding is None:
         return Finding(filter=NAME, verdict=DELIVER)
     owner = fold_domain(case.binding) or case.binding.casefold()
-    if owner == case.vendor.id or is_below(case.sender.domain, owner):
+    if owner == case.vendor.id or case.is_from(owner):
         return Finding(filter=NAME, verdict=DELIVER)
     return Finding(
         filter=NAME,

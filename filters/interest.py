@@ -14,7 +14,6 @@ from typing import Final
 
 import msgspec
 
-from letterbox.model.address import is_below
 from letterbox.model.case import Case
 from letterbox.model.fold import fold
 from letterbox.model.kind import Kind
@@ -82,7 +81,7 @@ def _may_answer(case: Case, interest: Interest) -> bool:
     if interest.open_to != "anyone" and case.footing == "newcomer":
         return False
     if interest.vendors and case.vendor.id not in interest.vendors:
-        return any(is_below(case.sender.domain, vendor) for vendor in interest.vendors)
+        return any(map(case.is_from, interest.vendors))
     return True
 
 

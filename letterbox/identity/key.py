@@ -26,7 +26,7 @@ def _author(mail: Mail, vendor: Vendor, server: str) -> Proven | Stranger:
         return Stranger(why="author-ambiguous", detail=found.why)
     address = found.address
     own = (vendor.id, server) == (address.local, address.domain)
-    if not own and not any(is_below(address.domain, d.lower()) for d in vendor.domains):
+    if not own and not any(is_below(address.domain, theirs) for theirs in vendor.own_domains):
         return Stranger(
             why="author-not-yours",
             detail=f"{vendor.id} wrote as {address.domain}",

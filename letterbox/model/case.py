@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from letterbox.model.address import Address
+from letterbox.model.address import Address, is_below
 from letterbox.model.message import Message
 from letterbox.model.sender import Proven, VendorRef
 from letterbox.model.verdict import Decision, Finding
@@ -42,6 +42,10 @@ class Case(msgspec.Struct, frozen=True):
     def today(self) -> date:
         """The consumer's calendar day."""
         return self.wishes.times.local_date(self.now)
+
+    def is_from(self, domain: str) -> bool:
+        """Whether the sender is known by a folded domain or one below it."""
+        return any(is_below(own, domain) for own in (self.sender.domain, *self.vendor.domains))
 
     @property
     def footing(self) -> Footing:

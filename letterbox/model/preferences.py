@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from letterbox.model.address import fold_domain
 from letterbox.model.kind import Kind
 from letterbox.model.money import Money
 
@@ -174,6 +175,11 @@ class Vendor(_Document, frozen=True):
     name: Word
     domains: tuple[Word, ...] = ()
     reply: Literal["refuse", "report"] = "refuse"
+
+    @property
+    def own_domains(self) -> tuple[str, ...]:
+        """Its domains as they are compared."""
+        return tuple(fold_domain(domain) or domain.lower() for domain in self.domains)
 
 
 class Consumer(Preferences, frozen=True, kw_only=True):

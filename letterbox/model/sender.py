@@ -60,13 +60,15 @@ class Undetermined(msgspec.Struct, frozen=True, tag="undetermined"):
 Sender = Proven | Stranger | Undetermined
 
 
-class VendorRef(msgspec.Struct, frozen=True):
+class VendorRef(msgspec.Struct, frozen=True, omit_defaults=True):
     """The vendor behind a proven sender.
 
     ``id`` is the registered id; for an unregistered vendor its domain; for an author at a
-    mailbox provider (whose domain is nobody's vendor) the author's address.
+    mailbox provider (whose domain is nobody's vendor) the author's address. ``domains`` are
+    those it is known by beside the one that is proven: all of its own, where it showed its key.
     """
 
     id: str
     name: str
     registered: bool
+    domains: tuple[str, ...] = ()

@@ -77,7 +77,9 @@ class Vendors:
         """The vendor a proven sender is: registered, or known by domain, or one person."""
         registered = sender.vendor or await self._registered(sender.domain)
         if registered and (vendor := await self.get(registered)):
-            return VendorRef(id=vendor.id, name=vendor.name, registered=True)
+            # A key stands for the vendor whole, under whatever domain its mail is written.
+            domains = vendor.own_domains if sender.how == "key" else ()
+            return VendorRef(id=vendor.id, name=vendor.name, registered=True, domains=domains)
         if self._is_mailbox_provider(sender.domain):
             person = str(sender.author)
             return VendorRef(id=person, name=person, registered=False)
@@ -115,8 +117,8 @@ class Vendors:
 
     async def taken(self, vendor: Vendor) -> str | None:
         """The first of a vendor's domains that is another's."""
-        for domain in vendor.domains:
-            claimant = await self._claimant(domain.lower())
+        for domain in vendor.own_domains:
+            claimant = await self._claimant(domain)
             if claimant.vendor not in {"", vendor.id}:
                 return domain
         return None
@@ -125,12 +127,12 @@ class Vendors:
         """Register a vendor, or change it. Raises :class:`DomainTaken`."""
         async with self._changing:
             if domain := await self.taken(vendor):
-                raise DomainTaken(domain, (await self._claimant(domain.lower())).vendor)
+                raise DomainTaken(domain, (await self._claimant(domain)).vendor)
             before = await self.get(vendor.id)
             await self._store.commit(*_commits(vendor, before))
             self._vendors.drop(vendor.id)
-            for domain in (*vendor.domains, *(before.domains if before else ())):
-                self._claimants.drop(domain.lower())
+            for domain in (*vendor.own_domains, *(before.own_domains if before else ())):
+                self._claimants.drop(domain)
 
 
 def _commits(vendor: Vendor, before: Vendor | None) -> list[Commit]:
@@ -142,8 +144,8 @@ def _commits(vendor: Vendor, before: Vendor | None) -> list[Commit]:
         one(places.vendor(vendor.id), Put(key=places.VENDOR, value=value)),
         one(places.DIRECTORY, Put(key=f"vendor/{vendor.id}", value=b"")),
     ]
-    new = {domain.lower() for domain in vendor.domains}
-    old = {domain.lower() for domain in before.domains} if before else set()
+    new = set(vendor.own_domains)
+    old = set(before.own_domains) if before else set()
     gone = Delete(key=places.OWNER)
     commits += [one(places.domain(domain), gone) for domain in sorted(old - new)]
     claim = Put(key=places.OWNER, value=encode(Claimant(vendor=vendor.id)))

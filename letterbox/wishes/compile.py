@@ -42,20 +42,22 @@ def compile_wishes(
 
 
 def lookup(wishes: Wishes, vendor: VendorRef, domain: str, author: Address) -> Relationship | None:
-    """The relationship that covers a sender: by its address, its vendor, or its proven domain.
+    """The relationship that covers a sender: by its address, its vendor, or its domain.
 
-    The most particular one counts, so a rule for a domain covers those below it that have no
-    rule of their own.
+    The domain is the proven one, or else one of those the vendor is known by. The most
+    particular rule counts, so one for a domain covers those below it that have none.
     """
     if found := wishes.addresses.get(str(author.mailbox)):
         return found
     if found := wishes.vendors.get(name_of(vendor.id)):
         return found
     if wishes.domains:
-        while domain:
-            if found := wishes.domains.get(domain):
-                return found
-            domain = domain.partition(".")[2]
+        for own in (domain, *vendor.domains):
+            name = own
+            while name:
+                if found := wishes.domains.get(name):
+                    return found
+                name = name.partition(".")[2]
     return None
 
 

@@ -50,6 +50,7 @@ class PlainSender(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     author: str = "shop@greenleaf.example"
     how: How = "dkim"
     registered: bool = True
+    domains: tuple[str, ...] = ()
 
 
 class Expected(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -131,7 +132,9 @@ def case_of(row: Row, wishes: Wishes) -> Case:
     """The case a row describes, its relationship looked up as the broker does."""
     sender = row.sender
     author, recipient = address(sender.author), address(row.to)
-    vendor = VendorRef(id=sender.vendor, name=sender.name, registered=sender.registered)
+    vendor = VendorRef(
+        id=sender.vendor, name=sender.name, registered=sender.registered, domains=sender.domains
+    )
     return Case(
         recipient=recipient,
         sender=Proven(domain=sender.domain, how=sender.how, author=author),

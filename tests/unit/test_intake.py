@@ -486,6 +486,35 @@ async def test_a_key_proves_the_vendors_own_authors_alone(house: House) -> None:
     )
 
 
+DOMAIN_ONLY = """
+[[vendor]]
+id = "greenleaf"
+name = "Greenleaf Garden"
+domains = ["garten.example", "Grünblatt.example"]
+
+[[consumer]]
+id = "anna"
+addresses = [{ address = "anna@letterbox.example", vendor = "grünblatt.example" }]
+  [[consumer.vendor]]
+  domain = "grünblatt.example"
+  [[consumer.interest]]
+  id = "pruners"
+  keywords = { any = ["pruner"] }
+  vendors = ["grünblatt.example"]
+"""
+
+
+@pytest.mark.parametrize("domain", ["letterbox.example", "garten.example"])
+async def test_a_key_makes_a_vendor_known_by_all_its_domains(domain: str) -> None:
+    async with open_house(DOMAIN_ONLY) as house:
+        vendor = await house.app.vendors.get("greenleaf")
+        assert vendor is not None
+        content = mail("Pruner", domain=domain, From=f"Greenleaf <greenleaf@{domain}>")
+        shown = msgspec.structs.replace(submission(), vendor=vendor)
+        line = await told(house, content, edge="http", submission=shown)
+        assert line.startswith("250 2.0.0 delivered"), line
+
+
 async def test_a_vendor_hears_why_its_author_is_not_clear(house: House) -> None:
     content = mail("Pruner", From="a@greenleaf.example, b@greenleaf.example")
     assert (await told(house, content, edge="http", submission=submission())).startswith(
