@@ -2,6 +2,7 @@
 
 import re
 
+import idna
 import msgspec
 
 # RFC 5321, section 4.1.2: Dot-string, widened by RFC 6531 to any UTF-8 letter.
@@ -12,6 +13,9 @@ _DOT_STRING = re.compile(
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9\-]{0,61}[A-Za-z0-9])?")
 # C1 controls and the Unicode line separators would break a log line or a header.
 _UNSAFE = re.compile("[\x00-\x20\x7f-\x9f\u2028\u2029]")
+
+# Characters: one of a host name (253 octets) may be written in several, but hardly in ten.
+_LONGEST_WRITTEN = 2530
 
 MAX_LOCAL = 64  # octets, RFC 5321 section 4.5.3.1.1
 MAX_ADDRESS = 254  # octets, RFC 5321 section 4.5.3.1.3 less the angle brackets
@@ -35,11 +39,17 @@ class Address(msgspec.Struct, frozen=True, order=True):
 
 
 def fold_domain(text: str) -> str | None:
-    """Lower-case A-label form of a host name, or None where it is none (RFC 1035, 5890)."""
+    """Lower-case A-label form of a host name, or None where it is none (RFC 1035, 5890).
+
+    Capitals and the like are mapped first (UTS #46, non-transitional): ``straße.example`` is
+    not ``strasse.example``, whose owner may be another (RFC 5891; IDNA 2003 made them one).
+    """
     name = text.removesuffix(".")
     if not name.isascii():
+        if len(name) > _LONGEST_WRITTEN:
+            return None
         try:
-            name = name.encode("idna").decode("ascii")
+            name = idna.encode(name, uts46=True, std3_rules=True).decode()
         except UnicodeError:
             return None
     name = name.lower()

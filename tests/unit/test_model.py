@@ -5,7 +5,10 @@ from decimal import Decimal
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from letterbox.model.address import fold_domain
 from letterbox.model.money import Money
 from letterbox.model.preferences import Interest, Window
 
@@ -72,3 +75,37 @@ def _spoilt(written: bytes, end: bytes) -> list[bytes]:
 def test_digits_of_a_time_are_those_a_clock_shows():
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({"from": "0\u0669:00", "until": "24:00"}, Window)
+
+
+NAMES = {
+    "Letterbox.Example.": "letterbox.example",
+    "straße.example": "xn--strae-oqa.example",
+    "STRASSE.example": "strasse.example",
+    "Bücher.example": "xn--bcher-kva.example",
+    "Bu\u0308cher.example": "xn--bcher-kva.example",
+    "βόλος.example": "xn--nxasmm1c.example",
+    "例え.テスト": "xn--r8jz45g.xn--zckzah",
+    "\u2603.example": None,  # a snowman was a letter in 2003
+    "a_b.b\u00fc.example": None,
+    "b\u00fc..example": None,
+    "b\u00fc-.example": None,
+    "א1a.example": None,  # two directions in one label (RFC 5893)
+    "b\u00fc" * 40 + ".example": None,
+    "\u00ad" * 3000 + "b\u00fc.example": None,
+    "\ud800.example": None,
+    "": None,
+}
+
+
+@pytest.mark.parametrize(("written", "folded"), NAMES.items())
+def test_domains_are_folded_as_their_owners_registered_them(written, folded):
+    assert fold_domain(written) == folded
+
+
+@given(st.text(max_size=80))
+def test_a_folded_domain_stays_as_it_is(text):
+    folded = fold_domain(text)
+    if folded is not None:
+        assert fold_domain(folded) == folded
+        assert folded.isascii()
+        assert len(folded) <= 253
