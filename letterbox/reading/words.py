@@ -39,7 +39,16 @@ _ASCII: Final = bytes(
 
 def split(text: str) -> list[str]:
     """The folded words of a text, in order; what lies beyond ``MAX_TEXT`` characters is left."""
-    flat = text[:MAX_TEXT].encode("utf-8", "replace").translate(_ASCII, b"'").decode()
+    return _words_of(_flat(text))
+
+
+def _flat(text: str) -> str:
+    """Runs of characters with spaces around each; those in ASCII are words as they are."""
+    cut = f" {text[:MAX_TEXT]} "
+    return cut.encode("utf-8", "replace").translate(_ASCII, b"'").decode()
+
+
+def _words_of(flat: str) -> list[str]:
     rough = flat.split()
     if flat.isascii():
         return rough
@@ -72,10 +81,10 @@ def keyword(text: str) -> Keyword:
 class TextWords:
     """The words of one text, worked out when first asked for."""
 
-    __slots__ = ("_forms", "_places", "_text", "_words")
+    __slots__ = ("_flat", "_forms", "_places", "_words")
 
     def __init__(self, text: str) -> None:
-        self._text = text
+        self._flat = _flat(text)
         self._words: list[str] | None = None
         self._forms: set[str] | None = None
         self._places: _Places | None = None
@@ -83,7 +92,11 @@ class TextWords:
     def has(self, keyword: Keyword) -> bool:
         """Whether the keyword's words stand in the text, whole and one after another."""
         if self._words is None or self._forms is None:
-            self._words = split(self._text)
+            # What stands there as it was written is found in a tenth of the time.
+            written = keyword.text
+            if written.isascii() and keyword.forms and f" {written.lower()} " in self._flat:
+                return True
+            self._words = _words_of(self._flat)
             self._forms = set().union(*map(forms, set(self._words)))
         for wanted in keyword.forms:
             if wanted.isdisjoint(self._forms):

@@ -13,7 +13,7 @@ from letterbox.reading.html import structured_in, text_of
 from letterbox.reading.mail import DEFAULT_LIMITS, Limits, Mail, Malformed, split
 from letterbox.reading.mime import check_shape, content, parts
 from letterbox.reading.structured import understand_markup
-from letterbox.reading.words import keyword
+from letterbox.reading.words import TextWords, keyword
 from tests.support.mails import proven
 
 TIGHT = Limits(header_bytes=300, header_fields=8, mime_depth=3, mime_parts=6, text_chars=200)
@@ -176,3 +176,13 @@ def test_content_is_never_more_than_was_asked_for(body, most, encoding):
     mail = split(b"Content-Transfer-Encoding: " + encoding.encode() + b"\r\n\r\n" + body)
     (part,) = parts(mail)
     assert len(content(mail, part, most)) <= most
+
+
+SAID = st.text("aAbB sS'-_.\u00e9\u0130\u00df\u00a0\u00ad1\n", max_size=12)
+
+
+@given(SAID, SAID)
+def test_a_keyword_is_found_alike_whether_asked_for_first_or_later(text, wanted):
+    first, later = TextWords(text), TextWords(text)
+    assert not later.has(keyword("never said"))
+    assert first.has(keyword(wanted)) == later.has(keyword(wanted))
