@@ -9,6 +9,8 @@ from letterbox.model.verdict import DELIVER, Fact, Finding, Hold, Refuse, UntilA
 
 NAME = "relationship"
 
+_INSTANT = timedelta(microseconds=1)
+
 
 def apply(case: Case) -> Finding:
     """Refuse the blocked and the unknown, hold what the consumer wants to be asked about.
@@ -43,10 +45,13 @@ def _newcomer(case: Case, facts: dict[str, Fact]) -> Finding:
 
 
 def _ask(case: Case, facts: dict[str, Fact]) -> Finding:
-    """Hold until the end of the last local day on which the consumer may answer."""
+    """Hold until the end of the last local day on which the consumer may answer.
+
+    Set once, when the message comes: what the consumer changes later does not put it off.
+    """
     last = later(case.now, timedelta(days=case.wishes.ask_for_days))
-    by = case.wishes.times.period("day", last).ends
-    facts["date"] = case.wishes.times.local_date(last).isoformat()
+    by = case.asked_by or case.wishes.times.period("day", last).ends
+    facts["date"] = case.wishes.times.local_date(by - _INSTANT).isoformat()
     hold = Hold(conditions=(UntilAnswered(reason="awaiting-consumer", by=by),))
     return _found(hold, facts)
 

@@ -175,7 +175,8 @@ class App:
                 store=self.store,
                 bodies=self.bodies,
                 disclosure=self.disclosure,
-                domains=configuration.our_domains,
+                # <postmaster> without a domain is written to the host itself (RFC 5321, 4.5.1).
+                domains=configuration.our_domains | {configuration.hostname},
                 per_hour=configuration.limits.operator_messages_per_hour,
                 retention=refused,
                 claims=timedelta(days=retention.claims),

@@ -38,6 +38,8 @@ class Question(msgspec.Struct, frozen=True):
     relayed: bool = False
     #: The consumer has said yes to this very message.
     answered: bool = False
+    #: By when the consumer may answer, where that was set before.
+    asked_by: datetime | None = None
     #: The message was taken before, and waits in the consumer's custody.
     taken: bool = False
     #: The reference told before, when a held message is decided again.
@@ -101,6 +103,7 @@ class Judge:
             binding=owner.binding,
             usage=usage,
             answered=question.answered,
+            asked_by=question.asked_by,
         )
         decision = evaluate(self._filters, case)
         if owner.consumer == places.NOBODY:

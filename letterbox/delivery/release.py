@@ -114,7 +114,11 @@ class Holds:
 
     async def open(self, consumer: str, name: str) -> None:
         """The time of a held message has come."""
-        await self._decide(consumer, name)
+        if not await self._decide(consumer, name):
+            # It went while this was being scheduled: an entry without its message goes, too.
+            key = places.HELD + name
+            gone = (Expect(key=key, revision=0), Unschedule(key=key, expect=False))
+            await self._store.commit(Commit(partition=places.consumer(consumer), operations=gone))
 
     async def _decide(
         self, consumer: str, name: str, *, answered: bool = False, said: Finding | None = None
@@ -127,6 +131,9 @@ class Holds:
             judgement = await self._judge.judge(question)
             if said is None and not answered:
                 said = self._overdue(waiting)
+            if answered and isinstance(judgement.decision.verdict, Refuse):
+                # Asked about this very message, the consumer said yes: no rule knows better.
+                said = Finding(filter="consumer", verdict=DELIVER, facts={"answer": "yes"})
             if said is not None:
                 judgement = self._judge.overrule(judgement, question, said)
             if await self._write(waiting, judgement, answered=answered, final=said is not None):
@@ -244,6 +251,7 @@ def _question(waiting: _Waiting, *, answered: bool) -> Question:
         now=waiting.now,
         answered=answered or waiting.entry.answered,
         taken=True,
+        asked_by=waiting.entry.until if waiting.entry.why == _ASKED else None,
         reference=waiting.entry.reference,
     )
 

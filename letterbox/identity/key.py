@@ -1,5 +1,7 @@
 """A sender who showed a vendor's key: proven, as long as the author is the vendor's own."""
 
+import msgspec
+
 from letterbox.identity.prover import NO_SPF, Proof
 from letterbox.identity.results import authentication_results
 from letterbox.model.address import is_below
@@ -27,9 +29,18 @@ def _author(mail: Mail, vendor: Vendor, server: str) -> Proven | Stranger:
     address = found.address
     own = (vendor.id, server) == (address.local, address.domain)
     if not own and not any(is_below(address.domain, theirs) for theirs in vendor.own_domains):
-        return Stranger(
-            why="author-not-yours",
-            detail=f"{vendor.id} wrote as {address.domain}",
-            domain=address.domain,
-        )
+        return _foreign(vendor, address.domain)
     return Proven(domain=address.domain, how="key", author=address, vendor=vendor.id)
+
+
+def not_yours(proof: Proof, vendor: Vendor) -> Proof:
+    """The proof of a key where the author's domain turns out to be another vendor's."""
+    if not isinstance(proof.sender, Proven):
+        return proof
+    foreign = _foreign(vendor, proof.sender.domain)
+    return msgspec.structs.replace(proof, sender=foreign, results="")
+
+
+def _foreign(vendor: Vendor, domain: str) -> Stranger:
+    detail = f"{vendor.id} wrote as {domain}"
+    return Stranger(why="author-not-yours", detail=detail, domain=domain)

@@ -24,6 +24,7 @@ _LOCALS = frozenset({"postmaster", "abuse"})
 _HOUR = timedelta(hours=1)
 #: All of the operator's addresses are one mailbox.
 _OPERATOR = Address(local="postmaster", domain="")
+_MAILBOX = places.consumer(places.OPERATOR)
 
 
 class OperatorMailbox:
@@ -76,8 +77,15 @@ class OperatorMailbox:
             expires=arrival.at + self._claims,
         )
         counter = places.operator_rate(arrival.at)
+        # Looked at before anything is written: a large body would go to a file of its own.
+        before = await self._store.claim(_MAILBOX, claim.name)
+        if before is not None:
+            return dict.fromkeys(recipients, decode(before, Recorded).told)
+        count = (await self._store.counters(_MAILBOX, [counter]))[counter]
+        if count >= self._per_hour:
+            return dict.fromkeys(recipients, self._full(reference))
         mailbox = Commit(
-            partition=places.consumer(places.OPERATOR),
+            partition=_MAILBOX,
             operations=(
                 claim,
                 Add(counter=counter, limit=self._per_hour, expires=arrival.at + _HOUR),
@@ -93,9 +101,12 @@ class OperatorMailbox:
             if result.operation == claim:
                 told = decode(result.found, Recorded).told
             else:
-                limit = f"at most {self._per_hour} messages an hour"
-                told = self._disclosure.tell_all("rate-limited", reference, limit)
+                told = self._full(reference)
         return dict.fromkeys(recipients, told)
+
+    def _full(self, reference: str) -> Told:
+        limit = f"at most {self._per_hour} messages an hour"
+        return self._disclosure.tell_all("rate-limited", reference, limit)
 
 
 def _record(

@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 import structlog
 
 from letterbox.feedback.disclosure import Disclosure
-from letterbox.identity.key import by_key
+from letterbox.identity.key import by_key, not_yours
 from letterbox.identity.prover import Proof, Prover
 from letterbox.intake.operator import OperatorMailbox
 from letterbox.intake.receipt import Answered, KeyReused, Outcome, Received, Submission
@@ -21,7 +21,7 @@ from letterbox.intake.strangers import Strangers
 from letterbox.metrics import Metrics
 from letterbox.model.address import Address
 from letterbox.model.envelope import Envelope
-from letterbox.model.sender import Stranger, Undetermined
+from letterbox.model.sender import Proven, Stranger, Undetermined
 from letterbox.model.told import Told
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import Store, StoreUnavailable
@@ -131,7 +131,14 @@ class Intake:
 
     async def _prove(self, arrival: Arrival, mail: Mail) -> Proof:
         if arrival.submission is not None:
-            return by_key(mail, arrival.submission.vendor, self._hostname)
+            vendor = arrival.submission.vendor
+            proof = by_key(mail, vendor, self._hostname)
+            # A domain below one of theirs may be another vendor's: the nearest claim holds.
+            if isinstance(proof.sender, Proven):
+                nearest = await self._vendors.having(proof.sender.domain)
+                if nearest not in {"", vendor.id}:
+                    return not_yours(proof, vendor)
+            return proof
         return await self._prover.prove(mail, arrival.envelope, arrival.at)
 
     async def _by_proof(

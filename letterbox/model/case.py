@@ -37,6 +37,8 @@ class Case(msgspec.Struct, frozen=True):
     binding: str | None = None
     usage: Mapping[str, int] = {}
     answered: bool = False
+    #: By when the consumer may answer, where that was set when the message came (UTC).
+    asked_by: datetime | None = None
 
     @property
     def today(self) -> date:

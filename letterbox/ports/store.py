@@ -163,12 +163,14 @@ class Commit(msgspec.Struct, frozen=True):
     """Operations on one partition, all or none of them.
 
     ``with_all``: leave this commit out, too, when one before it in the same call was left out;
-    its result is then the Rejected of that one.
+    its result is then the Rejected of that one. ``with_previous``: the same for the one just
+    before it alone.
     """
 
     partition: str
     operations: tuple[Operation, ...]
     with_all: bool = False
+    with_previous: bool = False
 
 
 class Done(msgspec.Struct, frozen=True):

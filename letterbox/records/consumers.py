@@ -202,7 +202,9 @@ class Consumers:
             return f"{address} is taken", "an address nobody has yet"
         return None
 
-    def _own_mistakes(self, preferences: Preferences, before: Preferences) -> list[Mistake]:
+    async def _own_mistakes(
+        self, consumer: str, preferences: Preferences, before: Preferences
+    ) -> list[Mistake]:
         """What is wrong with preferences that the consumer gives, who had those ``before``.
 
         An address that is new and not below one they had gets one answer, whoever has it: what
@@ -213,7 +215,10 @@ class Consumers:
         example = next((a.mailbox for _, a in _addresses(before)), None)
         for path, address in _addresses(preferences):
             place, mailbox = places.address(address), places.address(address.mailbox)
-            below = mailbox != place and mailbox in listed
+            below = mailbox != place and mailbox in listed and mailbox in held
+            if below and place not in held:
+                # Somebody may have kept it who gave up the mailbox above it.
+                below = (await self._exact_owner(address)).consumer in {places.NOBODY, consumer}
             if place not in held and not below:
                 allowed = "only addresses below your own"
                 if example is not None:
@@ -256,7 +261,7 @@ class Consumers:
         async with self._changing:
             before = await self.stored(consumer)
             had = before.preferences if before else Preferences()
-            if mistakes := self._own_mistakes(preferences, had):
+            if mistakes := await self._own_mistakes(consumer, preferences, had):
                 raise Refused(mistakes)
             return await self._set(consumer, preferences, before=before, expect=expect, now=now)
 
@@ -329,7 +334,7 @@ def _addresses(preferences: Preferences) -> Iterator[tuple[str, Address]]:
 
 def _owners(consumer: str, preferences: Preferences) -> dict[str, Owner]:
     """Who has what, by the address's place in the store."""
-    bound = preferences.bound_addresses
+    bound = preferences.bound_addresses[: MOST["addresses"]]
     return {
         places.address(address): Owner(consumer=consumer, binding=entry.vendor)
         for entry in bound

@@ -81,6 +81,7 @@ class Ledger:
         reference = Commit(
             partition=places.reference(record.told.reference),
             operations=(Unclaim(name=places.REFERENCE), claim),
+            with_previous=True,
         )
         return consumer, reference
 

@@ -75,7 +75,7 @@ class Vendors:
 
     async def behind(self, sender: Proven) -> VendorRef:
         """The vendor a proven sender is: registered, or known by domain, or one person."""
-        registered = sender.vendor or await self._registered(sender.domain)
+        registered = sender.vendor or await self.having(sender.domain)
         if registered and (vendor := await self.get(registered)):
             # A key stands for the vendor whole, under whatever domain its mail is written.
             domains = vendor.own_domains if sender.how == "key" else ()
@@ -86,8 +86,8 @@ class Vendors:
         organization = self._organization(sender.domain)
         return VendorRef(id=organization, name=organization, registered=False)
 
-    async def _registered(self, domain: str) -> str:
-        """The vendor who has this domain or the nearest one above it."""
+    async def having(self, domain: str) -> str:
+        """The id of the vendor who has this domain or the nearest one above it; empty for none."""
         labels = domain.split(".")[-_MAX_LABELS:]
         for start in range(len(labels) - 1):
             claimant = await self._claimant(".".join(labels[start:]))

@@ -104,6 +104,20 @@ async def test_a_commit_that_needs_all_is_left_out_with_any_before_it(store):
     assert document.revision == 1
 
 
+async def test_a_commit_that_needs_the_one_before_it_minds_no_other(store):
+    def bound(key: str):
+        return msgspec.structs.replace(on(BEN, Put(key=key, value=b"")), with_previous=True)
+
+    taken = on(ANNA, Put(key="k", value=b"1", expect=0))
+    await store.commit(taken)
+    results = await store.commit(
+        taken, bound("after the failed"), on(ANNA, Put(key="x", value=b"")), bound("after the done")
+    )
+    assert [type(result) for result in results] == [Rejected, Rejected, Done, Done]
+    assert await store.get(BEN, "after the failed") is None
+    assert await store.get(BEN, "after the done") is not None
+
+
 # Code points and UTF-8 octets sort alike; UTF-16 would put the last two the other way round.
 KEYS = ["", "a", "a\0", "a\0b", "a/", "a/1", "a0", "ab", "b", "é", "\ue000", "\U0001f4ee"]
 

@@ -292,6 +292,14 @@ async def test_the_operator_is_always_reached(house: House, local: str) -> None:
     assert await house.inbox(places.OPERATOR) == ["Help"]
 
 
+async def test_the_hosts_own_postmaster_is_the_operator_too() -> None:
+    """``RCPT TO:<postmaster>`` is written to the host, which may not be one of our domains."""
+    configuration = Configuration(hostname="mx.letterbox.example", domains=("letterbox.example",))
+    async with open_house(configuration=configuration) as house:
+        line = await told(house, mail("Help"), "postmaster@mx.letterbox.example", client=FORGER)
+        assert line.startswith("250 2.0.0 delivered ")
+
+
 async def test_the_operator_gets_one_copy_and_keeps_it(house: House) -> None:
     """Together with somebody else, and sent twice: neither touches the operator's copy."""
     both = ("postmaster@letterbox.example", "anna@letterbox.example", "abuse@letterbox.example")
@@ -525,6 +533,28 @@ async def test_a_vendor_hears_why_its_author_is_not_clear(house: House) -> None:
     assert (await told(house, content, client=FORGER)).startswith(
         "550 5.7.1 not-accepted: This letterbox does not take the message (author-ambiguous). "
     )
+
+
+async def test_a_key_does_not_speak_for_anothers_domain_below_ones_own(house: House) -> None:
+    await house.people('[[vendor]]\nid = "sub"\nname = "Sub"\ndomains = ["sub.greenleaf.example"]')
+    content = mail("Pruner", domain="sub.greenleaf.example")
+    line = await told(house, content, edge="http", submission=submission())
+    assert line.startswith("550 5.7.1 author-not-yours: ")
+
+
+async def test_a_full_mailbox_of_the_operators_writes_no_body(house: House, monkeypatch) -> None:
+    prepared = []
+    prepare = house.app.store.prepare
+
+    async def noted(*arguments):
+        prepared.append(arguments[0])
+        return await prepare(*arguments)
+
+    monkeypatch.setattr(house.app.store, "prepare", noted)
+    for number in range(103):
+        content = mail("Help", number=number % 102)
+        await told(house, content, "abuse@letterbox.example", client=FORGER)
+    assert len(prepared) == 100
 
 
 async def test_an_idempotent_call_to_the_operator_has_one_effect(house: House) -> None:

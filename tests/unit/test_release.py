@@ -1,12 +1,16 @@
 """What is held: released once, decided again, declined, expired."""
 
+import asyncio
 from datetime import timedelta
 
 import msgspec
 import pytest
 
 from letterbox.model.record import DecisionRecord
-from letterbox.ports.store import Commit, Emit
+from letterbox.ports.store import Commit, Emit, Schedule
+from letterbox.records import places
+from letterbox.records.coding import decode
+from letterbox.records.ledger import Reference
 from letterbox.records.names import first_id
 from tests.support.house import House, mail, open_house, signed
 
@@ -265,6 +269,54 @@ async def test_a_newcomer_waits_for_a_yes(house: House) -> None:
     assert await house.app.holds.answer("carl", name, yes=True)
     assert await house.inbox("carl") == ["Offer 1"]
     assert await types(house) == ["message.awaiting", "message.approved"]
+
+
+async def test_a_yes_holds_whatever_the_rules_say(house: House) -> None:
+    """A limit used up while the message waited does not turn the consumer's yes into a refusal."""
+    await house.people(
+        PEOPLE.replace(
+            'newcomers = "ask"', 'newcomers = "ask"\nlimit = { messages = 1, per = "day" }'
+        )
+    )
+    await hold(house, "carl", number=1)
+    await hold(house, "carl", number=2)
+    for name in await held(house, "carl"):
+        assert await house.app.holds.answer("carl", name, yes=True)
+    assert len(await house.inbox("carl")) == 2
+
+
+async def test_the_last_day_for_an_answer_stays_where_it_was(house: House) -> None:
+    await hold(house, "carl")
+    for days in (30, 60, 90):
+        house.clock.advance(hours=12)
+        people = PEOPLE.replace("ask_for_days = 2", f"ask_for_days = {days}")
+        await house.people(people)
+        await house.work()
+    house.clock.advance(days=2)
+    await house.work()
+    assert await types(house) == ["message.awaiting", "message.declined"]
+
+
+async def test_an_entry_without_its_message_does_not_keep_the_worker_busy(house: House) -> None:
+    orphan = Schedule(key="held/absent", at=house.clock.now())
+    await house.app.store.commit(Commit(partition="consumer/anna", operations=(orphan,)))
+    assert await house.app.worker.run_once() == 1
+    assert await house.app.worker.run_once() == 0
+
+
+async def test_a_loser_of_a_race_does_not_speak_for_the_reference(house: House) -> None:
+    reference = await hold(house)
+    (name,) = await held(house)
+    await asyncio.gather(
+        house.app.holds.answer("anna", name, yes=True),
+        house.app.holds.answer("anna", name, yes=False),
+    )
+    value = await house.app.store.claim(places.reference(reference), places.REFERENCE)
+    assert value is not None
+    row = decode(value, Reference)
+    assert await house.app.mailboxes.decision("anna", row.decision) is not None
+    expected = "deliver" if await house.inbox("anna") else "refuse"
+    assert row.told.verdict == expected
 
 
 async def test_no_answer_in_time_is_a_no(house: House) -> None:

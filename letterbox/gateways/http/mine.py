@@ -6,7 +6,7 @@ from aiohttp import web
 
 from letterbox.delivery.render import with_trace
 from letterbox.gateways.http.answers import answer, nothing
-from letterbox.gateways.http.call import Call, bad
+from letterbox.gateways.http.call import KEPT, Call, bad
 from letterbox.gateways.http.forms import (
     HeldAnswer,
     Items,
@@ -161,7 +161,8 @@ async def refuse(call: Call) -> web.Response:
 
 
 async def _say(call: Call, *, yes: bool) -> None:
-    if call.request.can_read_body:
+    # A body that was read already, for its Idempotency-Key, counts as well.
+    if call.request.get(KEPT) or call.request.can_read_body:
         await call.form(Nothing)
     if not await call.parts.holds.answer(call.owner, call.item, yes=yes):
         raise Problem("not-found")
