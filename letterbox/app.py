@@ -113,7 +113,11 @@ class App:
         self.limits = _limits(configuration)
         self._doors: list[Door] = []
         self._records()
-        self._use_cases(resolver)
+        self._judging(resolver)
+        self.intake = self._intake()
+        self._delivery()
+        self.administration = self._administration()
+        self._socket = AdminGateway(self.administration)
 
     def _records(self) -> None:
         configuration, retention = self.configuration, self.configuration.retention
@@ -140,9 +144,8 @@ class App:
             held=timedelta(days=retention.held),
         )
 
-    def _use_cases(self, resolver: Resolver) -> None:
-        configuration, retention = self.configuration, self.configuration.retention
-        refused = timedelta(days=retention.refused)
+    def _judging(self, resolver: Resolver) -> None:
+        configuration = self.configuration
         self.disclosure = Disclosure(self.registry, self.sentences, lambda: self.public_url)
         self.judge = Judge(
             store=self.store,
@@ -154,7 +157,11 @@ class App:
             probes_per_day=configuration.probes.per_day,
         )
         self.prover = Prover(resolver, self.domains, server=configuration.hostname)
-        self.intake = Intake(
+
+    def _intake(self) -> Intake:
+        configuration, retention = self.configuration, self.configuration.retention
+        refused = timedelta(days=retention.refused)
+        return Intake(
             store=self.store,
             clock=self.clock,
             prover=self.prover,
@@ -187,6 +194,9 @@ class App:
             hostname=configuration.hostname,
             limits=self.limits,
         )
+
+    def _delivery(self) -> None:
+        retention = self.configuration.retention
         self.holds = Holds(
             store=self.store,
             clock=self.clock,
@@ -209,13 +219,14 @@ class App:
                 consumers=self.consumers,
                 vendors=self.vendors,
                 mailboxes=self.mailboxes,
-                refused=refused,
+                refused=timedelta(days=retention.refused),
                 decisions=timedelta(days=retention.decisions),
                 feedback=timedelta(days=retention.feedback),
             ),
         )
 
-        self.administration = Administration(
+    def _administration(self) -> Administration:
+        return Administration(
             store=self.store,
             consumers=self.consumers,
             vendors=self.vendors,
@@ -229,9 +240,8 @@ class App:
             domains=self.domains,
             clock=self.clock,
             limits=self.limits,
-            our_domains=configuration.our_domains,
+            our_domains=self.configuration.our_domains,
         )
-        self._socket = AdminGateway(self.administration)
 
     # ---- running ----
 
