@@ -12,7 +12,7 @@ from letterbox.feedback.disclosure import UNPROBED, Disclosure, Hearing
 from letterbox.model.address import Address
 from letterbox.model.case import Case, Filter
 from letterbox.model.message import Message
-from letterbox.model.sender import Proven, VendorRef
+from letterbox.model.sender import Proven, VendorRef, domains_of
 from letterbox.model.told import Told
 from letterbox.model.verdict import Decision, Deliver, Finding, Refuse, reason_of
 from letterbox.model.wishes import Relationship, Wishes
@@ -89,7 +89,9 @@ class Judge:
         """Judge. Raises StoreUnavailable; whatever a filter raises is a Defer."""
         owner, wishes = await self._consumers.addressed(question.recipient)
         sender, message = question.sender, question.message
-        relationship = lookup(wishes, question.vendor, sender.domain, sender.author)
+        relationship = lookup(
+            wishes, question.vendor, domains_of(sender, question.vendor), sender.author
+        )
         counted = quotas_for(wishes, relationship, message.kind, question.now)
         usage = await self._usage(owner, counted)
         case = Case(

@@ -33,7 +33,7 @@ class Address(msgspec.Struct, frozen=True, order=True):
     @property
     def mailbox(self) -> "Address":
         """The address that owns this one: folded for case, without the subaddress (RFC 5233)."""
-        base = self.local.casefold()
+        base = self.local.lower()
         head, plus, _ = base.partition("+")
         return Address(local=head if plus and head else base, domain=self.domain)
 

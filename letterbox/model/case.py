@@ -8,7 +8,7 @@ import msgspec
 
 from letterbox.model.address import Address, is_below
 from letterbox.model.message import Message
-from letterbox.model.sender import Proven, VendorRef
+from letterbox.model.sender import Proven, VendorRef, domains_of
 from letterbox.model.verdict import Decision, Finding
 from letterbox.model.wishes import Relationship, Wishes
 
@@ -47,7 +47,7 @@ class Case(msgspec.Struct, frozen=True):
 
     def is_from(self, domain: str) -> bool:
         """Whether the sender is known by a folded domain or one below it."""
-        return any(is_below(own, domain) for own in (self.sender.domain, *self.vendor.domains))
+        return any(is_below(own, domain) for own in domains_of(self.sender, self.vendor))
 
     @property
     def footing(self) -> Footing:

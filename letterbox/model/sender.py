@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from letterbox.model.address import Address
+from letterbox.model.address import Address, is_below
 
 How = Literal["dkim", "spf", "key", "peer"]
 
@@ -72,3 +72,15 @@ class VendorRef(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str
     registered: bool
     domains: tuple[str, ...] = ()
+
+
+def domains_of(sender: Proven, vendor: VendorRef) -> tuple[str, ...]:
+    """The domains that rules may know a sender by, the proven one first.
+
+    A key stands for all of its vendor's. Our own host name is never one of them, though API
+    messages are written under it: it would be every vendor's.
+    """
+    if sender.how != "key":
+        return (sender.domain,)
+    theirs = any(is_below(sender.domain, domain) for domain in vendor.domains)
+    return (sender.domain, *vendor.domains) if theirs else vendor.domains

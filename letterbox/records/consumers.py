@@ -94,7 +94,7 @@ class Consumers:
 
     async def owned(self, address: Address) -> tuple[Owner, Address]:
         """Whose an address is, and the one address that all its spellings come down to."""
-        exact = Address(local=address.local.casefold(), domain=address.domain)
+        exact = Address(local=address.local.lower(), domain=address.domain)
         owner = await self._exact_owner(exact)
         if owner.consumer == places.NOBODY and "+" in exact.local:
             return await self._exact_owner(exact.mailbox), exact.mailbox

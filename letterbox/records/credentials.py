@@ -1,4 +1,4 @@
-"""Keys, tokens and sign-in links: shown once, stored hashed, compared in constant time."""
+"""Keys and tokens: shown once, stored hashed, compared in constant time."""
 
 import hashlib
 import hmac
@@ -7,18 +7,17 @@ from typing import Literal
 
 import msgspec
 
-from letterbox.ports.store import Commit, Delete, Done, Put, Store
+from letterbox.ports.store import Commit, Delete, Put, Store
 from letterbox.records import places
 from letterbox.records.coding import decode, encode
 from letterbox.records.names import new_secret
 
-Purpose = Literal["key", "token", "signin", "session"]
+Purpose = Literal["key", "token"]
 
 #: What a credential begins with, so that a leaked one is recognised for what it is.
-_MARKS: dict[Purpose, str] = {"key": "lbk", "token": "lbt", "signin": "lbs", "session": "lbw"}
+_MARKS: dict[Purpose, str] = {"key": "lbk", "token": "lbt"}
 _PREFIX_LENGTH = 8
 _LONGEST = 80
-SIGNIN_LASTS = timedelta(minutes=30)
 _DIRECTORY = "credential"
 _PAGE = 500
 
@@ -85,18 +84,6 @@ class Credentials:
             prefix = "none"  # looked up all the same
         document = await self._store.get(places.credential(prefix), places.CREDENTIAL)
         return decode(document.value, Credential) if document else None
-
-    async def spend(self, purpose: Purpose, secret: str, now: datetime) -> str | None:
-        """Use a credential that is good for one use; of several at once, one succeeds."""
-        owner = await self.owner(purpose, secret, now)
-        row = await self._row(secret)
-        if owner is None or row is None:
-            return None
-        gone = Delete(key=places.CREDENTIAL, expect=1)
-        (result,) = await self._store.commit(
-            Commit(partition=places.credential(row.prefix), operations=(gone,))
-        )
-        return owner if isinstance(result, Done) else None
 
     async def prefixes(self, purpose: Purpose, owner: str) -> list[str]:
         """The public prefixes of an owner's credentials, in order: what :meth:`revoke` takes."""

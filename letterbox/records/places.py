@@ -41,7 +41,7 @@ def message(name: str) -> str:
 
 def address(of: Address) -> str:
     """The partition that says whose an address is."""
-    return f"address/{of.local.casefold()}@{of.domain}"
+    return f"address/{of.local.lower()}@{of.domain}"
 
 
 def domain(name: str) -> str:

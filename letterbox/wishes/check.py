@@ -97,7 +97,7 @@ def _addresses(preferences: Preferences) -> Iterator[Mistake]:
         if address is None:
             yield _no_address(path, bound.address)
         else:
-            exact = Address(local=address.local.casefold(), domain=address.domain)
+            exact = Address(local=address.local.lower(), domain=address.domain)
             yield from _unique(path, str(exact), "address", seen)
         if bound.vendor is not None and not bound.vendor.strip():
             yield _no_vendor(f"addresses[{nth}].vendor", bound.vendor)

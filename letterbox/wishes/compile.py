@@ -41,10 +41,12 @@ def compile_wishes(
     )
 
 
-def lookup(wishes: Wishes, vendor: VendorRef, domain: str, author: Address) -> Relationship | None:
+def lookup(
+    wishes: Wishes, vendor: VendorRef, domains: Iterable[str], author: Address
+) -> Relationship | None:
     """The relationship that covers a sender: by its address, its vendor, or its domain.
 
-    The domain is the proven one, or else one of those the vendor is known by. The most
+    ``domains`` are those it is known by (:func:`letterbox.model.sender.domains_of`). The most
     particular rule counts, so one for a domain covers those below it that have none.
     """
     if found := wishes.addresses.get(str(author.mailbox)):
@@ -52,8 +54,8 @@ def lookup(wishes: Wishes, vendor: VendorRef, domain: str, author: Address) -> R
     if found := wishes.vendors.get(name_of(vendor.id)):
         return found
     if wishes.domains:
-        for own in (domain, *vendor.domains):
-            name = own
+        for domain in domains:
+            name = domain
             while name:
                 if found := wishes.domains.get(name):
                     return found

@@ -16,7 +16,7 @@ from letterbox.model.case import Case
 from letterbox.model.kind import Kind
 from letterbox.model.message import Categories, Offer, Origin
 from letterbox.model.preferences import Preferences
-from letterbox.model.sender import How, Proven, VendorRef
+from letterbox.model.sender import How, Proven, VendorRef, domains_of
 from letterbox.model.wishes import Wishes
 from letterbox.reading.words import TextWords
 from letterbox.wishes import Mistake, Taxonomy, check, compile_wishes, lookup, read_taxonomy
@@ -141,7 +141,7 @@ def case_of(row: Row, wishes: Wishes) -> Case:
         vendor=vendor,
         message=row.message,
         wishes=wishes,
-        relationship=lookup(wishes, vendor, sender.domain, author),
+        relationship=lookup(wishes, vendor, domains_of(sender, vendor), author),
         now=row.now,
         binding=row.binding,
         usage=row.usage,

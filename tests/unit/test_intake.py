@@ -542,6 +542,30 @@ async def test_a_key_does_not_speak_for_anothers_domain_below_ones_own(house: Ho
     assert line.startswith("550 5.7.1 author-not-yours: ")
 
 
+@pytest.mark.parametrize(
+    ("domain", "reply"), [("greenleaf.example", "250 "), ("letterbox.example", "550 ")]
+)
+async def test_api_mail_is_known_by_its_vendors_domains_and_not_by_ours(
+    house: House, domain: str, reply: str
+) -> None:
+    """It is written under our host name, which would be every vendor's."""
+    await house.people(
+        f"""
+[[consumer]]
+id = "bram"
+addresses = ["bram@letterbox.example"]
+  [[consumer.vendor]]
+  domain = "{domain}"
+  scope = "everything"
+"""
+    )
+    content = mail("Pruner").replace(b"shop@greenleaf.example", b"greenleaf@letterbox.example")
+    line = await told(
+        house, content, "bram@letterbox.example", edge="http", submission=submission()
+    )
+    assert line.startswith(reply)
+
+
 async def test_a_full_mailbox_of_the_operators_writes_no_body(house: House, monkeypatch) -> None:
     prepared = []
     prepare = house.app.store.prepare

@@ -112,7 +112,7 @@ def test_the_most_particular_relationship_counts():
 
     def key(vendor, domain, author):
         ref = VendorRef(id=vendor, name=vendor, registered=False)
-        found = lookup(wishes, ref, domain, address(author))
+        found = lookup(wishes, ref, (domain,), address(author))
         return found.key if found else None
 
     assert key("greenleaf", "a.greenleaf.example", "Tom+x@greenleaf.example") == (
@@ -128,8 +128,8 @@ def test_the_most_particular_relationship_counts():
 def test_names_are_compared_without_case_and_in_their_wire_form():
     wishes = wishes_from(vendor=[{"domain": "Bücher.example"}, {"vendor": "GreenLeaf"}])
     book = VendorRef(id="xn--bcher-kva.example", name="", registered=False)
-    assert lookup(wishes, book, "xn--bcher-kva.example", address("a@b.example")) is not None
-    assert lookup(wishes, GREENLEAF, "x.example", address("a@b.example")) is not None
+    assert lookup(wishes, book, ("xn--bcher-kva.example",), address("a@b.example")) is not None
+    assert lookup(wishes, GREENLEAF, ("x.example",), address("a@b.example")) is not None
 
 
 # ---- the taxonomy -------------------------------------------------------------------------

@@ -19,7 +19,6 @@ Name = Literal[
     "changed",
     "too-large",
     "unsupported-media-type",
-    "expectation-failed",
     "invalid",
     "key-reused",
     "precondition-required",
@@ -81,11 +80,6 @@ KINDS: Mapping[Name, Kind] = {
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         "This kind of body is not taken here",
         "Send one of the kinds that the detail names, without Content-Encoding.",
-    ),
-    "expectation-failed": Kind(
-        HTTPStatus.EXPECTATION_FAILED,
-        "This expectation cannot be met",
-        "Expect: 100-continue is the only one there is.",
     ),
     "invalid": Kind(
         HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -199,7 +199,7 @@ class Dialog:
         """Take a recipient of ours, whether or not there is one: nothing is told of that here."""
         if len(transaction.taken) >= self._terms.max_recipients:
             return replies.TOO_MANY_RECIPIENTS  # RFC 5321, section 4.5.3.1.10
-        form = str(address).casefold()
+        form = str(address).lower()
         first = transaction.recipients.get(form)
         if first is None and transaction.recipients and not self._terms.lmtp:
             # SMTP has one reply for all recipients. With one of them, every refusal can be told
