@@ -12,7 +12,7 @@ def apply(case: Case) -> Finding:
     if case.binding is None:
         return Finding(filter=NAME, verdict=DELIVER)
     owner = fold_domain(case.binding) or case.binding.casefold()
-    if owner == case.vendor.id or case.is_from(owner):
+    if owner in case.known_as:
         return Finding(filter=NAME, verdict=DELIVER)
     return Finding(
         filter=NAME,

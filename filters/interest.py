@@ -80,9 +80,7 @@ def _is_judged(case: Case) -> bool:
 def _may_answer(case: Case, interest: Interest) -> bool:
     if interest.open_to != "anyone" and case.footing == "newcomer":
         return False
-    if interest.vendors and case.vendor.id not in interest.vendors:
-        return any(map(case.is_from, interest.vendors))
-    return True
+    return not interest.vendors or not interest.vendors.isdisjoint(case.known_as)
 
 
 def _is_about(message: Message, interest: Interest) -> bool:

@@ -19,7 +19,7 @@ def apply(case: Case) -> Finding:
         if case.usage.get(counted.counter, 0) >= counted.quota.messages
     ]
     if full:
-        opening = times.opening(kind, case.now)
+        opening = case.opening
         arrival = opening.at if opening.at and opening.outside == "hold" else case.now
         full = [counted for counted in full if arrival < counted.ends]
     if not full:

@@ -29,7 +29,7 @@ def apply(case: Case) -> Finding:
     facts = {"date": last.isoformat()}
     if last < case.today:
         return Finding(filter=NAME, verdict=Refuse(reason="offer-expired"), facts=facts)
-    opening = case.wishes.times.opening(case.message.kind, case.now)
+    opening = case.opening
     if opening.at is not None and last < (day := case.wishes.times.local_date(opening.at)):
         return Finding(
             filter=NAME,

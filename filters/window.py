@@ -8,13 +8,12 @@ NAME = "window"
 
 def apply(case: Case) -> Finding:
     """Hold what comes too early until the next opening, or refuse it where that is wanted."""
-    times, kind = case.wishes.times, case.message.kind
-    opening = times.opening(kind, case.now)
+    opening = case.opening
     if opening.at == case.now:
         return Finding(filter=NAME, verdict=DELIVER)
-    facts: dict[str, Fact] = {"kind": str(kind)}
+    facts: dict[str, Fact] = {"kind": str(case.message.kind)}
     if opening.at is not None:
-        local = times.local(opening.at)
+        local = case.wishes.times.local(opening.at)
         day = local.date().isoformat()
         facts |= {"date": day, "time": f"{local:%H:%M}"}
         if opening.outside == "hold":

@@ -44,6 +44,7 @@ from letterbox.model.reason import read_phrases, read_registry
 from letterbox.ports.clock import Clock
 from letterbox.ports.resolver import Resolver
 from letterbox.ports.store import Bodies, Store
+from letterbox.reading.facts import Reader
 from letterbox.reading.mail import Limits
 from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import Credentials
@@ -110,7 +111,7 @@ class App:
         self.registry = read_registry(reasons)
         self.sentences = Sentences(self.registry, read_phrases(reasons))
         self.taxonomy = read_taxonomy(shipped("taxonomy.toml"))
-        self.limits = _limits(configuration)
+        self.reader = Reader(_limits(configuration))
         self._doors: list[Door] = []
         self._records()
         self._judging(resolver)
@@ -192,7 +193,7 @@ class App:
             metrics=self.metrics,
             rates=Rates(self.clock, configuration.limits.messages_per_vendor_second),
             hostname=configuration.hostname,
-            limits=self.limits,
+            reader=self.reader,
         )
 
     def _delivery(self) -> None:
@@ -205,7 +206,7 @@ class App:
             judge=self.judge,
             ledger=self.ledger,
             metrics=self.metrics,
-            limits=self.limits,
+            reader=self.reader,
             longest=timedelta(days=retention.held),
         )
         self.worker = Worker(
@@ -239,7 +240,7 @@ class App:
             sentences=self.sentences,
             domains=self.domains,
             clock=self.clock,
-            limits=self.limits,
+            reader=self.reader,
             our_domains=self.configuration.our_domains,
         )
 

@@ -19,7 +19,7 @@ from letterbox.model.address import parse_address
 from letterbox.model.verdict import name_of, reason_of
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import Store, StoreUnavailable
-from letterbox.reading.mail import Limits
+from letterbox.reading.facts import Reader
 from letterbox.records import places
 from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import Credentials
@@ -103,7 +103,7 @@ class Administration:
         sentences: Sentences,
         domains: Domains,
         clock: Clock,
-        limits: Limits,
+        reader: Reader,
         our_domains: frozenset[str],
     ) -> None:
         self._consumers = consumers
@@ -130,7 +130,7 @@ class Administration:
             disclosure=disclosure,
             sentences=sentences,
             clock=clock,
-            limits=limits,
+            reader=reader,
             our_domains=our_domains,
         )
         self._commands: dict[str, Callable[[Mapping[str, Any]], Awaitable[Answer]]] = {

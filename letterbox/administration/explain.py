@@ -21,8 +21,8 @@ from letterbox.model.told import Told
 from letterbox.model.verdict import Decision, Fact, Finding, Hold, name_of, reason_of
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import Store
-from letterbox.reading.facts import understand
-from letterbox.reading.mail import Limits, Mail, Malformed
+from letterbox.reading.facts import Reader
+from letterbox.reading.mail import Mail, Malformed
 from letterbox.records import places
 from letterbox.records.coding import decode
 from letterbox.records.consumers import Consumers
@@ -91,7 +91,7 @@ class Explaining:
         disclosure: Disclosure,
         sentences: Sentences,
         clock: Clock,
-        limits: Limits,
+        reader: Reader,
         our_domains: frozenset[str],
     ) -> None:
         self._store = store
@@ -103,7 +103,7 @@ class Explaining:
         self._disclosure = disclosure
         self._sentences = sentences
         self._clock = clock
-        self._limits = limits
+        self._reader = reader
         self._our_domains = our_domains
 
     # ---- what would happen ----
@@ -125,7 +125,7 @@ class Explaining:
         if to.mailbox.local in OPERATORS:
             return _operators(at, str(to), "whoever it is", new_reference())
         try:
-            mail = read_content("http", content, self._limits)
+            mail = read_content("http", content, self._reader.limits)
         except Malformed as fault:
             told = self._disclosure.tell_all(fault.reason, new_reference(), fault.detail)
             return _unjudged(to, at, "nobody: the message is not read", fault.reason, told)
@@ -167,7 +167,7 @@ class Explaining:
     async def _judged(
         self, mail: Mail, sender: Proven, to: Address, at: datetime, notes: tuple[str, ...]
     ) -> Explanation:
-        facts = understand(mail, sender, limits=self._limits)
+        facts = self._reader.read(mail, sender)
         vendor = await self._vendors.behind(sender)
         judgement = await self._judge.judge(
             Question(recipient=to, sender=sender, vendor=vendor, message=facts, now=at)
@@ -272,10 +272,8 @@ class Explaining:
         body = await self._mailboxes.body(record.message)
         if message is None or body is None or not isinstance(message.sender, Proven):
             return None
-        mail = read_content(message.edge, body, self._limits)
-        facts: Message = understand(
-            mail, message.sender, declared=message.declared, limits=self._limits
-        )
+        mail = read_content(message.edge, body, self._reader.limits)
+        facts: Message = self._reader.read(mail, message.sender, declared=message.declared)
         local, _, domain = record.recipient.rpartition("@")
         return Question(
             recipient=Address(local=local, domain=domain),

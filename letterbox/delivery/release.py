@@ -38,8 +38,7 @@ from letterbox.ports.store import (
     StoreUnavailable,
     Unschedule,
 )
-from letterbox.reading.facts import understand
-from letterbox.reading.mail import Limits
+from letterbox.reading.facts import Reader
 from letterbox.records import places
 from letterbox.records.coding import encode
 from letterbox.records.consumers import Consumers
@@ -81,7 +80,7 @@ class Holds:
         judge: Judge,
         ledger: Ledger,
         metrics: Metrics,
-        limits: Limits,
+        reader: Reader,
         longest: timedelta,
     ) -> None:
         self._store = store
@@ -91,7 +90,7 @@ class Holds:
         self._judge = judge
         self._ledger = ledger
         self._metrics = metrics
-        self._limits = limits
+        self._reader = reader
         self._longest = longest
 
     async def answer(self, consumer: str, name: str, *, yes: bool) -> bool:
@@ -149,8 +148,8 @@ class Holds:
         body = await self._mailboxes.body(entry.message)
         if record is None or body is None or not isinstance(record.sender, Proven):
             raise LookupError(f"held message {entry.message} is incomplete in the store")
-        mail = read_content(record.edge, body, self._limits)
-        facts = understand(mail, record.sender, declared=record.declared, limits=self._limits)
+        mail = read_content(record.edge, body, self._reader.limits)
+        facts = self._reader.read(mail, record.sender, declared=record.declared)
         return _Waiting(consumer, entry, record, record.sender, facts, self._clock.now())
 
     def _overdue(self, waiting: _Waiting) -> Finding | None:

@@ -25,8 +25,8 @@ from letterbox.model.sender import Proven, Stranger, Undetermined
 from letterbox.model.told import Told
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import Store, StoreUnavailable
-from letterbox.reading.facts import understand
-from letterbox.reading.mail import Limits, Mail, Malformed
+from letterbox.reading.facts import Reader
+from letterbox.reading.mail import Mail, Malformed
 from letterbox.records import places
 from letterbox.records.coding import decode
 from letterbox.records.content import read_content
@@ -57,7 +57,7 @@ class Intake:
         metrics: Metrics,
         rates: Rates,
         hostname: str,
-        limits: Limits,
+        reader: Reader,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -70,7 +70,7 @@ class Intake:
         self._metrics = metrics
         self._rates = rates
         self._hostname = hostname
-        self._limits = limits
+        self._reader = reader
         self._calls: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def receive(
@@ -107,7 +107,7 @@ class Intake:
     async def _receive(self, arrival: Arrival) -> Received:
         envelope = arrival.envelope
         try:
-            mail = read_content(envelope.edge, arrival.content, self._limits)
+            mail = read_content(envelope.edge, arrival.content, self._reader.limits)
         except Malformed as fault:
             return self._to_all(arrival, fault.reason, fault.detail)
         if len(mail.all("received")) > _MAX_RECEIVED:
@@ -170,7 +170,7 @@ class Intake:
                     limit = f"at most {self._rates.per_second} messages a second"
                     return alike(self._disclosure.tell_all("rate-limited", new_reference(), limit))
                 declared = arrival.submission.declared if arrival.submission else None
-                facts = understand(mail, sender, declared=declared, limits=self._limits)
+                facts = self._reader.read(mail, sender, declared=declared)
                 return await self._settlement.settle(
                     arrival, recipients, mail, facts, proof, vendor, told
                 )

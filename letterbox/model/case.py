@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
+from functools import cached_property
 from typing import Literal
 
 import msgspec
 
-from letterbox.model.address import Address, is_below
+from letterbox.model.address import Address
 from letterbox.model.message import Message
-from letterbox.model.sender import Proven, VendorRef, domains_of
+from letterbox.model.sender import Proven, VendorRef, known_as
 from letterbox.model.verdict import Decision, Finding
-from letterbox.model.wishes import Relationship, Wishes
+from letterbox.model.wishes import Opening, Relationship, Wishes
 
 __all__ = ["Case", "Decision", "Filter", "Finding", "Footing"]
 
@@ -18,7 +19,7 @@ __all__ = ["Case", "Decision", "Filter", "Finding", "Footing"]
 Footing = Literal["allowed", "blocked", "ask", "newcomer"]
 
 
-class Case(msgspec.Struct, frozen=True):
+class Case(msgspec.Struct, frozen=True, dict=True):
     """One message for one recipient. ``now`` is aware, in UTC.
 
     ``relationship`` is the one that covers this sender, or None for a newcomer. ``binding`` is
@@ -40,21 +41,29 @@ class Case(msgspec.Struct, frozen=True):
     #: By when the consumer may answer, where that was set when the message came (UTC).
     asked_by: datetime | None = None
 
-    @property
+    # Worked out once, when the first filter asks.
+
+    @cached_property
     def today(self) -> date:
         """The consumer's calendar day."""
         return self.wishes.times.local_date(self.now)
 
-    def is_from(self, domain: str) -> bool:
-        """Whether the sender is known by a folded domain or one below it."""
-        return any(is_below(own, domain) for own in domains_of(self.sender, self.vendor))
+    @cached_property
+    def known_as(self) -> frozenset[str]:
+        """Every name by which what is declared may mean this sender: id, and folded domains."""
+        return known_as(self.sender, self.vendor)
 
-    @property
+    @cached_property
     def footing(self) -> Footing:
         """The standing of the relationship; a newcomer's outside the days it is in force."""
         if self.relationship is None or not self.relationship.in_force(self.today):
             return "newcomer"
         return self.relationship.rule.standing
+
+    @cached_property
+    def opening(self) -> Opening:
+        """When a message of this kind from this sender may arrive; ``now`` when it may now."""
+        return self.wishes.times.opening(self.message.kind, self.now, self.known_as)
 
 
 class Filter(msgspec.Struct, frozen=True):

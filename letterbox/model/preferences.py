@@ -60,10 +60,30 @@ class Limit(_Document, frozen=True):
 
 
 class Pause(_Document, frozen=True):
-    """Days, both inclusive, on which nothing but service mail is released."""
+    """Days, both inclusive, on which nothing but service mail is released.
+
+    No kinds: all but service. ``vendors`` (ids or domains) limits it to theirs; none: all.
+    """
 
     from_: date = msgspec.field(name="from")
     until: date
+    kinds: tuple[Kind, ...] = ()
+    vendors: tuple[Word, ...] = ()
+
+
+class DayException(_Document, frozen=True):
+    """Other times on one day: its windows, for what it speaks of, do not open that day.
+
+    ``from_`` until ``until`` they may arrive instead; without these times not at all. It speaks
+    of ``kinds`` (none: all but service) from ``vendors`` (ids or domains; none: all).
+    """
+
+    on: date
+    from_: Clock | None = msgspec.field(name="from", default=None)
+    until: Clock | None = None
+    kinds: tuple[Kind, ...] = ()
+    vendors: tuple[Word, ...] = ()
+    outside: Literal["hold", "refuse"] = "hold"
 
 
 class Keywords(_Document, frozen=True):
@@ -93,13 +113,15 @@ class Interest(_Document, frozen=True):
 class Window(_Document, frozen=True):
     """When the named kinds may arrive, in local wall time. May pass midnight.
 
-    No days: every day. No kinds: all but service. ``until`` may be ``24:00``.
+    No days: every day. No kinds: all but service. ``until`` may be ``24:00``. ``vendors`` (ids
+    or domains) are those it speaks of; none: all.
     """
 
     from_: Clock = msgspec.field(name="from")
     until: Clock
     days: tuple[Day, ...] = ()
     kinds: tuple[Kind, ...] = ()
+    vendors: tuple[Word, ...] = ()
     outside: Literal["hold", "refuse"] = "hold"
     id: Name | None = None
 
@@ -154,6 +176,7 @@ class Preferences(_Document, frozen=True):
     newcomers: Newcomers = "refuse"
     ask_for_days: Annotated[int, msgspec.Meta(ge=1, le=365)] = 14
     pauses: tuple[Pause, ...] = ()
+    exceptions: tuple[DayException, ...] = ()
     limit: Limit | None = None
     interest: tuple[Interest, ...] = ()
     window: tuple[Window, ...] = ()

@@ -84,3 +84,14 @@ def domains_of(sender: Proven, vendor: VendorRef) -> tuple[str, ...]:
         return (sender.domain,)
     theirs = any(is_below(sender.domain, domain) for domain in vendor.domains)
     return (sender.domain, *vendor.domains) if theirs else vendor.domains
+
+
+def known_as(sender: Proven, vendor: VendorRef) -> frozenset[str]:
+    """Every name that means a sender: the vendor's id, its domains and all above them."""
+    names = {vendor.id}
+    for domain in domains_of(sender, vendor):
+        name = domain
+        while name:
+            names.add(name)
+            name = name.partition(".")[2]
+    return frozenset(names)

@@ -44,8 +44,11 @@ class Times(Protocol):
         """The calendar day, week (from Monday) or month an instant lies in."""
         ...
 
-    def opening(self, kind: Kind, at: datetime) -> Opening:
-        """The least instant at or after ``at`` when ``kind`` may arrive; ``at`` when it may now."""
+    def opening(self, kind: Kind, at: datetime, known_as: frozenset[str] = frozenset()) -> Opening:
+        """The least instant at or after ``at`` when ``kind`` may arrive; ``at`` when it may now.
+
+        ``known_as`` are the names of the sender: windows and pauses may speak of some alone.
+        """
         ...
 
 

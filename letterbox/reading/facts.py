@@ -24,18 +24,18 @@ _MAX_CATEGORIES = 20
 _MAX_LABEL = 200
 
 
-def understand(
-    mail: Mail,
-    sender: Proven,
-    *,
-    declared: Declared | None = None,
-    limits: Limits = DEFAULT_LIMITS,
-) -> "MailFacts":
-    """The facts of a message as its proven sender stands behind them.
+class Reader:
+    """Reads messages within limits: one instance serves everybody."""
 
-    The message's shape must have passed :func:`letterbox.reading.mime.check_shape`.
-    """
-    return MailFacts(mail, sender, declared or Declared(), limits)
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        self.limits = limits
+
+    def read(self, mail: Mail, sender: Proven, *, declared: Declared | None = None) -> "MailFacts":
+        """The facts of a message as its proven sender stands behind them.
+
+        The message's shape must have passed :func:`letterbox.reading.mime.check_shape`.
+        """
+        return MailFacts(mail, sender, declared or Declared(), self.limits)
 
 
 class MailFacts:

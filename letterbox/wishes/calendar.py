@@ -82,12 +82,13 @@ class Calendar(msgspec.Struct, frozen=True):
                 after = days_after(day.replace(day=1), monthrange(day.year, day.month)[1])
         return Period(key=key, ends=self._midnight(after))
 
-    def opening(self, kind: Kind, at: datetime) -> Opening:
+    def opening(self, kind: Kind, at: datetime, known_as: frozenset[str] = frozenset()) -> Opening:
         """The least instant at or after ``at`` when ``kind`` may arrive, within ``HORIZON``.
 
         Service mail always may. For the others an instant will do when no pause covers its
         local day and either no window speaks of the kind or one that does is open.
         """
+        del known_as
         if kind is Kind.SERVICE:
             return Opening(at=at)
         windows = self.windows.get(kind, ())

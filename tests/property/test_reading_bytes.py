@@ -7,7 +7,7 @@ from letterbox.model.kind import Kind
 from letterbox.reading.charset import to_text
 from letterbox.reading.claim import digest
 from letterbox.reading.encoded import decode_words, one_line
-from letterbox.reading.facts import understand
+from letterbox.reading.facts import Reader
 from letterbox.reading.header import Ambiguous, Author, author, message_id, subject
 from letterbox.reading.html import structured_in, text_of
 from letterbox.reading.mail import DEFAULT_LIMITS, Limits, Mail, Malformed, split
@@ -99,7 +99,7 @@ def test_any_bytes_give_facts_or_are_malformed(raw):
     found = parts(mail)
     assert found
     assert all(0 <= part.start <= part.end <= len(raw) for part in found)
-    facts = understand(mail, proven())
+    facts = Reader().read(mail, proven())
     assert facts.kind in Kind
     assert len(facts.subject) <= 998
     assert facts.words.has(keyword("nowheretobefound")) is False

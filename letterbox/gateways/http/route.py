@@ -8,6 +8,9 @@ from aiohttp import web
 
 from letterbox.gateways.http.call import Call
 
+JSON = "application/json"
+PAGED = ("after", "limit")
+
 Who = Literal["vendor", "consumer", "anyone", "operator"]
 
 

@@ -4,30 +4,23 @@ from importlib.metadata import version
 
 from aiohttp import web
 
-from letterbox.gateways.http import feedback, mine, operations, pages
-from letterbox.gateways.http.call import Call
-from letterbox.gateways.http.forms import (
-    Answer,
-    DecisionItem,
-    FeedItem,
-    HeldAnswer,
-    HeldItem,
-    InboxItem,
-    Items,
-    Marks,
-    NewMessage,
-    Nothing,
-    StrangersItem,
+from letterbox.gateways.http import (
+    decisions,
+    feedback,
+    held,
+    inbox,
+    operations,
+    pages,
+    preferences,
 )
+from letterbox.gateways.http.call import Call
+from letterbox.gateways.http.forms import Answer, FeedItem, Items, NewMessage
 from letterbox.gateways.http.openapi import describe
 from letterbox.gateways.http.problems import KINDS
-from letterbox.gateways.http.route import Route
+from letterbox.gateways.http.route import JSON, PAGED, Route
 from letterbox.gateways.http.submit import submit
-from letterbox.model.preferences import Preferences
 
-_JSON = "application/json"
 _HTML = "text/html"
-_PAGED = ("after", "limit")
 
 
 async def openapi(call: Call) -> web.Response:
@@ -49,8 +42,8 @@ _VENDOR = (
         "vendor",
         submit,
         "Send a message to 1 to 100 recipients; one result for each, in order",
-        takes={_JSON: NewMessage, "message/rfc822": None},
-        gives={_JSON: Answer},
+        takes={JSON: NewMessage, "message/rfc822": None},
+        gives={JSON: Answer},
         query=("to",),
         fields=("Idempotency-Key",),
         problems=(408, 413, 415, 422, 429),
@@ -61,143 +54,9 @@ _VENDOR = (
         "vendor",
         feedback.list_feedback,
         "What became of messages: events after a cursor, oldest first",
-        gives={_JSON: Items[FeedItem]},
-        query=(*_PAGED, "wait"),
+        gives={JSON: Items[FeedItem]},
+        query=(*PAGED, "wait"),
         problems=(422,),
-    ),
-)
-
-_CONSUMER = (
-    Route(
-        "GET",
-        "/v1/me/preferences",
-        "consumer",
-        mine.get_preferences,
-        "Everything declared, as one document with its ETag",
-        gives={_JSON: Preferences},
-        fields=("If-None-Match",),
-        problems=(404,),
-    ),
-    Route(
-        "PUT",
-        "/v1/me/preferences",
-        "consumer",
-        mine.put_preferences,
-        "Replace everything declared; If-Match guards it",
-        takes={_JSON: Preferences},
-        gives={_JSON: Preferences},
-        fields=("If-Match", "Idempotency-Key"),
-        problems=(404, 408, 412, 413, 415, 422, 428),
-    ),
-    Route(
-        "GET",
-        "/v1/me/inbox",
-        "consumer",
-        mine.list_inbox,
-        "What was delivered, newest first",
-        gives={_JSON: Items[InboxItem]},
-        query=_PAGED,
-        problems=(422,),
-    ),
-    Route(
-        "GET",
-        "/v1/me/inbox/{id}",
-        "consumer",
-        mine.get_entry,
-        "One message of the inbox",
-        gives={_JSON: InboxItem},
-        problems=(404,),
-    ),
-    Route(
-        "PATCH",
-        "/v1/me/inbox/{id}",
-        "consumer",
-        mine.mark_entry,
-        "Mark a message as read or archived",
-        takes={_JSON: Marks},
-        gives={_JSON: InboxItem},
-        fields=("Idempotency-Key",),
-        problems=(404, 408, 413, 415, 422),
-    ),
-    Route(
-        "DELETE",
-        "/v1/me/inbox/{id}",
-        "consumer",
-        mine.remove_entry,
-        "Delete a message from the inbox",
-        gives={},
-        fields=("Idempotency-Key",),
-        problems=(404,),
-        status=204,
-    ),
-    Route(
-        "GET",
-        "/v1/me/inbox/{id}/raw",
-        "consumer",
-        mine.get_raw,
-        "The message itself, with our trace fields or as received",
-        gives={"message/rfc822": None},
-        query=("original",),
-        problems=(404, 422),
-    ),
-    Route(
-        "GET",
-        "/v1/me/held",
-        "consumer",
-        mine.list_held,
-        "What waits for its time or for a yes, newest first",
-        gives={_JSON: Items[HeldItem]},
-        query=_PAGED,
-        problems=(422,),
-    ),
-    Route(
-        "POST",
-        "/v1/me/held/{id}/release",
-        "consumer",
-        mine.release,
-        "Let a held message through",
-        takes={_JSON: Nothing},
-        gives={_JSON: HeldAnswer},
-        fields=("Idempotency-Key",),
-        problems=(404, 408, 413, 415, 422),
-    ),
-    Route(
-        "POST",
-        "/v1/me/held/{id}/refuse",
-        "consumer",
-        mine.refuse,
-        "Refuse a held message",
-        takes={_JSON: Nothing},
-        gives={_JSON: HeldAnswer},
-        fields=("Idempotency-Key",),
-        problems=(404, 408, 413, 415, 422),
-    ),
-    Route(
-        "GET",
-        "/v1/me/decisions",
-        "consumer",
-        mine.list_decisions,
-        "Every decision with its findings, newest first",
-        gives={_JSON: Items[DecisionItem]},
-        query=(*_PAGED, "verdict"),
-        problems=(422,),
-    ),
-    Route(
-        "GET",
-        "/v1/me/decisions/{id}",
-        "consumer",
-        mine.get_decision,
-        "One decision with its findings",
-        gives={_JSON: DecisionItem},
-        problems=(404,),
-    ),
-    Route(
-        "GET",
-        "/v1/me/strangers",
-        "consumer",
-        mine.list_strangers,
-        "How many messages of unproven senders were refused, by day and reason",
-        gives={_JSON: Items[StrangersItem]},
     ),
 )
 
@@ -205,7 +64,7 @@ _PUBLIC = (
     Route("GET", "/", "anyone", pages.home, "What this is", gives={_HTML: None}),
     Route("GET", "/style.css", "anyone", pages.style, "The stylesheet", gives={"text/css": None}),
     Route("GET", "/docs", "anyone", docs, "This API in short", gives={_HTML: None}),
-    Route("GET", "/openapi.json", "anyone", openapi, "This description", gives={_JSON: None}),
+    Route("GET", "/openapi.json", "anyone", openapi, "This description", gives={JSON: None}),
     Route("GET", "/reasons", "anyone", pages.list_reasons, "Every reason", gives={_HTML: None}),
     Route(
         "GET",
@@ -253,6 +112,8 @@ OPERATIONS = (
         gives={"text/plain": None},
     ),
 )
+
+_CONSUMER = preferences.ROUTES + inbox.ROUTES + held.ROUTES + decisions.ROUTES
 
 ROUTES: tuple[Route, ...] = _VENDOR + _CONSUMER + _PUBLIC + OPERATIONS
 _DESCRIPTION = describe(ROUTES, version("letterbox"))

@@ -1,0 +1,123 @@
+"""``/v1/me/inbox``: what was delivered to a consumer."""
+
+from aiohttp import web
+
+from letterbox.delivery.render import with_trace
+from letterbox.gateways.http.answers import answer, nothing
+from letterbox.gateways.http.call import Call
+from letterbox.gateways.http.forms import InboxItem, Items, Marks, inbox_item
+from letterbox.gateways.http.problems import Problem
+from letterbox.gateways.http.route import JSON, PAGED, Route
+from letterbox.model.record import InboxEntry
+
+
+async def list_inbox(call: Call) -> web.Response:
+    """What was delivered, newest first."""
+    page = await call.parts.mailboxes.inbox(call.owner, after=call.after(), limit=call.limit)
+    return answer(Items(items=tuple(map(inbox_item, page.items)), after=page.after))
+
+
+async def get_entry(call: Call) -> web.Response:
+    """One entry."""
+    return answer(inbox_item(await _entry(call)))
+
+
+async def mark_entry(call: Call) -> web.Response:
+    """Mark as read or archived, or take the mark away."""
+    marks = await call.form(Marks)
+    entry = await call.parts.mailboxes.mark(
+        call.owner, call.item, read=marks.read, archived=marks.archived
+    )
+    if entry is None:
+        raise Problem("not-found")
+    return answer(inbox_item(entry))
+
+
+async def remove_entry(call: Call) -> web.Response:
+    """Delete from the inbox; the decision stays in the log."""
+    if not await call.parts.mailboxes.remove(call.owner, call.item):
+        raise Problem("not-found")
+    return nothing()
+
+
+async def get_raw(call: Call) -> web.Response:
+    """The message: with our trace fields, or with ``original=1`` the bytes as received."""
+    entry = await _entry(call)
+    original = call.number("original", 1)
+    body = await call.parts.mailboxes.body(entry.message)
+    record = await call.parts.mailboxes.message(entry.message)
+    if body is None or record is None:
+        raise Problem("not-found")
+    if not original:
+        body = with_trace(record, entry, body, call.parts.configuration.hostname)
+    return web.Response(
+        body=body,
+        content_type="message/rfc822",
+        headers={
+            # Somebody else wrote it: no browser is to show or run any of it.
+            "Content-Disposition": f'attachment; filename="{entry.id}.eml"',
+            "Content-Security-Policy": "sandbox; default-src 'none'",
+        },
+    )
+
+
+async def _entry(call: Call) -> InboxEntry:
+    entry = await call.parts.mailboxes.entry(call.owner, call.item)
+    if entry is None:
+        raise Problem("not-found")
+    return entry
+
+
+ROUTES = (
+    Route(
+        "GET",
+        "/v1/me/inbox",
+        "consumer",
+        list_inbox,
+        "What was delivered, newest first",
+        gives={JSON: Items[InboxItem]},
+        query=PAGED,
+        problems=(422,),
+    ),
+    Route(
+        "GET",
+        "/v1/me/inbox/{id}",
+        "consumer",
+        get_entry,
+        "One message of the inbox",
+        gives={JSON: InboxItem},
+        problems=(404,),
+    ),
+    Route(
+        "PATCH",
+        "/v1/me/inbox/{id}",
+        "consumer",
+        mark_entry,
+        "Mark a message as read or archived",
+        takes={JSON: Marks},
+        gives={JSON: InboxItem},
+        fields=("Idempotency-Key",),
+        problems=(404, 408, 413, 415, 422),
+    ),
+    Route(
+        "DELETE",
+        "/v1/me/inbox/{id}",
+        "consumer",
+        remove_entry,
+        "Delete a message from the inbox",
+        gives={},
+        fields=("Idempotency-Key",),
+        problems=(404,),
+        status=204,
+    ),
+    Route(
+        "GET",
+        "/v1/me/inbox/{id}/raw",
+        "consumer",
+        get_raw,
+        "The message itself, with our trace fields or as received",
+        gives={"message/rfc822": None},
+        query=("original",),
+        problems=(404, 422),
+    ),
+)
