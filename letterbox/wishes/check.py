@@ -13,7 +13,7 @@ from letterbox.model.kind import Kind
 from letterbox.model.preferences import Interest, Limit, Preferences, VendorRule, Window
 from letterbox.reading.words import split
 from letterbox.wishes.calendar import minutes
-from letterbox.wishes.compile import mailbox_of, name_of
+from letterbox.wishes.names import mailbox_of, name_of
 from letterbox.wishes.taxonomy import Taxonomy
 
 #: How much one consumer may declare, so that a decision about it stays bounded work.

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime, tzinfo
 
-from letterbox.model.address import Address, fold_domain, parse_address
+from letterbox.model.address import Address
 from letterbox.model.fold import fold
 from letterbox.model.kind import RULED_KINDS, Kind
 from letterbox.model.preferences import Interest as DeclaredInterest
@@ -11,7 +11,8 @@ from letterbox.model.preferences import Limit, Preferences, VendorRule
 from letterbox.model.sender import VendorRef
 from letterbox.model.wishes import Counted, Interest, Quota, Relationship, Wishes
 from letterbox.reading.words import keyword
-from letterbox.wishes.calendar import compile_calendar
+from letterbox.wishes.calendar import Calendar
+from letterbox.wishes.names import mailbox_of, name_of
 from letterbox.wishes.taxonomy import Taxonomy
 
 
@@ -32,7 +33,7 @@ def compile_wishes(
         language=preferences.language,
         newcomers=preferences.newcomers,
         ask_for_days=preferences.ask_for_days,
-        times=compile_calendar(zone, preferences.window, preferences.pauses),
+        times=Calendar(zone, preferences.window, preferences.pauses, preferences.exceptions),
         quotas=_quota("all", preferences.limit),
         interests=tuple(_compile_interest(each, taxonomy) for each in preferences.interest),
         vendors={name_of(rule.vendor): made for rule, made in rules if rule.vendor},
@@ -68,17 +69,6 @@ def quotas_for(
 ) -> tuple[Counted, ...]:
     """What a delivery of ``kind`` now counts towards: the counters to read, and to add to."""
     return wishes.counted(relationship, kind, now)
-
-
-def name_of(vendor: str) -> str:
-    """A vendor id or domain as it is compared."""
-    return fold_domain(vendor) or vendor.casefold()
-
-
-def mailbox_of(address: str) -> str:
-    """An address as it is compared: without case and subaddress."""
-    parsed = parse_address(address)
-    return str(parsed.mailbox) if parsed else address.casefold()
 
 
 def _quotas_of(rule: VendorRule) -> tuple[Quota, ...]:
