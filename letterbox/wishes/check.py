@@ -10,14 +10,29 @@ import msgspec
 
 from letterbox.model.address import Address, fold_domain, parse_address
 from letterbox.model.kind import Kind
-from letterbox.model.preferences import Interest, Limit, Preferences, VendorRule, Window
+from letterbox.model.preferences import (
+    DayException,
+    Interest,
+    Limit,
+    Pause,
+    Preferences,
+    VendorRule,
+    Window,
+)
 from letterbox.reading.words import split
 from letterbox.wishes.calendar import minutes
 from letterbox.wishes.names import mailbox_of, name_of
 from letterbox.wishes.taxonomy import Taxonomy
 
 #: How much one consumer may declare, so that a decision about it stays bounded work.
-MOST: Final = {"addresses": 200, "pauses": 200, "interest": 500, "window": 200, "vendor": 10_000}
+MOST: Final = {
+    "addresses": 200,
+    "pauses": 200,
+    "exceptions": 400,
+    "interest": 500,
+    "window": 200,
+    "vendor": 10_000,
+}
 #: Words, brands and the like within one list of an interest.
 MOST_IN_LIST: Final = 1000
 
@@ -71,6 +86,7 @@ def check(
         _addresses(preferences),
         _zone(preferences.timezone, zone_of, zones),
         _pauses(preferences),
+        _exceptions(preferences),
         _limit("limit", preferences.limit),
         _interests(preferences.interest, taxonomy),
         _windows(preferences.window),
@@ -120,6 +136,52 @@ def _zone(
 def _pauses(preferences: Preferences) -> Iterator[Mistake]:
     for nth, pause in enumerate(preferences.pauses):
         yield from _in_order(f"pauses[{nth}].until", pause.from_, pause.until)
+        yield from _spoken_of(f"pauses[{nth}]", pause)
+
+
+def _exceptions(preferences: Preferences) -> Iterator[Mistake]:
+    for nth, exception in enumerate(preferences.exceptions):
+        path = f"exceptions[{nth}]"
+        if exception.from_ is not None and exception.until is not None:
+            yield from _times(path, exception.from_, exception.until)
+        elif exception.from_ is not None or exception.until is not None:
+            given, missing = ("from", "until") if exception.from_ else ("until", "from")
+            yield Mistake(
+                path=f"{path}.{missing}",
+                mistake=f"there is a time {given} which, and none {missing} which",
+                allowed="both times, or neither where nothing may arrive that day",
+            )
+        yield from _spoken_of(path, exception)
+
+
+def _times(path: str, start: str, end: str) -> Iterator[Mistake]:
+    if start == "24:00":
+        yield Mistake(path=f"{path}.from", mistake="no day begins there", allowed="00:00-23:59")
+    elif minutes(start) == minutes(end):
+        yield Mistake(
+            path=f"{path}.until",
+            mistake=f"the window is empty: it ends at {end}, when it begins",
+            allowed="another time; 00:00 until 24:00 is a whole day",
+        )
+
+
+def _spoken_of(path: str, rule: Window | Pause | DayException) -> Iterator[Mistake]:
+    """The kinds and vendors that a window, a pause or a day exception speaks of."""
+    if Kind.SERVICE in rule.kinds:
+        yield Mistake(
+            path=f"{path}.kinds",
+            mistake="service mail is never subject to windows",
+            allowed=_WITHOUT_SERVICE,
+        )
+    yield from _vendors(f"{path}.vendors", rule.vendors)
+
+
+def _vendors(path: str, vendors: Sequence[str]) -> Iterator[Mistake]:
+    if len(vendors) > MOST_IN_LIST:
+        yield _too_many(path, MOST_IN_LIST)
+    for at, vendor in enumerate(vendors):
+        if not name_of(vendor).strip():
+            yield _no_vendor(f"{path}[{at}]", vendor)
 
 
 def _limit(path: str, limit: Limit | None) -> Iterator[Mistake]:
@@ -144,14 +206,12 @@ def _interests(interests: Sequence[Interest], taxonomy: Taxonomy) -> Iterator[Mi
         yield from _categories(f"{path}.categories", interest.categories, taxonomy)
         for field, texts in words.items():
             yield from _words(f"{path}.{field}", texts)
-        for at, vendor in enumerate(interest.vendors):
-            if not name_of(vendor).strip():
-                yield _no_vendor(f"{path}.vendors[{at}]", vendor)
+        yield from _vendors(f"{path}.vendors", interest.vendors)
         yield from _in_order(f"{path}.until", interest.from_, interest.until)
 
 
 _WORD_LISTS: Final = ("any", "all", "none")
-_NAME_LISTS: Final = ("categories", "regions", "vendors")
+_NAME_LISTS: Final = ("categories", "regions")
 
 
 def _categories(path: str, categories: Sequence[str], taxonomy: Taxonomy) -> Iterator[Mistake]:
@@ -181,20 +241,8 @@ def _windows(windows: Sequence[Window]) -> Iterator[Mistake]:
         path = f"window[{nth}]"
         if window.id is not None:
             yield from _unique(f"{path}.id", window.id, "window", seen)
-        if window.from_ == "24:00":
-            yield Mistake(path=f"{path}.from", mistake="no day begins there", allowed="00:00-23:59")
-        elif minutes(window.from_) == minutes(window.until):
-            yield Mistake(
-                path=f"{path}.until",
-                mistake=f"the window is empty: it ends at {window.until}, when it begins",
-                allowed="another time; 00:00 until 24:00 is a whole day",
-            )
-        if Kind.SERVICE in window.kinds:
-            yield Mistake(
-                path=f"{path}.kinds",
-                mistake="service mail is never subject to windows",
-                allowed=_WITHOUT_SERVICE,
-            )
+        yield from _times(path, window.from_, window.until)
+        yield from _spoken_of(path, window)
 
 
 def _rules(rules: Sequence[VendorRule], domains: Domains) -> Iterator[Mistake]:

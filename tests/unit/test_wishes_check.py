@@ -10,7 +10,14 @@ from tests.support.plain import mistakes
 SOUND = {
     "addresses": ["anna@letterbox.example", {"address": "garden@letterbox.example"}],
     "timezone": "Europe/Amsterdam",
-    "pauses": [{"from": "2026-07-10", "until": "2026-07-10"}],
+    "pauses": [
+        {"from": "2026-07-10", "until": "2026-07-10"},
+        {"from": "2026-08-01", "until": "2026-08-20", "kinds": ["offer"], "vendors": ["greenleaf"]},
+    ],
+    "exceptions": [
+        {"on": "2026-12-25"},
+        {"on": "2026-12-31", "from": "22:00", "until": "01:00", "vendors": ["bluebird.example"]},
+    ],
     "limit": {"messages": 20, "per": "week"},
     "interest": [
         {"id": "a", "categories": ["home-garden"], "keywords": {"any": ["snoei"]}},
@@ -69,6 +76,61 @@ WRONG = [
         "pauses[0].until",
         "2026-07-09 is before 2026-07-10",
         "2026-07-10 or later",
+    ),
+    (
+        {"pauses": [{"from": "2026-07-10", "until": "2026-07-11", "kinds": ["service"]}]},
+        "pauses[0].kinds",
+        "never subject",
+        "offer, newsletter, personal",
+    ),
+    (
+        {"pauses": [{"from": "2026-07-10", "until": "2026-07-11", "vendors": ["a", " "]}]},
+        "pauses[0].vendors[1]",
+        "names nobody",
+        "id",
+    ),
+    (
+        {"exceptions": [{"on": "2026-12-25", "from": "09:00"}]},
+        "exceptions[0].until",
+        "a time from which, and none until which",
+        "both times, or neither",
+    ),
+    (
+        {"exceptions": [{"on": "2026-12-25"}, {"on": "2026-12-25", "until": "09:00"}]},
+        "exceptions[1].from",
+        "a time until which, and none from which",
+        "both times, or neither",
+    ),
+    (
+        {"exceptions": [{"on": "2026-12-25", "from": "24:00", "until": "09:00"}]},
+        "exceptions[0].from",
+        "no day begins there",
+        "00:00-23:59",
+    ),
+    (
+        {"exceptions": [{"on": "2026-12-25", "from": "09:00", "until": "09:00"}]},
+        "exceptions[0].until",
+        "ends at 09:00, when it begins",
+        "a whole day",
+    ),
+    (
+        {"exceptions": [{"on": "2026-12-25", "kinds": ["service"]}]},
+        "exceptions[0].kinds",
+        "never subject",
+        "offer, newsletter, personal",
+    ),
+    ({"exceptions": [{"on": "2026-12-25"}] * 401}, "exceptions", "too many", "at most 400"),
+    (
+        {"window": [{"from": "09:00", "until": "10:00", "vendors": ["\t"]}]},
+        "window[0].vendors[0]",
+        "names nobody",
+        "domain",
+    ),
+    (
+        {"window": [{"from": "09:00", "until": "10:00", "vendors": ["v"] * 1001}]},
+        "window[0].vendors",
+        "too many",
+        "at most 1,000",
     ),
     (
         {"limit": {"messages": 1, "per": "day", "kinds": ["offer", "service"]}},
