@@ -16,10 +16,10 @@ import msgspec
 
 from letterbox.model.case import Case
 from letterbox.model.fold import fold
+from letterbox.model.interests import Interest
 from letterbox.model.kind import Kind
 from letterbox.model.message import Message, Offer
 from letterbox.model.verdict import DELIVER, Fact, Finding, Refuse
-from letterbox.model.wishes import Interest
 
 NAME = "interest"
 
@@ -54,7 +54,7 @@ def apply(case: Case) -> Finding:
     today = case.today
     matched: list[str] = []
     near: list[tuple[Interest, list[_Miss]]] = []
-    for interest in case.wishes.interests:
+    for interest in case.wishes.interests.near(case.message):
         if _may_answer(case, interest) and _is_about(case.message, interest):
             if misses := _misses(case.message, interest, today):
                 near.append((interest, misses))
@@ -105,13 +105,15 @@ def _misses(message: Message, interest: Interest, today: date) -> list[_Miss]:
     if interest.until and interest.until < today:
         end = interest.until.isoformat()
         misses.append(_Miss(reason="interest-over", facts={"date": end}))
-    running = [o for o in message.offers if o.last_day is None or today <= o.last_day]
-    offers = running or message.offers or (_NOTHING,)
-    fewest = min((_misses_of(offer, message, interest) for offer in offers), key=_rank)
-    misses += fewest
-    unwanted = next((word.text for word in interest.no_words if message.words.has(word)), None)
-    if unwanted is not None:
-        misses.append(_Miss(reason="keyword-excluded", facts={"value": unwanted}))
+    if interest.max_price or interest.brands or interest.regions:
+        running = [o for o in message.offers if o.last_day is None or today <= o.last_day]
+        offers = running or message.offers or (_NOTHING,)
+        fewest = min((_misses_of(offer, message, interest) for offer in offers), key=_rank)
+        misses += fewest
+    for word in interest.no_words:
+        if message.words.has(word):
+            misses.append(_Miss(reason="keyword-excluded", facts={"value": word.text}))
+            break
     return misses
 
 

@@ -8,6 +8,7 @@ from letterbox.model.verdict import (
     Condition,
     Decision,
     Defer,
+    Deliver,
     Finding,
     Hold,
     Refuse,
@@ -43,6 +44,8 @@ def combine(findings: Iterable[Finding]) -> Verdict:
     deferred: Defer | None = None
     for finding in findings:
         match finding.verdict:
+            case Deliver():
+                continue
             case Defer() as verdict:
                 deferred = deferred or verdict
             case Refuse() as verdict:

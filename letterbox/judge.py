@@ -193,11 +193,12 @@ class Judge:
         """Whether the message is about such a subject, or an interest the decision rests on."""
         if isinstance(decision.verdict, Deliver):
             return False  # nothing is told that could tell the subject
-        named = set(decision.interests)
+        named = {*decision.interests}
         if decision.deciding:
             named.add(str(decision.deciding.facts.get("interest_id")))
         ids = set(message.categories.ids)
-        ids.update(*(each.categories for each in wishes.interests if each.id in named))
+        by_id = wishes.interests.by_id
+        ids.update(*(by_id[each].categories for each in named if each in by_id))
         return self._taxonomy.is_sensitive(ids)
 
     async def _probe(self, owner: Owner, question: Question) -> tuple[bool, tuple[Operation, ...]]:

@@ -1,5 +1,6 @@
 """What a message says, as the filters see it."""
 
+from collections.abc import Set as AbstractSet
 from datetime import date
 from typing import Literal, Protocol
 
@@ -52,6 +53,10 @@ class Words(Protocol):
 
     def has(self, keyword: Keyword) -> bool:
         """Whether the keyword stands in the text, as whole words one after another."""
+        ...
+
+    def shared(self, forms: frozenset[str]) -> AbstractSet[str]:
+        """Those of some forms that a word of the text has."""
         ...
 
 

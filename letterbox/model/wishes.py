@@ -6,9 +6,8 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from letterbox.model.interests import Interests
 from letterbox.model.kind import Kind
-from letterbox.model.message import Keyword
-from letterbox.model.money import Money
 from letterbox.model.preferences import Newcomers, Per, VendorRule
 
 
@@ -81,25 +80,6 @@ class Counted(msgspec.Struct, frozen=True):
     ends: datetime
 
 
-class Interest(msgspec.Struct, frozen=True):
-    """A compiled interest. Empty parts state nothing."""
-
-    id: str
-    categories: frozenset[str]  # every id covered, those below included
-    any_words: tuple[Keyword, ...]
-    all_words: tuple[Keyword, ...]
-    no_words: tuple[Keyword, ...]
-    brands: Mapping[str, str]  # folded name -> as written
-    brand_words: tuple[Keyword, ...]  # the same, for mail that declares no brand
-    max_price: Money | None
-    regions: tuple[str, ...]
-    from_: date | None
-    until: date | None
-    vendors: frozenset[str]  # vendor ids and domains
-    open_to: Literal["allowed", "anyone"]
-    declared_only: bool
-
-
 class Relationship(msgspec.Struct, frozen=True):
     """A compiled relationship: the rule as declared, and what was worked out from it."""
 
@@ -129,7 +109,7 @@ class Wishes(msgspec.Struct, frozen=True):
     ask_for_days: int
     times: Times
     quotas: tuple[Quota, ...]  # over all vendors
-    interests: tuple[Interest, ...]
+    interests: Interests
     vendors: Mapping[str, Relationship]
     domains: Mapping[str, Relationship]
     addresses: Mapping[str, Relationship]

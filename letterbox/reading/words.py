@@ -6,7 +6,8 @@ not cut into words: there a run of letters counts as one.
 """
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 
@@ -63,14 +64,15 @@ def _words_of(flat: str) -> list[str]:
 
 @lru_cache(maxsize=32_768)
 def forms(word: str) -> frozenset[str]:
-    """What a word is met by: its folded form, and its stem in each language, marked with it.
+    """What a word is met by: its stem in each language, marked with it.
 
-    The marks keep a stem of one language from meeting a stem of another by chance.
+    The marks keep a stem of one language from meeting a stem of another by chance. A word too
+    long to have a stem is met as it is, folded.
     """
     folded = fold(word)
     if len(folded) > MAX_STEMMED:
         return frozenset((folded,))
-    return frozenset((folded, *(mark + stemmer.stemWord(folded) for mark, stemmer in _STEMMERS)))
+    return frozenset(mark + stemmer.stemWord(folded) for mark, stemmer in _STEMMERS)
 
 
 def keyword(text: str) -> Keyword:
@@ -81,45 +83,54 @@ def keyword(text: str) -> Keyword:
 class TextWords:
     """The words of one text, worked out when first asked for."""
 
-    __slots__ = ("_flat", "_forms", "_places", "_words")
+    __slots__ = ("_flat", "_forms", "_phrases", "_words")
 
     def __init__(self, text: str) -> None:
         self._flat = _flat(text)
         self._words: list[str] | None = None
-        self._forms: set[str] | None = None
-        self._places: _Places | None = None
+        self._forms: frozenset[str] = frozenset()
+        self._phrases: _Phrases | None = None
 
     def has(self, keyword: Keyword) -> bool:
         """Whether the keyword's words stand in the text, whole and one after another."""
-        if self._words is None or self._forms is None:
+        if self._words is None:
             # What stands there as it was written is found in a tenth of the time.
             written = keyword.text
             if written.isascii() and keyword.forms and f" {written.lower()} " in self._flat:
                 return True
-            self._words = _words_of(self._flat)
-            self._forms = set().union(*map(forms, set(self._words)))
+        words = self._cut()
         for wanted in keyword.forms:
             if wanted.isdisjoint(self._forms):
                 return False
         if len(keyword.forms) <= 1:
             return bool(keyword.forms)
-        if self._places is None:
-            self._places = _Places(self._words)
-        return self._places.have(keyword.forms)
+        if self._phrases is None:
+            self._phrases = _Phrases(words)
+        return self._phrases.have(keyword.forms)
+
+    def shared(self, forms: frozenset[str]) -> frozenset[str]:
+        """Those of some forms that a word of the text has."""
+        self._cut()
+        return forms & self._forms
+
+    def _cut(self) -> list[str]:
+        words = self._words
+        if words is None:
+            words = self._words = _words_of(self._flat)
+            self._forms = frozenset().union(*map(forms, set(words)))
+        return words
 
 
-class _Places:
-    """Where each word stands: needed for phrases alone, and dear."""
+class _Phrases:
+    """Where words stand: needed for phrases alone, and dear."""
 
-    __slots__ = ("_by_form", "_places", "_words")
+    __slots__ = ("_by_form", "_counts", "_words")
 
     def __init__(self, words: list[str]) -> None:
         self._words = words
-        self._places: defaultdict[str, list[int]] = defaultdict(list)
-        for place, word in enumerate(words):
-            self._places[word].append(place)
+        self._counts = Counter(words)
         self._by_form: defaultdict[str, list[str]] = defaultdict(list)
-        for word in self._places:
+        for word in self._counts:
             for form in forms(word):
                 self._by_form[form].append(word)
 
@@ -134,9 +145,15 @@ class _Places:
         return any(
             all(self._words[start + nth] in each for nth, each in enumerate(wanted))
             for word in wanted[rarest]
-            for start in (place - rarest for place in self._places[word])
+            for start in (place - rarest for place in self._places(word))
             if 0 <= start <= last
         )
 
     def _count(self, words: set[str]) -> int:
-        return sum(len(self._places[word]) for word in words)
+        return sum(self._counts[word] for word in words)
+
+    def _places(self, word: str) -> Iterator[int]:
+        place = -1
+        for _ in range(self._counts[word]):
+            place = self._words.index(word, place + 1)
+            yield place

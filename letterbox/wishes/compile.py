@@ -4,14 +4,12 @@ from collections.abc import Iterable
 from datetime import datetime, tzinfo
 
 from letterbox.model.address import Address
-from letterbox.model.fold import fold
 from letterbox.model.kind import RULED_KINDS, Kind
-from letterbox.model.preferences import Interest as DeclaredInterest
 from letterbox.model.preferences import Limit, Preferences, VendorRule
 from letterbox.model.sender import VendorRef
-from letterbox.model.wishes import Counted, Interest, Quota, Relationship, Wishes
-from letterbox.reading.words import keyword
+from letterbox.model.wishes import Counted, Quota, Relationship, Wishes
 from letterbox.wishes.calendar import Calendar
+from letterbox.wishes.interests import compile_interests
 from letterbox.wishes.names import mailbox_of, name_of
 from letterbox.wishes.taxonomy import Taxonomy
 
@@ -35,7 +33,7 @@ def compile_wishes(
         ask_for_days=preferences.ask_for_days,
         times=Calendar(zone, preferences.window, preferences.pauses, preferences.exceptions),
         quotas=_quota("all", preferences.limit),
-        interests=tuple(_compile_interest(each, taxonomy) for each in preferences.interest),
+        interests=compile_interests(preferences.interest, taxonomy),
         vendors={name_of(rule.vendor): made for rule, made in rules if rule.vendor},
         domains={name_of(rule.domain): made for rule, made in rules if rule.domain},
         addresses={mailbox_of(rule.address): made for rule, made in rules if rule.address},
@@ -84,27 +82,3 @@ def _quota(
         return ()
     counted = kinds.intersection(limit.kinds or kinds)
     return (Quota(scope=scope, messages=limit.messages, per=limit.per, kinds=counted),)
-
-
-def _compile_interest(declared: DeclaredInterest, taxonomy: Taxonomy) -> Interest:
-    words = declared.keywords
-    return Interest(
-        id=declared.id,
-        categories=_covered(declared.categories, taxonomy),
-        any_words=tuple(map(keyword, words.any)),
-        all_words=tuple(map(keyword, words.all)),
-        no_words=tuple(map(keyword, words.none)),
-        brands={fold(brand.strip()): brand for brand in declared.brands},
-        brand_words=tuple(map(keyword, declared.brands)),
-        max_price=declared.max_price,
-        regions=declared.regions,
-        from_=declared.from_,
-        until=declared.until,
-        vendors=frozenset(map(name_of, declared.vendors)),
-        open_to=declared.open_to,
-        declared_only=declared.declared_only,
-    )
-
-
-def _covered(categories: Iterable[str], taxonomy: Taxonomy) -> frozenset[str]:
-    return frozenset().union(*map(taxonomy.covers, categories))

@@ -23,7 +23,15 @@ from letterbox.model.verdict import (
     UntilOpen,
     name_of,
 )
-from tests.support.plain import NOW, PlainMessage, PlainSender, Row, case_of, wishes_of
+from tests.support.plain import (
+    NOW,
+    PlainMessage,
+    PlainSender,
+    Row,
+    case_of,
+    scanned,
+    wishes_of,
+)
 
 CATEGORIES = ["home-garden", "home-garden/garden-tools", "travel/flights"]
 WORDS = ["pruner", "chainsaw", "garden tool"]
@@ -71,6 +79,11 @@ rules = st.lists(
     ),
     max_size=2,
 )
+spoken_of = {
+    "kinds": st.lists(kinds, **few),
+    "vendors": st.lists(st.sampled_from(["greenleaf.example", "bluebird"]), **few),
+}
+outside = st.sampled_from(["hold", "refuse"])
 windows = st.lists(
     st.fixed_dictionaries(
         {
@@ -79,11 +92,25 @@ windows = st.lists(
         },
         optional={
             "days": st.lists(st.sampled_from(["mon", "sat"]), **few),
-            "kinds": st.lists(kinds, **few),
-            "outside": st.sampled_from(["hold", "refuse"]),
+            "outside": outside,
+            **spoken_of,
         },
     ),
     max_size=3,
+)
+pauses = st.lists(
+    st.fixed_dictionaries({"from": days, "until": days}, optional=spoken_of), max_size=2
+)
+exceptions = st.lists(
+    st.fixed_dictionaries({"on": days}, optional={"outside": outside, **spoken_of})
+    | st.fixed_dictionaries(
+        {"on": days, "from": st.just("10:00"), "until": st.sampled_from(["10:30", "20:00"])},
+        optional={"outside": outside, **spoken_of},
+    ),
+    max_size=2,
+)
+limits = st.lists(
+    st.builds(dict, messages=st.integers(1, 3), per=st.sampled_from(["day", "week"])), max_size=1
 )
 
 
@@ -96,6 +123,9 @@ def declarations(draw):
         "newcomers": draw(st.sampled_from(["refuse", "ask", "interests"])),
         "interest": draw(interest_lists),
         "window": draw(windows),
+        "pauses": draw(pauses),
+        "exceptions": draw(exceptions),
+        **({"limit": limit} if (limit := next(iter(draw(limits)), None)) else {}),
         "vendor": [
             {**rule, field: name} for rule, (field, name) in zip(draw(rules), named, strict=False)
         ],
@@ -130,8 +160,12 @@ cases = st.builds(
 )
 
 
+def compiled(declared):
+    return wishes_of(msgspec.convert(declared, Preferences))
+
+
 def decided(row, declared):
-    return evaluate(ORDER, case_of(row, wishes_of(msgspec.convert(declared, Preferences))))
+    return evaluate(ORDER, case_of(row, compiled(declared)))
 
 
 TAKEN = {"deliver", "hold"}
@@ -170,19 +204,86 @@ def test_decisions_are_whole_and_repeat_themselves(declared, row):
     assert msgspec.json.decode(encoded, type=type(decision)) == decision
 
 
-@given(declarations(), cases, st.sampled_from(["keywords", "max_price", "regions", "until"]))
-def test_narrowing_an_interest_never_delivers_more(declared, row, part):
-    narrow = {
-        "keywords": {"all": ["garden tool"], "none": ["chainsaw"]},
-        "max_price": {"amount": "1", "currency": "EUR"},
-        "regions": ["NL"],
-        "until": (NOW - timedelta(days=1)).date(),
-    }[part]
-    narrowed = [{part: narrow, **interest} for interest in declared["interest"]]
+many = st.lists(interests, min_size=5, max_size=12)
+texts = st.lists(st.sampled_from([*WORDS, "pruners", "tools", "the garden"]), max_size=4)
+
+
+@given(declarations(), cases, many, texts)
+def test_the_index_finds_what_a_plain_scan_finds(declared, row, more, text):
+    named = [{**interest, "id": f"more-{nth}"} for nth, interest in enumerate(more)]
+    wishes = compiled({**declared, "interest": [*declared["interest"], *named]})
+    message = msgspec.structs.replace(row.message, text=", ".join(text))
+    row = msgspec.structs.replace(row, message=message)
+    indexed = evaluate(ORDER, case_of(row, wishes))
+    assert indexed == evaluate(ORDER, case_of(row, scanned(wishes)))
+
+
+def fewer(one, name):
+    """One of several, where to keep none would ask for less."""
+    return {name: one[name][:1]} if len(one.get(name, ())) > 1 else {}
+
+
+#: Ways to ask for more: each gives what is to be changed in an interest.
+NARROWER = {
+    "fewer categories": lambda one: fewer(one, "categories"),
+    "what is below": lambda one: (
+        {"categories": [f"{_TOOLS}/pruning" if c == _TOOLS else c for c in one["categories"]]}
+        if "categories" in one
+        else {}
+    ),
+    "one more word": lambda one: {
+        "keywords": {
+            **one.get("keywords", {}),
+            "all": [*one.get("keywords", {}).get("all", ()), "garden tool"],
+        }
+    },
+    "one word less": lambda one: {
+        "keywords": {
+            **one.get("keywords", {}),
+            "none": [*one.get("keywords", {}).get("none", ()), "chainsaw"],
+        }
+    },
+    "a lower price": lambda one: {
+        "max_price": {"amount": "5", "currency": getattr(one.get("max_price"), "currency", "EUR")}
+    },
+    "fewer regions": lambda one: fewer(one, "regions") or {"regions": one.get("regions") or ["NL"]},
+    "fewer brands": lambda one: fewer(one, "brands") or {"brands": one.get("brands") or ["Felco"]},
+    "a later start": lambda one: {"from": max(one.get("from", _TODAY), _TODAY + timedelta(days=1))},
+    "an earlier end": lambda one: {"until": min(one.get("until", _TODAY), _TODAY)},
+    "fewer vendors": lambda one: (
+        fewer(one, "vendors") or {"vendors": one.get("vendors") or ["greenleaf"]}
+    ),
+    "for the allowed": lambda _: {"open_to": "allowed"},
+    "declared alone": lambda _: {"declared_only": True},
+}
+_TOOLS, _TODAY = "home-garden/garden-tools", NOW.date()
+
+
+@given(declarations(), cases, st.sampled_from(sorted(NARROWER)), st.randoms())
+def test_narrowing_an_interest_never_delivers_more(declared, row, way, chance):
+    chosen = {interest["id"] for interest in declared["interest"] if chance.random() < 0.7}
+    narrowed = [
+        {**interest, **NARROWER[way](interest)} if interest["id"] in chosen else interest
+        for interest in declared["interest"]
+    ]
     before, after = decided(row, declared), decided(row, {**declared, "interest": narrowed})
     if name_of(after.verdict) in TAKEN:
         assert name_of(before.verdict) in TAKEN
     assert set(after.interests) <= set(before.interests)
+
+
+@given(declarations(), cases, st.sampled_from(["shorter", "fewer days", "one more pause"]))
+def test_narrowing_a_window_never_delivers_more(declared, row, way):
+    narrowed = {
+        "shorter": {"window": [{**w, "until": "00:30" if w["from"] == "00:00" else "23:00"}
+                               if w["until"] == "24:00" else w for w in declared["window"]]},
+        "fewer days": {"window": [{**w, "days": (w.get("days") or ["sat", "sun"])[:1]}
+                                  for w in declared["window"]]},
+        "one more pause": {"pauses": [*declared["pauses"], {"from": _TODAY, "until": _TODAY}]},
+    }[way]  # fmt: skip
+    before, after = decided(row, declared), decided(row, {**declared, **narrowed})
+    if isinstance(after.verdict, Deliver):
+        assert isinstance(before.verdict, Deliver)
 
 
 verdicts = st.sampled_from(

@@ -4,15 +4,17 @@ import tomllib
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from zoneinfo import ZoneInfo, available_timezones
 
 import msgspec
 
+from filters import ORDER
 from letterbox.configuration import shipped
 from letterbox.identity import Domains
 from letterbox.model.address import Address, parse_address
-from letterbox.model.case import Case
+from letterbox.model.case import Case, Filter
+from letterbox.model.interests import Interests
 from letterbox.model.kind import Kind
 from letterbox.model.message import Categories, Offer, Origin
 from letterbox.model.preferences import Preferences
@@ -77,6 +79,8 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     binding: str | None = None
     usage: dict[str, int] = {}
     answered: bool = False
+    #: The name of a rule that raises: with that the whole decision is put off.
+    breaks: str | None = None
 
 
 def rows() -> list[tuple[str, Row, Preferences]]:
@@ -121,11 +125,29 @@ def wishes_of(preferences: Preferences) -> Wishes:
     return compile_wishes("anna", 7, preferences, zone=zone, taxonomy=taxonomy())
 
 
+def scanned(wishes: Wishes) -> Wishes:
+    """The same wishes with every interest looked at for every message: a plain scan."""
+    each = wishes.interests.each
+    plain = Interests(each=each, by_id=wishes.interests.by_id, always=tuple(range(len(each))))
+    return msgspec.structs.replace(wishes, interests=plain)
+
+
 def wishes_from(**declared: Any) -> Wishes:
     """Wishes from preferences in the words of the people file."""
     return wishes_of(
         msgspec.convert({"addresses": ["anna@letterbox.example"], **declared}, Preferences)
     )
+
+
+def rules_of(row: Row) -> list[Filter]:
+    """The rules, the one broken that a row says breaks."""
+
+    def raises(case: Case) -> NoReturn:
+        raise ZeroDivisionError(f"{row.breaks} fell over {case.vendor.id}")
+
+    return [
+        Filter(name=rule.name, apply=raises) if rule.name == row.breaks else rule for rule in ORDER
+    ]
 
 
 def case_of(row: Row, wishes: Wishes) -> Case:

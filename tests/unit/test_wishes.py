@@ -257,7 +257,7 @@ def test_wishes_of_the_example_compile():
     wishes = wishes_from(
         interest=[{"id": "a", "categories": ["travel"], "from": "2026-03-01", "regions": ["NL"]}]
     )
-    (interest,) = wishes.interests
+    (interest,) = wishes.interests.each
     assert "travel/flights" in interest.categories
     assert interest.from_ == date(2026, 3, 1)
     assert (ROOT / "config" / "taxonomy.toml").exists()
