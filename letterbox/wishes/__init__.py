@@ -1,10 +1,11 @@
 """Preferences: checked, compiled into their fast form, and looked up in. Pure."""
 
+from letterbox.model.taxonomy import Node, Taxonomy
 from letterbox.model.wishes import Counted
 from letterbox.wishes.calendar import Calendar
 from letterbox.wishes.check import MOST, Domains, Mistake, check
 from letterbox.wishes.compile import compile_wishes, lookup, quotas_for
-from letterbox.wishes.taxonomy import Node, Taxonomy, read_taxonomy
+from letterbox.wishes.taxonomy import read_taxonomy
 
 __all__ = [
     "MOST",
