@@ -20,6 +20,7 @@ from letterbox.adapters.dns import DnsResolver
 from letterbox.adapters.memory import MemoryStore
 from letterbox.adapters.sqlite import SqliteStore
 from letterbox.administration import Administration, Failed
+from letterbox.administration.explain import Explaining
 from letterbox.configuration import admin_socket, shipped
 from letterbox.delivery.forget import Forgetting
 from letterbox.delivery.relay import Relay
@@ -46,6 +47,7 @@ from letterbox.ports.resolver import Resolver
 from letterbox.ports.store import Bodies, Store
 from letterbox.reading.facts import Reader
 from letterbox.reading.mail import Limits
+from letterbox.records.categories import Categories
 from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import Credentials
 from letterbox.records.feed import Feed
@@ -136,6 +138,7 @@ class App:
             organization=self.domains.organizational,
             is_mailbox_provider=self.domains.is_mailbox_provider,
         )
+        self.categories = Categories(self.store)
         self.credentials = Credentials(self.store)
         self.mailboxes = Mailboxes(self.store, self.bodies)
         self.feed = Feed(self.store)
@@ -234,14 +237,24 @@ class App:
             credentials=self.credentials,
             mailboxes=self.mailboxes,
             strangers=StrangerCounts(self.store, self.registry),
-            judge=self.judge,
-            prover=self.prover,
-            disclosure=self.disclosure,
-            sentences=self.sentences,
+            explaining=Explaining(
+                store=self.store,
+                consumers=self.consumers,
+                vendors=self.vendors,
+                mailboxes=self.mailboxes,
+                judge=self.judge,
+                prover=self.prover,
+                disclosure=self.disclosure,
+                sentences=self.sentences,
+                clock=self.clock,
+                reader=self.reader,
+                our_domains=self.configuration.our_domains,
+            ),
             domains=self.domains,
             clock=self.clock,
-            reader=self.reader,
             our_domains=self.configuration.our_domains,
+            taxonomy=self.taxonomy,
+            categories=self.categories,
         )
 
     # ---- running ----
@@ -354,7 +367,9 @@ class App:
         resolver = DnsResolver(configuration.dns.servers, timeout=configuration.dns.timeout)
         store = await _open_store(configuration.store.url, clock)
         try:
-            yield cls(configuration, store=store, bodies=store, clock=clock, resolver=resolver)
+            app = cls(configuration, store=store, bodies=store, clock=clock, resolver=resolver)
+            await app.categories.load()
+            yield app
         finally:
             await store.close()
             await resolver.close()

@@ -1,26 +1,26 @@
 """The commands by name: plain data in, plain data out, whoever carries it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
 from letterbox.administration.apply import Applying
+from letterbox.administration.categories import TaxonomyFile, map_files
 from letterbox.administration.explain import Explaining
 from letterbox.administration.failed import Failed
 from letterbox.administration.people import PeopleFile
 from letterbox.administration.shape import nearest
-from letterbox.feedback.disclosure import Disclosure
-from letterbox.feedback.sentences import Sentences
-from letterbox.identity import Domains, Prover
-from letterbox.judge import Judge
+from letterbox.identity import Domains
 from letterbox.model.address import parse_address
+from letterbox.model.taxonomy import Taxonomy
 from letterbox.model.verdict import name_of, reason_of
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import Store, StoreUnavailable
-from letterbox.reading.facts import Reader
 from letterbox.records import places
+from letterbox.records.categories import Categories, Source
 from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import Credentials
 from letterbox.records.mailboxes import Mailboxes
@@ -81,6 +81,20 @@ class Export(_Arguments, frozen=True):
     after: str | None = None
 
 
+class ImportTaxonomy(_Arguments, frozen=True):
+    """Files of one foreign taxonomy, and what the operator corrects in them."""
+
+    files: tuple[TaxonomyFile, ...]
+    corrections: TaxonomyFile | None = None
+
+
+class ForeignTaxonomy(_Arguments, frozen=True):
+    """One page of what was imported from a source, counted from 0."""
+
+    source: Source
+    page: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
 class Nothing(_Arguments, frozen=True):
     """No arguments."""
 
@@ -97,15 +111,16 @@ class Administration:
         credentials: Credentials,
         mailboxes: Mailboxes,
         strangers: StrangerCounts,
-        judge: Judge,
-        prover: Prover,
-        disclosure: Disclosure,
-        sentences: Sentences,
+        explaining: Explaining,
         domains: Domains,
         clock: Clock,
-        reader: Reader,
         our_domains: frozenset[str],
+        taxonomy: Taxonomy,
+        categories: Categories,
     ) -> None:
+        self._explaining = explaining
+        self._taxonomy = taxonomy
+        self._categories = categories
         self._consumers = consumers
         self._vendors = vendors
         self._credentials = credentials
@@ -120,19 +135,6 @@ class Administration:
             clock=clock,
             our_domains=our_domains,
         )
-        self._explaining = Explaining(
-            store=store,
-            consumers=consumers,
-            vendors=vendors,
-            mailboxes=mailboxes,
-            judge=judge,
-            prover=prover,
-            disclosure=disclosure,
-            sentences=sentences,
-            clock=clock,
-            reader=reader,
-            our_domains=our_domains,
-        )
         self._commands: dict[str, Callable[[Mapping[str, Any]], Awaitable[Answer]]] = {
             "ping": _taking(Nothing, self._ping),
             "apply": _taking(Apply, self._apply),
@@ -143,6 +145,8 @@ class Administration:
             "explain": _taking(Explain, self._explain),
             "explain decision": _taking(ExplainDecision, self._explain_decision),
             "export": _taking(Export, self._export),
+            "taxonomy import": _taking(ImportTaxonomy, self._import_taxonomy),
+            "taxonomy foreign": _taking(ForeignTaxonomy, self._foreign_taxonomy),
         }
 
     async def perform(self, command: str, arguments: Mapping[str, Any]) -> Answer:
@@ -253,6 +257,26 @@ class Administration:
             case "tokens":
                 prefixes = await self._credentials.prefixes("token", name)
                 return {"items": prefixes, "after": None}
+
+    # ---- foreign categories ----
+
+    async def _import_taxonomy(self, asked: ImportTaxonomy) -> Answer:
+        # Half a second for a file of twelve thousand lines: mail goes on meanwhile.
+        mapped = await asyncio.to_thread(map_files, asked.files, asked.corrections, self._taxonomy)
+        await self._categories.replace(mapped.source, mapped.lines, version=mapped.version)
+        return {
+            "source": mapped.source,
+            "version": mapped.version,
+            "read": len(mapped.lines),
+            "exact": mapped.exact,
+            "broader": mapped.broader,
+            "unmapped": mapped.unmapped,
+        }
+
+    async def _foreign_taxonomy(self, asked: ForeignTaxonomy) -> Answer:
+        lines, after = await self._categories.page(asked.source, asked.page)
+        items = [{"id": line.id, "path": line.path, "ours": line.ours or None} for line in lines]
+        return {"items": items, "after": after}
 
 
 def _plain(rows: object) -> Any:

@@ -5,6 +5,8 @@ from datetime import datetime
 from letterbox.model.address import Address
 
 DIRECTORY = "directory"
+#: What the categories of other taxonomies are called here.
+TAXONOMY = "taxonomy"
 #: Refusals at unknown addresses are written here, so that they cost what the others cost.
 NOBODY = ""
 #: The operator's own mailbox, which takes postmaster's and abuse's mail (RFC 5321, RFC 2142).
@@ -14,6 +16,9 @@ PREFERENCES = "preferences"
 MESSAGE = "message"
 VENDOR = "vendor"
 OWNER = "owner"
+#: Entries of the lists of preferences, by sort and id.
+PIECE = "piece/"
+CHANGE = "change/"
 FEED = "feed"
 COLLECT = "collect"
 CREDENTIAL = "credential"
@@ -87,3 +92,18 @@ def kept(held: str) -> str:
 def broken(sequence: int) -> str:
     """The key of an entry of the outbox that could not be read."""
     return f"broken/{sequence}"
+
+
+def change(revision: int) -> str:
+    """The key of the change that made a revision of preferences."""
+    return f"{CHANGE}{revision:012}"
+
+
+def foreign(source: str) -> str:
+    """The key that says what was imported from a foreign taxonomy."""
+    return f"foreign/{source}"
+
+
+def foreign_chunk(source: str, nth: int) -> str:
+    """The key of one part of its lines, counted from 0."""
+    return f"foreign/{source}/{nth:04}"
