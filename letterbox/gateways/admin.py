@@ -27,7 +27,7 @@ _IDLE_SECONDS = 60.0
 # sun_path holds 108 octets on Linux and 104 elsewhere, the final NUL included (unix(7)).
 _LONGEST_PATH = 100
 
-_SAID = ("dry_run", "vendor", "consumer", "prefix", "revoked")
+_SAID = ("dry_run", "vendor", "consumer", "prefix", "revoked", "source", "version")
 _COUNTED = ("changes", "kept", "items")
 
 log = structlog.get_logger("letterbox.admin")

@@ -1,48 +1,37 @@
 """Consumers: whose an address is, and what they declared."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, tzinfo
 
 import msgspec
 
-from letterbox.model.address import Address, parse_address
+from letterbox.model.address import Address
 from letterbox.model.preferences import Preferences
 from letterbox.model.wishes import Wishes
 from letterbox.ports.store import (
     Commit,
     Delete,
-    Operation,
+    Document,
     Put,
     Rejected,
     Schedule,
     Store,
+    StoreUnavailable,
 )
-from letterbox.records import places
+from letterbox.records import pieces, places
 from letterbox.records.cache import Recent
+from letterbox.records.changes import By, Change, differences, remembering, undone
+from letterbox.records.checks import UNKNOWN, Checks, Owner, Refused, owners_of
 from letterbox.records.coding import decode, encode
-from letterbox.wishes import MOST, Domains, Mistake, Taxonomy, check, compile_wishes
+from letterbox.records.pieces import Key, Piece, Sort, Stored, Value
+from letterbox.wishes import Domains, Mistake, Taxonomy, compile_wishes
+
+__all__ = ["UNKNOWN", "Conflict", "Consumers", "Forgotten", "Owner", "Refused", "Stored"]
 
 _CACHED = 20_000
 _PAGE = 500
-
-
-class Owner(msgspec.Struct, frozen=True):
-    """Whose an address is, and the vendor it was given to, if to one alone."""
-
-    consumer: str
-    binding: str | None = None
-
-
-#: An address nobody has: it is treated as a consumer who wants nothing.
-UNKNOWN = Owner(consumer=places.NOBODY)
-
-
-class Stored(msgspec.Struct, frozen=True):
-    """Preferences as they stand. ``revision`` is also the ETag of the document."""
-
-    preferences: Preferences
-    revision: int
+_ATTEMPTS = 5
 
 
 class Conflict(Exception):
@@ -53,12 +42,13 @@ class Conflict(Exception):
         self.revision = revision
 
 
-class Refused(Exception):
-    """Preferences that cannot be: nothing was changed. ``mistakes`` says where and why."""
+class Forgotten(Exception):
+    """So long ago nothing is remembered: from ``oldest`` to ``newest`` there is a way back."""
 
-    def __init__(self, mistakes: Sequence[Mistake]) -> None:
-        super().__init__("; ".join(f"{m.path}: {m.mistake}" for m in mistakes))
-        self.mistakes = tuple(mistakes)
+    def __init__(self, oldest: int, newest: int) -> None:
+        super().__init__(f"the revisions {oldest} to {newest} are remembered")
+        self.oldest = oldest
+        self.newest = newest
 
 
 class Consumers:
@@ -78,15 +68,20 @@ class Consumers:
         self._store = store
         self._taxonomy = taxonomy
         self._zone_of = zone_of
-        self._zones = zones
-        self._domains = domains
-        self._ours = ours
+        self._checks = Checks(
+            taxonomy=taxonomy,
+            zone_of=zone_of,
+            zones=zones,
+            domains=domains,
+            ours=ours,
+            owner_of=self._exact_owner,
+        )
         # One change at a time: an address must not get two owners.
         self._changing = asyncio.Lock()
         self._owners: Recent[str, Owner] = Recent(_CACHED)
         self._wishes: Recent[str, Wishes] = Recent(_CACHED)
         self._unknown: Recent[str, Owner] = Recent(_CACHED)
-        self._nobody = self._compile(places.NOBODY, Stored(preferences=Preferences(), revision=0))
+        self._nobody = self.compile(places.NOBODY, Preferences(), 0)
 
     async def owner(self, address: Address) -> Owner:
         """Whose an address is; a subaddress that is nobody's own belongs to its mailbox."""
@@ -111,7 +106,7 @@ class Consumers:
             return owner, await self.wishes(owner.consumer)
         place = places.address(exact)
         if self._unknown.get(place) is None:
-            await self._store.get(places.consumer(places.NOBODY), places.PREFERENCES)
+            await self.stored(places.NOBODY)
             self._unknown.put(place, owner)
         return owner, self._nobody
 
@@ -127,13 +122,26 @@ class Consumers:
 
     async def stored(self, consumer: str) -> Stored | None:
         """A consumer's preferences and their revision; None where there is no such consumer."""
-        document = await self._store.get(places.consumer(consumer), places.PREFERENCES)
-        if document is None:
-            return None
-        return Stored(
-            preferences=msgspec.json.decode(document.value, type=Preferences),
-            revision=document.revision,
-        )
+        partition = places.consumer(consumer)
+        for _ in range(_ATTEMPTS):
+            core = await self._store.get(partition, places.PREFERENCES)
+            # Asked whether there is a consumer or not: who exists must not show in the work.
+            rows = await self._documents(partition, places.PIECE)
+            if core is None:
+                return None
+            found = pieces.read(core, rows)
+            if all(piece.revision <= found.revision for piece in found.pieces.values()):
+                return found
+        raise StoreUnavailable(f"the preferences of {consumer} change faster than they are read")
+
+    async def _documents(self, partition: str, prefix: str) -> list[Document]:
+        found: list[Document] = []
+        while True:
+            after = found[-1].key if found else None
+            page = await self._store.documents(partition, prefix, after=after, limit=_PAGE)
+            found += page
+            if len(page) < _PAGE:
+                return found
 
     async def wishes(self, consumer: str) -> Wishes:
         """A consumer's compiled wishes; of nobody, those of one who wants nothing."""
@@ -145,7 +153,7 @@ class Consumers:
         stored = await self.stored(consumer)
         if stored is None:
             return self._nobody
-        wishes = self._compile(consumer, stored)
+        wishes = self.compile(consumer, stored.preferences, stored.revision)
         self._wishes.put(consumer, wishes)
         return wishes
 
@@ -153,13 +161,12 @@ class Consumers:
         """Read the wishes anew the next time: somebody saw that they have changed."""
         self._wishes.drop(consumer)
 
-    def _compile(self, consumer: str, stored: Stored) -> Wishes:
-        zone = self._zone_of(stored.preferences.timezone) or self._zone_of("UTC")
+    def compile(self, consumer: str, preferences: Preferences, revision: int) -> Wishes:
+        """Sound preferences in their fast form, whether they are declared or only thought of."""
+        zone = self._zone_of(preferences.timezone) or self._zone_of("UTC")
         if zone is None:
             raise LookupError("the time zone database is missing; install tzdata")
-        return compile_wishes(
-            consumer, stored.revision, stored.preferences, zone=zone, taxonomy=self._taxonomy
-        )
+        return compile_wishes(consumer, revision, preferences, zone=zone, taxonomy=self._taxonomy)
 
     async def all(self) -> list[str]:
         """The ids of all consumers, in order."""
@@ -176,68 +183,13 @@ class Consumers:
 
     async def mistakes(self, consumer: str, preferences: Preferences) -> list[Mistake]:
         """What is wrong with preferences that the operator gives; empty where nothing is."""
-        found = self._mistakes(preferences)
-        listed = _owners(consumer, preferences)
-        for path, address in _addresses(preferences):
-            wrong = await self._unfit(consumer, address, listed)
-            if wrong is not None:
-                mistake, allowed = wrong
-                found.append(Mistake(path=path, mistake=mistake, allowed=allowed))
-        return found
+        return await self._checks.by_operator(consumer, preferences)
 
-    async def _unfit(
-        self, consumer: str, address: Address, listed: Iterable[str]
-    ) -> tuple[str, str] | None:
-        """Why the operator cannot give an address, and what can be given."""
-        if address.domain not in self._ours:
-            allowed = f"an address in {', '.join(sorted(self._ours))}"
-            return f"{address.domain} is not a domain of this letterbox", allowed
-        if address.mailbox.local in {"postmaster", "abuse"}:
-            return f"{address} is the operator's", "any other address"
-        if places.address(address.mailbox) not in listed:
-            allowed = f"{address.mailbox} with it, or an address without +"
-            return f"{address} lies below {address.mailbox}", allowed
-        owner = await self._exact_owner(address)
-        if owner.consumer not in {places.NOBODY, consumer}:
-            return f"{address} is taken", "an address nobody has yet"
-        return None
-
-    async def _own_mistakes(
-        self, consumer: str, preferences: Preferences, before: Preferences
-    ) -> list[Mistake]:
-        """What is wrong with preferences that the consumer gives, who had those ``before``.
-
-        An address that is new and not below one they had gets one answer, whoever has it: what
-        others have is not theirs to find out.
-        """
-        found = self._mistakes(preferences)
-        held, listed = (_owners("", each) for each in (before, preferences))
-        example = next((a.mailbox for _, a in _addresses(before)), None)
-        for path, address in _addresses(preferences):
-            place, mailbox = places.address(address), places.address(address.mailbox)
-            below = mailbox != place and mailbox in listed and mailbox in held
-            if below and place not in held:
-                # Somebody may have kept it who gave up the mailbox above it.
-                below = (await self._exact_owner(address)).consumer in {places.NOBODY, consumer}
-            if place not in held and not below:
-                allowed = "only addresses below your own"
-                if example is not None:
-                    allowed += f", such as {example.local}+shop@{example.domain}"
-                allowed += "; the operator gives others"
-                mistake = f"{address} is not an address of yours"
-                found.append(Mistake(path=path, mistake=mistake, allowed=allowed))
-        return found
-
-    def _mistakes(self, preferences: Preferences) -> list[Mistake]:
-        return list(
-            check(
-                preferences,
-                zone_of=self._zone_of,
-                zones=self._zones,
-                taxonomy=self._taxonomy,
-                domains=self._domains,
-            )
-        )
+    async def own_mistakes(self, consumer: str, preferences: Preferences) -> list[Mistake]:
+        """What is wrong with preferences that a consumer gives, or thinks of."""
+        stored = await self.stored(consumer)
+        before = stored.preferences if stored else Preferences()
+        return await self._checks.by_consumer(consumer, preferences, before)
 
     async def replace(
         self, consumer: str, preferences: Preferences, *, expect: int | None, now: datetime
@@ -250,38 +202,136 @@ class Consumers:
         """
         async with self._changing:
             before = await self.stored(consumer)
-            if mistakes := await self.mistakes(consumer, preferences):
+            if mistakes := await self._checks.by_operator(consumer, preferences):
                 raise Refused(mistakes)
-            return await self._set(consumer, preferences, before=before, expect=expect, now=now)
+            _guard(before, expect)
+            return await self._set(consumer, preferences, before, by="operator", now=now)
 
     async def revise(
-        self, consumer: str, preferences: Preferences, *, expect: int, now: datetime
+        self,
+        consumer: str,
+        preferences: Preferences,
+        *,
+        expect: int,
+        now: datetime,
+        by: By = "consumer",
     ) -> int:
         """:meth:`replace` by the consumer's own word: new addresses only below those they have."""
         async with self._changing:
             before = await self.stored(consumer)
             had = before.preferences if before else Preferences()
-            if mistakes := await self._own_mistakes(consumer, preferences, had):
+            if mistakes := await self._checks.by_consumer(consumer, preferences, had):
                 raise Refused(mistakes)
-            return await self._set(consumer, preferences, before=before, expect=expect, now=now)
+            _guard(before, expect)
+            return await self._set(consumer, preferences, before, by=by, now=now)
+
+    async def revise_piece(
+        self,
+        consumer: str,
+        key: Key | Sort,
+        value: Value | None,
+        *,
+        expect: int | None,
+        now: datetime,
+        by: By = "consumer",
+    ) -> Piece | None:
+        """Change one piece by the consumer's own word; return it as it is then.
+
+        A sort for a ``key`` adds a piece and gives it a name; ``value`` None takes it away.
+        ``expect`` is the revision of the piece (0: there is none), None for any. What was wrong
+        elsewhere before does not stand in the way.
+        Raises :class:`Refused` with paths within the piece, :class:`Conflict`.
+        """
+        async with self._changing:
+            before = await self.stored(consumer)
+            if before is None:
+                raise Conflict(0)
+            if isinstance(key, str):
+                if value is None:
+                    raise ValueError("what is taken away has a name")
+                key = key, pieces.new_name(value, (name for _, name in before.pieces))
+            changed = pieces.with_piece(before, key, value)
+            had = before.pieces.get(key)
+            if expect not in {None, had.revision if had else 0}:
+                raise Conflict(had.revision if had else 0)
+            preferences = pieces.join(pieces.core_of(before.preferences), changed.values())
+            await self._look(consumer, before, preferences, key, changed)
+            after = pieces.settled(before, preferences, changed)
+            await self._write(consumer, before, after, by=by, now=now)
+            return after.pieces.get(key)
+
+    async def history(self, consumer: str) -> list[Change]:
+        """The changes that are remembered, the newest first."""
+        rows = await self._documents(places.consumer(consumer), places.CHANGE)
+        return [decode(row.value, Change) for row in reversed(rows)]
+
+    async def restore(self, consumer: str, revision: int, *, expect: int, now: datetime) -> int:
+        """Make the preferences what they were at ``revision``; itself a change like another.
+
+        Raises :class:`Forgotten` where that is longer ago than is remembered, and what
+        :meth:`revise` raises.
+        """
+        before = await self.stored(consumer)
+        if before is None:
+            raise Conflict(0)
+        _guard(before, expect)
+        changes = [each for each in await self.history(consumer) if each.revision > revision]
+        if not revision or revision > before.revision or before.revision - revision > len(changes):
+            oldest = before.revision - len(await self.history(consumer))
+            raise Forgotten(max(oldest, 1), before.revision)
+        preferences = undone(before, changes)
+        return await self.revise(consumer, preferences, expect=expect, now=now, by="restore")
+
+    async def _look(
+        self,
+        consumer: str,
+        before: Stored,
+        preferences: Preferences,
+        key: Key,
+        changed: Mapping[Key, Piece],
+    ) -> None:
+        """Raise :class:`Refused` for what a change of one piece makes wrong."""
+        found = await self._checks.by_consumer(consumer, preferences, before.preferences)
+        path = pieces.path_of(key, changed)
+        # An address may be written short, and then has no fields.
+        seen = {
+            m: _within(path, m.path, "address" if key[0] == "address" else "(all)") for m in found
+        }
+        if not all(seen.values()):
+            known = self._checks.of_document(before.preferences)
+            said = {(mistake.mistake, mistake.allowed) for mistake in known}
+            seen = {m: p for m, p in seen.items() if p or (m.mistake, m.allowed) not in said}
+        if seen:
+            raise Refused([
+                Mistake(path=within or each.path, mistake=each.mistake, allowed=each.allowed)
+                for each, within in seen.items()
+            ])  # fmt: skip
 
     async def _set(
         self,
         consumer: str,
         preferences: Preferences,
-        *,
         before: Stored | None,
-        expect: int | None,
+        *,
+        by: By,
         now: datetime,
     ) -> int:
-        revision = before.revision if before else 0
-        if expect not in {None, revision}:
-            raise Conflict(revision)
-        value = msgspec.json.encode(preferences)
         # The bytes are compared: an ETag stands for one of them.
+        value = msgspec.json.encode(preferences)
         if before and value == msgspec.json.encode(before.preferences):
-            return revision
-        commits = await self._commits(consumer, preferences, value, before=before, now=now)
+            return before.revision
+        revision = before.revision + 1 if before else 1
+        arranged = pieces.arrange(preferences, before.pieces if before else {}, revision)
+        after = Stored(preferences, revision, pieces=arranged, past=before.past if before else ())
+        await self._write(consumer, before, after, by=by, now=now)
+        return revision
+
+    async def _write(
+        self, consumer: str, before: Stored | None, after: Stored, *, by: By, now: datetime
+    ) -> None:
+        if before is not None and after.revision == before.revision:
+            return
+        commits = await self._commits(consumer, before, after, by=by, now=now)
         results = await self._store.commit(*commits)
         self.forget(consumer)
         for commit in commits:
@@ -289,32 +339,24 @@ class Consumers:
         first = results[0]
         if isinstance(first, Rejected):
             raise Conflict(int(first.found))
-        return first.numbers[0]
 
     async def _commits(
-        self,
-        consumer: str,
-        preferences: Preferences,
-        value: bytes,
-        *,
-        before: Stored | None,
-        now: datetime,
+        self, consumer: str, before: Stored | None, after: Stored, *, by: By, now: datetime
     ) -> list[Commit]:
-        """The commits that set checked preferences: the document first, then its addresses."""
-        expect = before.revision if before else 0
-        operations: list[Operation] = [Put(key=places.PREFERENCES, value=value, expect=expect)]
-        after: str | None = None
-        while page := await self._store.documents(
-            places.consumer(consumer), places.HELD, after=after, limit=_PAGE
-        ):
-            operations += [Schedule(key=document.key, at=now) for document in page]
-            after = page[-1].key
-        commits = [Commit(partition=places.consumer(consumer), operations=tuple(operations))]
+        """The commits that set checked preferences: themselves first, then their addresses."""
+        partition = places.consumer(consumer)
+        change = Change(revision=after.revision, at=now, by=by, pieces=differences(before, after))
+        past, remembered = remembering(change, after.past)
+        after = msgspec.structs.replace(after, past=past)
+        operations = [*pieces.writing(before, after), *remembered]
+        held = await self._documents(partition, places.HELD)
+        operations += [Schedule(key=document.key, at=now) for document in held]
+        commits = [Commit(partition=partition, operations=tuple(operations))]
         if before is None:
             entry = Put(key=f"consumer/{consumer}", value=b"")
             commits.append(Commit(partition=places.DIRECTORY, operations=(entry,)))
-        new = _owners(consumer, preferences)
-        old = _owners(consumer, before.preferences) if before else {}
+        new = owners_of(consumer, after.preferences)
+        old = owners_of(consumer, before.preferences) if before else {}
         gone = (Delete(key=places.OWNER),)
         commits += [Commit(partition=place, operations=gone) for place in old.keys() - new.keys()]
         for place, owner in new.items():
@@ -324,19 +366,14 @@ class Consumers:
         return commits
 
 
-def _addresses(preferences: Preferences) -> Iterator[tuple[str, Address]]:
-    """Every address that is one, with its place; no more than may be declared."""
-    for nth, entry in enumerate(preferences.bound_addresses[: MOST["addresses"]]):
-        address = parse_address(entry.address)
-        if address is not None:  # what is none has been named by the check
-            yield f"addresses[{nth}]", address
+def _guard(before: Stored | None, expect: int | None) -> None:
+    revision = before.revision if before else 0
+    if expect not in {None, revision}:
+        raise Conflict(revision)
 
 
-def _owners(consumer: str, preferences: Preferences) -> dict[str, Owner]:
-    """Who has what, by the address's place in the store."""
-    bound = preferences.bound_addresses[: MOST["addresses"]]
-    return {
-        places.address(address): Owner(consumer=consumer, binding=entry.vendor)
-        for entry in bound
-        if (address := parse_address(entry.address)) is not None
-    }
+def _within(path: str, of: str, whole: str) -> str | None:
+    """A path as seen from a piece; None for one that leads elsewhere."""
+    if of == path:
+        return whole
+    return of.removeprefix(f"{path}.") if of.startswith(f"{path}.") else None

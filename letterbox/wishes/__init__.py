@@ -5,6 +5,7 @@ from letterbox.model.wishes import Counted
 from letterbox.wishes.calendar import Calendar
 from letterbox.wishes.check import MOST, Domains, Mistake, check
 from letterbox.wishes.compile import compile_wishes, lookup, quotas_for
+from letterbox.wishes.names import mailbox_of, name_of, other_side
 from letterbox.wishes.taxonomy import read_taxonomy
 
 __all__ = [
@@ -18,6 +19,9 @@ __all__ = [
     "check",
     "compile_wishes",
     "lookup",
+    "mailbox_of",
+    "name_of",
+    "other_side",
     "quotas_for",
     "read_taxonomy",
 ]

@@ -21,7 +21,7 @@ from letterbox.model.preferences import (
 )
 from letterbox.reading.words import split
 from letterbox.wishes.calendar import minutes
-from letterbox.wishes.names import mailbox_of, name_of
+from letterbox.wishes.names import name_of, other_side
 from letterbox.wishes.taxonomy import Taxonomy
 
 #: How much one consumer may declare, so that a decision about it stays bounded work.
@@ -270,8 +270,7 @@ def _other_side(path: str, rule: VendorRule, domains: Domains, seen: set[str]) -
         yield from _domain(path, rule.domain, domains)
     elif rule.vendor and not rule.vendor.strip():
         yield _no_vendor(path, rule.vendor)
-    key = mailbox_of(rule.address) if rule.address else name_of(rule.key)
-    yield from _unique(path, key, "relationship with", seen)
+    yield from _unique(path, other_side(rule), "relationship with", seen)
 
 
 def _domain(path: str, text: str, domains: Domains) -> Iterator[Mistake]:

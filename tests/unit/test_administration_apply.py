@@ -241,7 +241,7 @@ async def test_held_mail_is_decided_again_when_wishes_change():
         await apply(house, FILE.replace('"pruner"', '"spade"'))
         after = await house.app.consumers.wishes("anna")
         assert after.revision == before.revision + 1
-        assert after.interests[0].any_words[0].text == "spade"
+        assert after.interests.each[0].any_words[0].text == "spade"
 
 
 def test_merging_what_nobody_changed_gives_the_file():

@@ -12,6 +12,7 @@ import msgspec
 from aiohttp import web
 
 from letterbox.administration.shape import JSON, Misshapen, nearest, shape
+from letterbox.gateways.http.forms import Nothing
 from letterbox.gateways.http.parts import Parts
 from letterbox.gateways.http.problems import Problem, mistaken
 from letterbox.wishes import Mistake
@@ -57,6 +58,14 @@ class Call(NamedTuple):
         if not _IDENTIFIER.fullmatch(name):
             raise Problem("not-found")
         return name
+
+    @property
+    def revision(self) -> int:
+        """The ``{revision}`` of the path. What cannot be one is not there (404)."""
+        text = self.request.match_info["revision"]
+        if not _NUMBER.fullmatch(text):
+            raise Problem("not-found")
+        return int(text)
 
     @property
     def limit(self) -> int:
@@ -108,6 +117,12 @@ class Call(NamedTuple):
         if KEPT in request:
             return request[KEPT]
         return await read_body(request, most, self.parts.configuration.http.body_timeout)
+
+    async def bare(self) -> None:
+        """See that a body, which need not be there, says nothing."""
+        # One that was read already, for its Idempotency-Key, counts as well.
+        if self.request.get(KEPT) or self.request.can_read_body:
+            await self.form(Nothing)
 
     async def form(self, kind: type[Form]) -> Form:
         """A JSON body as its type; every mistake is named."""

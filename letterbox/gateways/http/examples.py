@@ -15,7 +15,9 @@ from letterbox.gateways.http.forms import (
     Nothing,
     StrangersItem,
 )
-from letterbox.model.preferences import Preferences
+from letterbox.gateways.http.pieces import PieceItem
+from letterbox.model.preferences import BoundAddress, Interest, Preferences, VendorRule, Window
+from letterbox.records.changes import Change
 
 _ID = "019ab0c1f8004c7d93e25b6a1f0d8e42"
 _REFERENCE = "5f0c6a1be2d94783a0b1c94e7d3f2816"
@@ -65,6 +67,20 @@ _DECISION = {
     ],
     "preferences_version": 7,
 }
+
+_INTEREST = {
+    "id": "garden-tools",
+    "categories": ["home-garden/garden-tools"],
+    "max_price": {"amount": "150.00", "currency": "EUR"},
+}
+_WINDOW = {"days": ["sat", "sun"], "from": "09:00", "until": "12:00", "kinds": ["offer"]}
+_VENDOR = {"vendor": "greenleaf", "accepts": ["service", "offer"], "tells": "remedy"}
+_BOUND = {"address": "anna+garden@letterbox.example", "vendor": "greenleaf"}
+
+
+def _listed(name: str, value: dict[str, Any]) -> dict[str, Any]:
+    return {"items": [{"id": name, "etag": '"7"', "value": value}], "after": None}
+
 
 EXAMPLES: dict[Any, Any] = {
     NewMessage: {
@@ -116,6 +132,32 @@ EXAMPLES: dict[Any, Any] = {
         ],
         "window": [{"days": ["sat", "sun"], "from": "09:00", "until": "12:00", "kinds": ["offer"]}],
         "vendor": [{"vendor": "greenleaf", "accepts": ["service", "offer"], "tells": "remedy"}],
+    },
+    Interest: _INTEREST,
+    Window: _WINDOW,
+    VendorRule: _VENDOR,
+    BoundAddress: _BOUND,
+    Items[PieceItem[Interest]]: _listed("garden-tools", _INTEREST),
+    Items[PieceItem[Window]]: _listed("~5f0c6a1be2d9", _WINDOW),
+    Items[PieceItem[VendorRule]]: _listed("greenleaf", _VENDOR),
+    Items[PieceItem[BoundAddress]]: _listed("anna+garden@letterbox.example", _BOUND),
+    Items[Change]: {
+        "items": [
+            {
+                "revision": 8,
+                "at": _AT,
+                "by": "consumer",
+                "pieces": [
+                    {
+                        "piece": "interest",
+                        "id": "garden-tools",
+                        "before": {"id": "garden-tools"},
+                        "after": _INTEREST,
+                    }
+                ],
+            }
+        ],
+        "after": None,
     },
     Items[InboxItem]: {"items": [_ENTRY], "after": None},
     InboxItem: _ENTRY,

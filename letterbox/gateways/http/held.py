@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from letterbox.gateways.http.answers import answer
-from letterbox.gateways.http.call import KEPT, Call
+from letterbox.gateways.http.call import Call
 from letterbox.gateways.http.forms import HeldAnswer, HeldItem, Items, Nothing, held_item
 from letterbox.gateways.http.problems import Problem
 from letterbox.gateways.http.route import JSON, PAGED, Route
@@ -28,9 +28,7 @@ async def refuse(call: Call) -> web.Response:
 
 
 async def _say(call: Call, *, yes: bool) -> None:
-    # A body that was read already, for its Idempotency-Key, counts as well.
-    if call.request.get(KEPT) or call.request.can_read_body:
-        await call.form(Nothing)
+    await call.bare()
     if not await call.parts.holds.answer(call.owner, call.item, yes=yes):
         raise Problem("not-found")
 

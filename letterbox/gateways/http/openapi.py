@@ -8,8 +8,9 @@ import msgspec
 
 from letterbox.gateways.http.call import MOST_ITEMS
 from letterbox.gateways.http.examples import EXAMPLES
+from letterbox.gateways.http.forms import Nothing
 from letterbox.gateways.http.problems import KINDS, ProblemDocument
-from letterbox.gateways.http.route import Route
+from letterbox.gateways.http.route import JSON, Route
 
 _IN_PATH = re.compile(r"\{(\w+)\}")
 _SCHEMA = "#/components/schemas/{name}"
@@ -43,7 +44,7 @@ _QUERY: dict[str, tuple[dict[str, Any], str]] = {
 }
 _FIELDS: dict[str, tuple[dict[str, Any], str]] = {
     "If-Match": (_TEXT, "The ETag of the document the change was made in"),
-    "If-None-Match": (_TEXT, "An ETag: 304 where the document still has it"),
+    "If-None-Match": (_TEXT, "An ETag: 304 where it is that still; in a PUT *: only if not there"),
     "Idempotency-Key": (
         {"type": "string", "minLength": 1, "maxLength": 255},
         "The same key and request: the same answer, one effect",
@@ -94,8 +95,8 @@ def _operation(route: Route, references: dict[Any, Any]) -> dict[str, Any]:
     }
     if route.takes:
         operation["requestBody"] = {
-            # An answer to a held message may come without a body.
-            "required": not route.path.startswith("/v1/me/held/"),
+            # What may say nothing may come without a body.
+            "required": route.takes.get(JSON) is not Nothing,
             "content": _content(route.takes, references),
         }
     if route.who in {"vendor", "consumer"}:

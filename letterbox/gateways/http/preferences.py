@@ -1,65 +1,83 @@
-"""``/v1/me/preferences``: everything a consumer declares, as one document."""
+"""``/v1/me/preferences``: everything a consumer declares, as one document, and its past."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from aiohttp import web
 
 from letterbox.gateways.http.answers import answer
 from letterbox.gateways.http.call import Call
+from letterbox.gateways.http.conditions import changed, etag, guard, unchanged
+from letterbox.gateways.http.forms import Items, Nothing
 from letterbox.gateways.http.problems import Problem, mistaken
 from letterbox.gateways.http.route import JSON, Route
 from letterbox.model.preferences import Preferences
-from letterbox.records.consumers import Conflict, Refused, Stored
-
-_NOT_MODIFIED = 304
+from letterbox.records.changes import Change
+from letterbox.records.consumers import Conflict, Forgotten, Refused, Stored
 
 
 async def get_preferences(call: Call) -> web.Response:
     """The whole document, with its ETag."""
-    stored = await _stored(call)
-    etag = _etag(stored.revision)
-    if etag in _tags(call.request.headers.get("If-None-Match", "")):
-        return web.Response(status=_NOT_MODIFIED, headers={"ETag": etag})
-    return answer(stored.preferences, headers={"ETag": etag})
+    stored = await declared(call)
+    known = unchanged(call, stored.revision)
+    return known or answer(stored.preferences, headers={"ETag": etag(stored.revision)})
 
 
 async def put_preferences(call: Call) -> web.Response:
-    """Replace the whole document, guarded by If-Match (RFC 9110, section 13.1.1)."""
-    expected = call.request.headers.get("If-Match")
-    if expected is None:
+    """Replace the whole document, guarded by If-Match."""
+    if "If-Match" not in call.request.headers:
         raise Problem("precondition-required")
     preferences = await call.form(Preferences)
-    stored = await _stored(call)
-    if expected.strip() != "*" and _etag(stored.revision) not in _tags(expected):
-        raise _changed(stored.revision)
-    try:
+    stored = await declared(call)
+    guard(call, stored.revision)
+    with refusals():
         revision = await call.parts.consumers.revise(
             call.owner, preferences, expect=stored.revision, now=call.parts.clock.now()
         )
-    except Refused as refused:
-        raise mistaken(*refused.mistakes) from None
-    except Conflict as conflict:
-        raise _changed(conflict.revision) from None
-    return answer(preferences, headers={"ETag": _etag(revision)})
+    return answer(preferences, headers={"ETag": etag(revision)})
 
 
-async def _stored(call: Call) -> Stored:
+async def get_history(call: Call) -> web.Response:
+    """The changes that are remembered, newest first."""
+    changes = await call.parts.consumers.history(call.owner)
+    return answer(Items(items=tuple(changes), after=None))
+
+
+async def restore(call: Call) -> web.Response:
+    """Make the preferences what they were after a change, guarded by If-Match."""
+    await call.bare()
+    revision = call.revision
+    if "If-Match" not in call.request.headers:
+        raise Problem("precondition-required")
+    stored = await declared(call)
+    guard(call, stored.revision)
+    with refusals():
+        await call.parts.consumers.restore(
+            call.owner, revision, expect=stored.revision, now=call.parts.clock.now()
+        )
+    stored = await declared(call)
+    return answer(stored.preferences, headers={"ETag": etag(stored.revision)})
+
+
+async def declared(call: Call) -> Stored:
+    """What the caller has declared."""
     stored = await call.parts.consumers.stored(call.owner)
     if stored is None:
         raise Problem("not-found")
     return stored
 
 
-def _etag(revision: int) -> str:
-    return f'"{revision}"'
-
-
-def _tags(field: str) -> set[str]:
-    """The strong tags of a list; ours hold no comma."""
-    return {tag.strip() for tag in field.split(",")}
-
-
-def _changed(revision: int) -> Problem:
-    tag = _etag(revision)
-    return Problem("changed", f"its ETag is {tag} now", headers={"ETag": tag})
+@contextmanager
+def refusals() -> Iterator[None]:
+    """What stands in the way of a change, as problems."""
+    try:
+        yield
+    except Refused as refused:
+        raise mistaken(*refused.mistakes) from None
+    except Conflict as conflict:
+        raise changed(conflict.revision) from None
+    except Forgotten as forgotten:
+        raise Problem("not-found", f"{forgotten}") from None
 
 
 ROUTES = (
@@ -80,6 +98,25 @@ ROUTES = (
         put_preferences,
         "Replace everything declared; If-Match guards it",
         takes={JSON: Preferences},
+        gives={JSON: Preferences},
+        fields=("If-Match", "Idempotency-Key"),
+        problems=(404, 408, 412, 413, 415, 422, 428),
+    ),
+    Route(
+        "GET",
+        "/v1/me/preferences/history",
+        "consumer",
+        get_history,
+        "The last 50 changes of what is declared, newest first",
+        gives={JSON: Items[Change]},
+    ),
+    Route(
+        "POST",
+        "/v1/me/preferences/history/{revision}/restore",
+        "consumer",
+        restore,
+        "Make everything declared what that change had made it; If-Match guards it",
+        takes={JSON: Nothing},
         gives={JSON: Preferences},
         fields=("If-Match", "Idempotency-Key"),
         problems=(404, 408, 412, 413, 415, 422, 428),

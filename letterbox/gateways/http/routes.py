@@ -11,6 +11,7 @@ from letterbox.gateways.http import (
     inbox,
     operations,
     pages,
+    pieces,
     preferences,
 )
 from letterbox.gateways.http.call import Call
@@ -113,7 +114,7 @@ OPERATIONS = (
     ),
 )
 
-_CONSUMER = preferences.ROUTES + inbox.ROUTES + held.ROUTES + decisions.ROUTES
+_CONSUMER = preferences.ROUTES + pieces.ROUTES + inbox.ROUTES + held.ROUTES + decisions.ROUTES
 
 ROUTES: tuple[Route, ...] = _VENDOR + _CONSUMER + _PUBLIC + OPERATIONS
 _DESCRIPTION = describe(ROUTES, version("letterbox"))

@@ -1,0 +1,138 @@
+"""What was changed in preferences: the last changes as differences, and the way back."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final, Literal
+
+import msgspec
+
+from letterbox.model.preferences import BoundAddress, Interest, Preferences, VendorRule, Window
+from letterbox.ports.store import Delete, Operation, Put
+from letterbox.records import places
+from letterbox.records.coding import encode
+from letterbox.records.pieces import (
+    Key,
+    Past,
+    Piece,
+    Sort,
+    Stored,
+    Value,
+    core_of,
+    join,
+)
+
+#: Changes that are remembered, and the octets they may take together.
+MOST_CHANGES: Final = 50
+_MOST_OCTETS: Final = 8 * 1024 * 1024
+
+#: Who made a change: the consumer, the operator, or by which act of the consumer's.
+By = Literal["consumer", "operator", "answer", "advertising", "undo", "restore"]
+
+_NOTHING: Final = Preferences()
+_TYPES: Final[Mapping[Sort, Any]] = {
+    "address": str | BoundAddress,
+    "interest": Interest,
+    "window": Window,
+    "vendor": VendorRule,
+}
+
+
+class PieceChange(msgspec.Struct, frozen=True):
+    """One piece as it was and as it became; None where there was none, or is none any more.
+
+    ``piece`` is the sort of piece, or ``core`` for a field of the core document by its name.
+    """
+
+    piece: Literal["core", "address", "interest", "window", "vendor"]
+    id: str
+    before: Any
+    after: Any
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One change. ``revision`` is what it made of the preferences."""
+
+    revision: int
+    at: datetime
+    by: By
+    pieces: tuple[PieceChange, ...]
+
+
+def differences(before: Stored | None, after: Stored) -> tuple[PieceChange, ...]:
+    """Every piece and every field of the core that differs."""
+    old: Mapping[Key, Piece] = before.pieces if before else {}
+    pieces = [
+        PieceChange(
+            piece=key[0],
+            id=key[1],
+            before=_plain(old.get(key)),
+            after=_plain(after.pieces.get(key)),
+        )
+        for key in dict.fromkeys((*old, *after.pieces))
+        if _said(old.get(key)) != _said(after.pieces.get(key))
+    ]
+    was = core_of(before.preferences if before else Preferences())
+    is_ = core_of(after.preferences)
+    fields = [
+        PieceChange(piece="core", id=name, before=plain(one), after=plain(other))
+        for name in Preferences.__struct_fields__
+        if (one := getattr(was, name)) != (other := getattr(is_, name))
+    ]
+    return (*fields, *pieces)
+
+
+def remembering(change: Change, past: Iterable[Past]) -> tuple[tuple[Past, ...], list[Operation]]:
+    """What is remembered with one change more, and the operations for it."""
+    value = encode(change)
+    kept = [*past, Past(revision=change.revision, size=len(value))]
+    operations: list[Operation] = [Put(key=places.change(change.revision), value=value)]
+    while len(kept) > MOST_CHANGES or (
+        len(kept) > 1 and sum(each.size for each in kept) > _MOST_OCTETS
+    ):
+        operations.append(Delete(key=places.change(kept.pop(0).revision)))
+    return tuple(kept), operations
+
+
+def undone(stored: Stored, changes: Iterable[Change]) -> Preferences:
+    """Preferences as they were before some changes, of which the newest comes first."""
+    core = core_of(stored.preferences)
+    pieces = dict(stored.pieces)
+    for change in changes:
+        fields: dict[str, Any] = {}
+        for each in change.pieces:
+            if each.piece == "core":
+                fields[each.id] = each.before
+                continue
+            key = (each.piece, each.id)
+            gone = pieces.pop(key, None)
+            if each.before is not None:
+                place = (
+                    gone.place if gone else 1 + max((p.place for p in pieces.values()), default=0)
+                )
+                value = value_of(each.piece, each.before)
+                pieces[key] = Piece(each.piece, each.id, value, revision=0, place=place)
+        if fields:
+            given = {name: value for name, value in fields.items() if value is not None}
+            core = msgspec.convert({**plain(core), **given}, Preferences)
+            absent = {name: getattr(_NOTHING, name) for name in fields.keys() - given.keys()}
+            core = msgspec.structs.replace(core, **absent)
+    return join(core, pieces.values())
+
+
+def value_of(sort: Sort, plain: Any) -> Value:
+    """A piece from plain data. Raises msgspec.ValidationError."""
+    value: Value = msgspec.convert(plain, _TYPES[sort])
+    return value
+
+
+def plain(value: object) -> Any:
+    """Data as JSON has it."""
+    return msgspec.to_builtins(value)
+
+
+def _plain(piece: Piece | None) -> Any:
+    return None if piece is None else plain(piece.value)
+
+
+def _said(piece: Piece | None) -> Value | None:
+    return None if piece is None else piece.value
