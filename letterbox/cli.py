@@ -106,7 +106,14 @@ def _parser() -> argparse.ArgumentParser:
         "--defaults", action="store_true", help="print the commented default file instead"
     )
     add("reasons", _reasons, "list every reason a message can be refused or held for")
-    add("taxonomy", _taxonomy, "list the categories interests and offers speak in")
+    taxonomy = add("taxonomy", _taxonomy, "list the categories interests and offers speak in")
+    within = taxonomy.add_subparsers(metavar="import|foreign")
+    about = "take in a taxonomy of Google's or Shopify's, so that its categories count as ours"
+    imported = add("import", _import_taxonomy, about, within)
+    imported.add_argument("files", nargs="+", metavar="FILE", help="one, or one a language")
+    imported.add_argument("--map", metavar="FILE.toml", help='corrections: "A > B" = "our/id"')
+    foreign = add("foreign", _foreign_taxonomy, "list what was taken in, and what it means", within)
+    foreign.add_argument("source", choices=("google", "shopify"))
     export = add("export", _export, "print what there is about a consumer, as JSON")
     export.add_argument("consumer", metavar="CONSUMER", help="an id; or operator")
     add("version", _version, "print the version")
@@ -131,12 +138,7 @@ def _instant(text: str) -> datetime:
 
 
 def _apply(arguments: argparse.Namespace) -> int:
-    import base64
-
-    files = [
-        {"name": name, "content": base64.b64encode(_read(name)).decode()}
-        for name in arguments.files
-    ]
+    files = [_file(name) for name in arguments.files]
     asked = {"files": files, "dry_run": arguments.dry_run, "force": arguments.force}
     done = _perform(arguments, "apply", asked)
     lines = done.pop("lines") or ["nothing to change"]
@@ -192,6 +194,35 @@ def _export(arguments: argparse.Namespace) -> int:
                 break
     arguments.json = True
     return _print(arguments, whole, [])
+
+
+def _import_taxonomy(arguments: argparse.Namespace) -> int:
+    asked = {
+        "files": [_file(name) for name in arguments.files],
+        "corrections": _file(arguments.map) if arguments.map else None,
+    }
+    done = _perform(arguments, "taxonomy import", asked)
+    lines = [
+        f"read {done['read']:,} categories of {done['source']} {done['version']}".rstrip(),
+        f"{done['exact']:6,} mapped exactly",
+        f"{done['broader']:6,} mapped to a broader category",
+        f"{done['unmapped']:6,} unmapped",
+    ]
+    return _print(arguments, done, lines)
+
+
+def _foreign_taxonomy(arguments: argparse.Namespace) -> int:
+    items: list[Any] = []
+    page: int | None = 0
+    while page is not None:
+        asked = {"source": arguments.source, "page": page}
+        done = _perform(arguments, "taxonomy foreign", asked)
+        items += done["items"]
+        page = done["after"]
+    lines = [f"{item['ours'] or '-':40} {item['id']:10} {item['path']}" for item in items]
+    return _print(
+        arguments, {"items": items}, lines or [f"nothing was imported of {arguments.source}"]
+    )
 
 
 def _perform(
@@ -330,6 +361,13 @@ def _configuration(arguments: argparse.Namespace) -> "Configuration":
     level = "debug" if arguments.debug else "warning"
     logs.configure(msgspec.structs.replace(configuration.log, level=level))
     return configuration
+
+
+def _file(name: str) -> dict[str, str]:
+    """A file as a command takes it."""
+    import base64
+
+    return {"name": name, "content": base64.b64encode(_read(name)).decode()}
 
 
 def _read(name: str) -> bytes:

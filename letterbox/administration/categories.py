@@ -35,6 +35,7 @@ _GOOGLE_VERSION = re.compile(r"#\s*Google_Product_Taxonomy_Version:\s*(\S{1,40})
 _SHOPIFY_VERSION = re.compile(r"#\s*Shopify Product Taxonomy\b[^:]*:\s*(\S{1,40})")
 _GOOGLE_LINE = re.compile(r"([0-9]{1,10}) - (.+)")
 _SHOPIFY_LINE = re.compile(rf"{SHOPIFY_ID}([a-z]{{2}}(?:-[0-9]{{1,6}})*)\s+:\s+(.+)")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class TaxonomyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -184,9 +185,11 @@ def _line(row: str, form: str) -> Line | None:
             if parts is None:
                 return None
             found, path = parts[1], parts[2]
-    steps = [step.strip() for step in path.split(">")]
-    sound = len(path) <= _MAX_PATH and len(steps) <= _MAX_STEPS and path.isprintable()
-    return Line(found, " > ".join(steps)) if sound and all(steps) else None
+    # Some languages have spaces in it that do not break.
+    steps = [" ".join(step.split()) for step in path.split(">")]
+    sound = len(path) <= _MAX_PATH and len(steps) <= _MAX_STEPS and all(steps)
+    path = " > ".join(steps)
+    return Line(found, path) if sound and not _CONTROL.search(path) else None
 
 
 def _broken(name: str, number: int, row: str, expected: str) -> NoReturn:

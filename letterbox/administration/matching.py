@@ -14,7 +14,10 @@ Stems = tuple[str, ...]
 _LANGUAGES = ("en", "nl")
 _MOST_WORDS = 5  # no search word has more
 _JOINED = re.compile(r"[&,/+()]| (?:and|en) ")
+#: What joins parts, in either language: one word to compare, so that "vehicle parts" are not
+#: "vehicles & parts".
 _CONNECTIVES = frozenset({"and", "en"})
+_AND = "&"
 #: Parts of our names that other categories' names have as well, in other senses.
 _SAYS_LITTLE = frozenset(
     {"accessories", "accessoires", "care", "parts", "onderdelen", "body", "lichaam", "stays"}
@@ -154,7 +157,8 @@ def _in_each_language(name: str) -> list[Stems]:
 def _stems(name: str, language: str) -> Stems:
     mark = f"{language}:"
     return tuple(
-        next((form for form in forms(word) if form.startswith(mark)), word)
-        for word in split(name)
-        if word not in _CONNECTIVES
+        _AND
+        if word in _CONNECTIVES
+        else next((form for form in forms(word) if form.startswith(mark)), word)
+        for word in split(name.replace("&", " and "))
     )
