@@ -198,6 +198,8 @@ def _struct_in(kind: Any) -> type[msgspec.Struct] | None:
 
 def _items_of(kind: Any) -> Any:
     """The type of the items where a list is expected."""
+    if get_origin(kind) in {Union, UnionType}:
+        return next(filter(None, map(_items_of, get_args(kind))), None)
     if get_origin(kind) is Annotated:
         kind = get_args(kind)[0]
     return get_args(kind)[0] if get_origin(kind) is tuple else None

@@ -59,6 +59,10 @@ class Limit(_Document, frozen=True):
     kinds: tuple[Kind, ...] = ()
 
 
+#: A limit, or several that all hold: two offers a week and one newsletter a month.
+Limits = Limit | Annotated[tuple[Limit, ...], msgspec.Meta(max_length=10)]
+
+
 class Pause(_Document, frozen=True):
     """Days, both inclusive, on which nothing but service mail is released.
 
@@ -134,6 +138,13 @@ class Remedy(_Document, frozen=True):
     from_: date | None = msgspec.field(name="from", default=None)
 
 
+def each_limit(limits: Limits | None) -> tuple[Limit, ...]:
+    """Every limit of a field that may hold none, one or several."""
+    if limits is None:
+        return ()
+    return (limits,) if isinstance(limits, Limit) else limits
+
+
 class VendorRule(_Document, frozen=True):
     """One relationship. Exactly one of ``vendor``, ``domain``, ``address`` names the other side."""
 
@@ -143,7 +154,7 @@ class VendorRule(_Document, frozen=True):
     standing: Standing = "allowed"
     accepts: tuple[Kind, ...] = (Kind.SERVICE, Kind.OFFER, Kind.NEWSLETTER)
     scope: Literal["interests", "everything"] = "interests"
-    limit: Limit | None = None
+    limit: Limits | None = None
     service_limit: Limit | None = None
     when_unwanted: Literal["refuse", "file"] = "refuse"
     tells: Tells | None = None
@@ -177,7 +188,7 @@ class Preferences(_Document, frozen=True):
     ask_for_days: Annotated[int, msgspec.Meta(ge=1, le=365)] = 14
     pauses: tuple[Pause, ...] = ()
     exceptions: tuple[DayException, ...] = ()
-    limit: Limit | None = None
+    limit: Limits | None = None
     interest: tuple[Interest, ...] = ()
     window: tuple[Window, ...] = ()
     vendor: tuple[VendorRule, ...] = ()

@@ -9,20 +9,21 @@ from typing import Final, Protocol
 import msgspec
 
 from letterbox.model.address import Address, fold_domain, parse_address
-from letterbox.model.kind import Kind
+from letterbox.model.kind import RULED_KINDS, Kind
 from letterbox.model.preferences import (
     DayException,
     Interest,
     Limit,
+    Limits,
     Pause,
     Preferences,
     VendorRule,
     Window,
 )
+from letterbox.model.taxonomy import Taxonomy
 from letterbox.reading.words import split
 from letterbox.wishes.calendar import minutes
 from letterbox.wishes.names import name_of, other_side
-from letterbox.wishes.taxonomy import Taxonomy
 
 #: How much one consumer may declare, so that a decision about it stays bounded work.
 MOST: Final = {
@@ -87,7 +88,7 @@ def check(
         _zone(preferences.timezone, zone_of, zones),
         _pauses(preferences),
         _exceptions(preferences),
-        _limit("limit", preferences.limit),
+        _limits("limit", preferences.limit),
         _interests(preferences.interest, taxonomy),
         _windows(preferences.window),
         _rules(preferences.vendor, domains),
@@ -182,6 +183,25 @@ def _vendors(path: str, vendors: Sequence[str]) -> Iterator[Mistake]:
     for at, vendor in enumerate(vendors):
         if not name_of(vendor).strip():
             yield _no_vendor(f"{path}[{at}]", vendor)
+
+
+def _limits(path: str, limits: Limits | None) -> Iterator[Mistake]:
+    """One limit, or a list of them in which no two count the same."""
+    if limits is None or isinstance(limits, Limit):
+        yield from _limit(path, limits)
+        return
+    seen: set[tuple[str, frozenset[Kind]]] = set()
+    for nth, limit in enumerate(limits):
+        place = f"{path}[{nth}]"
+        yield from _limit(place, limit)
+        counted = (limit.per, frozenset(limit.kinds or RULED_KINDS))
+        if counted in seen:
+            yield Mistake(
+                path=place,
+                mistake=f"there is a limit per {limit.per} for the same kinds already",
+                allowed="one limit for each period and kinds",
+            )
+        seen.add(counted)
 
 
 def _limit(path: str, limit: Limit | None) -> Iterator[Mistake]:
@@ -309,7 +329,7 @@ def _rule(path: str, rule: VendorRule) -> Iterator[Mistake]:
                     mistake=f"the standing is {rule.standing}",
                     allowed='only with standing = "blocked"',
                 )
-    yield from _limit(f"{path}.limit", rule.limit)
+    yield from _limits(f"{path}.limit", rule.limit)
     if rule.remedy is not None:
         yield from _limit(f"{path}.remedy.limit", rule.remedy.limit)
     if rule.service_limit is not None and rule.service_limit.kinds:

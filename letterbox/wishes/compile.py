@@ -5,7 +5,7 @@ from datetime import datetime, tzinfo
 
 from letterbox.model.address import Address
 from letterbox.model.kind import RULED_KINDS, Kind
-from letterbox.model.preferences import Limit, Preferences, VendorRule
+from letterbox.model.preferences import Limit, Limits, Preferences, VendorRule, each_limit
 from letterbox.model.sender import VendorRef
 from letterbox.model.wishes import Counted, Quota, Relationship, Wishes
 from letterbox.wishes.calendar import Calendar
@@ -32,7 +32,7 @@ def compile_wishes(
         newcomers=preferences.newcomers,
         ask_for_days=preferences.ask_for_days,
         times=Calendar(zone, preferences.window, preferences.pauses, preferences.exceptions),
-        quotas=_quota("all", preferences.limit),
+        quotas=_quotas("all", preferences.limit),
         interests=compile_interests(preferences.interest, taxonomy),
         vendors={name_of(rule.vendor): made for rule, made in rules if rule.vendor},
         domains={name_of(rule.domain): made for rule, made in rules if rule.domain},
@@ -71,14 +71,17 @@ def quotas_for(
 
 def _quotas_of(rule: VendorRule) -> tuple[Quota, ...]:
     scope = f"with/{name_of(rule.key)}"
-    return _quota(scope, rule.limit) + _quota(scope, rule.service_limit, frozenset((Kind.SERVICE,)))
+    service = _quotas(scope, rule.service_limit, frozenset((Kind.SERVICE,)))
+    return _quotas(scope, rule.limit) + service
 
 
-def _quota(
-    scope: str, limit: Limit | None, kinds: frozenset[Kind] = RULED_KINDS
+def _quotas(
+    scope: str, limits: Limits | None, kinds: frozenset[Kind] = RULED_KINDS
 ) -> tuple[Quota, ...]:
-    """None or one. Of ``kinds`` the limit may name some; to name none means all of them."""
-    if limit is None:
-        return ()
+    return tuple(_quota(scope, limit, kinds) for limit in each_limit(limits))
+
+
+def _quota(scope: str, limit: Limit, kinds: frozenset[Kind]) -> Quota:
+    """Of ``kinds`` the limit may name some; to name none means all of them."""
     counted = kinds.intersection(limit.kinds or kinds)
-    return (Quota(scope=scope, messages=limit.messages, per=limit.per, kinds=counted),)
+    return Quota(scope=scope, messages=limit.messages, per=limit.per, kinds=counted)
