@@ -7,9 +7,9 @@ from letterbox.model.fold import fold
 from letterbox.model.interests import Interest, Interests
 from letterbox.model.message import Keyword
 from letterbox.model.preferences import Interest as DeclaredInterest
+from letterbox.model.taxonomy import Taxonomy
 from letterbox.reading.words import keyword
 from letterbox.wishes.names import name_of
-from letterbox.wishes.taxonomy import Taxonomy
 
 
 def compile_interests(declared: Iterable[DeclaredInterest], taxonomy: Taxonomy) -> Interests:

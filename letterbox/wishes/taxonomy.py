@@ -4,8 +4,6 @@ import msgspec
 
 from letterbox.model.taxonomy import Node, Taxonomy, upwards
 
-__all__ = ["Node", "Taxonomy", "read_taxonomy"]
-
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     nodes: tuple[Node, ...]
