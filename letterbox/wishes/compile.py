@@ -7,11 +7,11 @@ from letterbox.model.address import Address
 from letterbox.model.kind import RULED_KINDS, Kind
 from letterbox.model.preferences import Limit, Limits, Preferences, VendorRule, each_limit
 from letterbox.model.sender import VendorRef
+from letterbox.model.taxonomy import Taxonomy
 from letterbox.model.wishes import Counted, Quota, Relationship, Wishes
 from letterbox.wishes.calendar import Calendar
 from letterbox.wishes.interests import compile_interests
 from letterbox.wishes.names import mailbox_of, name_of
-from letterbox.wishes.taxonomy import Taxonomy
 
 
 def compile_wishes(
