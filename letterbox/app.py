@@ -50,6 +50,7 @@ from letterbox.reading.mail import Limits
 from letterbox.records.categories import Categories
 from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import Credentials
+from letterbox.records.custody import Custody
 from letterbox.records.feed import Feed
 from letterbox.records.ledger import Ledger
 from letterbox.records.mailboxes import Mailboxes
@@ -142,10 +143,16 @@ class App:
         self.credentials = Credentials(self.store)
         self.mailboxes = Mailboxes(self.store, self.bodies)
         self.feed = Feed(self.store)
+        self.custody = Custody(
+            per_vendor=configuration.limits.held_per_vendor,
+            per_consumer=configuration.limits.held_per_consumer,
+            longest=timedelta(days=retention.held),
+        )
         self.ledger = Ledger(
             claims=timedelta(days=retention.claims),
             decisions=timedelta(days=retention.decisions),
             held=timedelta(days=retention.held),
+            custody=self.custody,
         )
 
     def _judging(self, resolver: Resolver) -> None:
@@ -158,6 +165,7 @@ class App:
             disclosure=self.disclosure,
             filters=ORDER,
             taxonomy=self.taxonomy,
+            custody=self.custody,
             probes_per_day=configuration.probes.per_day,
         )
         self.prover = Prover(resolver, self.domains, server=configuration.hostname)
@@ -208,6 +216,7 @@ class App:
             mailboxes=self.mailboxes,
             judge=self.judge,
             ledger=self.ledger,
+            custody=self.custody,
             metrics=self.metrics,
             reader=self.reader,
             longest=timedelta(days=retention.held),

@@ -1,7 +1,7 @@
 """One recipient's judgement: everything a decision rests on, the decision, what may be told."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -14,12 +14,13 @@ from letterbox.model.case import Case, Filter
 from letterbox.model.message import Message
 from letterbox.model.sender import Proven, VendorRef, domains_of
 from letterbox.model.told import Told
-from letterbox.model.verdict import Decision, Deliver, Finding, Refuse, reason_of
+from letterbox.model.verdict import Decision, Deliver, Finding, Hold, Refuse, reason_of
 from letterbox.model.wishes import Relationship, Wishes
 from letterbox.ports.store import Add, Claim, Operation, Store
 from letterbox.records import places
 from letterbox.records.coding import encode
 from letterbox.records.consumers import Consumers, Owner
+from letterbox.records.custody import Custody
 from letterbox.records.names import new_reference
 from letterbox.records.vendors import Vendors
 from letterbox.wishes import Counted, Taxonomy, lookup, quotas_for
@@ -75,6 +76,7 @@ class Judge:
         disclosure: Disclosure,
         filters: Sequence[Filter],
         taxonomy: Taxonomy,
+        custody: Custody,
         probes_per_day: int,
     ) -> None:
         self._store = store
@@ -83,6 +85,7 @@ class Judge:
         self._disclosure = disclosure
         self._filters = tuple(filters)
         self._taxonomy = taxonomy
+        self._custody = custody
         self._probes_per_day = probes_per_day
 
     async def judge(self, question: Question) -> Judgement:
@@ -93,7 +96,7 @@ class Judge:
             wishes, question.vendor, domains_of(sender, question.vendor), sender.author
         )
         counted = quotas_for(wishes, relationship, message.kind, question.now)
-        usage = await self._usage(owner, counted)
+        usage, waiting = await self._usage(owner, counted, question.vendor)
         case = Case(
             recipient=question.recipient,
             sender=sender,
@@ -110,6 +113,8 @@ class Judge:
         decision = evaluate(self._filters, case)
         if owner.consumer == places.NOBODY:
             decision = _unknown(decision, question.recipient)
+        if isinstance(decision.verdict, Hold) and not question.taken:
+            decision = self._with_room(decision, question.vendor, waiting)
         if case.footing == "newcomer":
             relationship = None  # one that has ended, or not begun, is none
         hearing = await self._hearing(question, wishes, relationship, decision)
@@ -164,10 +169,30 @@ class Judge:
             ),
         )
 
-    async def _usage(self, owner: Owner, counted: Sequence[Counted]) -> dict[str, int]:
+    async def _usage(
+        self, owner: Owner, counted: Sequence[Counted], vendor: VendorRef
+    ) -> tuple[dict[str, int], dict[str, int]]:
+        """What was counted so far: towards limits, and of what waits."""
         # Asked also where nothing is counted: limits must not show in the work done.
         names = [entry.counter for entry in counted]
-        return await self._store.counters(places.consumer(owner.consumer), names)
+        waiting = self._custody.counters(vendor.id)
+        partition = places.consumer(owner.consumer)
+        counts = await self._store.counters(partition, [*names, *waiting])
+        return {name: counts[name] for name in names}, {name: counts[name] for name in waiting}
+
+    def _with_room(
+        self, decision: Decision, vendor: VendorRef, waiting: Mapping[str, int]
+    ) -> Decision:
+        """Refuse what would wait where too much waits already: nobody fills another's custody."""
+        most = self._custody.full(vendor.id, waiting)
+        if most is None:
+            return decision
+        finding = Finding(
+            filter="custody",
+            verdict=Refuse(reason="too-many-waiting"),
+            facts={"n": most, "vendor": vendor.name},
+        )
+        return Decision(verdict=finding.verdict, findings=(finding, *decision.findings))
 
     async def _hearing(
         self,

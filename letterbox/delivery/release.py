@@ -11,7 +11,7 @@ from letterbox.judge import Judge, Judgement, Question
 from letterbox.metrics import Metrics
 from letterbox.model.address import parse_address
 from letterbox.model.message import Message
-from letterbox.model.record import DecisionRecord, HeldEntry, MessageRecord
+from letterbox.model.record import DecisionRecord, HeldEntry, MessageRecord, Word
 from letterbox.model.sender import Proven
 from letterbox.model.told import Event, EventType
 from letterbox.model.verdict import (
@@ -43,6 +43,7 @@ from letterbox.records import places
 from letterbox.records.coding import encode
 from letterbox.records.consumers import Consumers
 from letterbox.records.content import read_content
+from letterbox.records.custody import Custody
 from letterbox.records.ledger import Ledger, Line
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.names import new_id, new_reference
@@ -67,6 +68,13 @@ class _Waiting(NamedTuple):
     now: datetime
 
 
+class _Meant(NamedTuple):
+    """What a consumer's word amounts to: an answer that was awaited, or a verdict."""
+
+    answered: bool
+    finding: Finding | None
+
+
 class Holds:
     """What waits in consumers' custody."""
 
@@ -79,6 +87,7 @@ class Holds:
         mailboxes: Mailboxes,
         judge: Judge,
         ledger: Ledger,
+        custody: Custody,
         metrics: Metrics,
         reader: Reader,
         longest: timedelta,
@@ -89,6 +98,7 @@ class Holds:
         self._mailboxes = mailboxes
         self._judge = judge
         self._ledger = ledger
+        self._custody = custody
         self._metrics = metrics
         self._reader = reader
         self._longest = longest
@@ -100,16 +110,7 @@ class Holds:
         it. A yes to one that waits for a window lets it through now. Raises StoreUnavailable
         where it could not be done.
         """
-        entry = await self._mailboxes.held_entry(consumer, name)
-        if entry is None:
-            return False
-        asked = entry.why == _ASKED and not entry.answered
-        if yes and asked:
-            return await self._decide(consumer, name, answered=True)
-        word = "yes" if yes else "no"
-        verdict: Verdict = DELIVER if yes else Refuse(reason="declined")
-        finding = Finding(filter="consumer", verdict=verdict, facts={"answer": word})
-        return await self._decide(consumer, name, said=finding)
+        return await self._decide(consumer, name, word="yes" if yes else "no")
 
     async def open(self, consumer: str, name: str) -> None:
         """The time of a held message has come."""
@@ -119,23 +120,28 @@ class Holds:
             gone = (Expect(key=key, revision=0), Unschedule(key=key, expect=False))
             await self._store.commit(Commit(partition=places.consumer(consumer), operations=gone))
 
-    async def _decide(
-        self, consumer: str, name: str, *, answered: bool = False, said: Finding | None = None
-    ) -> bool:
+    async def _decide(self, consumer: str, name: str, *, word: Word | None = None) -> bool:
         for _ in range(_ATTEMPTS):
             waiting = await self._waiting(consumer, name)
             if waiting is None:
                 return False
-            question = _question(waiting, answered=answered)
+            # A word that was written down with a change of wishes is acted on whoever comes first.
+            meant = _meant(waiting.entry, word or waiting.entry.word)
+            said = meant.finding or (None if meant.answered else self._overdue(waiting))
+            question = _question(waiting, answered=meant.answered)
             judgement = await self._judge.judge(question)
-            if said is None and not answered:
-                said = self._overdue(waiting)
-            if answered and isinstance(judgement.decision.verdict, Refuse):
+            if meant.answered and isinstance(judgement.decision.verdict, Refuse):
                 # Asked about this very message, the consumer said yes: no rule knows better.
                 said = Finding(filter="consumer", verdict=DELIVER, facts={"answer": "yes"})
             if said is not None:
                 judgement = self._judge.overrule(judgement, question, said)
-            if await self._write(waiting, judgement, answered=answered, final=said is not None):
+            elif isinstance(judgement.decision.verdict, Defer):
+                await self._put_off(waiting)
+                if word is not None:
+                    raise StoreUnavailable(f"held message {name} cannot be decided now")
+                return True
+            final = said is not None
+            if await self._write(waiting, judgement, answered=meant.answered, final=final):
                 return True
             self._consumers.forget(consumer)
         raise StoreUnavailable(f"what held message {name} rests on keeps changing")
@@ -170,14 +176,6 @@ class Holds:
         consumer, entry = waiting.consumer, waiting.entry
         verdict = judgement.decision.verdict
         key = places.HELD + entry.id
-        if isinstance(verdict, Defer):
-            again = Schedule(key=key, at=waiting.now + _TRY_AGAIN)
-            await self._store.commit(
-                Commit(partition=places.consumer(consumer), operations=(again,))
-            )
-            if answered:
-                raise StoreUnavailable(f"held message {entry.id} cannot be decided now")
-            return True
         answered = answered or entry.answered
         if isinstance(verdict, Hold) and _is_as_before(entry, verdict, answered=answered):
             return await self._wait_on(waiting, judgement.wishes.revision)
@@ -190,6 +188,8 @@ class Holds:
             extra.append(Put(key=places.DECISION + before.id, value=encode(after)))
         if not isinstance(verdict, Hold):
             extra.append(Delete(key=key))
+            if entry.counted:
+                extra += self._custody.give_back(entry.vendor.id, waiting.now)
         if isinstance(verdict, Deliver):
             extra.append(Put(key=places.kept(entry.id), value=record.id.encode()))
         line = Line(
@@ -201,7 +201,7 @@ class Holds:
             extra=(*extra, *judgement.probed),
             your_reference=entry.your_reference,
             answered=answered,
-            since=entry.at,
+            before=entry,
         )
         results = await self._store.commit(*self._ledger.commits(line))
         if not isinstance(results[0], Done):
@@ -218,6 +218,12 @@ class Holds:
         )
         return True
 
+    async def _put_off(self, waiting: _Waiting) -> None:
+        """It cannot be decided now: look at it again soon."""
+        again = Schedule(key=places.HELD + waiting.entry.id, at=waiting.now + _TRY_AGAIN)
+        partition = places.consumer(waiting.consumer)
+        await self._store.commit(Commit(partition=partition, operations=(again,)))
+
     async def _wait_on(self, waiting: _Waiting, revision: int) -> bool:
         """Nothing about it has changed: put it back, to be looked at when its time comes."""
         entry = waiting.entry
@@ -231,6 +237,17 @@ class Holds:
             Commit(partition=places.consumer(waiting.consumer), operations=operations)
         )
         return isinstance(result, Done)
+
+
+def _meant(entry: HeldEntry, word: Word | None) -> _Meant:
+    """What a word means for a message: asked about it, a yes is an answer and not a verdict."""
+    if word is None:
+        return _Meant(answered=False, finding=None)
+    if word == "yes" and entry.why == _ASKED and not entry.answered:
+        return _Meant(answered=True, finding=None)
+    verdict: Verdict = DELIVER if word == "yes" else Refuse(reason="declined")
+    finding = Finding(filter="consumer", verdict=verdict, facts={"answer": word})
+    return _Meant(answered=False, finding=finding)
 
 
 def _is_as_before(entry: HeldEntry, verdict: Hold, *, answered: bool) -> bool:
@@ -281,13 +298,15 @@ def _event(
     waiting: _Waiting, record: DecisionRecord, judgement: Judgement, *, final: bool
 ) -> Event | None:
     """What the vendor hears of a release, if it may know that the message was held at all."""
-    told = judgement.feed
+    told, entry = judgement.feed, waiting.entry
     if not record.vendor.registered or told.verdict == "accepted":
         return None
     kind: EventType
     match record.verdict:
         case Deliver():
-            kind = "message.approved" if waiting.entry.why == _ASKED else "message.released"
+            kind = "message.approved" if entry.why == _ASKED else "message.released"
+        case Hold() if entry.why == _ASKED and record.verdict.reason != _ASKED:
+            kind = "message.approved"  # and waits on, for its time
         case Refuse(reason="declined"):
             kind = "message.declined"
         case Refuse(reason=reason):
@@ -303,5 +322,5 @@ def _event(
         at=datetime.combine(day, time(), tzinfo=UTC),
         message=record.message,
         recipient=record.recipient,
-        your_reference=waiting.entry.your_reference,
+        your_reference=entry.your_reference,
     )

@@ -35,7 +35,7 @@ _LEVELS: tuple[Tells, ...] = ("nothing", "class", "reason", "remedy")
 _AS_NEWCOMER = frozenset({"vendor-not-allowed", "address-of-another", "recipient-unknown"})
 
 #: Reasons that tell nothing of the wishes themselves, so that asking them is no probing.
-UNPROBED = frozenset({"too-often", "window-closed"})
+UNPROBED = frozenset({"too-often", "too-many-waiting", "window-closed"})
 
 _CLASS_TEXTS = {
     "timing": "The recipient does not want this now",

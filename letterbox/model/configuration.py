@@ -112,10 +112,12 @@ class ReadingSection(_Section, frozen=True):
 
 
 class LimitsSection(_Section, frozen=True):
-    """Rates."""
+    """Rates, and how much may wait at one consumer."""
 
     messages_per_vendor_second: Count = 100
     operator_messages_per_hour: Count = 100
+    held_per_vendor: Count = 50
+    held_per_consumer: Count = 1000
 
 
 class ProbesSection(_Section, frozen=True):

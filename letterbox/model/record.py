@@ -5,6 +5,7 @@ has a default.
 """
 
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
@@ -87,6 +88,10 @@ class InboxEntry(msgspec.Struct, frozen=True):
     archived: bool = False
 
 
+#: A consumer's word about a message that waits.
+Word = Literal["yes", "no"]
+
+
 class HeldEntry(msgspec.Struct, frozen=True):
     """One message in a consumer's custody that waits. ``until`` is exact (UTC)."""
 
@@ -107,3 +112,7 @@ class HeldEntry(msgspec.Struct, frozen=True):
     #: The consumer has said yes to this very message.
     answered: bool = False
     interests: tuple[str, ...] = ()
+    #: It counts towards how much may wait. False for those of old, which never did.
+    counted: bool = False
+    #: The consumer's own word, where it was said together with something that is done already.
+    word: Word | None = None

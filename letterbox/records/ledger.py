@@ -22,6 +22,7 @@ from letterbox.ports.store import (
 )
 from letterbox.records import places
 from letterbox.records.coding import encode
+from letterbox.records.custody import Custody
 from letterbox.records.feed import Owed
 from letterbox.wishes import Counted
 
@@ -56,18 +57,21 @@ class Line(NamedTuple):
     extra: tuple[Operation, ...] = ()
     your_reference: str | None = None
     answered: bool = False
+    #: The entry that waited, where this is decided about it again.
+    before: HeldEntry | None = None
     #: The consumer let it in by hand: it counts, and no limit stops it.
     forced: bool = False
-    #: When the message came in, where that was before this decision.
-    since: datetime | None = None
 
 
 class Ledger:
     """How decisions become commits. Lengths of time are those of the configuration."""
 
-    def __init__(self, *, claims: timedelta, decisions: timedelta, held: timedelta) -> None:
+    def __init__(
+        self, *, claims: timedelta, decisions: timedelta, held: timedelta, custody: Custody
+    ) -> None:
         self._claims = claims
         self._held = held
+        self._custody = custody
         self._decisions = decisions
 
     def commits(self, line: Line) -> tuple[Commit, Commit]:
@@ -110,6 +114,8 @@ class Ledger:
                 operations.append(Put(key=places.INBOX + entry.id, value=encode(entry)))
             case Hold() as verdict:
                 held = self._held_entry(line, verdict)
+                if line.before is None:
+                    operations += self._custody.take(record.vendor.id, record.at)
                 key = places.HELD + held.id
                 operations.append(Put(key=key, value=encode(held)))
                 # Nothing is held for ever, however long the window stays shut.
@@ -120,10 +126,10 @@ class Ledger:
         return tuple(operations)
 
     def _held_entry(self, line: Line, verdict: Hold) -> HeldEntry:
-        record = line.record
+        record, before = line.record, line.before
         return HeldEntry(
-            id=record.follows or record.id,
-            at=line.since or record.at,
+            id=before.id if before else record.id,
+            at=before.at if before else record.at,
             message=record.message,
             decision=record.id,
             vendor=record.vendor,
@@ -138,6 +144,7 @@ class Ledger:
             reference=record.told.reference,
             your_reference=line.your_reference,
             answered=line.answered,
+            counted=before.counted if before else True,
         )
 
 

@@ -24,6 +24,9 @@ COLLECT = "collect"
 CREDENTIAL = "credential"
 REFERENCE = "reference"
 
+#: The counter of all that waits at a consumer.
+WAITING = "waiting/all"
+
 INBOX = "inbox/"
 HELD = "held/"
 DECISION = "decision/"
@@ -77,6 +80,11 @@ def probes(of: str, day: datetime) -> str:
 def idempotency(key: str) -> str:
     """The claim of an idempotency key, within a vendor's partition."""
     return f"idempotency/{key}"
+
+
+def waiting(of: str) -> str:
+    """The counter of what waits of one vendor's at a consumer."""
+    return f"waiting/with/{of}"
 
 
 def operator_rate(day: datetime) -> str:

@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from letterbox.adapters.memory import MemoryStore
+from letterbox.adapters.sqlite import SqliteStore
 from letterbox.app import App
 from letterbox.intake import Received, Submission
 from letterbox.model.address import parse_address
@@ -104,11 +106,16 @@ def signed(content: bytes) -> bytes:
 
 @asynccontextmanager
 async def open_house(
-    people: str = "", *, configuration: Configuration | None = None
+    people: str = "", *, configuration: Configuration | None = None, folder: Path | None = None
 ) -> AsyncIterator[House]:
-    """A house whose vendors' domains (``*.example``) are proven by SPF from ``HERE``."""
+    """A house whose vendors' domains (``*.example``) are proven by SPF from ``HERE``.
+
+    With a ``folder`` the store is a file there.
+    """
     clock = FakeClock()
-    store = MemoryStore(clock)
+    store: MemoryStore | SqliteStore = MemoryStore(clock)
+    if folder is not None:
+        store = await SqliteStore.open(folder / "store.db", clock, synchronous="OFF")
     signer = Signer(domain="greenleaf.example")
     zone = Zone(
         {

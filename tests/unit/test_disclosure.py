@@ -53,6 +53,7 @@ FACTS: dict[str, dict[str, Any]] = {
     "interest-over": {"date": "2026-05-31", "interest": "tools"},
     "window-closed": {"kind": "offer", "date": "2026-11-28", "next": "2026-11-28"},
     "too-often": {"n": 2, "period": "week", "date": "2026-11-30", "next": "2026-11-30"},
+    "too-many-waiting": {"n": 50, "vendor": "Greenleaf"},
     "offer-expired": {"date": "2026-11-01"},
     "offer-ends-before-window": {"date": "2026-11-28", "ends": "2026-11-25"},
 }
@@ -77,6 +78,10 @@ SAID = {
     "interest-over": ("Too late: no longer wanted", ""),
     "window-closed": ("No offers at this time", "try from 2026-11-28"),
     "too-often": ("More than the recipient takes", "at most 2 per week, next from 2026-11-30"),
+    "too-many-waiting": (
+        "Too much waits for the recipient already",
+        "send it again some days later",
+    ),
     "offer-expired": ("The offer ended on 2026-11-01", ""),
     "offer-ends-before-window": (
         "It ends before it can arrive",

@@ -20,6 +20,7 @@ PHRASES = read_phrases(CONTENT)
 #: What may stand as a stage beside the filters' names.
 OTHER_STAGES = {
     "address",
+    "custody",
     "decide",
     "delivery",
     "disclosure",
@@ -39,6 +40,11 @@ OTHERS = [
         filter="address",
         verdict=Refuse(reason="recipient-unknown"),
         facts={"address": "x@letterbox.example"},
+    ),
+    Finding(
+        filter="custody",
+        verdict=Refuse(reason="too-many-waiting"),
+        facts={"n": 50, "vendor": "Greenleaf Garden"},
     ),
     Finding(filter="consumer", verdict=Refuse(reason="declined"), facts={"answer": "no"}),
     Finding(
@@ -188,6 +194,7 @@ def test_codes_are_those_agreed():
         "interest-over",
         "window-closed",
         "too-often",
+        "too-many-waiting",
         "offer-expired",
         "offer-ends-before-window",
         "terms-not-accepted",
