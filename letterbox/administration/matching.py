@@ -14,6 +14,8 @@ Stems = tuple[str, ...]
 _LANGUAGES = ("en", "nl")
 _MOST_WORDS = 5  # no search word has more
 _JOINED = re.compile(r"[&,/+()]| (?:and|en) ")
+#: Behind it stands what a thing is for, and no more what it is: ``Jars for Honey``.
+_PREPOSITION = re.compile(r" (?:for|with|of|voor|met|van) ", re.IGNORECASE)
 #: What joins parts, in either language: one word to compare, so that "vehicle parts" are not
 #: "vehicles & parts".
 _CONNECTIVES = frozenset({"and", "en"})
@@ -94,7 +96,12 @@ class Matching:
         parts = [stems for part in _parts(name) for stems in _in_each_language(part)]
         yield [found for stems in whole for found in self._equal(stems)]
         yield [found for stems in parts for found in self._equal(stems)]
-        yield [found for stems in parts for found in self._at_the_end(stems)]
+        ends = [
+            stems
+            for part in _parts(name)
+            for stems in _in_each_language(_PREPOSITION.split(part)[0])
+        ]
+        yield [found for stems in ends for found in self._at_the_end(stems)]
         if parent is not None:
             within = _longest(found for stems in whole for found in self._within(stems))
             yield [found for found in within if _is_below(found.node, parent)]

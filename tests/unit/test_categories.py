@@ -131,6 +131,8 @@ MEANT = """
 = Furniture > Garden Furniture                      | home-garden/garden-furniture
 = Home & Garden > Lawn Mowers                       | home-garden/garden-tools/mowers
 < Home & Garden > Lawn Mowers > Spare Blades        | home-garden/garden-tools/mowers
+< Home & Garden > Covers for Garden Furniture        | home-garden/garden-furniture
+  Covers for Bicycles                                |
 = Home & Garden > Pruning Shears                    | home-garden/garden-tools/pruning
 < Home & Garden > Ashtrays                          | home-garden
 = Beverages > Wine                                  | food-drink/wine-beer/wine
