@@ -114,9 +114,9 @@ class App:
         self.registry = read_registry(reasons)
         self.sentences = Sentences(self.registry, read_phrases(reasons))
         self.taxonomy = read_taxonomy(shipped("taxonomy.toml"))
-        self.reader = Reader(_limits(configuration))
         self._doors: list[Door] = []
         self._records()
+        self.reader = Reader(_limits(configuration))
         self._judging(resolver)
         self.intake = self._intake()
         self._delivery()
