@@ -1,7 +1,7 @@
 """Consumers: whose an address is, and what they declared."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
 
 import msgspec
@@ -13,6 +13,7 @@ from letterbox.ports.store import (
     Commit,
     Delete,
     Document,
+    Operation,
     Put,
     Rejected,
     Schedule,
@@ -25,7 +26,15 @@ from letterbox.records.changes import By, Change, differences, remembering, undo
 from letterbox.records.checks import UNKNOWN, Checks, Owner, Refused, owners_of
 from letterbox.records.coding import decode, encode
 from letterbox.records.pieces import Key, Piece, Sort, Stored, Value
-from letterbox.wishes import Domains, Mistake, Taxonomy, compile_wishes
+from letterbox.wishes import (
+    Domains,
+    Mistake,
+    Taxonomy,
+    Times,
+    compile_wishes,
+    read_times,
+    write_times,
+)
 
 __all__ = ["UNKNOWN", "Conflict", "Consumers", "Forgotten", "Owner", "Refused", "Stored"]
 
@@ -161,11 +170,23 @@ class Consumers:
         """Read the wishes anew the next time: somebody saw that they have changed."""
         self._wishes.drop(consumer)
 
-    def compile(self, consumer: str, preferences: Preferences, revision: int) -> Wishes:
-        """Sound preferences in their fast form, whether they are declared or only thought of."""
-        zone = self._zone_of(preferences.timezone) or self._zone_of("UTC")
+    def write_times(self, preferences: Preferences) -> bytes:
+        """The times of preferences as an iCalendar file."""
+        return write_times(preferences, self._zone(preferences.timezone))
+
+    def read_times(self, content: bytes) -> Times:
+        """The times of an iCalendar file. Raises :class:`letterbox.wishes.Unsupported`."""
+        return read_times(content, self._zone_of)
+
+    def _zone(self, name: str) -> tzinfo:
+        zone = self._zone_of(name) or self._zone_of("UTC")
         if zone is None:
             raise LookupError("the time zone database is missing; install tzdata")
+        return zone
+
+    def compile(self, consumer: str, preferences: Preferences, revision: int) -> Wishes:
+        """Sound preferences in their fast form, whether they are declared or only thought of."""
+        zone = self._zone(preferences.timezone)
         return compile_wishes(consumer, revision, preferences, zone=zone, taxonomy=self._taxonomy)
 
     async def all(self) -> list[str]:
@@ -234,12 +255,14 @@ class Consumers:
         expect: int | None,
         now: datetime,
         by: By = "consumer",
+        also: Sequence[Operation] = (),
     ) -> Piece | None:
         """Change one piece by the consumer's own word; return it as it is then.
 
         A sort for a ``key`` adds a piece and gives it a name; ``value`` None takes it away.
         ``expect`` is the revision of the piece (0: there is none), None for any. What was wrong
-        elsewhere before does not stand in the way.
+        elsewhere before does not stand in the way. ``also`` are operations on the consumer's
+        partition that happen with a change or not at all; a failed guard of theirs is a conflict.
         Raises :class:`Refused` with paths within the piece, :class:`Conflict`.
         """
         async with self._changing:
@@ -257,7 +280,7 @@ class Consumers:
             preferences = pieces.join(pieces.core_of(before.preferences), changed.values())
             await self._look(consumer, before, preferences, key, changed)
             after = pieces.settled(before, preferences, changed)
-            await self._write(consumer, before, after, by=by, now=now)
+            await self._write(consumer, before, after, by=by, now=now, also=also)
             return after.pieces.get(key)
 
     async def history(self, consumer: str) -> list[Change]:
@@ -327,11 +350,20 @@ class Consumers:
         return revision
 
     async def _write(
-        self, consumer: str, before: Stored | None, after: Stored, *, by: By, now: datetime
+        self,
+        consumer: str,
+        before: Stored | None,
+        after: Stored,
+        *,
+        by: By,
+        now: datetime,
+        also: Sequence[Operation] = (),
     ) -> None:
         if before is not None and after.revision == before.revision:
             return
-        commits = await self._commits(consumer, before, after, by=by, now=now)
+        own, *others = await self._commits(consumer, before, after, by=by, now=now)
+        together = (*own.operations, *also)
+        commits = [msgspec.structs.replace(own, operations=together), *others]
         results = await self._store.commit(*commits)
         self.forget(consumer)
         for commit in commits:

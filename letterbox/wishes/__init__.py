@@ -5,6 +5,7 @@ from letterbox.model.wishes import Counted
 from letterbox.wishes.calendar import Calendar
 from letterbox.wishes.check import MOST, Domains, Mistake, check
 from letterbox.wishes.compile import compile_wishes, lookup, quotas_for
+from letterbox.wishes.ical import Times, Unsupported, read_times, write_times
 from letterbox.wishes.names import mailbox_of, name_of, other_side
 from letterbox.wishes.taxonomy import read_taxonomy
 
@@ -16,6 +17,8 @@ __all__ = [
     "Mistake",
     "Node",
     "Taxonomy",
+    "Times",
+    "Unsupported",
     "check",
     "compile_wishes",
     "lookup",
@@ -24,4 +27,6 @@ __all__ = [
     "other_side",
     "quotas_for",
     "read_taxonomy",
+    "read_times",
+    "write_times",
 ]

@@ -13,6 +13,7 @@ from letterbox.gateways.http import (
     pages,
     pieces,
     preferences,
+    times,
 )
 from letterbox.gateways.http.call import Call
 from letterbox.gateways.http.forms import Answer, FeedItem, Items, NewMessage
@@ -114,7 +115,14 @@ OPERATIONS = (
     ),
 )
 
-_CONSUMER = preferences.ROUTES + pieces.ROUTES + inbox.ROUTES + held.ROUTES + decisions.ROUTES
+_CONSUMER = (
+    preferences.ROUTES
+    + pieces.ROUTES
+    + times.ROUTES
+    + inbox.ROUTES
+    + held.ROUTES
+    + decisions.ROUTES
+)
 
 ROUTES: tuple[Route, ...] = _VENDOR + _CONSUMER + _PUBLIC + OPERATIONS
 _DESCRIPTION = describe(ROUTES, version("letterbox"))
