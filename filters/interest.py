@@ -8,17 +8,15 @@ An interest matches when everything it states holds. What a message leaves open 
 - Of several offers one has to fit, and none that is over counts while another runs.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
-from typing import Final
-
-import msgspec
+from typing import Final, NamedTuple
 
 from letterbox.model.case import Case
 from letterbox.model.fold import fold
 from letterbox.model.interests import Interest
 from letterbox.model.kind import Kind
-from letterbox.model.message import Message, Offer
+from letterbox.model.message import Keyword, Message, Offer
 from letterbox.model.verdict import DELIVER, Fact, Finding, Refuse
 
 NAME = "interest"
@@ -32,14 +30,17 @@ _REASONS: Final = (
     "region-not-wanted",
     "keyword-excluded",
 )
+_PLACES: Final = {reason: place for place, reason in enumerate(_REASONS)}
 _NOTHING: Final = Offer(origin="read")
+_UNASKED: Final = Finding(filter=NAME, verdict=DELIVER)
 
 
-class _Miss(msgspec.Struct, frozen=True):
-    """One way in which an interest fails, and the facts of it."""
+class _Miss(NamedTuple):
+    """One way in which an interest fails, and by what: of the nearest alone facts are made."""
 
     reason: str
-    facts: dict[str, Fact]
+    offer: Offer = _NOTHING
+    word: Keyword | None = None
 
 
 def apply(case: Case) -> Finding:
@@ -50,13 +51,14 @@ def apply(case: Case) -> Finding:
     message itself or nobody is let in anyway.
     """
     if not _is_judged(case):
-        return Finding(filter=NAME, verdict=DELIVER)
-    today = case.today
+        return _UNASKED
+    message, today = case.message, case.today
+    offers = _running(message, today)
     matched: list[str] = []
     near: list[tuple[Interest, list[_Miss]]] = []
-    for interest in case.wishes.interests.near(case.message):
-        if _may_answer(case, interest) and _is_about(case.message, interest):
-            if misses := _misses(case.message, interest, today):
+    for interest in case.wishes.interests.near(message):
+        if _may_answer(case, interest) and _is_about(message, interest):
+            if misses := _misses(message, offers, interest, today):
                 near.append((interest, misses))
             else:
                 matched.append(interest.id)
@@ -96,25 +98,38 @@ def _is_about(message: Message, interest: Interest) -> bool:
     return not interest.all_words or all(map(message.words.has, interest.all_words))
 
 
-def _misses(message: Message, interest: Interest, today: date) -> list[_Miss]:
+def _running(message: Message, today: date) -> Sequence[Offer]:
+    """The offers that count, never none: those that are not over, where there are any."""
+    running = [o for o in message.offers if o.last_day is None or today <= o.last_day]
+    return running or message.offers or (_NOTHING,)
+
+
+def _misses(
+    message: Message, offers: Sequence[Offer], interest: Interest, today: date
+) -> list[_Miss]:
     """Every way in which an interest on the topic fails; none where it matches."""
     misses: list[_Miss] = []
     if interest.from_ and today < interest.from_:
-        start = interest.from_.isoformat()
-        misses.append(_Miss(reason="interest-not-yet", facts={"date": start, "next": start}))
+        misses.append(_Miss("interest-not-yet"))
     if interest.until and interest.until < today:
-        end = interest.until.isoformat()
-        misses.append(_Miss(reason="interest-over", facts={"date": end}))
+        misses.append(_Miss("interest-over"))
     if interest.max_price or interest.brands or interest.regions:
-        running = [o for o in message.offers if o.last_day is None or today <= o.last_day]
-        offers = running or message.offers or (_NOTHING,)
-        fewest = min((_misses_of(offer, message, interest) for offer in offers), key=_rank)
-        misses += fewest
+        misses += _fewest(message, offers, interest)
     for word in interest.no_words:
         if message.words.has(word):
-            misses.append(_Miss(reason="keyword-excluded", facts={"value": word.text}))
+            misses.append(_Miss("keyword-excluded", word=word))
             break
     return misses
+
+
+def _fewest(message: Message, offers: Sequence[Offer], interest: Interest) -> list[_Miss]:
+    """The ways in which the offer fails that fails in the fewest."""
+    fewest = _misses_of(offers[0], message, interest)
+    for offer in offers[1:]:
+        if not fewest:
+            break
+        fewest = min(fewest, _misses_of(offer, message, interest), key=_rank)
+    return fewest
 
 
 def _misses_of(offer: Offer, message: Message, interest: Interest) -> list[_Miss]:
@@ -126,12 +141,11 @@ def _misses_of(offer: Offer, message: Message, interest: Interest) -> list[_Miss
         and limit is not None
         and (price.currency != limit.currency or price.amount > limit.amount)
     ):
-        facts: dict[str, Fact] = {"price": str(price), "limit": str(limit)}
-        misses.append(_Miss(reason="price-above-limit", facts=facts))
+        misses.append(_Miss("price-above-limit", offer))
     if interest.brands and not _is_of_brand(offer, message, interest):
-        misses.append(_Miss(reason="brand-not-wanted", facts={"value": offer.brand}))
+        misses.append(_Miss("brand-not-wanted", offer))
     if interest.regions and offer.region and not _is_within(offer.region, interest.regions):
-        misses.append(_Miss(reason="region-not-wanted", facts={"value": offer.region}))
+        misses.append(_Miss("region-not-wanted", offer))
     return misses
 
 
@@ -151,7 +165,7 @@ def _is_within(region: str, wanted: Iterable[str]) -> bool:
 
 def _rank(misses: list[_Miss]) -> tuple[int, list[int]]:
     """The fewest ways first, then by the order of the reasons."""
-    return len(misses), [_REASONS.index(miss.reason) for miss in misses]
+    return len(misses), [_PLACES[miss.reason] for miss in misses]
 
 
 def _refused(near: list[tuple[Interest, list[_Miss]]]) -> Finding:
@@ -164,6 +178,23 @@ def _refused(near: list[tuple[Interest, list[_Miss]]]) -> Finding:
     if len(misses) > 1:
         facts["misses"] = [miss.reason for miss in misses]
         return Finding(filter=NAME, verdict=Refuse(reason="no-matching-interest"), facts=facts)
-    return Finding(
-        filter=NAME, verdict=Refuse(reason=misses[0].reason), facts=facts | misses[0].facts
-    )
+    facts |= _facts(misses[0], interest)
+    return Finding(filter=NAME, verdict=Refuse(reason=misses[0].reason), facts=facts)
+
+
+def _facts(miss: _Miss, interest: Interest) -> dict[str, Fact]:
+    """What the sentences of the reason say."""
+    match miss.reason:
+        case "interest-not-yet" if interest.from_:
+            start = interest.from_.isoformat()
+            return {"date": start, "next": start}
+        case "interest-over" if interest.until:
+            return {"date": interest.until.isoformat()}
+        case "price-above-limit":
+            return {"price": str(miss.offer.price), "limit": str(interest.max_price)}
+        case "brand-not-wanted":
+            return {"value": miss.offer.brand}
+        case "region-not-wanted":
+            return {"value": miss.offer.region}
+        case _:
+            return {"value": miss.word.text if miss.word else None}

@@ -1,6 +1,6 @@
 """Interests in their fast form, found by what a message is about."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import date
 from typing import Final, Literal
 
@@ -49,7 +49,7 @@ class Interests(msgspec.Struct, frozen=True):
     worded: tuple[int, ...] = ()  # all that stand under a form
     always: tuple[int, ...] = ()
 
-    def near(self, message: Message) -> Iterator[Interest]:
+    def near(self, message: Message) -> list[Interest]:
         """Every interest whose topic the message may meet, and few that it does not.
 
         In the order they were declared. The work grows with those found, and with the smaller
@@ -64,5 +64,4 @@ class Interests(msgspec.Struct, frozen=True):
         else:
             for form in message.words.shared(self.forms):
                 found.update(self.by_form[form])
-        for place in sorted(found):
-            yield self.each[place]
+        return [self.each[place] for place in sorted(found)]
