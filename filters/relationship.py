@@ -24,7 +24,7 @@ def apply(case: Case) -> Finding:
     if footing == "newcomer" or rule is None:
         return _newcomer(case, facts)
     if footing == "blocked":
-        facts |= {"because": rule.because or "other", "remedy": _remedy(rule)}
+        facts |= blocked_because(rule)
         return _found(Refuse(reason="vendor-blocked"), facts)
     # SPF proves the path alone; a key and a trusted peer vouch for the message as DKIM does.
     if rule.proof == "dkim" and case.sender.how == "spf":
@@ -54,6 +54,11 @@ def _ask(case: Case, facts: dict[str, Fact]) -> Finding:
     facts["date"] = case.wishes.times.local_date(by - _INSTANT).isoformat()
     hold = Hold(conditions=(UntilAnswered(reason="awaiting-consumer", by=by),))
     return _found(hold, facts)
+
+
+def blocked_because(rule: VendorRule) -> dict[str, Fact]:
+    """Why a vendor is locked out, and what would repair it."""
+    return {"because": rule.because or "other", "remedy": _remedy(rule)}
 
 
 def _remedy(rule: VendorRule) -> list[str] | None:

@@ -23,6 +23,7 @@ from letterbox.administration import Administration, Failed
 from letterbox.administration.explain import Explaining
 from letterbox.configuration import admin_socket, shipped
 from letterbox.delivery.forget import Forgetting
+from letterbox.delivery.relations import Relations
 from letterbox.delivery.relay import Relay
 from letterbox.delivery.release import Holds
 from letterbox.delivery.worker import Worker
@@ -221,6 +222,15 @@ class App:
             reader=self.reader,
             longest=timedelta(days=retention.held),
         )
+        self.relations = Relations(
+            store=self.store,
+            clock=self.clock,
+            consumers=self.consumers,
+            mailboxes=self.mailboxes,
+            holds=self.holds,
+            ledger=self.ledger,
+            disclosure=self.disclosure,
+        )
         self.worker = Worker(
             store=self.store,
             clock=self.clock,
@@ -357,6 +367,7 @@ class App:
             feed=self.feed,
             store=self.store,
             holds=self.holds,
+            relations=self.relations,
             registry=self.registry,
             sentences=self.sentences,
             taxonomy=self.taxonomy,

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from letterbox.model.preferences import Standing
 from letterbox.model.told import Event, EventType, Told
 from letterbox.model.verdict import Hold, UntilAnswered, Verdict
 
@@ -40,6 +41,13 @@ def event_of(
         recipient=recipient,
         your_reference=your_reference,
     )
+
+
+def relationship_event_type(before: Standing | None, after: Standing) -> EventType:
+    """What a changed relationship is called; ``before`` is None where there was none."""
+    if after == "blocked":
+        return "relationship.blocked"
+    return "relationship.reinstated" if before == "blocked" else "relationship.changed"
 
 
 def event(

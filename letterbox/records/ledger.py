@@ -80,14 +80,16 @@ class Ledger:
         partition = places.consumer(record.consumer)
         consumer = Commit(partition=partition, operations=self._operations(line))
         row = Reference(consumer=record.consumer, decision=record.id, told=record.told)
-        claim = Claim(name=places.REFERENCE, value=encode(row), expires=record.at + self._decisions)
-        # What was told last is what the reference leads to.
-        reference = Commit(
-            partition=places.reference(record.told.reference),
-            operations=(Unclaim(name=places.REFERENCE), claim),
-            with_previous=True,
-        )
+        reference = msgspec.structs.replace(self.reference(row, record.at), with_previous=True)
         return consumer, reference
+
+    def reference(self, row: Reference, at: datetime) -> Commit:
+        """The commit that makes a reference known: what was told last is what it leads to."""
+        claim = Claim(name=places.REFERENCE, value=encode(row), expires=at + self._decisions)
+        return Commit(
+            partition=places.reference(row.told.reference),
+            operations=(Unclaim(name=places.REFERENCE), claim),
+        )
 
     def _operations(self, line: Line) -> tuple[Operation, ...]:
         record = line.record

@@ -120,9 +120,14 @@ class Call(NamedTuple):
 
     async def bare(self) -> None:
         """See that a body, which need not be there, says nothing."""
+        await self.form_if_any(Nothing)
+
+    async def form_if_any(self, kind: type[Form]) -> Form | None:
+        """A JSON body as its type; None where there is no body."""
         # One that was read already, for its Idempotency-Key, counts as well.
         if self.request.get(KEPT) or self.request.can_read_body:
-            await self.form(Nothing)
+            return await self.form(kind)
+        return None
 
     async def form(self, kind: type[Form]) -> Form:
         """A JSON body as its type; every mistake is named."""

@@ -3,11 +3,13 @@
 from typing import Any
 
 from letterbox.gateways.http.forms import (
+    AdvertisingAnswer,
     Answer,
     DecisionItem,
     FeedItem,
     HeldAnswer,
     HeldItem,
+    HeldWord,
     InboxItem,
     Items,
     Marks,
@@ -167,7 +169,14 @@ EXAMPLES: dict[Any, Any] = {
         "after": None,
     },
     Nothing: {},
+    HeldWord: {"relationship": {"accepts": ["service", "offer"], "scope": "everything"}},
     HeldAnswer: {"id": _ID, "answer": "release"},
+    AdvertisingAnswer: {
+        "id": _ID,
+        "sentence": "You take no service mail from Greenleaf Garden.",
+        "before": {"vendor": "greenleaf", "accepts": ["service", "offer"]},
+        "after": {"vendor": "greenleaf", "accepts": ["offer"]},
+    },
     Items[DecisionItem]: {"items": [_DECISION], "after": None},
     DecisionItem: _DECISION,
     Items[StrangersItem]: {

@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from letterbox.model.kind import Kind
 from letterbox.model.money import Money
-from letterbox.model.preferences import Region, Word
+from letterbox.model.preferences import Region, VendorRule, Word
 from letterbox.model.record import DecisionRecord, HeldEntry, InboxEntry
 from letterbox.model.told import Event, EventType, ToldReason, ToldVerdict
 from letterbox.model.verdict import Fact, Finding, Hold, VerdictName, name_of, reason_of
@@ -177,11 +177,34 @@ class Marks(_Form, frozen=True):
     archived: bool | None = None
 
 
+class HeldWord(_Form, frozen=True):
+    """What is said with a yes or a no: the relationship from now on.
+
+    Whom it is with may be left out: who sent the message.
+    """
+
+    relationship: VendorRule | None = None
+
+
 class HeldAnswer(msgspec.Struct, frozen=True):
-    """What became of a held message by the consumer's word."""
+    """What became of a held message by the consumer's word, and the relationship it set."""
 
     id: str
     answer: Literal["release", "refuse"]
+    relationship: VendorRule | UnsetType = UNSET
+
+
+class AdvertisingAnswer(msgspec.Struct, frozen=True):
+    """What "this was advertising" changed: the relationship before and after.
+
+    ``sentence`` says in the consumer's language what stands in the way of the vendor's service
+    mail from now on. Both null: there is no relationship that could be changed.
+    """
+
+    id: str
+    sentence: str
+    before: VendorRule | None
+    after: VendorRule | None
 
 
 class Nothing(_Form, frozen=True):

@@ -5,7 +5,14 @@ from aiohttp import web
 from letterbox.delivery.render import with_trace
 from letterbox.gateways.http.answers import answer, nothing
 from letterbox.gateways.http.call import Call
-from letterbox.gateways.http.forms import InboxItem, Items, Marks, inbox_item
+from letterbox.gateways.http.forms import (
+    AdvertisingAnswer,
+    InboxItem,
+    Items,
+    Marks,
+    Nothing,
+    inbox_item,
+)
 from letterbox.gateways.http.problems import Problem
 from letterbox.gateways.http.route import JSON, PAGED, Route
 from letterbox.model.record import InboxEntry
@@ -61,6 +68,19 @@ async def get_raw(call: Call) -> web.Response:
     )
 
 
+async def advertising(call: Call) -> web.Response:
+    """This was advertising: its vendor may send no service mail any more."""
+    await call.bare()
+    done = await call.parts.relations.advertising(call.owner, call.item)
+    if done is None:
+        raise Problem("not-found")
+    language = (await call.parts.consumers.wishes(call.owner)).language
+    sentence = call.parts.sentences.person(done.finding, language)
+    return answer(
+        AdvertisingAnswer(id=call.item, sentence=sentence, before=done.before, after=done.after)
+    )
+
+
 async def _entry(call: Call) -> InboxEntry:
     entry = await call.parts.mailboxes.entry(call.owner, call.item)
     if entry is None:
@@ -109,6 +129,17 @@ ROUTES = (
         fields=("Idempotency-Key",),
         problems=(404,),
         status=204,
+    ),
+    Route(
+        "POST",
+        "/v1/me/inbox/{id}/advertising",
+        "consumer",
+        advertising,
+        "This was advertising: take the vendor's right to send service mail away",
+        takes={JSON: Nothing},
+        gives={JSON: AdvertisingAnswer},
+        fields=("Idempotency-Key",),
+        problems=(404, 408, 413, 415, 422),
     ),
     Route(
         "GET",

@@ -3,12 +3,15 @@
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from letterbox.delivery.relations import Advertised
 from letterbox.feedback.sentences import Sentences
 from letterbox.intake import Received, Submission
 from letterbox.metrics import Metrics
 from letterbox.model.configuration import Configuration
 from letterbox.model.envelope import Envelope
+from letterbox.model.preferences import VendorRule
 from letterbox.model.reason import Registry
+from letterbox.model.record import Word
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import Store
 from letterbox.records.consumers import Consumers
@@ -37,6 +40,23 @@ class Holds(Protocol):
         ...
 
 
+class Relations(Protocol):
+    """Sets relationships from messages (:class:`letterbox.delivery.relations.Relations`)."""
+
+    async def answer(
+        self, consumer: str, name: str, *, word: Word, rule: VendorRule
+    ) -> VendorRule | None:
+        """A word about a held message, with a relationship; None where there is no such message.
+
+        Raises :class:`letterbox.records.consumers.Refused`.
+        """
+        ...
+
+    async def advertising(self, consumer: str, name: str) -> Advertised | None:
+        """A message was advertising; None where it is not in the inbox."""
+        ...
+
+
 class Parts(NamedTuple):
     """Everything the routes reach.
 
@@ -51,6 +71,7 @@ class Parts(NamedTuple):
     feed: Feed
     store: Store
     holds: Holds
+    relations: Relations
     registry: Registry
     sentences: Sentences
     taxonomy: Taxonomy

@@ -1,0 +1,327 @@
+"""What a consumer says of a vendor by way of one of its messages: a relationship, set there."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, time
+from typing import Final, NamedTuple
+
+import msgspec
+
+from filters.relationship import blocked_because
+from letterbox.delivery.release import Holds
+from letterbox.feedback.disclosure import Disclosure, Hearing
+from letterbox.feedback.events import event, relationship_event_type
+from letterbox.model.kind import Kind
+from letterbox.model.preferences import Preferences, VendorRule
+from letterbox.model.record import DecisionRecord, HeldEntry, InboxEntry, Word
+from letterbox.model.sender import Proven, VendorRef, domains_of, known_as
+from letterbox.model.verdict import DELIVER, Decision, Deliver, Fact, Finding, Refuse
+from letterbox.model.wishes import Relationship, Wishes
+from letterbox.ports.clock import Clock
+from letterbox.ports.store import Emit, Operation, Put, Store, StoreUnavailable
+from letterbox.records import places
+from letterbox.records.changes import By
+from letterbox.records.coding import decode, encode
+from letterbox.records.consumers import Conflict, Consumers, Refused
+from letterbox.records.feed import Owed
+from letterbox.records.ledger import Ledger, Reference
+from letterbox.records.mailboxes import Mailboxes
+from letterbox.records.names import new_reference
+from letterbox.records.pieces import Key, Stored
+from letterbox.wishes import Mistake, lookup, mailbox_of, name_of, other_side
+
+_ATTEMPTS: Final = 5
+_SIDES: Final = ("vendor", "domain", "address")
+
+
+class Advertised(NamedTuple):
+    """What became of the relationship that covered an advertisement; both None for a newcomer's.
+
+    ``finding`` is what stands in the way of the vendor's service mail from now on.
+    """
+
+    finding: Finding
+    before: VendorRule | None
+    after: VendorRule | None
+
+
+class _Occasion(NamedTuple):
+    """Who sent the message by way of which something is said, and what covers them now."""
+
+    vendor: VendorRef
+    sender: Proven | None
+    covering: VendorRule | None
+    stored: Stored
+    wishes: Wishes
+
+
+class Relations:
+    """Changes relationships from where their messages are seen."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        consumers: Consumers,
+        mailboxes: Mailboxes,
+        holds: Holds,
+        ledger: Ledger,
+        disclosure: Disclosure,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._consumers = consumers
+        self._mailboxes = mailboxes
+        self._holds = holds
+        self._ledger = ledger
+        self._disclosure = disclosure
+
+    async def answer(
+        self, consumer: str, name: str, *, word: Word, rule: VendorRule
+    ) -> VendorRule | None:
+        """Set the relationship with who sent a held message, and say yes or no to the message.
+
+        The relationship comes first, and with it, in one commit, the word about the message:
+        whatever happens in between, the word is acted on. Said again, it has no second effect.
+        ``rule`` may leave out whom it is with. Returns it whole; None where there is no such
+        message. Raises :class:`Refused` with paths within the relationship, StoreUnavailable.
+        """
+        for _ in range(_ATTEMPTS):
+            document = await self._store.get(places.consumer(consumer), places.HELD + name)
+            if document is None:
+                return await self._said_before(consumer, name, word, rule)
+            entry = decode(document.value, HeldEntry)
+            occasion = await self._occasion(consumer, entry.message, entry.vendor)
+            if occasion is None:
+                continue
+            whole = _whole(rule, occasion)
+            noted = encode(msgspec.structs.replace(entry, word=word))
+            note = Put(key=document.key, value=noted, expect=document.revision)
+            finding = _finding(whole, entry.vendor.name)
+            told = await self._telling(consumer, entry, occasion, whole, finding)
+            if await self._set(consumer, occasion, whole, by="answer", also=(note, *told)):
+                # False where somebody was faster: they knew the word.
+                await self._holds.answer(consumer, name, yes=word == "yes")
+                return whole
+        raise StoreUnavailable(f"what held message {name} rests on keeps changing")
+
+    async def _said_before(
+        self, consumer: str, name: str, word: Word, rule: VendorRule
+    ) -> VendorRule | None:
+        """The relationship as it was set, where the same was said of the message before."""
+        row = await self._mailboxes.decision(consumer, name)
+        while row is not None and row.followed_by is not None:
+            row = await self._mailboxes.decision(consumer, row.followed_by)
+        if row is None or not _is_by(word, row):
+            return None
+        occasion = await self._occasion(consumer, row.message, row.vendor)
+        if occasion is None:
+            return None
+        whole = _whole(rule, occasion)
+        return whole if whole == occasion.covering else None
+
+    async def advertising(self, consumer: str, name: str) -> Advertised | None:
+        """Take away a vendor's right to send service mail: what it sent was advertising.
+
+        Where it may then send nothing at all, it is locked out. None where there is no such
+        entry in the inbox. Raises StoreUnavailable.
+        """
+        for _ in range(_ATTEMPTS):
+            entry = await self._mailboxes.entry(consumer, name)
+            if entry is None:
+                return None
+            occasion = await self._occasion(consumer, entry.message, entry.vendor)
+            if occasion is None:
+                continue
+            before = occasion.covering
+            after = None if before is None else _without_service(before)
+            finding = _finding_service(after, entry.vendor.name)
+            if after is not None:
+                told = await self._telling(consumer, entry, occasion, after, finding)
+                if not await self._set(consumer, occasion, after, by="advertising", also=told):
+                    continue
+            return Advertised(finding, before, after)
+        raise StoreUnavailable(f"the relationship behind {name} keeps changing")
+
+    async def _occasion(self, consumer: str, message: str, vendor: VendorRef) -> _Occasion | None:
+        """Who sent a message; None where the wishes are changing just now."""
+        record = await self._mailboxes.message(message)
+        stored = await self._consumers.stored(consumer) or Stored(Preferences(), revision=0)
+        wishes = await self._consumers.wishes(consumer)
+        if stored.revision != wishes.revision:
+            self._consumers.forget(consumer)
+            return None
+        sender = record.sender if record and isinstance(record.sender, Proven) else None
+        found = sender and lookup(wishes, vendor, domains_of(sender, vendor), sender.author)
+        return _Occasion(vendor, sender, found.rule if found else None, stored, wishes)
+
+    async def _set(
+        self,
+        consumer: str,
+        occasion: _Occasion,
+        rule: VendorRule,
+        *,
+        by: By,
+        also: Sequence[Operation],
+    ) -> bool:
+        """Set a relationship; false where something changed in between."""
+        key: Key = ("vendor", other_side(rule))
+        had = occasion.stored.pieces.get(key)
+        if had is not None and had.value == rule:
+            return True
+        try:
+            await self._consumers.revise_piece(
+                consumer,
+                key,
+                rule,
+                expect=had.revision if had else 0,
+                now=self._clock.now(),
+                by=by,
+                also=also,
+            )
+        except Conflict:
+            self._consumers.forget(consumer)
+            return False
+        return True
+
+    async def _telling(
+        self,
+        consumer: str,
+        entry: HeldEntry | InboxEntry,
+        occasion: _Occasion,
+        after: VendorRule,
+        finding: Finding,
+    ) -> tuple[Operation, ...]:
+        """What tells a registered vendor of a changed relationship, as its new level lets it.
+
+        ``finding`` is what mail like this message gets from now on, and all it is told.
+        """
+        times, now = occasion.wishes.times, self._clock.now()
+        day = times.local_date(now)
+        relationship = Relationship(rule=after, quotas=())
+        unheard = not entry.vendor.registered or not relationship.in_force(day)
+        if unheard or after == occasion.covering:
+            return ()
+        hearing = Hearing(
+            vendor=entry.vendor,
+            relationship=relationship,
+            newcomers=occasion.wishes.newcomers,
+            times=times,
+        )
+        decision = Decision(verdict=finding.verdict, findings=(finding,))
+        told = self._disclosure.tell(decision, hearing, new_reference())
+        if hearing.level == "nothing":
+            return ()
+        # Before the change: a reference that nobody has heard of leads nowhere.
+        row = Reference(consumer=consumer, decision=entry.decision, told=told)
+        await self._store.commit(self._ledger.reference(row, now))
+        before = occasion.covering.standing if occasion.covering else None
+        said = event(
+            relationship_event_type(before, after.standing),
+            told,
+            name=new_reference(),  # an id that sorts by time would tell the hour
+            at=datetime.combine(day, time(), tzinfo=UTC),
+            message=entry.message,
+            recipient=entry.recipient,
+        )
+        return (Emit(value=encode(Owed(vendor=entry.vendor.id, event=said))),)
+
+
+# ---- whom a relationship is with ---------------------------------------------------------------
+
+
+def _whole(rule: VendorRule, occasion: _Occasion) -> VendorRule:
+    """The relationship with its other side: as it names it, or as the sender is known.
+
+    Raises :class:`Refused` where it names somebody else.
+    """
+    sender, vendor, covering = occasion.sender, occasion.vendor, occasion.covering
+    if sender is None:
+        raise LookupError(f"a message of {vendor.id} that nobody has proven")
+    named = [side for side in _SIDES if getattr(rule, side)]
+    if not named:
+        known = covering or _usual(sender, vendor)
+        sides = {side: getattr(known, side) for side in _SIDES}
+        return msgspec.structs.replace(rule, **sides)
+    if len(named) == 1:
+        _look(rule, named[0], occasion)
+    return rule
+
+
+def _usual(sender: Proven, vendor: VendorRef) -> VendorRule:
+    """A vendor by its id where it is registered, else by what was proven, or as one person."""
+    if vendor.registered:
+        return VendorRule(vendor=vendor.id)
+    if "@" in vendor.id:
+        return VendorRule(address=str(sender.author.mailbox))
+    return VendorRule(domain=sender.domain)
+
+
+def _look(rule: VendorRule, side: str, occasion: _Occasion) -> None:
+    """Refuse a name that is not the sender's, or that another relationship goes before."""
+    sender, vendor, covering = occasion.sender, occasion.vendor, occasion.covering
+    if sender is None:
+        return
+    theirs = {
+        "vendor": {name_of(vendor.id)},
+        "domain": known_as(sender, vendor),
+        "address": {mailbox_of(str(sender.author))},
+    }
+    wrong = ""
+    if other_side(rule) not in theirs[side]:
+        wrong = f"{rule.key[:200]!r} did not send this message"
+    elif covering and other_side(covering) != other_side(rule) and _rank(covering) < _rank(rule):
+        wrong = f"your relationship with {covering.key} goes before it"
+    if wrong:
+        usual = (covering or _usual(sender, vendor)).key
+        allowed = f"no vendor, domain or address; it is with {usual} then"
+        raise Refused([Mistake(path=side, mistake=wrong, allowed=allowed)])
+
+
+def _rank(rule: VendorRule) -> tuple[int, int]:
+    """Of two relationships that cover a sender, the one of the lower rank counts."""
+    kind = next(
+        nth for nth, side in enumerate(("address", "vendor", "domain")) if getattr(rule, side)
+    )
+    return kind, -other_side(rule).count(".")
+
+
+# ---- what it means -----------------------------------------------------------------------------
+
+
+def _is_by(word: Word, row: DecisionRecord) -> bool:
+    """Whether a decision is what a consumer's word makes of a message."""
+    if word == "yes":
+        return isinstance(row.verdict, Deliver)
+    return row.verdict == Refuse(reason="declined") and row.findings[0].facts.get("answer") == "no"
+
+
+def _without_service(rule: VendorRule) -> VendorRule:
+    """A relationship that takes no service mail; blocked, where it would then take nothing."""
+    if rule.standing == "blocked" or Kind.SERVICE not in rule.accepts:
+        return rule
+    accepts = tuple(kind for kind in rule.accepts if kind is not Kind.SERVICE)
+    if accepts:
+        return msgspec.structs.replace(rule, accepts=accepts)
+    return msgspec.structs.replace(rule, standing="blocked", because="not-relevant")
+
+
+def _finding(rule: VendorRule, vendor: str) -> Finding:
+    """What mail of a vendor gets by the standing of its relationship alone."""
+    if rule.standing != "blocked":
+        return Finding(filter="relationship", verdict=DELIVER)
+    verdict = Refuse(reason="vendor-blocked")
+    facts = {"vendor": vendor, **blocked_because(rule)}
+    return Finding(filter="relationship", verdict=verdict, facts=facts)
+
+
+def _finding_service(rule: VendorRule | None, vendor: str) -> Finding:
+    """What service mail of a vendor gets that has no right to send any."""
+    if rule is None:
+        verdict = Refuse(reason="vendor-not-allowed")
+        return Finding(filter="relationship", verdict=verdict, facts={"vendor": vendor})
+    if rule.standing == "blocked":
+        return _finding(rule, vendor)
+    kinds = [str(kind) for kind in rule.accepts]
+    facts: dict[str, Fact] = {"vendor": vendor, "kind": str(Kind.SERVICE), "kinds": kinds}
+    return Finding(filter="kind", verdict=Refuse(reason="kind-not-wanted"), facts=facts)
