@@ -58,21 +58,38 @@ def _words_of(flat: str) -> list[str]:
         if word.isascii():
             words.append(word)
         else:
-            words.extend(_WORD.findall(fold(_INVISIBLE.sub("", word))))
+            words.extend(_folded(word))
     return words
 
 
-@lru_cache(maxsize=32_768)
+def _folded(run: str) -> tuple[str, ...]:
+    """The words of a run of characters that are not all ASCII."""
+    return _kept_folded(run) if len(run) <= MAX_STEMMED else _fold_apart(run)
+
+
+def _fold_apart(run: str) -> tuple[str, ...]:
+    return tuple(_WORD.findall(fold(_INVISIBLE.sub("", run))))
+
+
 def forms(word: str) -> frozenset[str]:
     """What a word is met by: its stem in each language, marked with it.
 
     The marks keep a stem of one language from meeting a stem of another by chance. A word too
     long to have a stem is met as it is, folded.
     """
+    return _kept_forms(word) if len(word) <= MAX_STEMMED else _stems(word)
+
+
+def _stems(word: str) -> frozenset[str]:
     folded = fold(word)
     if len(folded) > MAX_STEMMED:
         return frozenset((folded,))
     return frozenset(mark + stemmer.stemWord(folded) for mark, stemmer in _STEMMERS)
+
+
+# Only what is short is kept: mail of endless words must not fill the memory.
+_kept_folded: Final = lru_cache(maxsize=8192)(_fold_apart)
+_kept_forms: Final = lru_cache(maxsize=32_768)(_stems)
 
 
 def keyword(text: str) -> Keyword:
@@ -93,12 +110,13 @@ class TextWords:
 
     def has(self, keyword: Keyword) -> bool:
         """Whether the keyword's words stand in the text, whole and one after another."""
-        if self._words is None:
+        words = self._words
+        if words is None:
             # What stands there as it was written is found in a tenth of the time.
             written = keyword.text
             if written.isascii() and keyword.forms and f" {written.lower()} " in self._flat:
                 return True
-        words = self._cut()
+            words = self._cut()
         for wanted in keyword.forms:
             if wanted.isdisjoint(self._forms):
                 return False

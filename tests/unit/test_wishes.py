@@ -1,5 +1,6 @@
 """Wishes compiled: what is counted, periods, the taxonomy and words."""
 
+import tracemalloc
 from datetime import UTC, date, datetime
 
 import pytest
@@ -247,6 +248,19 @@ def test_stems_of_two_languages_do_not_meet():
 
 def test_text_beyond_the_bound_is_left():
     assert not TextWords("a " * (MAX_TEXT // 2) + "pruner").has(keyword("pruner"))
+
+
+def test_endless_words_are_not_kept():
+    wanted = keyword("pruner")
+    tracemalloc.start()
+    try:
+        for nth in range(20):
+            plain, accented = f"{nth}" + "x" * 100_000, f"é{nth}" + "x" * 100_000
+            assert not TextWords(f"{plain} {accented}").has(wanted)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 1_000_000
 
 
 def test_folding_keeps_spaces_and_signs():
