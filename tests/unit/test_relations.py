@@ -54,8 +54,8 @@ async def offer(house: House, number: int = 1):
 
 
 async def held(api: Api) -> list[dict]:
-    """What waits, oldest first."""
-    return (await api.call("GET", "/v1/me/held", who="anna")).json["items"][::-1]
+    """What waits."""
+    return (await api.call("GET", "/v1/me/held", who="anna")).json["items"]
 
 
 async def say(api: Api, name: str, word: str, relationship=None, *, who: str = "anna", **how):
@@ -88,7 +88,7 @@ async def test_a_yes_may_set_the_relationship_and_lets_the_others_through() -> N
         reply = await say(api, first["id"], "release", ALL)
         whole = {"vendor": "greenleaf", "scope": "everything"}
         assert reply.json == {"id": first["id"], "answer": "release", "relationship": whole}
-        assert await api.house.inbox("anna") == ["Offer 0"]
+        assert await api.house.inbox("anna") == [first["subject"]]
         assert await rules(api) == [whole]
         await api.house.work()
         assert sorted(await api.house.inbox("anna")) == ["Offer 0", "Offer 1", "Offer 2"]
