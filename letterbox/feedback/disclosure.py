@@ -131,19 +131,23 @@ class Disclosure:
         self, verdict: Literal["deliver", "hold"], word: str, hearing: Hearing, reference: str
     ) -> Told:
         if hearing.level == "nothing":
-            return Told(
-                verdict="accepted",
-                reference=reference,
-                reply=250,
-                enhanced="2.0.0",
-                text=f"accepted {reference}",
-            )
+            return self._accepted(reference)
         return Told(
             verdict=verdict,
             reference=reference,
             reply=250,
             enhanced="2.0.0",
             text=f"{word} {reference}",
+        )
+
+    def _accepted(self, reference: str) -> Told:
+        """Taken, and no more is told."""
+        return Told(
+            verdict="accepted",
+            reference=reference,
+            reply=250,
+            enhanced="2.0.0",
+            text=f"accepted {reference}",
         )
 
     def _held(self, verdict: Hold, hearing: Hearing, reference: str) -> Told:
@@ -171,9 +175,12 @@ class Disclosure:
         code = reason_of(decision.verdict)
         if code is None or finding is None:
             raise ValueError("a refusal without its finding")
+        reason = self._registry[code]
+        if _is_filed(hearing, reason) and (hearing.relayed or hearing.level == "nothing"):
+            # It is taken, so that nothing is sent back; that it lies unread is not told here.
+            return self._accepted(reference)
         if hearing.relayed:
             return self.tell_stranger(None, reference)
-        reason = self._registry[code]
         if hearing.taken and hearing.level == "nothing":
             # What was accepted stays so: anything else would tell that it was held.
             return self._taken("deliver", "delivered", hearing, reference)
@@ -231,10 +238,9 @@ class Disclosure:
         """
         if reason.final or (told.reason and told.reason.final):
             return told
-        rule = hearing.relationship.rule if hearing.relationship else None
         if hearing.reply == "report":
             text = f"not delivered, see feedback {told.reference}"
-        elif rule and rule.when_unwanted == "file" and rule.standing == "allowed":
+        elif _is_filed(hearing, reason):
             text = f"not delivered, kept for the recipient {told.reference}"
         else:
             return told
@@ -256,6 +262,14 @@ class Disclosure:
             text=f"{head}{line}. {shown.url}",
             reason=shown,
         )
+
+
+def _is_filed(hearing: Hearing, reason: Reason) -> bool:
+    """Whether the consumer takes what is unwanted, and not for good, into the refused log."""
+    rule = hearing.relationship.rule if hearing.relationship else None
+    if rule is None or reason.final:
+        return False
+    return rule.when_unwanted == "file" and rule.standing == "allowed"
 
 
 def _retry_after(finding: Finding) -> date | None:
