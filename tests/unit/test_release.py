@@ -319,6 +319,47 @@ async def test_a_loser_of_a_race_does_not_speak_for_the_reference(house: House) 
     assert row.told.verdict == expected
 
 
+ASKED = PEOPLE.replace('scope = "everything"', 'scope = "everything"\n  standing = "ask"')
+
+
+async def test_a_window_that_opens_without_a_yes_lets_nothing_through(house: House) -> None:
+    await house.people(ASKED)
+    await hold(house)
+    (entry,) = (await house.app.mailboxes.held("anna", after=None, limit=10)).items
+    assert entry.why == "awaiting-consumer"
+    house.clock.advance(hours=20)  # the window is open
+    await house.work()
+    assert await held(house) == [entry.id]
+    assert await types(house) == ["message.awaiting"]
+    assert await house.app.holds.answer("anna", entry.id, yes=True)
+    assert await house.inbox("anna") == ["Offer 1"]
+    assert await types(house) == ["message.awaiting", "message.approved"]
+
+
+async def test_a_yes_before_the_window_is_decided_again_when_it_opens(house: House) -> None:
+    """Two have a yes and wait on for the window; the limit of one a day is consumed there."""
+    await house.people(ASKED)
+    await hold(house, number=1)
+    await hold(house, number=2)
+    for name in await held(house):
+        assert await house.app.holds.answer("anna", name, yes=True)
+    assert await house.inbox("anna") == []
+    assert len(await held(house)) == 2
+    house.clock.advance(hours=19, minutes=59)
+    await house.work()
+    assert await house.inbox("anna") == []
+    house.clock.advance(minutes=1)
+    await house.work()
+    assert len(await house.inbox("anna")) == 1
+    assert (await refused(house)).verdict.reason == "too-often"
+    assert sorted(await types(house)) == [
+        *["message.approved"] * 2,
+        *["message.awaiting"] * 2,
+        "message.refused",
+        "message.released",
+    ]
+
+
 async def test_no_answer_in_time_is_a_no(house: House) -> None:
     await hold(house, "carl")
     house.clock.advance(days=2, hours=11)
