@@ -40,7 +40,7 @@ from letterbox.ports.store import (
 )
 from letterbox.reading.facts import Reader
 from letterbox.records import places
-from letterbox.records.coding import encode
+from letterbox.records.coding import decode, encode
 from letterbox.records.consumers import Consumers
 from letterbox.records.content import read_content
 from letterbox.records.custody import Custody
@@ -58,10 +58,14 @@ log = structlog.get_logger("letterbox.delivery")
 
 
 class _Waiting(NamedTuple):
-    """A held message with all that a decision about it needs."""
+    """A held message with all that a decision about it needs.
+
+    ``revision`` is that of its entry: a word that is noted there meanwhile is not overlooked.
+    """
 
     consumer: str
     entry: HeldEntry
+    revision: int
     record: MessageRecord
     sender: Proven
     facts: Message
@@ -147,16 +151,18 @@ class Holds:
         raise StoreUnavailable(f"what held message {name} rests on keeps changing")
 
     async def _waiting(self, consumer: str, name: str) -> _Waiting | None:
-        entry = await self._mailboxes.held_entry(consumer, name)
-        if entry is None:
+        document = await self._store.get(places.consumer(consumer), places.HELD + name)
+        if document is None:
             return None
+        entry = decode(document.value, HeldEntry)
         record = await self._mailboxes.message(entry.message)
         body = await self._mailboxes.body(entry.message)
         if record is None or body is None or not isinstance(record.sender, Proven):
             raise LookupError(f"held message {entry.message} is incomplete in the store")
         mail = read_content(record.edge, body, self._reader.limits)
         facts = self._reader.read(mail, record.sender, declared=record.declared)
-        return _Waiting(consumer, entry, record, record.sender, facts, self._clock.now())
+        now = self._clock.now()
+        return _Waiting(consumer, entry, document.revision, record, record.sender, facts, now)
 
     def _overdue(self, waiting: _Waiting) -> Finding | None:
         """No yes in time is a no; nothing is held for ever."""
@@ -181,7 +187,10 @@ class Holds:
             return await self._wait_on(waiting, judgement.wishes.revision)
         record = _record(waiting, judgement)
         # Out of the due-set exactly once: of two who try, one is left out.
-        extra: list[Operation] = [Unschedule(key=key)]
+        extra: list[Operation] = [
+            Expect(key=key, revision=waiting.revision),
+            Unschedule(key=key),
+        ]
         before = await self._mailboxes.decision(consumer, entry.decision)
         if before is not None:
             after = msgspec.structs.replace(before, followed_by=record.id)
@@ -230,6 +239,7 @@ class Holds:
         key = places.HELD + entry.id
         operations = (
             Expect(key=places.PREFERENCES, revision=revision),
+            Expect(key=key, revision=waiting.revision),
             Unschedule(key=key),
             Schedule(key=key, at=min(entry.until, entry.at + self._longest)),
         )

@@ -279,6 +279,30 @@ async def test_a_word_that_was_cut_off_is_acted_on(word, subjects, monkeypatch) 
         assert (await say(api, entry["id"], word, rule)).status == 200
 
 
+async def test_a_word_noted_while_the_worker_looks_is_not_overlooked(monkeypatch) -> None:
+    """The worker has read what waits, not yet the wishes, when the word and they are written."""
+    async with asking() as api:
+        await offer(api.house)
+        (entry,) = await held(api)
+        app = api.house.app
+        body, answer = app.mailboxes.body, app.holds.answer
+
+        async def falls(*_: object, **__: object) -> bool:
+            raise StoreUnavailable("the server fell")
+
+        async def meanwhile(message: str) -> bytes | None:
+            monkeypatch.setattr(app.mailboxes, "body", body)
+            monkeypatch.setattr(app.holds, "answer", falls)
+            assert (await say(api, entry["id"], "release", {})).status == 503
+            monkeypatch.setattr(app.holds, "answer", answer)
+            return await body(message)
+
+        monkeypatch.setattr(app.mailboxes, "body", meanwhile)
+        await app.holds.open("anna", entry["id"])
+        await api.house.work()
+        assert await api.house.inbox("anna") == ["Offer 1"]
+
+
 async def test_where_the_message_went_in_between_no_relationship_is_set(monkeypatch) -> None:
     async with asking() as api:
         await offer(api.house)
