@@ -8,6 +8,7 @@ import pytest
 from letterbox.model.configuration import Configuration, LimitsSection, ProbesSection
 from letterbox.ports.store import Commit, Put
 from letterbox.records import places
+from tests.support.api import open_api
 from tests.support.house import House, mail, open_house, signed
 
 # Monday 23 November 2026, noon UTC: the window opens on Tuesday morning.
@@ -209,3 +210,23 @@ async def test_asking_past_the_room_is_no_probing() -> None:
             content = signed(mail(f"Offer {number}", number=number, **headers))
             received = await house.send(content, "anna@letterbox.example")
         assert received.outcomes[0].told.line.startswith(FULL)
+
+
+async def test_over_http_it_is_one_recipients_result() -> None:
+    async with open_api(configuration=holding(per_vendor=1)) as api:
+        assert (await api.send(kind="newsletter")).json["results"][0]["verdict"] == "hold"
+        (result,) = (await api.send(kind="newsletter")).json["results"]
+        assert result["verdict"] == "refuse"
+        reason = result["reason"]
+        assert (reason["code"], reason["class"], reason["final"]) == (
+            "too-many-waiting",
+            "timing",
+            False,
+        )
+        assert reason["remedies"] == ["send it again some days later"]
+        assert (await api.call("GET", f"/reasons/{reason['code']}")).status == 200
+        refused = await api.call("GET", "/v1/me/decisions?verdict=refuse", who="anna")
+        (row,) = refused.json["items"]
+        assert row["sentence"] == (
+            "Er wachten al 1 berichten op je; er was geen plaats voor meer van Greenleaf Garden."
+        )
