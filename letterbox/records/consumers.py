@@ -26,7 +26,15 @@ from letterbox.records.changes import By, Change, differences, remembering, undo
 from letterbox.records.checks import UNKNOWN, Checks, Owner, Refused, owners_of
 from letterbox.records.coding import decode, encode
 from letterbox.records.pieces import Key, Piece, Sort, Stored, Value
-from letterbox.wishes import Domains, Mistake, Taxonomy, compile_wishes
+from letterbox.wishes import (
+    Domains,
+    Mistake,
+    Taxonomy,
+    Times,
+    compile_wishes,
+    read_times,
+    write_times,
+)
 
 __all__ = ["UNKNOWN", "Conflict", "Consumers", "Forgotten", "Owner", "Refused", "Stored"]
 
@@ -162,11 +170,23 @@ class Consumers:
         """Read the wishes anew the next time: somebody saw that they have changed."""
         self._wishes.drop(consumer)
 
-    def compile(self, consumer: str, preferences: Preferences, revision: int) -> Wishes:
-        """Sound preferences in their fast form, whether they are declared or only thought of."""
-        zone = self._zone_of(preferences.timezone) or self._zone_of("UTC")
+    def write_times(self, preferences: Preferences) -> bytes:
+        """The times of preferences as an iCalendar file."""
+        return write_times(preferences, self._zone(preferences.timezone))
+
+    def read_times(self, content: bytes) -> Times:
+        """The times of an iCalendar file. Raises :class:`letterbox.wishes.Unsupported`."""
+        return read_times(content, self._zone_of)
+
+    def _zone(self, name: str) -> tzinfo:
+        zone = self._zone_of(name) or self._zone_of("UTC")
         if zone is None:
             raise LookupError("the time zone database is missing; install tzdata")
+        return zone
+
+    def compile(self, consumer: str, preferences: Preferences, revision: int) -> Wishes:
+        """Sound preferences in their fast form, whether they are declared or only thought of."""
+        zone = self._zone(preferences.timezone)
         return compile_wishes(consumer, revision, preferences, zone=zone, taxonomy=self._taxonomy)
 
     async def all(self) -> list[str]:
