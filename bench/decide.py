@@ -3,16 +3,17 @@
     python -m bench.decide
 
 One consumer with 200 relationships, 20 windows and two limits, whose interests are of all sorts;
-5 of them match, however many there are. The message is read and its words are known: they serve
-all its recipients. Compiling and loading the wishes happen once for each change, not for each
-message; they are counted beside.
+5 of them match, however many there are; then more and more of 50. The message is read and its
+words are known: they serve all its recipients, and are counted beside, once for a message.
+Compiling and loading the wishes happen once for each change; they are counted beside, too.
 """
 
 import gc
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import islice
 from statistics import median
 from time import perf_counter_ns
 from typing import Any
@@ -32,11 +33,12 @@ from letterbox.model.preferences import Preferences
 from letterbox.model.sender import Proven, VendorRef, domains_of
 from letterbox.model.verdict import Deliver
 from letterbox.model.wishes import Wishes
-from letterbox.reading.words import TextWords
+from letterbox.reading.words import TextWords, keyword
 from letterbox.wishes import compile_wishes, lookup, quotas_for, read_taxonomy
 
 INTERESTS = (10, 50, 1000)
 MATCHING = 5
+OF_FIFTY = (0, 5, 25, 50)  # how many of 50 match
 TEXTS = (2, 60)  # KB
 ROUNDS = 3000  # decisions, of which the median is taken
 
@@ -64,24 +66,26 @@ class Text(msgspec.Struct, frozen=True, dict=True):
         ),
     )  # fmt: skip
 
+    @property
+    def text(self) -> str:
+        """A text in which few words come often and many seldom."""
+        words = (f"word{n % 37}x {'abcdefghij'[n % 10]}garden{n % 1999}" for n in range(self.size))
+        return " ".join((self.subject, *islice(words, self.size // 17)))[: self.size]
+
     @cached_property
     def words(self) -> TextWords:
-        """A text in which few words come often and many seldom."""
-        text, nth = [self.subject], 0
-        while sum(map(len, text)) + len(text) < self.size:
-            text.append(f"word{nth % 37}x {'abcdefghij'[nth % 10]}garden{nth % 1999}")
-            nth += 1
-        return TextWords(" ".join(text))
+        """The words of the text."""
+        return TextWords(self.text)
 
 
-def preferences(interests: int) -> Preferences:
+def preferences(interests: int, matching: int = MATCHING) -> Preferences:
     """Wishes of a person who keeps many."""
     return msgspec.convert(
         {
             "addresses": ["anna@letterbox.example"],
             "timezone": _ZONE,
             "limit": {"messages": 20, "per": "week"},
-            "interest": list(_interests(interests)),
+            "interest": list(_interests(interests, matching)),
             "window": [
                 {"from": f"{hour:02}:00", "until": f"{hour:02}:40", "days": [day]}
                 for hour in range(8, 12)
@@ -98,10 +102,10 @@ def preferences(interests: int) -> Preferences:
     )
 
 
-def _interests(interests: int) -> Iterator[dict[str, object]]:
+def _interests(interests: int, matching: int) -> Iterator[dict[str, object]]:
     for nth in range(interests):
         interest: dict[str, object] = {"id": f"interest-{nth}"}
-        if nth < MATCHING:
+        if nth < matching:
             interest |= {"categories": [_TOPIC], "max_price": {"amount": "150", "currency": "EUR"}}
         elif nth % 3 == 0:
             interest |= {"categories": [_ELSEWHERE[nth % len(_ELSEWHERE)]]}
@@ -176,9 +180,34 @@ def table() -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
-def _decision(wishes: Wishes, message: Text) -> float:
+def more() -> str:
+    """What grows with the interests that match, and what is done once for a message."""
+    lines = [
+        f"- {matching} of 50 interests match: "
+        f"{_decision(compiled(preferences(50, matching)), Text(size=2048), matching):.1f} us"
+        for matching in OF_FIFTY
+    ]
+    sought, phrase = frozenset(("en:rariti",)), keyword("word3x word5x")
+    for size in TEXTS:
+        text = Text(size=size * 1024).text
+        words = microseconds(lambda new: new.shared(sought), partial(TextWords, text), 50)
+        first = microseconds(lambda new: new.has(phrase), partial(_known, text), 50)
+        lines.append(
+            f"- the words of {size} KB text: {words:,.0f} us; its first phrase: {first:,.0f} us"
+        )
+    return "\n".join(lines)
+
+
+def _known(text: str) -> TextWords:
+    words = TextWords(text)
+    words.shared(frozenset())
+    return words
+
+
+def _decision(wishes: Wishes, message: Text, matching: int = MATCHING) -> float:
     decision = evaluate(ORDER, case(wishes, message))
-    if not isinstance(decision.verdict, Deliver) or len(decision.interests) != MATCHING:
+    delivered = isinstance(decision.verdict, Deliver)
+    if delivered != bool(matching) or len(decision.interests) != matching:
         raise RuntimeError(f"the bench decides something else: {decision}")
     return microseconds(lambda fresh: evaluate(ORDER, fresh), lambda: case(wishes, message), ROUNDS)
 
@@ -192,4 +221,4 @@ def _loaded(stored: bytes) -> Wishes:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(table() + "\n")
+    sys.stdout.write(f"{table()}\n\n{more()}\n")

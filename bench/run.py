@@ -44,6 +44,8 @@ _DECISIONS = """
 Microseconds at the median, for a consumer with 200 relationships and 20 windows, in one process.
 
 {table}
+
+{more}
 """
 
 _IDLE = """
@@ -155,7 +157,7 @@ def main() -> int:
             failed = True
     page = report(measured, missing, idle, busy)
     if not chosen.only:
-        page += _DECISIONS.format(table=decide.table())
+        page += _DECISIONS.format(table=decide.table(), more=decide.more())
     print(page)
     if not chosen.only and not failed:
         RESULTS.write_text(page)
