@@ -1,7 +1,8 @@
 """How many messages may arrive in a calendar period."""
 
 from letterbox.model.case import Case
-from letterbox.model.verdict import DELIVER, Finding, Refuse
+from letterbox.model.verdict import DELIVER, Fact, Finding, Refuse
+from letterbox.model.wishes import Counted
 
 NAME = "limit"
 
@@ -12,29 +13,34 @@ def apply(case: Case) -> Finding:
     What is held for a later period is counted there, when it is decided again. The commit
     guards the same counters, so that of two messages at once only one takes the last place.
     """
-    times, kind = case.wishes.times, case.message.kind
-    full = [
-        counted
-        for counted in case.wishes.counted(case.relationship, kind, case.now)
-        if case.usage.get(counted.counter, 0) >= counted.quota.messages
-    ]
+    kind = case.message.kind
+    counted = case.wishes.counted(case.relationship, kind, case.now)
+    if not counted:
+        return Finding(filter=NAME, verdict=DELIVER)
+    full = [each for each in counted if case.usage.get(each.counter, 0) >= each.quota.messages]
     if full:
         opening = case.opening
         arrival = opening.at if opening.at and opening.outside == "hold" else case.now
-        full = [counted for counted in full if arrival < counted.ends]
+        full = [each for each in full if arrival < each.ends]
     if not full:
-        return Finding(filter=NAME, verdict=DELIVER)
+        return Finding(filter=NAME, verdict=DELIVER, facts=_facts(case, counted[0]))
     # Of several the one that stands in the way longest: before it ends, nothing is of use.
-    longest = max(full, key=lambda counted: counted.ends)
-    after = times.local_date(longest.ends).isoformat()
-    return Finding(
-        filter=NAME,
-        verdict=Refuse(reason="too-often"),
-        facts={
-            "n": longest.quota.messages,
-            "period": longest.quota.per,
-            "date": after,
-            "next": after,
-            "counter": longest.counter,
-        },
-    )
+    longest = max(full, key=lambda each: each.ends)
+    after = case.wishes.times.local_date(longest.ends).isoformat()
+    facts = _facts(case, longest)
+    facts |= {"date": after, "next": after, "counter": longest.counter}
+    return Finding(filter=NAME, verdict=Refuse(reason="too-often"), facts=facts)
+
+
+def _facts(case: Case, counted: Counted) -> dict[str, Fact]:
+    """The limit, and the number of this message in its period."""
+    quota = counted.quota
+    facts: dict[str, Fact] = {
+        "n": quota.messages,
+        "nth": case.usage.get(counted.counter, 0) + 1,
+        "period": quota.per,
+        "kinds": sorted(quota.kinds),
+    }
+    if quota.scope != "all":
+        facts["vendor"] = case.vendor.name
+    return facts

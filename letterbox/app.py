@@ -28,11 +28,14 @@ from letterbox.delivery.relay import Relay
 from letterbox.delivery.release import Holds
 from letterbox.delivery.worker import Worker
 from letterbox.feedback.disclosure import Disclosure
+from letterbox.feedback.explanation import Explanations
 from letterbox.feedback.sentences import Sentences
+from letterbox.feedback.wording import read_wording
 from letterbox.gateways.admin import AdminGateway, NotASocket, SocketInUse
 from letterbox.gateways.http import AdminGateway as AdminHttpGateway
 from letterbox.gateways.http import HttpGateway, Parts
 from letterbox.gateways.smtp import SmtpGateway
+from letterbox.hindsight import Changes, PastCases, Replay, Undo
 from letterbox.identity.domains import Domains
 from letterbox.identity.prover import Prover
 from letterbox.intake import Intake
@@ -113,14 +116,17 @@ class App:
         self.public_url = configuration.public_url.rstrip("/") or _guess(configuration)
         reasons = shipped("reasons.toml")
         self.registry = read_registry(reasons)
-        self.sentences = Sentences(self.registry, read_phrases(reasons))
+        wording = read_wording(shipped("wording.toml"))
+        self.sentences = Sentences(self.registry, read_phrases(reasons), wording)
         self.taxonomy = read_taxonomy(shipped("taxonomy.toml"))
+        self.explanations = Explanations(self.sentences, self.taxonomy)
         self._doors: list[Door] = []
         self._records()
         self.reader = Reader(_limits(configuration))
         self._judging(resolver)
         self.intake = self._intake()
         self._delivery()
+        self._hindsight()
         self.administration = self._administration()
         self._socket = AdminGateway(self.administration)
 
@@ -248,6 +254,31 @@ class App:
             ),
         )
 
+    def _hindsight(self) -> None:
+        self.cases = PastCases(mailboxes=self.mailboxes, reader=self.reader, filters=ORDER)
+        changes = Changes(
+            cases=self.cases,
+            consumers=self.consumers,
+            mailboxes=self.mailboxes,
+            clock=self.clock,
+        )
+        self.undo = Undo(
+            store=self.store,
+            clock=self.clock,
+            consumers=self.consumers,
+            mailboxes=self.mailboxes,
+            judge=self.judge,
+            ledger=self.ledger,
+            reader=self.reader,
+            changes=changes,
+        )
+        self.replay = Replay(
+            cases=self.cases,
+            consumers=self.consumers,
+            mailboxes=self.mailboxes,
+            clock=self.clock,
+        )
+
     def _administration(self) -> Administration:
         return Administration(
             store=self.store,
@@ -265,6 +296,8 @@ class App:
                 prover=self.prover,
                 disclosure=self.disclosure,
                 sentences=self.sentences,
+                explanations=self.explanations,
+                cases=self.cases,
                 clock=self.clock,
                 reader=self.reader,
                 our_domains=self.configuration.our_domains,
@@ -368,6 +401,9 @@ class App:
             store=self.store,
             holds=self.holds,
             relations=self.relations,
+            undo=self.undo,
+            replay=self.replay,
+            explanations=self.explanations,
             registry=self.registry,
             sentences=self.sentences,
             taxonomy=self.taxonomy,

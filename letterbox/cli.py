@@ -101,6 +101,9 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--to", metavar="ADDRESS", help="the recipient; with a mail")
     explain.add_argument("--from-domain", metavar="DOMAIN", help="take this sender as proven")
     explain.add_argument("--at", type=_instant, metavar="TIME", help="such as 2026-12-24T12:00Z")
+    explain.add_argument(
+        "--language", choices=("en", "nl"), help="the language it is told in; the consumer's"
+    )
     check = add("check-config", _check_config, "check the configuration")
     check.add_argument(
         "--defaults", action="store_true", help="print the commented default file instead"
@@ -164,13 +167,16 @@ def _explain(arguments: argparse.Namespace) -> int:
             return _misused("explain: --to ADDRESS says whose wishes the mail is judged by")
         # A pasted address of a page ends with the reference.
         name = urlsplit(arguments.what.strip(" <>")).path.rstrip("/").rpartition("/")[2]
-        done = _perform(arguments, "explain decision", {"decision": name})
+        done = _perform(
+            arguments, "explain decision", {"decision": name, "language": arguments.language}
+        )
     else:
         asked = {
             "message": base64.b64encode(_read(arguments.what)).decode(),
             "to": arguments.to,
             "from_domain": arguments.from_domain,
             "at": arguments.at.isoformat() if arguments.at else None,
+            "language": arguments.language,
         }
         done = _perform(arguments, "explain", asked)
     return _print(arguments, done, explanation_lines(done))

@@ -12,6 +12,7 @@ from letterbox.feedback.disclosure import UNPROBED, Disclosure, Hearing
 from letterbox.model.address import Address
 from letterbox.model.case import Case, Filter
 from letterbox.model.message import Message
+from letterbox.model.record import RecordedCase
 from letterbox.model.sender import Proven, VendorRef, domains_of
 from letterbox.model.told import Told
 from letterbox.model.verdict import Decision, Deliver, Finding, Hold, Refuse, reason_of
@@ -62,6 +63,8 @@ class Judgement(NamedTuple):
     counted: Sequence[Counted]
     #: What is written down because a vendor learnt something by asking.
     probed: tuple[Operation, ...]
+    #: What the decision rests on, to be written down with it.
+    case: RecordedCase
 
 
 class Judge:
@@ -130,7 +133,16 @@ class Judge:
         if feed.reason and feed.reason.code == "no-relationship":
             decision = await self._name_other(decision, owner)
         return Judgement(
-            owner, wishes, relationship, decision, hearing, told, feed, counted, probed
+            owner,
+            wishes,
+            relationship,
+            decision,
+            hearing,
+            told,
+            feed,
+            counted,
+            probed,
+            recorded_case(case, decision),
         )
 
     def overrule(self, judgement: Judgement, question: Question, finding: Finding) -> Judgement:
@@ -244,6 +256,24 @@ class Judge:
             Claim(name=name, value=b"", expires=tomorrow),
             Add(counter=counter, expires=tomorrow),
         )
+
+
+def recorded_case(case: Case, decision: Decision) -> RecordedCase:
+    """A case as it is written down with its decision."""
+    message = case.message
+    # What was let in without a question about it is not read for the record alone.
+    asked = bool(decision.interests) or not isinstance(decision.verdict, Deliver)
+    return RecordedCase(
+        sender=case.sender,
+        kind=message.kind,
+        kind_origin=message.kind_origin,
+        categories=message.categories if asked else None,
+        offers=message.offers if asked else None,
+        binding=case.binding,
+        usage=dict(case.usage),
+        answered=case.answered,
+        asked_by=case.asked_by,
+    )
 
 
 def _unknown(decision: Decision, address: Address) -> Decision:

@@ -15,6 +15,7 @@ from letterbox.administration.people import PeopleFile
 from letterbox.administration.shape import nearest
 from letterbox.identity import Domains
 from letterbox.model.address import parse_address
+from letterbox.model.preferences import Language
 from letterbox.model.taxonomy import Taxonomy
 from letterbox.model.verdict import name_of, reason_of
 from letterbox.ports.clock import Clock
@@ -65,12 +66,14 @@ class Explain(_Arguments, frozen=True):
     to: str
     from_domain: str | None = None
     at: datetime | None = None
+    language: Language | None = None
 
 
 class ExplainDecision(_Arguments, frozen=True):
     """A recorded decision, by id or reference."""
 
     decision: str
+    language: Language | None = None
 
 
 class Export(_Arguments, frozen=True):
@@ -219,13 +222,18 @@ class Administration:
         if at is not None and at.tzinfo is None:
             raise Failed("the time has no zone; write 2026-12-24T12:00:00Z")
         explanation = await self._explaining.message(
-            asked.message, to, from_domain=asked.from_domain, at=at
+            asked.message,
+            to,
+            from_domain=asked.from_domain,
+            at=at,
+            language=asked.language,
         )
         answer: Answer = _plain(explanation)
         return answer
 
     async def _explain_decision(self, asked: ExplainDecision) -> Answer:
-        answer: Answer = _plain(await self._explaining.decision(asked.decision))
+        found = await self._explaining.decision(asked.decision, asked.language)
+        answer: Answer = _plain(found)
         return answer
 
     async def _export(self, asked: Export) -> Answer:

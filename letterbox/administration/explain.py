@@ -9,12 +9,14 @@ import msgspec
 from letterbox.administration.failed import Failed
 from letterbox.administration.people import OPERATORS
 from letterbox.feedback.disclosure import Disclosure
+from letterbox.feedback.explanation import Explanations
 from letterbox.feedback.sentences import Sentences
+from letterbox.hindsight import PastCases, Unjudged
 from letterbox.identity import Prover
-from letterbox.judge import Judge, Judgement, Question
+from letterbox.judge import Judge, Question
 from letterbox.model.address import Address, fold_domain, is_below
 from letterbox.model.envelope import Client, Envelope
-from letterbox.model.message import Message
+from letterbox.model.preferences import Preferences
 from letterbox.model.record import DecisionRecord
 from letterbox.model.sender import Proven, Sender, Stranger, Undetermined, VendorRef
 from letterbox.model.told import Told
@@ -30,9 +32,8 @@ from letterbox.records.content import read_content
 from letterbox.records.ledger import Reference
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.names import new_reference
+from letterbox.records.pieces import Stored
 from letterbox.records.vendors import Vendors
-
-_CHOSEN = frozenset({"consumer", "release"})  # findings that no rule gave
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -65,6 +66,8 @@ class Explanation(msgspec.Struct, frozen=True):
     verdict: str
     reason: str | None
     sentence: str
+    #: The decision told line by line, the headline first.
+    lines: tuple[str, ...]
     findings: tuple[Found, ...]
     told: str
     notes: tuple[str, ...]
@@ -90,6 +93,8 @@ class Explaining:
         prover: Prover,
         disclosure: Disclosure,
         sentences: Sentences,
+        explanations: Explanations,
+        cases: PastCases,
         clock: Clock,
         reader: Reader,
         our_domains: frozenset[str],
@@ -102,6 +107,8 @@ class Explaining:
         self._prover = prover
         self._disclosure = disclosure
         self._sentences = sentences
+        self._explanations = explanations
+        self._cases = cases
         self._clock = clock
         self._reader = reader
         self._our_domains = our_domains
@@ -109,7 +116,13 @@ class Explaining:
     # ---- what would happen ----
 
     async def message(
-        self, content: bytes, to: Address, *, from_domain: str | None, at: datetime | None
+        self,
+        content: bytes,
+        to: Address,
+        *,
+        from_domain: str | None,
+        at: datetime | None,
+        language: str | None = None,
     ) -> Explanation:
         """What would become of this message for ``to``, at ``at`` (now where it is None).
 
@@ -138,7 +151,8 @@ class Explaining:
                 told = self._disclosure.tell_stranger(why, new_reference())
                 return _unjudged(to, at, f"a stranger: {detail}", why, told, notes)
             case Proven():
-                return await self._judged(mail, sender, to, at, notes)
+                judged = await self._judged(mail, sender, to, at, language)
+                return msgspec.structs.replace(judged, notes=notes)
 
     async def _sender(
         self, mail: Mail, to: Address, from_domain: str | None, at: datetime
@@ -165,7 +179,7 @@ class Explaining:
         return sender, ()
 
     async def _judged(
-        self, mail: Mail, sender: Proven, to: Address, at: datetime, notes: tuple[str, ...]
+        self, mail: Mail, sender: Proven, to: Address, at: datetime, language: str | None
     ) -> Explanation:
         facts = self._reader.read(mail, sender)
         vendor = await self._vendors.behind(sender)
@@ -173,6 +187,25 @@ class Explaining:
             Question(recipient=to, sender=sender, vendor=vendor, message=facts, now=at)
         )
         decision, wishes = judgement.decision, judgement.wishes
+        language = language or wishes.language
+        record = DecisionRecord(
+            id="",
+            at=at,
+            message="",
+            consumer=judgement.owner.consumer,
+            recipient=str(to),
+            vendor=vendor,
+            sender=str(sender.author),
+            subject=facts.subject,
+            kind=facts.kind,
+            verdict=decision.verdict,
+            findings=decision.findings,
+            interests=decision.interests,
+            preferences_version=wishes.revision,
+            told=judgement.told,
+            size=0,
+            case=judgement.case,
+        )
         return Explanation(
             at=at,
             recipient=str(to),
@@ -183,29 +216,30 @@ class Explaining:
             kind=facts.kind,
             verdict=name_of(decision.verdict),
             reason=reason_of(decision.verdict),
-            sentence=self._sentence(decision.deciding, wishes.language),
+            sentence=self._sentence(decision.deciding, language),
+            lines=self._explanations.lines(record, language),
             until=decision.verdict.until if isinstance(decision.verdict, Hold) else None,
             interests=decision.interests,
-            findings=self._found(decision, wishes.language),
+            findings=self._found(decision, language),
             told=judgement.told.line,
-            notes=notes,
+            notes=(),
         )
 
     # ---- what did happen ----
 
-    async def decision(self, name: str) -> Explanation:
+    async def decision(self, name: str, language: str | None = None) -> Explanation:
         """A recorded decision, by its id or by the reference the sender was given.
 
-        It is taken again through the same function, from the message as received and the
-        preferences of now. Raises :class:`Failed`.
+        It is taken again through the same function, from the recorded case and the preferences
+        of now. ``language`` is the consumer's, unless told. Raises :class:`Failed`.
         """
         record = await self._record(name)
         if record is None:
             return await self._operators_mail(name)
         stored = await self._consumers.stored(record.consumer)
-        language = stored.preferences.language if stored else "en"
+        language = language or (stored.preferences.language if stored else "en")
         decision = Decision(verdict=record.verdict, findings=record.findings)
-        replay, notes = await self._replay(record, revision=stored.revision if stored else 0)
+        replay, notes = await self._replay(record, stored)
         return Explanation(
             at=record.at,
             recipient=record.recipient,
@@ -217,6 +251,7 @@ class Explaining:
             verdict=name_of(record.verdict),
             reason=reason_of(record.verdict),
             sentence=self._sentence(decision.deciding, language),
+            lines=self._explanations.lines(record, language),
             until=record.verdict.until if isinstance(record.verdict, Hold) else None,
             interests=record.interests,
             findings=self._found(decision, language),
@@ -255,35 +290,21 @@ class Explaining:
         return msgspec.structs.replace(found, subject=entry.subject, kind=entry.kind)
 
     async def _replay(
-        self, record: DecisionRecord, *, revision: int
+        self, record: DecisionRecord, stored: Stored | None
     ) -> tuple[Replay | None, tuple[str, ...]]:
-        chosen = [f.filter for f in record.findings if f.filter in _CHOSEN]
-        if chosen:
-            return None, ("it was not a rule that decided, but the consumer or the time",)
-        question = await self._question(record)
-        if question is None:
+        """The recorded case taken again under the preferences of now."""
+        preferences = stored.preferences if stored else Preferences()
+        revision = stored.revision if stored else 0
+        wishes = self._consumers.compile(record.consumer, preferences, revision)
+        try:
+            decision = await self._cases.decide(record, wishes)
+        except Unjudged:
             return None, ("the message is no longer kept, so that it cannot be decided again",)
-        judgement = await self._judge.judge(question)
-        replay = _compare(record, judgement)
+        rules = {finding.filter for finding in decision.findings}
+        if any(finding.filter not in rules for finding in record.findings):
+            return None, ("it was not a rule alone that decided",)
+        replay = _compare(record, decision)
         return replay, (_replay_note(record, replay, revision),)
-
-    async def _question(self, record: DecisionRecord) -> Question | None:
-        message = await self._mailboxes.message(record.message)
-        body = await self._mailboxes.body(record.message)
-        if message is None or body is None or not isinstance(message.sender, Proven):
-            return None
-        mail = read_content(message.edge, body, self._reader.limits)
-        facts: Message = self._reader.read(mail, message.sender, declared=message.declared)
-        local, _, domain = record.recipient.rpartition("@")
-        return Question(
-            recipient=Address(local=local, domain=domain),
-            sender=message.sender,
-            vendor=message.vendor,
-            message=facts,
-            now=record.at,
-            # What followed a message that waited for a yes was decided with that yes.
-            answered=record.follows is not None,
-        )
 
     # ---- in words ----
 
@@ -329,6 +350,7 @@ def _operators(at: datetime, recipient: str, sender: str, reference: str) -> Exp
         verdict="deliver",
         reason=None,
         sentence="",
+        lines=(),
         findings=(),
         told=f"250 2.0.0 delivered {reference}",
         notes=(
@@ -350,6 +372,7 @@ def _unjudged(
         verdict=told.verdict,
         reason=reason,
         sentence="",
+        lines=(),
         findings=(),
         told=told.line,
         notes=(*notes, "no filter is asked about it, whoever the recipient is"),
@@ -360,8 +383,7 @@ def _outcomes(findings: tuple[Finding, ...]) -> dict[str, Any]:
     return {f.filter: (name_of(f.verdict), reason_of(f.verdict)) for f in findings}
 
 
-def _compare(record: DecisionRecord, judgement: Judgement) -> Replay:
-    decision = judgement.decision
+def _compare(record: DecisionRecord, decision: Decision) -> Replay:
     then, now = _outcomes(record.findings), _outcomes(decision.findings)
     outcome = (name_of(decision.verdict), reason_of(decision.verdict))
     return Replay(
@@ -389,5 +411,5 @@ def _replay_note(record: DecisionRecord, replay: Replay, revision: int) -> str:
         )
     return (
         f"decided again under the same preferences it would be {outcome}: "
-        f"{', '.join(replay.differs)} finds otherwise now; limits count what came since"
+        f"{', '.join(replay.differs)} finds otherwise now"
     )

@@ -6,6 +6,7 @@ from typing import Any
 from letterbox.feedback.sentences import safe
 
 _LONGEST = 200
+_LONGEST_LINE = 800
 
 
 def explanation_lines(explanation: Mapping[str, Any]) -> list[str]:
@@ -13,7 +14,8 @@ def explanation_lines(explanation: Mapping[str, Any]) -> list[str]:
     vendor = explanation["vendor"]
     reason = explanation["reason"]
     head = explanation["verdict"] + (f" ({reason})" if reason else "")
-    lines = [head, *([explanation["sentence"]] if explanation["sentence"] else [])]
+    lines = [head]
+    lines += [safe(line, _LONGEST_LINE) for line in explanation["lines"]]
     rows = {
         "decision": explanation["decision"],
         "at": explanation["at"],

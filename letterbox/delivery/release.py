@@ -301,6 +301,7 @@ def _record(waiting: _Waiting, judgement: Judgement) -> DecisionRecord:
         told=judgement.told,
         size=entry.size,
         follows=entry.id,
+        case=judgement.case,
     )
 
 

@@ -3,7 +3,9 @@
 import re
 import unicodedata
 from collections.abc import Mapping
+from typing import Literal
 
+from letterbox.feedback.wording import Wording
 from letterbox.model.reason import Phrases, Registry, Texts
 from letterbox.model.verdict import Fact, Finding, Hold, reason_of
 
@@ -11,7 +13,8 @@ from letterbox.model.verdict import Fact, Finding, Hold, reason_of
 # line and paragraph separators, bidirectional overrides, invisible characters.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
 _SPACES = re.compile(r" {2,}")
-_PLACE = re.compile(r"\{(\w+)\}")
+#: A place in a pattern: the fact that is said there, and in which form.
+PLACE = re.compile(r"\{(\w+)(?::(\w+))?\}")
 _WORD = re.compile(r"[A-Za-z-]+")
 _LONGEST_VALUE = 120
 
@@ -38,9 +41,12 @@ class Sentences:
     A sentence whose facts are lacking is not said: the title stands in its place.
     """
 
-    def __init__(self, registry: Registry, phrases: Phrases) -> None:
+    def __init__(
+        self, registry: Registry, phrases: Phrases, wording: Mapping[str, Wording]
+    ) -> None:
         self._registry = registry
         self._phrases = phrases
+        self._wording = wording
 
     def texts(self, code: str, language: str = "en") -> Texts:
         """The texts of a registered code; in English where the language is missing."""
@@ -58,7 +64,22 @@ class Sentences:
             pattern = texts.person_said or pattern
         elif isinstance(finding.verdict, Hold):
             pattern = texts.person_held or pattern
-        return (self.fill(pattern, finding.facts, language) or texts.title) + "."
+        said = self.fill(pattern, finding.facts, language)
+        return (said or self.fill(texts.person_else, finding.facts, language) or texts.title) + "."
+
+    def line(
+        self,
+        group: Literal["explanation", "change"],
+        name: str,
+        facts: Mapping[str, Fact],
+        language: str,
+        *,
+        longest: int = _LONGEST_VALUE,
+    ) -> str:
+        """A line of the wording by its name; empty where a fact it needs is lacking."""
+        wording = self._wording.get(language) or self._wording["en"]
+        pattern = wording.explanation[name] if group == "explanation" else wording.change[name]
+        return self.fill(pattern, facts, language, longest=longest)
 
     def company(self, finding: Finding, language: str = "en") -> str:
         """What a vendor at level ``reason`` reads."""
@@ -71,25 +92,42 @@ class Sentences:
         texts = self.texts(reason_of(finding.verdict) or "", language)
         return self.fill(texts.remedy, finding.facts, language)
 
-    def fill(self, pattern: str, facts: Mapping[str, Fact], language: str = "en") -> str:
+    def fill(
+        self,
+        pattern: str,
+        facts: Mapping[str, Fact],
+        language: str = "en",
+        *,
+        longest: int = _LONGEST_VALUE,
+    ) -> str:
         """A sentence from a pattern: ``{name}`` becomes the fact of that name.
 
+        ``{name:form}`` becomes the fact in a form of :class:`letterbox.feedback.wording.Wording`.
         Empty where a fact is lacking.
         """
-        said = {name: self._worded(facts.get(name), language) for name in _PLACE.findall(pattern)}
-        if not all(said.values()):
-            return ""
-        return _PLACE.sub(lambda place: said[place[1]], pattern)
+        wording = self._wording.get(language) or self._wording["en"]
 
-    def _worded(self, fact: Fact, language: str) -> str:
+        def said(name: str, form: str) -> str:
+            fact = facts.get(name)
+            formed = wording.say(fact, form, facts) if form and fact is not None else None
+            return (
+                self._worded(fact, language, longest) if formed is None else safe(formed, longest)
+            )
+
+        parts = {(name, form): said(name, form) for name, form in PLACE.findall(pattern)}
+        if not all(parts.values()):
+            return ""
+        return PLACE.sub(lambda place: parts[place[1], place[2] or ""], pattern)
+
+    def _worded(self, fact: Fact, language: str, longest: int) -> str:
         match fact:
             case None:
                 return ""
             case list():
-                return safe(", ".join(self._said(each, language) for each in fact))
+                return safe(", ".join(self._said(each, language) for each in fact), longest)
             case _:
                 text = str(fact)
-                return safe(self._phrases.get(language, {}).get(text, text))
+                return safe(self._phrases.get(language, {}).get(text, text), longest)
 
     def _said(self, phrase: str, language: str) -> str:
         """A phrase of several words, each said the way the language says it."""

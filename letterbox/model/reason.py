@@ -15,7 +15,8 @@ class Texts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``person`` is what the consumer reads, ``company`` what the vendor reads at level
     ``reason``, ``remedy`` what it may change, said after that at level ``remedy``.
     ``person_held`` and ``company_held`` stand in their place where the message is held, for a
-    reason that may also refuse; ``person_said`` where the consumer has said so.
+    reason that may also refuse; ``person_said`` where the consumer has said so; ``person_else``
+    where a fact for ``person`` is lacking.
     """
 
     title: str
@@ -25,6 +26,7 @@ class Texts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     person_held: str = ""
     company_held: str = ""
     person_said: str = ""
+    person_else: str = ""
 
 
 class Reason(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

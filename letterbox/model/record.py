@@ -10,7 +10,8 @@ from typing import Literal
 import msgspec
 
 from letterbox.model.envelope import Edge
-from letterbox.model.message import Offer
+from letterbox.model.kind import Kind
+from letterbox.model.message import Categories, Offer, Origin
 from letterbox.model.sender import Proven, Stranger, VendorRef
 from letterbox.model.told import Told
 from letterbox.model.verdict import Finding, Verdict
@@ -45,6 +46,24 @@ class MessageRecord(msgspec.Struct, frozen=True):
     results: str = ""
 
 
+class RecordedCase(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a decision rested on beside the wishes: enough to take it again.
+
+    The words of the text are not copied: they are read from the message while that is kept.
+    ``categories`` and ``offers`` are None where no rule asked for them.
+    """
+
+    sender: Proven
+    kind: Kind
+    kind_origin: Origin = "declared"
+    categories: Categories | None = None
+    offers: tuple[Offer, ...] | None = None
+    binding: str | None = None
+    usage: dict[str, int] = {}
+    answered: bool = False
+    asked_by: datetime | None = None
+
+
 class DecisionRecord(msgspec.Struct, frozen=True):
     """One decision for one recipient: the consumer's view, complete, and what the vendor heard."""
 
@@ -68,6 +87,8 @@ class DecisionRecord(msgspec.Struct, frozen=True):
     #: The decision that followed this one: what became of a hold. Also its inbox entry's id,
     #: where it was a delivery.
     followed_by: str | None = None
+    #: None for decisions of old, and where nobody has the address.
+    case: RecordedCase | None = None
 
 
 class InboxEntry(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from letterbox.model.address import Address
 from letterbox.model.interests import Interests
 from letterbox.model.kind import Kind
 from letterbox.model.preferences import Newcomers, Per, VendorRule
@@ -113,6 +114,13 @@ class Wishes(msgspec.Struct, frozen=True):
     vendors: Mapping[str, Relationship]
     domains: Mapping[str, Relationship]
     addresses: Mapping[str, Relationship]
+    #: The consumer's own addresses, and the vendor each was given to, if to one alone.
+    own: Mapping[str, str | None] = {}
+
+    def binding(self, recipient: Address) -> str | None:
+        """The vendor a recipient address was given to; a subaddress may have its own."""
+        exact = f"{recipient.local.lower()}@{recipient.domain}"
+        return self.own[exact] if exact in self.own else self.own.get(str(recipient.mailbox))
 
     def counted(
         self, relationship: Relationship | None, kind: Kind, at: datetime

@@ -1,7 +1,7 @@
 """What was changed in preferences: the last changes as differences, and the way back."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 import msgspec
@@ -11,12 +11,14 @@ from letterbox.ports.store import Delete, Operation, Put
 from letterbox.records import places
 from letterbox.records.coding import encode
 from letterbox.records.pieces import (
+    FIELDS,
     Key,
     Past,
     Piece,
     Sort,
     Stored,
     Value,
+    arrange,
     core_of,
     join,
 )
@@ -37,13 +39,20 @@ _TYPES: Final[Mapping[Sort, Any]] = {
 }
 
 
+#: A sort of piece, or ``core`` for the fields of the core document.
+PieceSort = Literal["core", "address", "interest", "window", "vendor"]
+#: Fields of the preferences that are no lists of pieces.
+_CORE: Final = tuple(n for n in Preferences.__struct_fields__ if n not in FIELDS.values())
+_LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
 class PieceChange(msgspec.Struct, frozen=True):
     """One piece as it was and as it became; None where there was none, or is none any more.
 
     ``piece`` is the sort of piece, or ``core`` for a field of the core document by its name.
     """
 
-    piece: Literal["core", "address", "interest", "window", "vendor"]
+    piece: PieceSort
     id: str
     before: Any
     after: Any
@@ -117,6 +126,23 @@ def undone(stored: Stored, changes: Iterable[Change]) -> Preferences:
             absent = {name: getattr(_NOTHING, name) for name in fields.keys() - given.keys()}
             core = msgspec.structs.replace(core, **absent)
     return join(core, pieces.values())
+
+
+def imagined(preferences: Preferences, wishes: Iterable[tuple[str, str, Any]]) -> Preferences:
+    """Preferences with some pieces otherwise: sort (or ``core``), id, and what it would be.
+
+    None takes a piece away. Raises msgspec.ValidationError for what is no such piece.
+    """
+    wishes = tuple(wishes)
+    for sort, name, _ in wishes:
+        if sort == "core" and name not in _CORE:
+            raise msgspec.ValidationError(f"core has no field {name!r}, but {', '.join(_CORE)}")
+    stored = Stored(preferences, 0, arrange(preferences, {}, 0))
+    changes = (
+        PieceChange(piece=msgspec.convert(sort, PieceSort), id=name, before=after, after=None)
+        for sort, name, after in wishes
+    )
+    return undone(stored, [Change(revision=0, at=_LONG_AGO, by="consumer", pieces=tuple(changes))])
 
 
 def value_of(sort: Sort, plain: Any) -> Value:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime, tzinfo
 
-from letterbox.model.address import Address
+from letterbox.model.address import Address, parse_address
 from letterbox.model.kind import RULED_KINDS, Kind
 from letterbox.model.preferences import Limit, Limits, Preferences, VendorRule, each_limit
 from letterbox.model.sender import VendorRef
@@ -37,6 +37,11 @@ def compile_wishes(
         vendors={name_of(rule.vendor): made for rule, made in rules if rule.vendor},
         domains={name_of(rule.domain): made for rule, made in rules if rule.domain},
         addresses={mailbox_of(rule.address): made for rule, made in rules if rule.address},
+        own={
+            f"{address.local.lower()}@{address.domain}": entry.vendor
+            for entry in preferences.bound_addresses
+            if (address := parse_address(entry.address))
+        },
     )
 
 

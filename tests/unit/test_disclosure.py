@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from letterbox.configuration import shipped
 from letterbox.feedback.disclosure import Disclosure, Hearing
 from letterbox.feedback.sentences import Sentences
+from letterbox.feedback.wording import read_wording
 from letterbox.model.reason import read_phrases, read_registry
 from letterbox.model.sender import VendorRef
 from letterbox.model.verdict import (
@@ -29,8 +31,11 @@ from tests.support.plain import ROOT, wishes_from
 
 CONTENT = (ROOT / "config" / "reasons.toml").read_bytes()
 REGISTRY = read_registry(CONTENT)
+WORDING = read_wording(shipped("wording.toml"))
 DISCLOSURE = Disclosure(
-    REGISTRY, Sentences(REGISTRY, read_phrases(CONTENT)), lambda: "https://letterbox.example"
+    REGISTRY,
+    Sentences(REGISTRY, read_phrases(CONTENT), WORDING),
+    lambda: "https://letterbox.example",
 )
 REFERENCE = "4f1c" * 8
 END = f". https://letterbox.example/r/{REFERENCE}"

@@ -418,7 +418,9 @@ async def test_every_decision_is_there_with_its_findings_in_the_consumers_langua
         assert finding.keys() == {"filter", "verdict", "reason", "facts"}
         assert finding["facts"]["price"] == "170 EUR"
         one = await api.call("GET", f"/v1/me/decisions/{item['id']}", who="anna")
-        assert one.json == item
+        told = one.json
+        assert told.pop("explanation")[0] == f"Geweigerd: {item['sentence']}"
+        assert told == item
         held = (await api.call("GET", "/v1/me/decisions?verdict=hold", who="anna")).json
         assert held["items"][0]["until"] == "2026-11-28T08:00:00Z"
 

@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 import pytest
 
 from filters import ORDER
+from letterbox.configuration import shipped
 from letterbox.decide import evaluate
 from letterbox.feedback.sentences import Sentences
+from letterbox.feedback.wording import read_wording
 from letterbox.model.preferences import VendorRule
 from letterbox.model.reason import Registry, read_phrases, read_registry
 from letterbox.model.verdict import Deliver, Finding, Hold, Refuse, UntilOpen, reason_of
@@ -17,6 +19,7 @@ from tests.support.plain import ROOT, case_of, rows, wishes_of
 CONTENT = (ROOT / "config" / "reasons.toml").read_bytes()
 REGISTRY: Registry = read_registry(CONTENT)
 PHRASES = read_phrases(CONTENT)
+WORDING = read_wording(shipped("wording.toml"))
 #: What may stand as a stage beside the filters' names.
 OTHER_STAGES = {
     "address",
@@ -33,7 +36,7 @@ OTHER_STAGES = {
 }
 
 
-TEXTS = ("title", "person", "company", "remedy", "person_held", "company_held", "person_said")
+TEXTS = ("title", "person", "company", "remedy", "person_held", "company_held", "person_said", "person_else")
 #: The facts of findings that no filter gives.
 OTHERS = [
     Finding(
@@ -113,13 +116,15 @@ def test_sentences_find_their_facts():
         held = isinstance(finding.verdict, Hold)
         person = (texts.person_held if held else "") or texts.person
         company = (texts.company_held if held else "") or texts.company
+        if placeholders(person) - set(finding.facts):
+            person = texts.person_else or person
         lacking |= {(code, name) for name in placeholders(person + company) - set(finding.facts)}
     assert not lacking
 
 
 @pytest.mark.parametrize("language", ["en", "nl"])
 def test_every_sentence_is_whole(language):
-    sentences = Sentences(REGISTRY, PHRASES)
+    sentences = Sentences(REGISTRY, PHRASES, WORDING)
     for finding in [*findings(), *OTHERS, *bare_findings()]:
         person = sentences.person(finding, language)
         company = sentences.company(finding, language)

@@ -1,17 +1,35 @@
 """``/v1/me/decisions``: every decision about a consumer's mail, and why."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import get_args
 
+import msgspec
 from aiohttp import web
 
 from letterbox.gateways.http.answers import answer
 from letterbox.gateways.http.call import Call, bad
-from letterbox.gateways.http.forms import DecisionItem, Items, StrangersItem, decision_item
+from letterbox.gateways.http.forms import (
+    ChangeItem,
+    DecisionItem,
+    Items,
+    ReplayForm,
+    StrangersItem,
+    UndoAnswer,
+    UndoForm,
+    decision_item,
+)
+from letterbox.gateways.http.preferences import declared, refusals
 from letterbox.gateways.http.problems import Problem, mistaken
 from letterbox.gateways.http.route import JSON, PAGED, Route
+from letterbox.hindsight import Gone, Replayed, UndoFailed
+from letterbox.hindsight.changes import DAYS, Found
+from letterbox.model.preferences import Language
 from letterbox.model.record import DecisionRecord
 from letterbox.model.verdict import Decision, VerdictName
+from letterbox.records.changes import imagined
 from letterbox.records.strangers import StrangerCounts
+from letterbox.wishes import Mistake
 
 
 async def list_decisions(call: Call) -> web.Response:
@@ -29,12 +47,97 @@ async def list_decisions(call: Call) -> web.Response:
 
 
 async def get_decision(call: Call) -> web.Response:
-    """One decision."""
+    """One decision, told line by line."""
+    return answer(_told(call, await _decision(call), await _language(call)))
+
+
+async def list_changes(call: Call) -> web.Response:
+    """The smallest changes of wishes that would have let a refused message through."""
+    with _outcomes():
+        found = await call.parts.undo.offers(call.owner, call.item)
+    if found is None:
+        raise Problem("not-found")
+    items = _offered(call, found, await _language(call))
+    return answer(Items(items=items, after=None))
+
+
+async def undo(call: Call) -> web.Response:
+    """Let a refused message through, and change the wishes where that is said."""
+    form = await call.form_if_any(UndoForm) or UndoForm()
+    name, language = call.item, await _language(call)
+    with _outcomes():
+        found = await call.parts.undo.offers(call.owner, name) or ()
+        record = await call.parts.undo.let_through(call.owner, name, change=form.change)
+    if record is None:
+        raise Problem("not-found")
+    offered = () if form.change else _offered(call, found, language)
+    return answer(UndoAnswer(id=name, decision=_told(call, record, language), changes=offered))
+
+
+@contextmanager
+def _outcomes() -> Iterator[None]:
+    """What stands in the way of an undo, as problems."""
+    try:
+        with refusals():
+            yield
+    except UndoFailed as failed:
+        became = f"; see the decision {failed.became}" if failed.became else ""
+        raise Problem("conflict", f"{failed}{became}") from None
+    except Gone as gone:
+        raise Problem("gone", str(gone)) from None
+
+
+def _offered(call: Call, found: Sequence[Found], language: str) -> tuple[ChangeItem, ...]:
+    say = call.parts.explanations.change
+    return tuple(
+        ChangeItem(
+            id=each.id,
+            sentence="; ".join(say(edit.name, edit.facts, language) for edit in each.edits),
+            changes=each.changes,
+            others=each.others,
+            unjudged=each.unjudged,
+            days=DAYS,
+        )
+        for each in found
+    )
+
+
+async def replay(call: Call) -> web.Response:
+    """What other wishes would have done with the mail of the last days."""
+    form = await call.form(ReplayForm)
+    stored = await declared(call)
+    preferences = form.preferences or stored.preferences
+    try:
+        preferences = imagined(preferences, [(c.piece, c.id, c.after) for c in form.changes])
+    except msgspec.ValidationError as error:
+        allowed = "pieces as GET gives them; null takes one away"
+        raise mistaken(Mistake(path="changes", mistake=str(error), allowed=allowed)) from None
+    if mistakes := await call.parts.consumers.own_mistakes(call.owner, preferences):
+        raise mistaken(*mistakes)
+    found = await call.parts.replay.run(call.owner, preferences, stored.revision, days=form.days)
+    return answer(found)
+
+
+async def _decision(call: Call) -> DecisionRecord:
     row = await call.parts.mailboxes.decision(call.owner, call.item)
     if row is None:
         raise Problem("not-found")
-    language = (await call.parts.consumers.wishes(call.owner)).language
-    return answer(decision_item(row, _sentence(call, row, language)))
+    return row
+
+
+async def _language(call: Call) -> str:
+    """The language asked for, else the consumer's."""
+    asked = call.request.query.get("language")
+    if asked is None:
+        return (await call.parts.consumers.wishes(call.owner)).language
+    if asked not in get_args(Language):
+        raise mistaken(bad("language", asked, ", ".join(get_args(Language))))
+    return asked
+
+
+def _told(call: Call, row: DecisionRecord, language: str) -> DecisionItem:
+    lines = call.parts.explanations.lines(row, language)
+    return decision_item(row, _sentence(call, row, language), lines)
 
 
 def _sentence(call: Call, row: DecisionRecord, language: str) -> str:
@@ -69,9 +172,42 @@ ROUTES = (
         "/v1/me/decisions/{id}",
         "consumer",
         get_decision,
-        "One decision with its findings",
+        "One decision with its findings, told line by line",
         gives={JSON: DecisionItem},
-        problems=(404,),
+        query=("language",),
+        problems=(404, 422),
+    ),
+    Route(
+        "GET",
+        "/v1/me/decisions/{id}/changes",
+        "consumer",
+        list_changes,
+        "The smallest changes of wishes that would have let a refused message through",
+        gives={JSON: Items[ChangeItem]},
+        query=("language",),
+        problems=(404, 409, 422),
+    ),
+    Route(
+        "POST",
+        "/v1/me/decisions/{id}/undo",
+        "consumer",
+        undo,
+        "Let a refused message through, once; with a change of wishes, if one is named",
+        takes={JSON: UndoForm},
+        gives={JSON: UndoAnswer},
+        query=("language",),
+        fields=("Idempotency-Key",),
+        problems=(404, 408, 409, 410, 412, 413, 415, 422),
+    ),
+    Route(
+        "POST",
+        "/v1/me/replay",
+        "consumer",
+        replay,
+        "What other wishes would have done with the mail of the last days; changes nothing",
+        takes={JSON: ReplayForm},
+        gives={JSON: Replayed},
+        problems=(404, 408, 413, 415, 422),
     ),
     Route(
         "GET",

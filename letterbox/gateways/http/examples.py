@@ -5,6 +5,7 @@ from typing import Any
 from letterbox.gateways.http.forms import (
     AdvertisingAnswer,
     Answer,
+    ChangeItem,
     DecisionItem,
     FeedItem,
     HeldAnswer,
@@ -15,9 +16,13 @@ from letterbox.gateways.http.forms import (
     Marks,
     NewMessage,
     Nothing,
+    ReplayForm,
     StrangersItem,
+    UndoAnswer,
+    UndoForm,
 )
 from letterbox.gateways.http.pieces import PieceItem
+from letterbox.hindsight import Replayed
 from letterbox.model.preferences import BoundAddress, Interest, Preferences, VendorRule, Window
 from letterbox.records.changes import Change
 
@@ -50,7 +55,11 @@ _DECISION = {
     "id": _ID,
     "at": _AT,
     "message": _ID,
+    "vendor": "Greenleaf Garden",
+    "sender": "news@greenleaf.example",
     "recipient": "anna@letterbox.example",
+    "subject": "Pruners for spring",
+    "kind": "offer",
     "verdict": "refuse",
     "reason": "price-above-limit",
     "until": None,
@@ -78,6 +87,22 @@ _INTEREST = {
 _WINDOW = {"days": ["sat", "sun"], "from": "09:00", "until": "12:00", "kinds": ["offer"]}
 _VENDOR = {"vendor": "greenleaf", "accepts": ["service", "offer"], "tells": "remedy"}
 _BOUND = {"address": "anna+garden@letterbox.example", "vendor": "greenleaf"}
+
+_CHANGE = {
+    "id": "5f0c6a1be2d9",
+    "sentence": "garden-tools: up to 170.00 EUR",
+    "changes": [
+        {
+            "piece": "interest",
+            "id": "garden-tools",
+            "before": _INTEREST,
+            "after": _INTEREST | {"max_price": {"amount": "170", "currency": "EUR"}},
+        }
+    ],
+    "others": 3,
+    "unjudged": 0,
+    "days": 30,
+}
 
 
 def _listed(name: str, value: dict[str, Any]) -> dict[str, Any]:
@@ -179,6 +204,33 @@ EXAMPLES: dict[Any, Any] = {
     },
     Items[DecisionItem]: {"items": [_DECISION], "after": None},
     DecisionItem: _DECISION,
+    Items[ChangeItem]: {"items": [_CHANGE], "after": None},
+    UndoForm: {"change": "5f0c6a1be2d9"},
+    UndoAnswer: {"id": _ID, "decision": _DECISION, "changes": []},
+    ReplayForm: {
+        "days": 7,
+        "changes": [{"piece": "interest", "id": "garden-tools", "after": _INTEREST}],
+    },
+    Replayed: {
+        "days": 7,
+        "messages": 31,
+        "then": {"deliver": 9, "refuse": 22},
+        "now": {"deliver": 12, "refuse": 19},
+        "more_in": 3,
+        "fewer_in": 0,
+        "unjudged": 0,
+        "differences": [
+            {
+                "decision": _ID,
+                "at": _AT,
+                "vendor": "Greenleaf Garden",
+                "subject": "Pruners for spring",
+                "then": {"verdict": "refuse", "reason": "price-above-limit"},
+                "now": {"verdict": "deliver", "reason": None},
+            }
+        ],
+        "truncated": False,
+    },
     Items[StrangersItem]: {
         "items": [{"day": "2026-11-23", "reason": "dkim-missing", "count": 4}],
         "after": None,

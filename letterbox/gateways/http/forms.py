@@ -1,17 +1,18 @@
 """What goes in and out as JSON. ``/openapi.json`` is generated from these types."""
 
 from datetime import date, datetime
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from letterbox.model.kind import Kind
 from letterbox.model.money import Money
-from letterbox.model.preferences import Region, VendorRule, Word
+from letterbox.model.preferences import Preferences, Region, VendorRule, Word
 from letterbox.model.record import DecisionRecord, HeldEntry, InboxEntry
 from letterbox.model.told import Event, EventType, ToldReason, ToldVerdict
 from letterbox.model.verdict import Fact, Finding, Hold, VerdictName, name_of, reason_of
+from letterbox.records.changes import PieceChange
 
 MOST_RECIPIENTS = 100
 _LONGEST_ADDRESS = 320
@@ -133,18 +134,77 @@ class FindingItem(msgspec.Struct, frozen=True):
 
 
 class DecisionItem(msgspec.Struct, frozen=True):
-    """One decision with every finding. ``sentence`` is in the consumer's language."""
+    """One decision with every finding. ``sentence`` is in the consumer's language.
+
+    ``explanation`` tells it line by line, where one decision is asked for. ``follows`` and
+    ``followed_by`` lead to the decisions about the same message before and after.
+    """
 
     id: str
     at: datetime
     message: str
+    vendor: str
+    sender: str
     recipient: str
+    subject: str
+    kind: str
     verdict: VerdictName
     reason: str | None
     until: datetime | None
     sentence: str
     findings: tuple[FindingItem, ...]
     preferences_version: int
+    explanation: tuple[str, ...] | UnsetType = UNSET
+    follows: str | UnsetType = UNSET
+    followed_by: str | UnsetType = UNSET
+
+
+class ChangeItem(msgspec.Struct, frozen=True):
+    """A change of wishes that would have let a message through, and its pieces.
+
+    Of the messages refused in the last ``days`` days it would let in ``others`` more;
+    ``unjudged`` of them cannot be told any more.
+    """
+
+    id: str
+    sentence: str
+    changes: tuple[PieceChange, ...]
+    others: int
+    unjudged: int
+    days: int
+
+
+class UndoForm(_Form, frozen=True):
+    """A refused message is let through; with ``change`` the wishes are changed, too."""
+
+    change: str | None = None
+
+
+class UndoAnswer(msgspec.Struct, frozen=True):
+    """The decision that let the message through, and changes that are offered for the future."""
+
+    id: str
+    decision: DecisionItem
+    changes: tuple[ChangeItem, ...]
+
+
+class PieceWish(_Form, frozen=True):
+    """One piece as it might be; ``after`` null takes it away.
+
+    ``piece`` is ``core`` for a field of the document by its name.
+    """
+
+    piece: Literal["core", "address", "interest", "window", "vendor"]
+    id: str
+    after: Any
+
+
+class ReplayForm(_Form, frozen=True):
+    """Other wishes to try on the last days: a whole document, or single pieces of it."""
+
+    days: Annotated[int, Meta(ge=1, le=90)] = 30
+    preferences: Preferences | None = None
+    changes: Annotated[tuple[PieceWish, ...], Meta(max_length=100)] = ()
 
 
 class StrangersItem(msgspec.Struct, frozen=True):
@@ -256,19 +316,28 @@ def finding_item(finding: Finding) -> FindingItem:
     )
 
 
-def decision_item(record: DecisionRecord, sentence: str) -> DecisionItem:
+def decision_item(
+    record: DecisionRecord, sentence: str, explanation: tuple[str, ...] | UnsetType = UNSET
+) -> DecisionItem:
     """A decision as the consumer sees it."""
     return DecisionItem(
         id=record.id,
         at=record.at,
         message=record.message,
+        vendor=record.vendor.name,
+        sender=record.sender,
         recipient=record.recipient,
+        subject=record.subject,
+        kind=record.kind,
         verdict=name_of(record.verdict),
         reason=reason_of(record.verdict),
         until=record.verdict.until if isinstance(record.verdict, Hold) else None,
         sentence=sentence,
         findings=tuple(map(finding_item, record.findings)),
         preferences_version=record.preferences_version,
+        explanation=explanation,
+        follows=record.follows or UNSET,
+        followed_by=record.followed_by or UNSET,
     )
 
 

@@ -37,6 +37,10 @@ _QUERY: dict[str, tuple[dict[str, Any], str]] = {
         {"type": "string", "enum": ["deliver", "hold", "refuse", "defer"]},
         "Only decisions of this verdict",
     ),
+    "language": (
+        {"type": "string", "enum": ["en", "nl"]},
+        "The language of sentences; the consumer's, unless told",
+    ),
     "original": (
         {"type": "integer", "enum": [0, 1], "default": 0},
         "1: the bytes as received",

@@ -9,6 +9,7 @@ import jinja2
 from aiohttp import web
 from markupsafe import Markup, escape
 
+from letterbox.feedback.sentences import PLACE
 from letterbox.gateways.http.call import Call
 from letterbox.model.reason import Reason, Registry, Texts
 from letterbox.model.told import Told, ToldReason
@@ -18,7 +19,6 @@ from letterbox.records.coding import decode
 from letterbox.records.ledger import Reference
 
 _REFERENCE = re.compile(r"[0-9A-Za-z]{22,32}")
-_PLACE = re.compile(r"\{(\w+)\}")
 _POLICY = (
     "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none';"
     " frame-ancestors 'none'"
@@ -130,7 +130,7 @@ async def get_reason(call: Call) -> web.Response:
         def value(place: re.Match[str]) -> str:
             return f"<var>{escape(call.parts.sentences.fill(place[0], facts, language))}</var>"
 
-        return Markup(_PLACE.sub(value, str(escape(pattern))))  # noqa: S704 - escaped, all of it
+        return Markup(PLACE.sub(value, str(escape(pattern))))  # noqa: S704 - escaped, all of it
 
     return page("reason.html", reason=reason, texts=_texts, languages=LANGUAGES, example=example)
 

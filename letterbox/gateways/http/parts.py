@@ -4,7 +4,9 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from letterbox.delivery.relations import Advertised
+from letterbox.feedback.explanation import Explanations
 from letterbox.feedback.sentences import Sentences
+from letterbox.hindsight import Replay, Undo
 from letterbox.intake import Received, Submission
 from letterbox.metrics import Metrics
 from letterbox.model.configuration import Configuration
@@ -72,6 +74,9 @@ class Parts(NamedTuple):
     store: Store
     holds: Holds
     relations: Relations
+    undo: Undo
+    replay: Replay
+    explanations: Explanations
     registry: Registry
     sentences: Sentences
     taxonomy: Taxonomy

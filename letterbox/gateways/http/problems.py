@@ -17,6 +17,8 @@ Name = Literal[
     "method-not-allowed",
     "timeout",
     "changed",
+    "conflict",
+    "gone",
     "too-large",
     "unsupported-media-type",
     "invalid",
@@ -70,6 +72,16 @@ KINDS: Mapping[Name, Kind] = {
         HTTPStatus.PRECONDITION_FAILED,
         "It has changed in between",
         "Get the document anew, make the change there, and put it with the new ETag.",
+    ),
+    "conflict": Kind(
+        HTTPStatus.CONFLICT,
+        "It cannot be done to what it is now",
+        "See in the detail what became of it.",
+    ),
+    "gone": Kind(
+        HTTPStatus.GONE,
+        "It is not kept any more",
+        "Only the rule can be changed; the message cannot be brought back.",
     ),
     "too-large": Kind(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,

@@ -1,0 +1,105 @@
+"""A decision told to the person whose letterbox it is, first line first."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from letterbox.feedback.sentences import Sentences
+from letterbox.model.record import DecisionRecord
+from letterbox.model.taxonomy import Taxonomy
+from letterbox.model.verdict import (
+    Decision,
+    Deliver,
+    Fact,
+    Finding,
+    name_of,
+    reason_of,
+)
+
+#: The longest line that is told; what a sender was told is no longer than that.
+_LONGEST: Final = 600
+
+
+class Explanations:
+    """Decisions in plain English or Dutch."""
+
+    def __init__(self, sentences: Sentences, taxonomy: Taxonomy) -> None:
+        self._sentences = sentences
+        self._taxonomy = taxonomy
+
+    def headline(self, record: DecisionRecord, language: str) -> str:
+        """The verdict, and in one sentence why."""
+        label = self._sentences.line("explanation", name_of(record.verdict), {}, language)
+        said = self._why(record, language)
+        return f"{label}: {said}" if said else f"{label}."
+
+    def lines(self, record: DecisionRecord, language: str) -> tuple[str, ...]:
+        """Everything that a decision rested on, the headline first."""
+        return tuple(line for line in self._lines(record, language) if line)
+
+    def change(self, name: str, facts: Mapping[str, Fact], language: str) -> str:
+        """A change of wishes that is offered, in a few words."""
+        said = dict(facts)
+        if isinstance(category := said.get("category"), str):
+            said["category"] = self._named(category, language)
+        return self._sentences.line("change", name, said, language)
+
+    def _lines(self, record: DecisionRecord, language: str) -> Iterator[str]:
+        yield self.headline(record, language)
+        facts = self._facts(record, language)
+        case = record.case
+        how = case.sender.how if case else "unknown"
+        yield self._line(f"from_{how}", facts, language)
+        if case is not None:
+            yield self._line(f"kind_{case.kind_origin}", facts, language)
+            if case.categories is not None:
+                yield self._line(f"about_{case.categories.origin}", facts, language)
+        yield self._line("price", facts, language)
+        decision = Decision(verdict=record.verdict, findings=record.findings)
+        for finding in record.findings:
+            yield from self._found(finding, decision, language)
+        yield self._line("told", facts, language)
+
+    def _found(self, finding: Finding, decision: Decision, language: str) -> Iterator[str]:
+        """What one rule had to say beyond the headline."""
+        facts = finding.facts
+        yield self._line("matched", facts, language)
+        if "misses" in facts:
+            yield self._line("nearest", facts, language)
+        if finding.filter == "limit" and isinstance(finding.verdict, Deliver):
+            name = "counted" if facts.get("vendor") else "counted_all"
+            yield self._line(name, facts, language)
+        if reason_of(finding.verdict) is not None and finding is not decision.deciding:
+            sentence = self._sentences.person(finding, language)
+            yield self._line("also", {"sentence": sentence}, language)
+
+    def _why(self, record: DecisionRecord, language: str) -> str:
+        deciding = Decision(verdict=record.verdict, findings=record.findings).deciding
+        if deciding is not None:
+            return self._sentences.person(deciding, language)
+        if any(f.filter == "consumer" and f.facts.get("answer") == "yes" for f in record.findings):
+            return self._line("let_through", {}, language) + "."
+        return ""
+
+    def _facts(self, record: DecisionRecord, language: str) -> dict[str, Fact]:
+        facts: dict[str, Fact] = {
+            "vendor": record.vendor.name,
+            "sender": record.sender,
+            "kind": record.kind,
+            "told": record.told.line,
+        }
+        case = record.case
+        if case is not None:
+            facts["domain"] = case.sender.domain
+            if case.categories is not None and case.categories.ids:
+                facts["categories"] = [self._named(c, language) for c in case.categories.ids]
+            prices = [offer.price for offer in case.offers or () if offer.price is not None]
+            if prices:
+                facts["price"] = str(min(prices, key=lambda price: price.amount))
+        return facts
+
+    def _named(self, category: str, language: str) -> str:
+        node = self._taxonomy.nodes.get(category)
+        return node.name(language) if node else category
+
+    def _line(self, name: str, facts: Mapping[str, Fact], language: str) -> str:
+        return self._sentences.line("explanation", name, facts, language, longest=_LONGEST)

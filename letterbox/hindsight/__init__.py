@@ -1,0 +1,19 @@
+"""Hindsight: decisions taken again, undone, or taken as other wishes would have taken them."""
+
+from letterbox.hindsight.cases import PastCases, Unjudged
+from letterbox.hindsight.changes import Changes, Found
+from letterbox.hindsight.replay import Difference, Replay, Replayed
+from letterbox.hindsight.undo import Gone, Undo, UndoFailed
+
+__all__ = [
+    "Changes",
+    "Difference",
+    "Found",
+    "Gone",
+    "PastCases",
+    "Replay",
+    "Replayed",
+    "Undo",
+    "UndoFailed",
+    "Unjudged",
+]
