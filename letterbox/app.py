@@ -1,15 +1,11 @@
 """The composition root: the only importer of adapters, where everything is wired, once."""
 
-import asyncio
-import errno
-import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta, tzinfo
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import structlog
@@ -27,6 +23,7 @@ from letterbox.delivery.relations import Relations
 from letterbox.delivery.relay import Relay
 from letterbox.delivery.release import Holds
 from letterbox.delivery.worker import Worker
+from letterbox.doors import Doors, tls_context
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.explanation import Explanations
 from letterbox.feedback.sentences import Sentences
@@ -63,8 +60,6 @@ from letterbox.records.strangers import StrangerCounts
 from letterbox.records.vendors import Vendors
 from letterbox.wishes import read_taxonomy
 
-_DRAIN_SECONDS = 20.0  # within the 30 s that supervisors give before they kill
-
 log = structlog.get_logger("letterbox.app")
 
 
@@ -81,18 +76,6 @@ def zone_of(name: str) -> tzinfo | None:
 def zones() -> frozenset[str]:
     """The names of all time zones; the database is looked through once, when first asked."""
     return frozenset(available_timezones())
-
-
-class Door(Protocol):
-    """A gateway, as far as starting and stopping it goes."""
-
-    async def start(self, listen: str) -> str:
-        """Listen; return the bound ``host:port``."""
-        ...
-
-    async def drain(self, seconds: float) -> None:
-        """Take nobody in any more, let those inside finish, at most so long, and close."""
-        ...
 
 
 class App:
@@ -120,7 +103,7 @@ class App:
         self.sentences = Sentences(self.registry, read_phrases(reasons), wording)
         self.taxonomy = read_taxonomy(shipped("taxonomy.toml"))
         self.explanations = Explanations(self.sentences, self.taxonomy)
-        self._doors: list[Door] = []
+        self._doors = Doors()
         self._records()
         self.reader = Reader(_limits(configuration))
         self._judging(resolver)
@@ -320,22 +303,22 @@ class App:
         addresses = {}
         try:
             if configuration.http.listen:
-                addresses["http"] = await self._open(
+                addresses["http"] = await self._doors.open(
                     "http", self._http(), configuration.http.listen
                 )
                 if not configuration.public_url:
                     self.public_url = f"http://{addresses['http']}"
-            tls = _tls(configuration)
+            tls = tls_context(configuration)
             for name, listen in (
                 ("smtp", configuration.smtp.listen),
                 ("lmtp", configuration.lmtp.listen),
             ):
                 if listen:
                     gateway = self._smtp(tls, lmtp=name == "lmtp")
-                    addresses[name] = await self._open(name, gateway, listen)
+                    addresses[name] = await self._doors.open(name, gateway, listen)
             if configuration.admin.listen:
                 operators = AdminHttpGateway(self._parts())
-                addresses["admin"] = await self._open(
+                addresses["admin"] = await self._doors.open(
                     "admin", operators, configuration.admin.listen
                 )
             path = admin_socket(configuration)
@@ -347,14 +330,6 @@ class App:
             raise
         log.info("started", **addresses)
         return addresses
-
-    async def _open(self, name: str, door: Door, listen: str) -> str:
-        try:
-            address = await door.start(listen)
-        except OSError as error:
-            raise Failed(f"{name}.listen = {listen}: {_why_not(error)}") from error
-        self._doors.append(door)
-        return address
 
     async def _open_socket(self, path: Path) -> None:
         try:
@@ -368,8 +343,7 @@ class App:
     async def stop(self) -> None:
         """Close the doors, let those inside finish, and stop working."""
         log.info("stopping")
-        await asyncio.gather(*(door.drain(_DRAIN_SECONDS) for door in self._doors))
-        self._doors.clear()
+        await self._doors.close()
         await self._socket.stop()
         await self.worker.stop()
         log.info("stopped")
@@ -438,24 +412,6 @@ async def _open_store(url: str, clock: Clock) -> SqliteStore | MemoryStore:
     return await SqliteStore.open(Path(rest), clock)
 
 
-def _why_not(error: OSError) -> str:
-    """Why an address cannot be listened on, and what to do about it."""
-    if isinstance(error, socket.gaierror):
-        return "no such host; write an address of this machine, or 0.0.0.0 for all of them"
-    match error.errno:
-        case errno.EADDRINUSE:
-            return "another program listens there; stop it, or set another port (0: a free one)"
-        case errno.EADDRNOTAVAIL:
-            return "this machine has no such address; write one it has, or 0.0.0.0 for all of them"
-        case errno.EACCES:
-            return (
-                "ports below 1024 need a right (CAP_NET_BIND_SERVICE); "
-                "grant it as deploy/letterbox.service does, or set a higher port"
-            )
-        case _:
-            return f"cannot be listened on: {error.strerror or error}; set another address"
-
-
 def _limits(configuration: Configuration) -> Limits:
     reading = configuration.reading
     return Limits(
@@ -465,15 +421,6 @@ def _limits(configuration: Configuration) -> Limits:
         mime_parts=reading.mime_parts,
         text_chars=reading.text_chars,
     )
-
-
-def _tls(configuration: Configuration) -> ssl.SSLContext | None:
-    tls = configuration.tls
-    if not tls.certificate:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(tls.certificate, tls.key)
-    return context
 
 
 def _guess(configuration: Configuration) -> str:

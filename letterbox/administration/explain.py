@@ -35,6 +35,8 @@ from letterbox.records.names import new_reference
 from letterbox.records.pieces import Stored
 from letterbox.records.vendors import Vendors
 
+_CHOSEN = frozenset({"consumer", "release"})  # findings that no rule gave
+
 
 class Found(msgspec.Struct, frozen=True):
     """One finding, with its sentence in the consumer's language."""
@@ -300,9 +302,11 @@ class Explaining:
             decision = await self._cases.decide(record, wishes)
         except Unjudged:
             return None, ("the message is no longer kept, so that it cannot be decided again",)
-        rules = {finding.filter for finding in decision.findings}
-        if any(finding.filter not in rules for finding in record.findings):
-            return None, ("it was not a rule alone that decided",)
+        others = {f.filter for f in record.findings} - {f.filter for f in decision.findings}
+        if others & _CHOSEN:
+            return None, ("it was not a rule that decided, but the consumer or the time",)
+        if others:
+            return None, (f"it was not a rule that decided, but a bound: {', '.join(others)}",)
         replay = _compare(record, decision)
         return replay, (_replay_note(record, replay, revision),)
 

@@ -36,7 +36,16 @@ OTHER_STAGES = {
 }
 
 
-TEXTS = ("title", "person", "company", "remedy", "person_held", "company_held", "person_said", "person_else")
+TEXTS = (
+    "title",
+    "person",
+    "company",
+    "remedy",
+    "person_held",
+    "company_held",
+    "person_said",
+    "person_else",
+)
 #: The facts of findings that no filter gives.
 OTHERS = [
     Finding(

@@ -52,6 +52,7 @@ _FACTS: Mapping[str, Fact] = {
     "limit": "150.00 EUR",
     "max": "25 MB",
     "n": 2,
+    "nth": 3,
     "other": "Voltshop",
     "period": "week",
     "price": "169.95 EUR",
@@ -67,6 +68,7 @@ _FACTS_OF: Mapping[str, Mapping[str, Fact]] = {
     "message-malformed": {"detail": "the header has more than 1000 fields"},
     "rate-limited": {"detail": "at most 100 messages a second"},
     "region-not-wanted": {"value": "BE"},
+    "too-often": {"kinds": ["offer"]},
 }
 
 
