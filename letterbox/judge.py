@@ -15,7 +15,7 @@ from letterbox.model.message import Message
 from letterbox.model.record import RecordedCase
 from letterbox.model.sender import Proven, VendorRef, domains_of
 from letterbox.model.told import Told
-from letterbox.model.verdict import Decision, Deliver, Finding, Hold, Refuse, reason_of
+from letterbox.model.verdict import Decision, Defer, Deliver, Finding, Hold, Refuse, reason_of
 from letterbox.model.wishes import Relationship, Wishes
 from letterbox.ports.store import Add, Claim, Operation, Store
 from letterbox.records import places
@@ -261,14 +261,15 @@ class Judge:
 def recorded_case(case: Case, decision: Decision) -> RecordedCase:
     """A case as it is written down with its decision."""
     message = case.message
-    # What was let in without a question about it is not read for the record alone.
+    readable = not isinstance(decision.verdict, Defer)
+    # What was let in whatever it is about is not read for the record alone; offers always are.
     asked = bool(decision.interests) or not isinstance(decision.verdict, Deliver)
     return RecordedCase(
         sender=case.sender,
         kind=message.kind,
         kind_origin=message.kind_origin,
-        categories=message.categories if asked else None,
-        offers=message.offers if asked else None,
+        categories=message.categories if asked and readable else None,
+        offers=message.offers if readable else None,
         binding=case.binding,
         usage=dict(case.usage),
         answered=case.answered,

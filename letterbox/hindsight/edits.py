@@ -291,7 +291,7 @@ def _open_now(obstacle: Obstacle) -> Iterator[Edit]:
     changed = msgspec.structs.replace(
         preferences, window=(*preferences.window, window), exceptions=exceptions
     )
-    facts: _Said = {"day": window.days[0], "from": window.from_, "until": window.until,
+    facts: _Said = {"date": local.date().isoformat(), "from": window.from_, "until": window.until,
                     "kind": str(obstacle.message.kind)}  # fmt: skip
     yield Edit("window", facts, 2, changed)
 

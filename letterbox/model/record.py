@@ -50,7 +50,7 @@ class RecordedCase(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a decision rested on beside the wishes: enough to take it again.
 
     The words of the text are not copied: they are read from the message while that is kept.
-    ``categories`` and ``offers`` are None where no rule asked for them.
+    ``categories`` and ``offers`` are None where nothing rested on them.
     """
 
     sender: Proven

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from letterbox import app
+from letterbox import doors
 from tests.support.house import mail
 from tests.support.processes import FREE_PORTS, Letterbox, serving
 
@@ -182,7 +182,7 @@ def test_where_it_cannot_listen_is_one_line_that_says_what_to_do(tmp_path, liste
     ],
 )
 def test_why_it_cannot_listen_is_said_for_what_happens_elsewhere(error, says):
-    assert app._why_not(error).startswith(says)
+    assert doors._why_not(error).startswith(says)
 
 
 def test_a_file_where_the_admin_socket_is_to_be_is_one_line(tmp_path):
