@@ -11,6 +11,7 @@ from letterbox.model.verdict import (
     Deliver,
     Fact,
     Finding,
+    Hold,
     name_of,
     reason_of,
 )
@@ -65,12 +66,13 @@ class Explanations:
         yield self._line("matched", facts, language)
         if "misses" in facts:
             yield self._line("nearest", facts, language)
-        if finding.filter == "limit" and isinstance(finding.verdict, Deliver):
+        if finding.filter == "limit" and isinstance(decision.verdict, Deliver):
             name = "counted" if facts.get("vendor") else "counted_all"
             yield self._line(name, facts, language)
         if reason_of(finding.verdict) is not None and finding is not decision.deciding:
+            name = "also_held" if isinstance(finding.verdict, Hold) else "also"
             sentence = self._sentences.person(finding, language)
-            yield self._line("also", {"sentence": sentence}, language)
+            yield self._line(name, {"sentence": sentence}, language)
 
     def _why(self, record: DecisionRecord, language: str) -> str:
         deciding = Decision(verdict=record.verdict, findings=record.findings).deciding

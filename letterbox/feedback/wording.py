@@ -22,6 +22,7 @@ class Wording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     and_: str = msgspec.field(name="and")
     one: Mapping[str, str]
     many: Mapping[str, str]
+    article: Mapping[str, str]
     explanation: Mapping[str, str]
     misses: Mapping[str, str]
     change: Mapping[str, str]
@@ -29,9 +30,9 @@ class Wording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def say(self, fact: Fact, form: str, facts: Mapping[str, Fact]) -> str | None:
         """A fact in one of the forms a pattern may ask for; None where it has no such form.
 
-        ``count``: "two"; ``ordinal``: "third"; ``counted``: "two offers" (of the ``kinds`` among
-        the facts); ``day``: "Saturday 6 June"; ``weekday``; ``one``: "offer"; ``list``: "a, b
-        and c"; ``misses``: what an interest lacks.
+        ``count``: "two"; ``ordinal``: "third"; ``counted``: "two offers", of the ``kinds`` among
+        the facts; ``day``: "Saturday 6 June"; ``weekday``; ``article``: "an offer"; ``list``:
+        "a, b and c"; ``misses``: what an interest lacks.
         """
         match form, fact:
             case "count", int(n):
@@ -42,8 +43,8 @@ class Wording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 return f"{self._number(n)} {self._what(facts.get('kinds'), n)}"
             case (("day" | "weekday"), str(text)):
                 return self._day(text, form)
-            case "one", str(kind):
-                return self.one.get(kind, kind)
+            case "article", str(kind):
+                return self.article.get(kind, kind)
             case "list", list(names):
                 return self.listed([str(name) for name in names])
             case "misses", list(names):

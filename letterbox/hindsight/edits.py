@@ -129,7 +129,7 @@ def _wider(interest: Interest, obstacle: Obstacle) -> Edit | None:
         if not fields:
             return None
         wider = msgspec.structs.replace(wider, **fields)
-    name = reasons[0] if len(reasons) == 1 else "interest-wider"
+    name = str(said.pop("name", reasons[0])) if len(reasons) == 1 else "interest-wider"
     changed = tuple(wider if each is interest else each for each in obstacle.preferences.interest)
     preferences = msgspec.structs.replace(obstacle.preferences, interest=changed)
     return Edit(name, said, len(reasons), preferences)
@@ -145,6 +145,7 @@ def _dearer(interest: Interest, obstacle: Obstacle, said: _Said) -> _Fields:
     prices = [o.price for o in obstacle.message.offers if o.price is not None]
     same = [p.amount for p in prices if limit is not None and p.currency == limit.currency]
     if limit is None or not same:
+        said["name"] = "no-limit"
         return {"max_price": None} if prices else {}
     above = [amount for amount in same if amount > limit.amount]
     amount = _round_up(min(above, default=min(same)))
@@ -162,8 +163,11 @@ def _round_up(amount: Decimal) -> Decimal:
 
 def _one_brand_more(interest: Interest, obstacle: Obstacle, said: _Said) -> _Fields:
     brand = next((o.brand for o in obstacle.message.offers if o.brand), None)
+    if brand is None:
+        said["name"] = "any-brand"
+        return {"brands": ()}
     said["value"] = brand
-    return {"brands": (*interest.brands, brand)} if brand else {"brands": ()}
+    return {"brands": (*interest.brands, brand)}
 
 
 def _one_region_more(interest: Interest, obstacle: Obstacle, said: _Said) -> _Fields:

@@ -246,7 +246,9 @@ async def test_a_limit_counts_in_a_replay_what_it_counted_then():
         told = await perform(house, "explain decision", decision=await delivered(house))
         assert told["replay"]["same"]
         assert told["replay"]["differs"] == []
-        assert "Het is de eerste van één bericht per week die Greenleaf mag sturen." in "\n".join(told["lines"])
+        assert "Het is de eerste van één bericht per week die Greenleaf mag sturen." in "\n".join(
+            told["lines"]
+        )
 
 
 async def test_the_consumers_own_word_is_not_replayed():
