@@ -299,7 +299,7 @@ class Explaining:
         revision = stored.revision if stored else 0
         wishes = self._consumers.compile(record.consumer, preferences, revision)
         try:
-            decision = await self._cases.decide(record, wishes)
+            decision = await self._cases.decide(self._cases.recall(record), wishes)
         except Unjudged:
             return None, ("the message is no longer kept, so that it cannot be decided again",)
         others = {f.filter for f in record.findings} - {f.filter for f in decision.findings}

@@ -30,7 +30,7 @@ class PastMessage:
     """A message as far as it was written down; the rest is read when a rule asks for it."""
 
     def __init__(self, record: DecisionRecord, case: RecordedCase) -> None:
-        self._record = record
+        self.record = record
         self._case = case
         self._facts: Message | None = None
         #: Whether a rule has asked for what is not written down.
@@ -44,7 +44,7 @@ class PastMessage:
     @property
     def subject(self) -> str:
         """As it was written down."""
-        return self._record.subject
+        return self.record.subject
 
     @property
     def kind(self) -> Kind:
@@ -118,9 +118,19 @@ class PastCases:
         self._reader = reader
         self._filters = tuple(filters)
 
+    @staticmethod
+    def recall(record: DecisionRecord) -> PastMessage:
+        """The message of a decision; one may be decided about many times, and is read once.
+
+        Raises :class:`Unjudged` where the decision is one of old, without its case.
+        """
+        if record.case is None:
+            raise Unjudged
+        return PastMessage(record, record.case)
+
     async def decide(
         self,
-        record: DecisionRecord,
+        message: PastMessage,
         wishes: Wishes,
         *,
         now: datetime | None = None,
@@ -131,28 +141,13 @@ class PastCases:
 
         Raises :class:`Unjudged` where that rests on a text that is gone.
         """
-        decision, _ = await self.look(record, wishes, now=now, usage=usage, answered=answered)
-        return decision
-
-    async def look(
-        self,
-        record: DecisionRecord,
-        wishes: Wishes,
-        *,
-        now: datetime | None = None,
-        usage: Mapping[str, int] | None = None,
-        answered: bool | None = None,
-    ) -> tuple[Decision, PastMessage]:
-        """:meth:`decide`, with the message that it was decided about."""
-        if record.case is None:
-            raise Unjudged
-        message = PastMessage(record, record.case)
+        record = message.record
         case = case_again(record, message, wishes, now=now, usage=usage, answered=answered)
         decision = evaluate(self._filters, case)
         if message.lacking:
             message.complete(await self._facts(record))
             decision = evaluate(self._filters, case)
-        return decision, message
+        return decision
 
     async def _facts(self, record: DecisionRecord) -> Message:
         message = await self._mailboxes.message(record.message)

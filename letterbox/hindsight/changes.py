@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from letterbox.hindsight.cases import PastCases, Unjudged, case_again
+from letterbox.hindsight.cases import PastCases, PastMessage, Unjudged, case_again
 from letterbox.hindsight.edits import Edit, Obstacle, edits
 from letterbox.model.preferences import Preferences
 from letterbox.model.record import DecisionRecord
@@ -24,11 +24,12 @@ from letterbox.records.pieces import Stored, arrange
 DAYS: Final = 30
 #: Other refused messages that are looked at for that.
 _MOST_OTHERS: Final = 300
-#: Combinations that are tried, rules that one changes at most, and what is offered.
+#: Combinations that are tried, rules that one changes at most, what is offered, and of how many
+#: it is counted whom else they let in.
 _MOST_TRIED: Final = 60
 _MOST_RULES: Final = 4
 _MOST_OFFERED: Final = 5
-_AT_A_TIME: Final = 20
+_MOST_COUNTED: Final = 10
 
 
 class Found(NamedTuple):
@@ -68,24 +69,29 @@ class Changes:
         Raises :class:`Unjudged` where nothing is known any more.
         """
         found = await self._search(record, stored)
-        others = await self._others(record)
-        wishes = self._compile(record, stored.preferences, stored.revision)
-        judged = [(each, *await self._let_in(each, others, wishes, stored)) for each in found]
-        offered = [each._replace(others=more, unjudged=gone) for each, more, gone in judged]
-        offered.sort(key=lambda each: (
-            len(each.edits), sum(edit.reach for edit in each.edits), each.others, each.id,
-        ))  # fmt: skip
-        return offered[:_MOST_OFFERED]
+        found.sort(key=_size)
+        judged = await self._let_in(found[:_MOST_COUNTED], record, stored)
+        judged.sort(key=lambda each: (*_size(each), each.others, each.id))
+        return judged[:_MOST_OFFERED]
 
     async def _search(self, record: DecisionRecord, stored: Stored) -> list[Found]:
         """Breadth first: one rule, then two, as far as something still stands in the way."""
         found: list[Found] = []
         tried = 0
+        message = self._cases.recall(record)
         pending: list[tuple[tuple[Edit, ...], Preferences]] = [((), stored.preferences)]
         while pending and tried < _MOST_TRIED:
             path, preferences = pending.pop(0)
+            if any(_is_part(each.edits, path) for each in found):
+                continue  # fewer changes do the same
             tried += 1
-            obstacle = await self._obstacle(record, preferences, stored.revision)
+            await asyncio.sleep(0)  # others are served meanwhile
+            try:
+                obstacle = await self._obstacle(message, preferences, stored.revision)
+            except Unjudged:
+                if path:
+                    continue  # this change alone asks for what is gone
+                raise
             if obstacle is None:
                 if path:
                     found.append(self._found(path, preferences, stored))
@@ -95,16 +101,15 @@ class Changes:
         return found
 
     async def _obstacle(
-        self, record: DecisionRecord, preferences: Preferences, revision: int
+        self, message: PastMessage, preferences: Preferences, revision: int
     ) -> Obstacle | None:
         """The first rule that refuses it; None where it would be taken."""
+        record = message.record
         wishes = self._compile(record, preferences, revision)
-        decision, message = await self._cases.look(record, wishes)
-        finding = _refusing(decision)
+        finding = _refusing(await self._cases.decide(message, wishes))
         if finding is None:
             return None
-        case = case_again(record, message, wishes)
-        return Obstacle(finding, case, message, preferences)
+        return Obstacle(finding, case_again(record, message, wishes), message, preferences)
 
     def _found(self, path: tuple[Edit, ...], preferences: Preferences, stored: Stored) -> Found:
         pieces = arrange(preferences, stored.pieces, stored.revision + 1)
@@ -124,24 +129,49 @@ class Changes:
         ]
 
     async def _let_in(
-        self, found: Found, others: Sequence[DecisionRecord], before: Wishes, stored: Stored
-    ) -> tuple[int, int]:
-        wishes = self._compile(others[0], found.preferences, stored.revision) if others else before
-        more = gone = 0
-        for nth, record in enumerate(others):
-            if nth % _AT_A_TIME == 0:
-                await asyncio.sleep(0)  # others are served meanwhile
-            try:
-                then = await self._cases.decide(record, before)
-                now = await self._cases.decide(record, wishes)
-            except Unjudged:
-                gone += 1
-            else:
-                more += not _is_taken(then) and _is_taken(now)
-        return more, gone
+        self, found: Sequence[Found], record: DecisionRecord, stored: Stored
+    ) -> list[Found]:
+        """What is found, with how many other messages each would let in."""
+        before = self._compile(record, stored.preferences, stored.revision)
+        after = [self._compile(record, each.preferences, stored.revision) for each in found]
+        more, gone = [0] * len(found), [0] * len(found)
+        for other in await self._others(record) if found else ():
+            await asyncio.sleep(0)  # others are served meanwhile
+            message = self._cases.recall(other) if other.case else None
+            for nth, wishes in enumerate(after):
+                taken = await self._is_let_in(message, before, wishes)
+                more[nth] += taken is True
+                gone[nth] += taken is None
+        return [
+            each._replace(others=others, unjudged=unjudged)
+            for each, others, unjudged in zip(found, more, gone, strict=True)
+        ]
+
+    async def _is_let_in(
+        self, message: PastMessage | None, before: Wishes, after: Wishes
+    ) -> bool | None:
+        """Whether the change alone lets a message in; None where nobody can tell."""
+        if message is None:
+            return None
+        try:
+            now = await self._cases.decide(message, after)
+            return _is_taken(now) and not _is_taken(await self._cases.decide(message, before))
+        except Unjudged:
+            return None
 
     def _compile(self, record: DecisionRecord, preferences: Preferences, revision: int) -> Wishes:
         return self._consumers.compile(record.consumer, preferences, revision)
+
+
+def _size(found: Found) -> tuple[int, int]:
+    """How many rules it changes, and how far they reach."""
+    return len(found.edits), sum(edit.reach for edit in found.edits)
+
+
+def _is_part(edits: Sequence[Edit], path: Sequence[Edit]) -> bool:
+    """Whether all of some edits are among those of a path."""
+    said = [(edit.name, edit.facts) for edit in path]
+    return all((edit.name, edit.facts) in said for edit in edits)
 
 
 def _refusing(decision: Decision) -> Finding | None:

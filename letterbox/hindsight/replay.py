@@ -2,9 +2,9 @@
 
 import asyncio
 import heapq
-from collections import Counter, defaultdict
+from collections import Counter
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
@@ -16,6 +16,7 @@ from letterbox.model.verdict import (
     Decision,
     Deliver,
     Hold,
+    Refuse,
     VerdictName,
     name_of,
     reason_of,
@@ -32,6 +33,8 @@ MOST_LISTED: Final = 500
 #: Decisions after which others are served.
 _AT_A_TIME: Final = 20
 _PAGE: Final = 500
+_ASKED: Final = "awaiting-consumer"
+_DECLINED: Final = Decision(verdict=Refuse(reason="declined"), findings=())
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -71,10 +74,27 @@ class Replayed(msgspec.Struct, frozen=True):
 
 
 class _Message(NamedTuple):
-    """One message from first to last: the first decision about it, and the last."""
+    """One message from first to last: the first decision about it, and the last.
+
+    ``yes`` is when the consumer, asked about it, let it in.
+    """
 
     first: DecisionRecord
     last: DecisionRecord
+    yes: datetime | None
+
+
+class _Event(NamedTuple):
+    """Something that happens to a message at an instant.
+
+    ``decide``: it is decided about again; ``decline``: no yes has come in time; ``count``: it
+    came into the inbox, as it did.
+    """
+
+    at: datetime
+    name: str
+    what: Literal["decide", "decline", "count"]
+    message: _Message
 
 
 class Replay:
@@ -95,14 +115,12 @@ class Replay:
         messages, truncated = await self._messages(consumer, days)
         wishes = self._consumers.compile(consumer, preferences, revision)
         course = _Course(self._cases, wishes)
-        outcomes: dict[str, Decision | None] = {}
         for nth, message in enumerate(messages):
             if nth % _AT_A_TIME == 0:
-                await asyncio.sleep(0)
-            await course.release(message.first.at, outcomes)
-            outcomes[message.first.id] = await course.arrive(message)
-        await course.release(self._clock.now(), outcomes)
-        return _summed(days, messages, outcomes, truncated=truncated)
+                await asyncio.sleep(0)  # others are served meanwhile
+            await course.arrive(message)
+        await course.pass_until(self._clock.now())
+        return _summed(days, messages, course.outcomes, truncated=truncated)
 
     async def _messages(self, consumer: str, days: int) -> tuple[list[_Message], bool]:
         """The messages that came, the oldest first; and whether there were too many."""
@@ -120,13 +138,16 @@ class Replay:
         firsts = [row for row in rows.values() if row.follows is None and row.at >= oldest]
         firsts.sort(key=lambda row: (row.at, row.id))
         too_many = after == "more"
-        return [_Message(first, _last(first, rows)) for first in firsts], too_many
+        return [_course_of(first, rows) for first in firsts], too_many
 
 
-def _last(row: DecisionRecord, rows: dict[str, DecisionRecord]) -> DecisionRecord:
-    while row.followed_by is not None and row.followed_by in rows:
-        row = rows[row.followed_by]
-    return row
+def _course_of(first: DecisionRecord, rows: dict[str, DecisionRecord]) -> _Message:
+    last, yes = first, None
+    while last.followed_by is not None and last.followed_by in rows:
+        last = rows[last.followed_by]
+        if yes is None and last.case is not None and last.case.answered:
+            yes = last.at
+    return _Message(first, last, yes)
 
 
 class _Course:
@@ -136,41 +157,79 @@ class _Course:
         self._cases = cases
         self._wishes = wishes
         self._counts: Counter[str] = Counter()
-        self._known: defaultdict[str, int] = defaultdict(int)
-        self._waiting: list[tuple[datetime, str, DecisionRecord]] = []
+        self._known: dict[str, int] = {}
+        self._coming: list[_Event] = []
+        #: What became of each message so far, by its first decision; None where nobody can tell.
+        self.outcomes: dict[str, Decision | None] = {}
 
-    async def arrive(self, message: _Message) -> Decision | None:
-        """What becomes of a message when it comes; None where nobody can tell."""
+    async def arrive(self, message: _Message) -> None:
+        """A message comes: it is decided about."""
+        await self.pass_until(message.first.at)
         if _by_hand(message):
-            return None
-        return await self._decide(message.first, message.first.at)
+            self._as_it_was(message)
+        else:
+            await self._decide(message, message.first.at)
 
-    async def release(self, until: datetime, outcomes: dict[str, Decision | None]) -> None:
-        """Decide again about what waits for a time that has come by then."""
-        while self._waiting and self._waiting[0][0] <= until:
-            at, name, record = heapq.heappop(self._waiting)
-            outcomes[name] = await self._decide(record, at)
+    async def pass_until(self, until: datetime) -> None:
+        """Let happen what happens to what waits."""
+        while self._coming and self._coming[0].at <= until:
+            event = heapq.heappop(self._coming)
+            match event.what:
+                case "decide":
+                    await self._decide(event.message, event.at)
+                case "decline":
+                    self.outcomes[event.name] = _DECLINED
+                case "count":
+                    counted = self._counted(event.message.first, event.at)
+                    self._counts.update(each.counter for each in counted)
 
-    async def _decide(self, record: DecisionRecord, at: datetime) -> Decision | None:
+    async def _decide(self, message: _Message, at: datetime) -> None:
+        record = message.first
         counted = self._counted(record, at)
         usage = {each.counter: self._used(record, each.counter) for each in counted}
+        answered = message.yes is not None and message.yes <= at
         try:
-            decision = await self._cases.decide(record, self._wishes, now=at, usage=usage)
+            past = self._cases.recall(record)
+            decision = await self._cases.decide(
+                past, self._wishes, now=at, usage=usage, answered=answered
+            )
         except Unjudged:
-            return None
+            self._as_it_was(message)
+            return
+        self.outcomes[record.id] = decision
         match decision.verdict:
             case Deliver():
                 self._counts.update(each.counter for each in counted)
-            case Hold() as hold if hold.reason == "window-closed" and hold.until > at:
-                heapq.heappush(self._waiting, (hold.until, record.id, record))
-        return decision
+            case Hold() as hold:
+                self._wait(message, hold, at)
+
+    def _wait(self, message: _Message, hold: Hold, at: datetime) -> None:
+        """Whose yes was never asked for gets none, and no no either."""
+        if hold.reason != _ASKED:
+            if hold.until > at:
+                self._expect("decide", message, hold.until)
+        elif message.yes is not None:
+            self._expect("decide", message, message.yes)
+        elif reason_of(message.last.verdict) == "declined":
+            self._expect("decline", message, hold.until)
+
+    def _as_it_was(self, message: _Message) -> None:
+        """Nobody can tell what would have become of it: what it counted, it counts."""
+        self.outcomes[message.first.id] = None
+        for each in self._counted(message.first, message.first.at):
+            self._used(message.first, each.counter)
+        if isinstance(message.last.verdict, Deliver):
+            self._expect("count", message, message.last.at)
+
+    def _expect(
+        self, what: Literal["decide", "decline", "count"], message: _Message, at: datetime
+    ) -> None:
+        heapq.heappush(self._coming, _Event(at, message.first.id, what, message))
 
     def _used(self, record: DecisionRecord, counter: str) -> int:
         """What was counted before the first of these messages, and since under other wishes."""
-        if counter not in self._known:
-            recorded = record.case.usage if record.case else {}
-            self._known[counter] = recorded.get(counter, 0)
-        return self._known[counter] + self._counts[counter]
+        recorded = record.case.usage if record.case else {}
+        return self._known.setdefault(counter, recorded.get(counter, 0)) + self._counts[counter]
 
     def _counted(self, record: DecisionRecord, at: datetime) -> tuple[Counted, ...]:
         case = record.case
@@ -197,7 +256,7 @@ def _summed(
     now: Counter[str] = Counter()
     more = fewer = unjudged = 0
     differences: list[Difference] = []
-    for first, last in messages:
+    for first, last, _ in messages:
         decision = outcomes.get(first.id)
         if decision is None:
             unjudged += 1

@@ -310,6 +310,56 @@ async def test_what_was_said_by_hand_is_no_wish():
         assert (found["messages"], found["unjudged"]) == (1, 1)
 
 
+async def test_what_was_let_in_by_hand_has_taken_its_place_under_the_limit():
+    async with open_api() as api:
+        await put_wishes(api, limit={"messages": 2, "per": "week"})
+        item = await refused(api, offer=DEAR)
+        await post(api, f"decisions/{item['id']}/undo")
+        api.house.clock.advance(minutes=1)
+        await api.send(text="the second")
+        assert (await refused(api, text="the third"))["reason"] == "too-often"
+        found = await replayed(api, days=7)
+        assert (found["unjudged"], found["differences"]) == (1, [])
+        assert found["then"] == found["now"] == {"deliver": 1, "refuse": 1}
+
+
+async def test_an_answer_that_was_given_is_given_again():
+    async with open_api() as api:
+        await put_wishes(api, vendor=[{"vendor": "greenleaf", "standing": "ask"}], ask_for_days=3)
+        await api.send(text="yes, please")
+        api.house.clock.advance(minutes=1)
+        await api.send(text="nobody answers")
+        held = (await get(api, "held")).json["items"]
+        entry = min(held, key=lambda each: each["at"])
+        api.house.clock.advance(minutes=1)
+        assert (await post(api, f"held/{entry['id']}/release")).status in {200, 204}
+        api.house.clock.advance(minutes=1)
+        found = await replayed(api, days=7)
+        assert found["then"] == found["now"] == {"deliver": 1, "hold": 1}
+        api.house.clock.advance(days=4)
+        await api.house.work()
+        found = await replayed(api, days=7)
+        assert found["then"] == found["now"] == {"deliver": 1, "refuse": 1}
+        assert found["differences"] == []
+        blocked = {"vendor": "greenleaf", "standing": "blocked"}
+        found = await replayed(
+            api, days=7, changes=[{"piece": "vendor", "id": "greenleaf", "after": blocked}]
+        )
+        assert (found["now"], found["fewer_in"]) == ({"refuse": 2}, 1)
+
+
+async def test_what_would_have_been_asked_about_waits():
+    async with open_api() as api:
+        await api.send()
+        api.house.clock.advance(days=20)
+        ask = {"vendor": "greenleaf", "standing": "ask"}
+        found = await replayed(
+            api, days=30, changes=[{"piece": "vendor", "id": "greenleaf", "after": ask}]
+        )
+        assert (found["then"], found["now"]) == ({"deliver": 1}, {"hold": 1})
+        assert found["differences"][0]["now"]["reason"] == "awaiting-consumer"
+
+
 async def test_only_the_days_asked_for_are_replayed():
     async with open_api() as api:
         await api.send()
