@@ -54,16 +54,16 @@ def apply(case: Case) -> Finding:
         return _UNASKED
     message, today = case.message, case.today
     offers = _running(message, today)
-    matched: list[str] = []
+    matched: list[Interest] = []
     near: list[tuple[Interest, list[_Miss]]] = []
     for interest in case.wishes.interests.near(message):
         if _may_answer(case, interest) and _is_about(message, interest):
             if misses := _misses(message, offers, interest, today):
                 near.append((interest, misses))
             else:
-                matched.append(interest.id)
+                matched.append(interest)
     if matched:
-        return Finding(filter=NAME, verdict=DELIVER, facts={"matched": matched})
+        return _matched(matched)
     return _refused(near)
 
 
@@ -168,6 +168,15 @@ def _rank(misses: list[_Miss]) -> tuple[int, list[int]]:
     return len(misses), [_PLACES[miss.reason] for miss in misses]
 
 
+def _matched(interests: list[Interest]) -> Finding:
+    """With the ceiling of the first of them, where it has one."""
+    facts: dict[str, Fact] = {"matched": [interest.id for interest in interests]}
+    first = interests[0]
+    if first.max_price is not None:
+        facts |= {"interest": first.id, "limit": str(first.max_price)}
+    return Finding(filter=NAME, verdict=DELIVER, facts=facts)
+
+
 def _refused(near: list[tuple[Interest, list[_Miss]]]) -> Finding:
     """The specific reason where a near miss fails in exactly one way, else the general one."""
     if not near:
@@ -177,6 +186,9 @@ def _refused(near: list[tuple[Interest, list[_Miss]]]) -> Finding:
     facts: dict[str, Fact] = {"interest": interest.id, "interest_id": interest.id}
     if len(misses) > 1:
         facts["misses"] = [miss.reason for miss in misses]
+        for miss in misses:
+            if miss.reason == "price-above-limit":
+                facts |= _facts(miss, interest)
         return Finding(filter=NAME, verdict=Refuse(reason="no-matching-interest"), facts=facts)
     facts |= _facts(misses[0], interest)
     return Finding(filter=NAME, verdict=Refuse(reason=misses[0].reason), facts=facts)

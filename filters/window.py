@@ -9,9 +9,9 @@ NAME = "window"
 def apply(case: Case) -> Finding:
     """Hold what comes too early until the next opening, or refuse it where that is wanted."""
     opening = case.opening
+    facts: dict[str, Fact] = {"kind": str(case.message.kind)} if opening.ruled else {}
     if opening.at == case.now:
-        return Finding(filter=NAME, verdict=DELIVER)
-    facts: dict[str, Fact] = {"kind": str(case.message.kind)}
+        return Finding(filter=NAME, verdict=DELIVER, facts=facts)
     if opening.at is not None:
         local = case.wishes.times.local(opening.at)
         day = local.date().isoformat()

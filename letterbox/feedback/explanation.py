@@ -1,10 +1,12 @@
 """A decision told to the person whose letterbox it is, first line first."""
 
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Final
 
 from letterbox.feedback.sentences import Sentences
-from letterbox.model.record import DecisionRecord
+from letterbox.model.message import Offer
+from letterbox.model.record import DecisionRecord, RecordedCase
 from letterbox.model.taxonomy import Taxonomy
 from letterbox.model.verdict import (
     Decision,
@@ -12,6 +14,7 @@ from letterbox.model.verdict import (
     Fact,
     Finding,
     Hold,
+    Refuse,
     name_of,
     reason_of,
 )
@@ -54,21 +57,33 @@ class Explanations:
             yield self._line(f"kind_{case.kind_origin}", facts, language)
             if case.categories is not None:
                 yield self._line(f"about_{case.categories.origin}", facts, language)
-        yield self._line("price", facts, language)
+            if (offer := _cheapest(case)) is not None:
+                yield self._line(f"price_{offer.origin}", facts, language)
         decision = Decision(verdict=record.verdict, findings=record.findings)
         for finding in record.findings:
-            yield from self._found(finding, decision, language)
+            yield from self._found(finding, decision, case, language)
         yield self._line("told", facts, language)
 
-    def _found(self, finding: Finding, decision: Decision, language: str) -> Iterator[str]:
+    def _found(
+        self, finding: Finding, decision: Decision, case: RecordedCase | None, language: str
+    ) -> Iterator[str]:
         """What one rule had to say beyond the headline."""
         facts = finding.facts
-        yield self._line("matched", facts, language)
+        if isinstance(matched := facts.get("matched"), list):
+            name = "matched" if len(matched) == 1 else "matched_several"
+            yield self._line(name, facts, language)
+            if case is not None and (price := _within(case, str(facts.get("limit")))):
+                yield self._line("within", {**facts, "price": price}, language)
         if "misses" in facts:
             yield self._line("nearest", facts, language)
-        if finding.filter == "limit" and isinstance(decision.verdict, Deliver):
-            name = "counted" if facts.get("vendor") else "counted_all"
-            yield self._line(name, facts, language)
+        match finding.filter, decision.verdict:
+            case "window", Deliver():
+                yield self._line("in_time", facts, language)
+            case "limit", Deliver():
+                name = "counted" if facts.get("vendor") else "counted_all"
+                yield self._line(name, facts, language)
+            case (("window" | "limit"), Refuse()) if finding is decision.deciding:
+                yield self._line(f"next_{finding.filter}", facts, language)
         if reason_of(finding.verdict) is not None and finding is not decision.deciding:
             name = "also_held" if isinstance(finding.verdict, Hold) else "also"
             sentence = self._sentences.person(finding, language)
@@ -94,9 +109,8 @@ class Explanations:
             facts["domain"] = case.sender.domain
             if case.categories is not None and case.categories.ids:
                 facts["categories"] = [self._named(c, language) for c in case.categories.ids]
-            prices = [offer.price for offer in case.offers or () if offer.price is not None]
-            if prices:
-                facts["price"] = str(min(prices, key=lambda price: price.amount))
+            if (offer := _cheapest(case)) is not None:
+                facts["price"] = str(offer.price)
         return facts
 
     def _named(self, category: str, language: str) -> str:
@@ -105,3 +119,17 @@ class Explanations:
 
     def _line(self, name: str, facts: Mapping[str, Fact], language: str) -> str:
         return self._sentences.line("explanation", name, facts, language, longest=_LONGEST)
+
+
+def _cheapest(case: RecordedCase) -> Offer | None:
+    """The cheapest of the offers that name a price."""
+    priced = [(offer.price.amount, offer) for offer in case.offers or () if offer.price is not None]
+    return min(priced, key=lambda each: each[0])[1] if priced else None
+
+
+def _within(case: RecordedCase, limit: str) -> str | None:
+    """The lowest price that a ceiling, such as "150.00 EUR", admits; None where there is none."""
+    amount, _, currency = limit.partition(" ")
+    prices = [offer.price for offer in case.offers or () if offer.price is not None]
+    fit = [p for p in prices if p.currency == currency and p.amount <= Decimal(amount)]
+    return str(min(fit, key=lambda price: price.amount)) if fit else None

@@ -48,7 +48,7 @@ class Wording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             case "list", list(names):
                 return self.listed([str(name) for name in names])
             case "misses", list(names):
-                return self.listed([self.misses.get(str(name), str(name)) for name in names])
+                return self.listed([self._miss(str(name), facts) for name in names])
             case _:
                 return None
 
@@ -57,6 +57,13 @@ class Wording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if len(names) < 2:  # noqa: PLR2004 - one alone has no "and"
             return "".join(names)
         return f"{', '.join(names[:-1])} {self.and_} {names[-1]}"
+
+    def _miss(self, name: str, facts: Mapping[str, Fact]) -> str:
+        """What an interest lacks; how dear it may be where that was written down."""
+        limit = facts.get("limit")
+        if name == "price-above-limit" and isinstance(limit, str):
+            return self.misses["price-above"].format(limit=limit)
+        return self.misses.get(name, name)
 
     def _number(self, n: int) -> str:
         return self.numbers[n] if 0 <= n < len(self.numbers) else str(n)

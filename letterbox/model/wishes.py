@@ -22,11 +22,13 @@ class Period(msgspec.Struct, frozen=True):
 class Opening(msgspec.Struct, frozen=True):
     """When mail of a kind may arrive: ``at`` is the least such instant (UTC), None for never.
 
-    ``outside`` says what the consumer wants with mail that comes too early.
+    ``outside`` says what the consumer wants with mail that comes too early. ``ruled``: windows,
+    pauses or days apart speak of this mail.
     """
 
     at: datetime | None
     outside: Literal["hold", "refuse"] = "hold"
+    ruled: bool = False
 
 
 class Times(Protocol):

@@ -160,10 +160,10 @@ class _Rules:
         nth = bisect_right(self._ends, at)
         found = self._starts[nth] if nth < len(self._starts) else self._later
         if found is not None and found <= at:
-            return Opening(at=at)
+            return Opening(at=at, ruled=True)
         if found is not None and found > later(at, HORIZON):
             found = None
-        return Opening(at=found, outside=self._outside(local_date(at)))
+        return Opening(at=found, outside=self._outside(local_date(at)), ruled=True)
 
     def _outside(self, day: date) -> Literal["hold", "refuse"]:
         """What is wanted with mail that comes on a day while it is closed."""

@@ -1,5 +1,7 @@
 """Decisions told to the person whose letterbox it is."""
 
+from decimal import Decimal
+
 import msgspec
 import pytest
 
@@ -9,6 +11,8 @@ from letterbox.feedback.explanation import Explanations
 from letterbox.feedback.sentences import PLACE, Sentences
 from letterbox.feedback.wording import read_wording
 from letterbox.judge import recorded_case
+from letterbox.model.message import Offer
+from letterbox.model.money import Money
 from letterbox.model.reason import read_phrases, read_registry
 from letterbox.model.record import DecisionRecord
 from letterbox.model.told import Told
@@ -22,6 +26,10 @@ EXPLANATIONS = Explanations(Sentences(REGISTRY, read_phrases(REASONS), WORDING),
 FROM = (
     "It is from Greenleaf Garden (shop@greenleaf.example), "
     "proven by a DKIM signature of greenleaf.example."
+)
+VAN = (
+    "Het komt van Greenleaf Garden (shop@greenleaf.example), "
+    "bewezen door een DKIM-handtekening van greenleaf.example."
 )
 ROWS = {name: (row, preferences) for name, row, preferences in rows()}
 
@@ -95,16 +103,16 @@ HEADLINES = [
      "Refused: You locked out Greenleaf Garden: other.",
      "Geweigerd: Je sloot Greenleaf Garden buiten: anders."),
     ("relationship: ask: waits until the end of the last local day",
-     "Held: Greenleaf Garden waits for your answer until Thursday 26 November.",
-     "In bewaring: Greenleaf Garden wacht tot donderdag 26 november op je antwoord."),
+     "Waiting: Greenleaf Garden waits for your answer until Thursday 26 November.",
+     "Wacht: Greenleaf Garden wacht tot donderdag 26 november op je antwoord."),
     ("relationship: proof: the path alone is not enough where a signature is asked for",
      "Refused: greenleaf.example's DKIM signature is missing.",
      "Geweigerd: De DKIM-handtekening van greenleaf.example ontbreekt."),
     ("together: an interest that cannot be judged refuses nothing",
      "Put off: Not now: a fault of ours.", "Uitgesteld: Nu niet: een fout van ons."),
     ("window: held until Saturday morning",
-     "Held: It comes on Saturday 28 November at 09:00.",
-     "In bewaring: Het komt op zaterdag 28 november om 09:00."),
+     "Waiting: It comes on Saturday 28 November at 09:00.",
+     "Wacht: Het komt op zaterdag 28 november om 09:00."),
     ("window: refused, where the consumer wants nothing held",
      "Refused: Outside your times for offers.",
      "Geweigerd: Buiten je tijden voor aanbiedingen."),
@@ -123,41 +131,72 @@ def test_every_outcome_has_a_first_line_here():
     assert {(row.expect.verdict, row.expect.reason) for row, _ in ROWS.values()} <= told
 
 
-def test_a_refusal_is_told_line_by_line():
-    record = record_of(*ROWS["together: refused now rather than held in vain"])
-    assert EXPLANATIONS.lines(record, "en") == (
-        "Refused: 170 EUR is above your limit of 150.00 EUR for pruners.",
+WHOLE_WISH = (
+    "together: the words of the whole wish: garden tools, from this shop, in spring, "
+    "on Saturday, twice a week"
+)
+# The case, and every line about it but the first and those about the sender.
+TOLD = [
+    ("together: refused now rather than held in vain",
+     ["It is about Garden tools, as the sender declares.",
+      "The price is 170 EUR, as the sender declares.",
+      "It would have waited anyway: It comes on Saturday 28 November at 09:00."],
+     ["Het gaat over Tuingereedschap, zegt de afzender.",
+      "De prijs is 170 EUR, zegt de afzender.",
+      "Het had toch moeten wachten: Het komt op zaterdag 28 november om 09:00."]),
+    (WHOLE_WISH,
+     ["It is about Pruning tools, as the sender declares.",
+      "The price is 149.95 EUR, as the sender declares.",
+      "It fits your interest spring.",
+      "149.95 EUR is within your limit of 150 EUR for spring.",
+      "It is the second of two messages a week that Greenleaf Garden may send.",
+      "It came within your times for offers."],
+     ["Het gaat over Snoeigereedschap, zegt de afzender.",
+      "De prijs is 149.95 EUR, zegt de afzender.",
+      "Het past bij je interesse spring.",
+      "149.95 EUR blijft binnen je grens van 150 EUR voor spring.",
+      "Het is de tweede van twee berichten per week die Greenleaf Garden mag sturen.",
+      "Het kwam binnen je tijden voor aanbiedingen."]),
+    ("window: held until Saturday morning", [], []),
+    ("window: refused, where the consumer wants nothing held",
+     ["Your next time for offers is on Saturday 28 November."],
+     ["Je volgende tijd voor aanbiedingen is op zaterdag 28 november."]),
+    ("limit: the third of two",
+     ["The next one may come from Monday 30 November on."],
+     ["De volgende mag komen vanaf maandag 30 november."]),
+    ("interest: two ways to fail: the general reason, and the nearest interest",
+     ["The price is 20 EUR, as the sender declares.",
+      "Nearest is tools, but the price is above 10 EUR and the region is another."],
+     ["De prijs is 20 EUR, zegt de afzender.",
+      "Het dichtst erbij is tools, maar de prijs is hoger dan 10 EUR en de regio is een andere."]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "english", "dutch"), TOLD, ids=[row[0] for row in TOLD])
+def test_what_every_rule_found_is_told_line_by_line(name, english, dutch):
+    record = record_of(*ROWS[name])
+    first, *lines = EXPLANATIONS.lines(record, "en")
+    assert first == EXPLANATIONS.headline(record, "en")
+    assert lines == [
         FROM,
         "The sender declares it as an offer.",
-        "It is about Garden tools, as the sender declares.",
-        "The price is 170 EUR.",
-        "It would have waited anyway: It comes on Saturday 28 November at 09:00.",
+        *english,
         "The sender was told: 550 5.7.1 Not now",
-    )
-    assert EXPLANATIONS.lines(record, "nl")[2:5] == (
+    ]
+    assert list(EXPLANATIONS.lines(record, "nl"))[1:] == [
+        VAN,
         "Volgens de afzender is het een aanbieding.",
-        "Het gaat over Tuingereedschap, zegt de afzender.",
-        "De prijs is 170 EUR.",
-    )
+        *dutch,
+        "De afzender kreeg te horen: 550 5.7.1 Not now",
+    ]
 
 
-def test_a_delivery_tells_what_it_fits_and_how_it_counts():
-    name = "together: the words of the whole wish: garden tools, from this shop, in spring, "
-    record = record_of(*ROWS[name + "on Saturday, twice a week"])
-    lines = EXPLANATIONS.lines(record, "en")
-    assert lines[0] == "Delivered."
-    assert "It fits what you wish for: spring." in lines
-    assert "It is the second of two messages a week that Greenleaf Garden may send." in lines
-
-
-def test_the_nearest_miss_is_named():
-    row, preferences = next(
-        (row, wishes) for row, wishes in ROWS.values() if "misses" in row.expect.facts
-    )
-    lines = EXPLANATIONS.lines(record_of(row, preferences), "en")
-    (nearest,) = [line for line in lines if line.startswith("Nearest is ")]
-    for miss in row.expect.facts["misses"]:
-        assert WORDING["en"].misses[miss] in nearest
+def test_every_miss_of_the_nearest_is_named_also_of_decisions_of_old():
+    misses = [name for name in WORDING["en"].misses if name != "price-above"]
+    for language in ("en", "nl"):
+        wording = WORDING[language]
+        said = wording.say(misses, "misses", {})
+        assert said == wording.listed([wording.misses[name] for name in misses])
 
 
 def test_what_was_read_and_not_declared_is_said():
@@ -166,12 +205,14 @@ def test_what_was_read_and_not_declared_is_said():
         row.message,
         kind_origin="read",
         categories=msgspec.structs.replace(row.message.categories, origin="read"),
+        offers=(Offer(origin="read", price=Money(amount=Decimal("9.95"), currency="EUR")),),
     )
     lines = EXPLANATIONS.lines(
         record_of(msgspec.structs.replace(row, message=message), preferences), "en"
     )
     assert "The sender does not say what it is; it reads as an offer." in lines
     assert "It is about Garden tools, as its text reads; the sender does not say." in lines
+    assert "The price is 9.95 EUR, as its text reads." in lines
 
 
 def test_what_the_consumer_did_is_said():
@@ -204,7 +245,7 @@ def test_both_languages_have_the_same_texts_with_the_same_places():
     english, dutch = (msgspec.to_builtins(WORDING[name]) for name in ("en", "nl"))
     for group in ("one", "many", "article", "explanation", "misses", "change"):
         assert english[group].keys() == dutch[group].keys()
-    for group in ("explanation", "change"):
+    for group in ("explanation", "misses", "change"):
         for name, pattern in english[group].items():
             places = set(PLACE.findall(pattern))
             assert places == set(PLACE.findall(dutch[group][name])), name
