@@ -13,10 +13,12 @@ def explanation_lines(explanation: Mapping[str, Any]) -> list[str]:
     """The lines of an explanation; nothing in them comes from a mail unescaped."""
     vendor = explanation["vendor"]
     reason = explanation["reason"]
-    head = explanation["verdict"] + (f" ({reason})" if reason else "")
-    lines = [head]
-    lines += [safe(line, _LONGEST_LINE) for line in explanation["lines"]]
+    verdict = explanation["verdict"] + (f" ({reason})" if reason else "")
+    # Where nobody's wishes were asked, nothing is told but the verdict.
+    told = explanation["lines"]
+    lines = [safe(line, _LONGEST_LINE) for line in told] or [verdict]
     rows = {
+        "verdict": told and verdict,
         "decision": explanation["decision"],
         "at": explanation["at"],
         "to": explanation["recipient"],

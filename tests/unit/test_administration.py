@@ -268,10 +268,13 @@ async def test_an_explanation_reads_well_and_carries_nothing_unsafe():
         subject = "=?utf-8?q?A=1B[2Jsale=E2=80=A8now?="
         told = await explain(house, mail(subject, text="Bicycles.\r\n", **OFFER))
         lines = explanation_lines(told)
-        assert lines[0] == "refuse (no-matching-interest)"
+        assert lines[0] == "Geweigerd: Het past bij geen van je interesses."
+        assert "  verdict    refuse (no-matching-interest)" in lines
         assert any(line.startswith("  told       550 5.7.1 no-matching") for line in lines)
         assert any(line.split()[:2] == ["interest", "refuse"] for line in lines)
-        table = [line for line in lines if " deliver " in line or " refuse " in line][1:]
+        rules = {finding["filter"] for finding in told["findings"]}
+        table = [line for line in lines if line.split()[0] in rules]
+        assert len(table) == len(rules)
         assert len({line.index(line.split()[1]) for line in table}) == 1
         assert not any("[" in line for line in table)
         assert all(line.isprintable() for line in lines)

@@ -123,14 +123,15 @@ def test_explain_reads_a_mail(run, people, monkeypatch):
     asked = ["explain", "--to", "anna@letterbox.example", "a.eml"]
     told = run(*asked, "--from-domain", "greenleaf.example", "--at", "2026-12-24T12:00Z")
     assert told.code == 0
-    assert told.out.startswith("refuse (no-matching-interest)\n")
+    assert told.out.startswith("Refused: It fits none of your interests.\n")
+    assert "  verdict    refuse (no-matching-interest)\n" in told.out
     assert "2026-12-24T12:00:00" in told.out
     answer = run(*asked, "--from-domain", "greenleaf.example", "--json").json
     assert answer["reason"] == "no-matching-interest"
     assert run("explain", "--to", "anna@letterbox.example", "no.eml").code == 1
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(Path("a.eml").read_bytes())))
     told = run(*asked[:-1], "-", "--from-domain", "greenleaf.example")
-    assert told.out.startswith("refuse (no-matching-interest)\n")
+    assert "  verdict    refuse (no-matching-interest)\n" in told.out
     assert run("explain", "-").code == 2
     for name in ("01234", "https://letterbox.example/r/01234", " <http://h:1/r/01234/> "):
         told = run("explain", name)
