@@ -30,9 +30,7 @@ from letterbox.wishes import lookup, quotas_for
 #: Decisions that are looked at, and differences that are listed.
 MOST_CASES: Final = 5_000
 MOST_LISTED: Final = 500
-#: Decisions after which others are served.
-_AT_A_TIME: Final = 20
-_PAGE: Final = 500
+_PAGE: Final = 100
 _ASKED: Final = "awaiting-consumer"
 _DECLINED: Final = Decision(verdict=Refuse(reason="declined"), findings=())
 
@@ -115,9 +113,8 @@ class Replay:
         messages, truncated = await self._messages(consumer, days)
         wishes = self._consumers.compile(consumer, preferences, revision)
         course = _Course(self._cases, wishes)
-        for nth, message in enumerate(messages):
-            if nth % _AT_A_TIME == 0:
-                await asyncio.sleep(0)  # others are served meanwhile
+        for message in messages:
+            await asyncio.sleep(0)  # others are served meanwhile
             await course.arrive(message)
         await course.pass_until(self._clock.now())
         return _summed(days, messages, course.outcomes, truncated=truncated)
@@ -128,6 +125,7 @@ class Replay:
         rows: dict[str, DecisionRecord] = {}
         after: str | None = None
         while len(rows) < MOST_CASES:
+            await asyncio.sleep(0)
             page = await self._mailboxes.decisions(consumer, after=after, limit=_PAGE)
             rows |= {row.id: row for row in page.items}
             after = page.after

@@ -66,11 +66,12 @@ async def undo(call: Call) -> web.Response:
     form = await call.form_if_any(UndoForm) or UndoForm()
     name, language = call.item, await _language(call)
     with _outcomes():
-        found = await call.parts.undo.offers(call.owner, name) or ()
+        # Who names a change has seen what is offered.
+        found = () if form.change else await call.parts.undo.offers(call.owner, name) or ()
         record = await call.parts.undo.let_through(call.owner, name, change=form.change)
     if record is None:
         raise Problem("not-found")
-    offered = () if form.change else _offered(call, found, language)
+    offered = _offered(call, found, language)
     return answer(UndoAnswer(id=name, decision=_told(call, record, language), changes=offered))
 
 
