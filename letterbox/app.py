@@ -105,7 +105,7 @@ class App:
         self.explanations = Explanations(self.sentences, self.taxonomy)
         self._doors = Doors()
         self._records()
-        self.reader = Reader(_limits(configuration))
+        self.reader = Reader(_limits(configuration), self.taxonomy, self.categories.ours)
         self._judging(resolver)
         self.intake = self._intake()
         self._delivery()

@@ -32,10 +32,14 @@ class Offer(msgspec.Struct, frozen=True):
 
 
 class Categories(msgspec.Struct, frozen=True):
-    """Taxonomy ids a message belongs to, and where that is known from."""
+    """Taxonomy ids a message belongs to, the main one first, and where that is known from.
+
+    ``sure`` is False only for what was read and could be otherwise.
+    """
 
     ids: tuple[str, ...] = ()
     origin: Origin = "declared"
+    sure: bool = True
 
 
 class Keyword(msgspec.Struct, frozen=True):

@@ -1,7 +1,9 @@
 """The facts of a message that the filters decide on, each read when first asked for."""
 
+from collections.abc import Callable
 from datetime import date
 from functools import cached_property
+from typing import Final
 
 import msgspec
 
@@ -9,6 +11,7 @@ from letterbox.model.kind import Kind
 from letterbox.model.message import Categories, Offer, Origin
 from letterbox.model.record import Declared
 from letterbox.model.sender import Proven
+from letterbox.model.taxonomy import Taxonomy
 from letterbox.reading import header, html, mime
 from letterbox.reading.charset import to_text
 from letterbox.reading.mail import DEFAULT_LIMITS, Field, Limits, Mail
@@ -24,11 +27,31 @@ _MAX_CATEGORIES = 20
 _MAX_LABEL = 200
 
 
-class Reader:
-    """Reads messages within limits: one instance serves everybody."""
+_NO_TAXONOMY: Final = Taxonomy(nodes={}, below={})
 
-    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+#: The id of ours that a label of another taxonomy means, such as ``google:1604``.
+Ours = Callable[[str], str | None]
+
+
+def _nothing_known(_label: str) -> None:
+    return None
+
+
+class Reader:
+    """Reads messages within limits: one instance serves everybody.
+
+    ``taxonomy`` holds the categories that are ours, ``ours`` knows what foreign labels mean.
+    """
+
+    def __init__(
+        self,
+        limits: Limits = DEFAULT_LIMITS,
+        taxonomy: Taxonomy = _NO_TAXONOMY,
+        ours: Ours = _nothing_known,
+    ) -> None:
         self.limits = limits
+        self.taxonomy = taxonomy
+        self.ours = ours
 
     def read(self, mail: Mail, sender: Proven, *, declared: Declared | None = None) -> "MailFacts":
         """The facts of a message as its proven sender stands behind them.
