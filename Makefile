@@ -4,7 +4,7 @@ ENV := .venv
 BIN := $(ENV)/bin
 READY := $(ENV)/.ready
 
-.PHONY: demo serve test packages check format bench fault fuzz clean
+.PHONY: demo serve test packages check format bench reading fault fuzz clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "letterbox needs Python 3.11 or newer; set PYTHON=… to one")'
@@ -36,6 +36,9 @@ format: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m bench.run $(ARGS)
+
+reading: $(READY)
+	$(BIN)/python -m bench.reading $(ARGS)
 
 fault: $(READY) packages
 	$(BIN)/pytest tests/fault $(ARGS)

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from letterbox.model.case import Case
 from letterbox.model.fold import fold
 from letterbox.model.interests import Interest
-from letterbox.model.kind import Kind
+from letterbox.model.kind import FREE_OF_INTERESTS
 from letterbox.model.message import Keyword, Message, Offer
 from letterbox.model.verdict import DELIVER, Fact, Finding, Refuse
 
@@ -68,7 +68,7 @@ def apply(case: Case) -> Finding:
 
 
 def _is_judged(case: Case) -> bool:
-    if case.message.kind in {Kind.SERVICE, Kind.PERSONAL}:
+    if case.message.kind in FREE_OF_INTERESTS:
         return False
     match case.footing:
         case "allowed":

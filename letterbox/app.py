@@ -48,6 +48,7 @@ from letterbox.ports.resolver import Resolver
 from letterbox.ports.store import Bodies, Store
 from letterbox.reading.facts import Reader
 from letterbox.reading.mail import Limits
+from letterbox.reading.signs import read_signs
 from letterbox.records.categories import Categories
 from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import Credentials
@@ -105,7 +106,12 @@ class App:
         self.explanations = Explanations(self.sentences, self.taxonomy)
         self._doors = Doors()
         self._records()
-        self.reader = Reader(_limits(configuration), self.taxonomy, self.categories.ours)
+        self.reader = Reader(
+            _limits(configuration),
+            self.taxonomy,
+            self.categories.ours,
+            read_signs(shipped("signs.toml")),
+        )
         self._judging(resolver)
         self.intake = self._intake()
         self._delivery()

@@ -14,3 +14,6 @@ class Kind(StrEnum):
 
 #: The kinds that windows, pauses, interests and ordinary limits speak of.
 RULED_KINDS = frozenset({Kind.OFFER, Kind.NEWSLETTER, Kind.PERSONAL})
+
+#: The kinds that interests do not judge, so that to call itself one is a claim to be doubted.
+FREE_OF_INTERESTS = frozenset({Kind.SERVICE, Kind.PERSONAL})

@@ -24,11 +24,13 @@ class Offer(msgspec.Struct, frozen=True):
     keywords: tuple[str, ...] = ()
     valid_from: date | None = None
     valid_until: date | None = None
+    #: Where ``valid_until`` comes from, if from elsewhere than the rest.
+    until_origin: Origin | None = None
 
     @property
     def last_day(self) -> date | None:
         """The last day it is of use, where the vendor says so: never a date read from text."""
-        return None if self.origin == "read" else self.valid_until
+        return None if (self.until_origin or self.origin) == "read" else self.valid_until
 
 
 class Categories(msgspec.Struct, frozen=True):
@@ -74,7 +76,7 @@ class Message(Protocol):
 
     @property
     def kind(self) -> Kind:
-        """Declared, or from the marks of the header."""
+        """Declared, or as the header and the words read."""
         ...
 
     @property

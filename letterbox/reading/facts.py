@@ -1,21 +1,26 @@
 """The facts of a message that the filters decide on, each read when first asked for."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from datetime import date
 from functools import cached_property
 from typing import Final
 
 import msgspec
 
-from letterbox.model.kind import Kind
+from letterbox.model.kind import FREE_OF_INTERESTS, Kind
 from letterbox.model.message import Categories, Offer, Origin
 from letterbox.model.record import Declared
 from letterbox.model.sender import Proven
-from letterbox.model.taxonomy import Taxonomy
+from letterbox.model.taxonomy import Taxonomy, upwards
 from letterbox.reading import header, html, mime
 from letterbox.reading.charset import to_text
+from letterbox.reading.kinds import Marks
 from letterbox.reading.mail import DEFAULT_LIMITS, Field, Limits, Mail
-from letterbox.reading.structured import Structured, day_of, understand_markup
+from letterbox.reading.prose import Prose, Tables
+from letterbox.reading.signs import NO_SIGNS, Signs
+from letterbox.reading.structured import Structured, category_path, day_of, understand_markup
+from letterbox.reading.validity import sent_on
 from letterbox.reading.words import TextWords
 
 # Marks of mail to many: RFC 2369, RFC 2919, and what mailbox providers ask of senders.
@@ -25,6 +30,7 @@ _BULK = frozenset(("bulk", "list", "junk"))
 _ENOUGH_TEXT = 200
 _MAX_CATEGORIES = 20
 _MAX_LABEL = 200
+_TAG = re.compile(r"(?:re:\s*)?\[([^\s\]][^\]]{0,40})\]", re.IGNORECASE)
 
 
 _NO_TAXONOMY: Final = Taxonomy(nodes={}, below={})
@@ -40,7 +46,8 @@ def _nothing_known(_label: str) -> None:
 class Reader:
     """Reads messages within limits: one instance serves everybody.
 
-    ``taxonomy`` holds the categories that are ours, ``ours`` knows what foreign labels mean.
+    ``taxonomy`` holds the categories that are ours, ``ours`` knows what foreign labels
+    mean, ``signs`` are the words that show a kind.
     """
 
     def __init__(
@@ -48,27 +55,37 @@ class Reader:
         limits: Limits = DEFAULT_LIMITS,
         taxonomy: Taxonomy = _NO_TAXONOMY,
         ours: Ours = _nothing_known,
+        signs: Signs = NO_SIGNS,
     ) -> None:
         self.limits = limits
-        self.taxonomy = taxonomy
-        self.ours = ours
+        self.tables = Tables(taxonomy, signs)
+        self._taxonomy = taxonomy
+        self._ours = ours
+
+    def category(self, label: str) -> str | None:
+        """The id of ours that a sender's label means: it, or the nearest known one above it."""
+        label = label.strip()
+        path = category_path(label)
+        known = (each for each in upwards(path) if each in self._taxonomy.nodes)
+        return path if path in self._taxonomy.nodes else self._ours(label) or next(known, None)
 
     def read(self, mail: Mail, sender: Proven, *, declared: Declared | None = None) -> "MailFacts":
         """The facts of a message as its proven sender stands behind them.
 
         The message's shape must have passed :func:`letterbox.reading.mime.check_shape`.
         """
-        return MailFacts(mail, sender, declared or Declared(), self.limits)
+        return MailFacts(self, mail, sender, declared or Declared())
 
 
 class MailFacts:
     """Implements :class:`letterbox.model.message.Message` over received mail."""
 
-    def __init__(self, mail: Mail, sender: Proven, declared: Declared, limits: Limits) -> None:
+    def __init__(self, reader: Reader, mail: Mail, sender: Proven, declared: Declared) -> None:
+        self._reader = reader
         self._mail = mail
         self._sender = sender
         self._declared = declared
-        self._limits = limits
+        self._limits = reader.limits
 
     @cached_property
     def subject(self) -> str:
@@ -77,7 +94,7 @@ class MailFacts:
 
     @property
     def kind(self) -> Kind:
-        """Declared, or from structured offers, or from the marks of the header."""
+        """Declared, or from structured offers, or as the header and the words read."""
         return self._kind[0]
 
     @property
@@ -87,14 +104,22 @@ class MailFacts:
 
     @cached_property
     def categories(self) -> Categories:
-        """Taxonomy ids: declared beside the message or in it, else from its markup."""
+        """What it is about: declared beside the message or in it, else its markup, its words.
+
+        Labels that mean nothing here are as if they were not there.
+        """
         if self._declared.categories:
             return Categories(ids=self._declared.categories)
-        named = (name.strip().lower() for name in self._label("letterbox-category").split(","))
-        ids = tuple(name for name in named if 0 < len(name) <= _MAX_LABEL)[:_MAX_CATEGORIES]
-        if ids:
-            return Categories(ids=ids)
-        return Categories(ids=self._structured.categories, origin="structured")
+        named = self._label("letterbox-category").split(",")
+        origins: tuple[tuple[Origin, Iterable[str]], ...] = (
+            ("declared", (name for name in named if len(name) <= _MAX_LABEL)),
+            ("structured", self._structured.categories),
+        )
+        for origin, labels in origins:
+            found = dict.fromkeys(filter(None, map(self._reader.category, labels)))
+            if found:
+                return Categories(ids=tuple(found)[:_MAX_CATEGORIES], origin=origin)
+        return self._prose.categories
 
     @cached_property
     def offers(self) -> tuple[Offer, ...]:
@@ -102,12 +127,18 @@ class MailFacts:
         if self._declared.offer:
             return (self._declared.offer,)
         offers = self._structured.offers
+        # What was bought or is talked about is not on offer.
+        if not offers and self.kind not in FREE_OF_INTERESTS:
+            offers = self._prose.offers
         until = self._offer_until
         if until is None:
             return offers
         if not offers:
             return (Offer(origin="declared", valid_until=until),)
-        return tuple(msgspec.structs.replace(offer, valid_until=until) for offer in offers)
+        return tuple(
+            msgspec.structs.replace(offer, valid_until=until, until_origin="declared")
+            for offer in offers
+        )
 
     @cached_property
     def words(self) -> TextWords:
@@ -180,22 +211,48 @@ class MailFacts:
     @cached_property
     def _kind(self) -> tuple[Kind, Origin]:
         declared = _kind_named(self._declared.kind or "")
-        if declared:
+        if declared and not self._prose.belies(declared):
             return declared, "declared"
+        if self._declared.offer:
+            return Kind.OFFER, "declared"
         labelled = _kind_named(self._label("letterbox-kind"))
         # RFC 3865: a solicitation says of itself that it is advertising.
         soliciting = bool(self._vouched("solicitation"))
-        # What goes to many, or advertises, is no service mail whatever it calls itself: the label
-        # counts for nothing, because service mail is free of the consumer's limits.
-        if labelled and not (labelled is Kind.SERVICE and (self._to_many or soliciting)):
+        if labelled and not self._is_unlikely(labelled, soliciting=soliciting):
             return labelled, "declared"
         if soliciting:
             return Kind.OFFER, "declared"
         if self._structured.offers:
             return Kind.OFFER, "structured"
-        if self._to_many:
-            return Kind.NEWSLETTER, "read"
-        return (Kind.SERVICE if self._automatic else Kind.PERSONAL), "read"
+        return self._prose.kind, "read"
+
+    def _is_unlikely(self, label: Kind, *, soliciting: bool) -> bool:
+        """Whether a label counts for nothing: service mail is free of the consumer's limits.
+
+        What goes to many, or advertises, is no service mail whatever it calls itself.
+        """
+        if label is Kind.SERVICE and (self._to_many or soliciting):
+            return True
+        return self._prose.belies(label)
+
+    @cached_property
+    def _prose(self) -> Prose:
+        """The words, with what the header says of them."""
+        date_field = self._mail.first("date")
+        return Prose(
+            self._reader.tables,
+            self.subject,
+            self.text,
+            pages=tuple(self._pages.values()),
+            marks=Marks(
+                to_many=self._to_many,
+                automatic=self._automatic,
+                role=self._is_role,
+                discussed=self._is_discussed,
+                answers=any(self._vouched(name) for name in ("in-reply-to", "references")),
+            ),
+            sent=sent_on(header.unfold(date_field)) if date_field else None,
+        )
 
     @cached_property
     def _to_many(self) -> bool:
@@ -210,6 +267,20 @@ class MailFacts:
             header.unfold(field).partition(";")[0].strip().lower() not in {"no", ""}
             for field in self._vouched("auto-submitted")
         )
+
+    @property
+    def _is_role(self) -> bool:
+        """Whether no person has the author's address: by its local part or a subdomain."""
+        author = self._sender.author
+        names = {author.local.lower(), *author.domain.split(".")[:-2]}
+        return not names.isdisjoint(self._reader.tables.signs.roles)
+
+    @property
+    def _is_discussed(self) -> bool:
+        """Whether a list that is not the author's put its tag before the subject: ``[ILUG]``."""
+        tag = _TAG.match(self.subject)
+        author = str(self._sender.author).lower()
+        return bool(tag and self._to_many and tag[1].split()[0].lower() not in author)
 
     @property
     def _offer_until(self) -> date | None:

@@ -7,6 +7,7 @@ attributes each bring a real parser down with 60 KB. Searching for words needs n
 
 import re
 from html.entities import html5
+from itertools import islice
 
 # What is not shown begins so, and ends with the mark beside it or at the end.
 _UNSEEN = re.compile(rb"<(?:!--|(?:script|style|title)(?=[\s/>]))")
@@ -18,6 +19,17 @@ _INLINE = re.compile(
     re.IGNORECASE,
 )
 _TAG = re.compile(r"<[a-zA-Z/!?][^>]*+(?:>|\Z)")
+# What pictures show, for those who see none: a reader takes it for text.
+_PICTURE = re.compile(r"<img\b([^>]*+)(?:>|\Z)", re.IGNORECASE)
+_ALT = re.compile(r"""\salt\s*+=\s*+(?:"([^"]*+)"|'([^']*+)')""", re.IGNORECASE)
+_MAX_ALT = 300  # characters
+# Shops write 12.95 with small raised cents.
+_CENTS = re.compile(r"([0-9])[.,]?\s?<sup\b[^>]*+>\s?([0-9]{2})\s?</sup>", re.IGNORECASE)
+# Headings, links and what is heavy: where a mail says in few words what it is about.
+_HEADING = re.compile(r"<(?:h[1-4]|a|strong|b)\b[^>]*+>", re.IGNORECASE)
+_HEADING_END = re.compile(r"</(?:h[1-4]|a|strong|b|td|p|div)\b", re.IGNORECASE)
+_MAX_HEADINGS = 150
+_MAX_HEADING = 300  # characters, tags within it included
 _REFERENCE = re.compile(r"&(?:#([0-9]{1,7})|#[xX]([0-9a-fA-F]{1,6})|([a-zA-Z][a-zA-Z0-9]{1,30}));?")
 _C1 = range(0x80, 0xA0)
 _NONE = frozenset((0, *range(0xD800, 0xE000)))
@@ -26,7 +38,39 @@ _LAST = 0x10FFFF
 
 def text_of(html: bytes) -> str:
     """What a reader would see of HTML in UTF-8, as plain text; layout is lost."""
-    return _unescape(_TAG.sub(" ", _INLINE.sub("", _seen(html).decode("utf-8", "replace"))))
+    return _plain(_seen(html).decode("utf-8", "replace"))
+
+
+def headings_in(html: bytes) -> str:
+    """The text of headings, links and pictures, a line each, up to a bound."""
+    seen = _seen(html).decode("utf-8", "replace")
+    found: list[str] = []
+    opening = _HEADING.search(seen)
+    while opening and len(found) < _MAX_HEADINGS:
+        most = opening.end() + _MAX_HEADING
+        closing = _HEADING_END.search(seen, opening.end(), most)
+        end = closing.start() if closing else min(most, len(seen))
+        found.append(seen[opening.end() : end])
+        opening = _HEADING.search(seen, end)
+    found += [picture[0] for picture in islice(_PICTURE.finditer(seen), _MAX_HEADINGS)]
+    return _plain("\n".join(found))
+
+
+def _plain(seen: str) -> str:
+    text = _PICTURE.sub(_alternative, seen) if "<" in seen else seen
+    if "sup>" in text:
+        text = _CENTS.sub(r"\1,\2", text)
+    return _unescape(_TAG.sub(" ", _INLINE.sub("", text)))
+
+
+def _alternative(picture: re.Match[str]) -> str:
+    attributes = picture[1]
+    # Nearly all are written so, and a search for what is rarer is dear.
+    _, written, rest = attributes.partition(' alt="')
+    said = rest.partition('"')[0]
+    if not written and "alt" in attributes.lower() and (found := _ALT.search(attributes)):
+        said = found[1] or found[2] or ""
+    return f" {said[:_MAX_ALT]} "
 
 
 def structured_in(html: bytes) -> list[bytes]:

@@ -39,7 +39,7 @@ _DECODER = msgspec.json.Decoder(float_hook=Decimal)
 
 
 class Structured(msgspec.Struct, frozen=True):
-    """What a message's structured markup says."""
+    """What a message's structured markup says; ``categories`` as they are written there."""
 
     offers: tuple[Offer, ...] = ()
     categories: tuple[str, ...] = ()
@@ -171,16 +171,18 @@ def _keywords(node: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _categories(node: dict[str, Any]) -> list[str]:
-    """Categories as taxonomy ids are written: ``Home & Garden > Tools`` is home-garden/tools."""
+    """Categories as they are written: paths of names, or the ids of some taxonomy."""
     item = node.get("itemOffered")
-    found = _names(node.get("category")) or (
+    return _names(node.get("category")) or (
         _names(item.get("category")) if isinstance(item, dict) else []
     )
-    return [path for text in found if (path := category_path(text))]
 
 
 def category_path(text: str) -> str:
-    """A category as a path of words joined by hyphens; empty where nothing is left, or a URL."""
+    """A category as taxonomy ids are written: ``Home & Garden > Tools`` is home-garden/tools.
+
+    Empty where nothing is left, or for a URL.
+    """
     if "://" in text:
         return ""
     steps = (_NO_SLUG.sub("-", fold(step)).strip("-") for step in re.split(r"[>/]", text))

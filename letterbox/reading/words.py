@@ -16,7 +16,7 @@ import Stemmer
 from letterbox.model.fold import fold
 from letterbox.model.message import Keyword
 
-__all__ = ["MAX_TEXT", "TextWords", "fold", "forms", "keyword", "split"]
+__all__ = ["MAX_TEXT", "TextWords", "fold", "forms", "keyword", "split", "word_set"]
 
 #: Characters of a text that are looked at, so that a huge mail costs no more than a large one.
 MAX_TEXT: Final = 256 * 1024
@@ -41,6 +41,11 @@ _ASCII: Final = bytes(
 def split(text: str) -> list[str]:
     """The folded words of a text, in order; what lies beyond ``MAX_TEXT`` characters is left."""
     return _words_of(_flat(text))
+
+
+def word_set(text: str) -> frozenset[str]:
+    """The words of a table, written with spaces between them."""
+    return frozenset(text.split())
 
 
 def _flat(text: str) -> str:

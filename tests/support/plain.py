@@ -20,6 +20,9 @@ from letterbox.model.message import Categories, Offer, Origin
 from letterbox.model.preferences import Preferences
 from letterbox.model.sender import How, Proven, VendorRef, domains_of
 from letterbox.model.wishes import Wishes
+from letterbox.reading.facts import Reader
+from letterbox.reading.mail import DEFAULT_LIMITS, Limits
+from letterbox.reading.signs import read_signs
 from letterbox.reading.words import TextWords
 from letterbox.wishes import Mistake, Taxonomy, check, compile_wishes, lookup, read_taxonomy
 
@@ -99,6 +102,12 @@ def rows() -> list[tuple[str, Row, Preferences]]:
 @cache
 def taxonomy() -> Taxonomy:
     return read_taxonomy((ROOT / "config" / "taxonomy.toml").read_bytes())
+
+
+@cache
+def reader(limits: Limits = DEFAULT_LIMITS) -> Reader:
+    """Reads as the broker does, with the tables it ships."""
+    return Reader(limits, taxonomy(), signs=read_signs(shipped("signs.toml")))
 
 
 def zone_of(name: str) -> ZoneInfo | None:

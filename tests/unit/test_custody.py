@@ -205,8 +205,8 @@ async def test_who_is_told_less_hears_less_of_it(level: str, code: str) -> None:
 async def test_asking_past_the_room_is_no_probing() -> None:
     configuration = msgspec.structs.replace(holding(per_vendor=1), probes=ProbesSection(per_day=1))
     async with open_house(PEOPLE, configuration=configuration) as house:
-        for number in range(4):
-            headers = {"Letterbox_Kind": "offer", "Letterbox_Category": f"c{number}"}
+        for number, topic in enumerate(("pets", "travel", "hobby", "events")):
+            headers = {"Letterbox_Kind": "offer", "Letterbox_Category": topic}
             content = signed(mail(f"Offer {number}", number=number, **headers))
             received = await house.send(content, "anna@letterbox.example")
         assert received.outcomes[0].told.line.startswith(FULL)

@@ -18,6 +18,7 @@ from letterbox.records import places
 from tests.support.house import HERE, House, mail, open_house, signed
 from tests.support.signing import Signer
 
+TOPICS = ("pets", "travel", "hobby", "events", "vehicles")  # nobody is interested in any
 PEOPLE = """
 [[vendor]]
 id = "greenleaf"
@@ -370,7 +371,7 @@ async def test_what_the_feed_tells_behind_a_relay_is_a_probe() -> None:
     configuration = Configuration(probes=ProbesSection(per_day=2))
     async with open_house(PEOPLE, configuration=configuration) as house:
         for n in range(3):
-            content = offer("Gnomes", number=n, text="Gnomes\r\n", Letterbox_Category=f"c{n}")
+            content = offer("Gnomes", number=n, text="Gnomes\r\n", Letterbox_Category=TOPICS[n])
             await told(house, content, client=relay)
         codes = [event.reason.code for event in await house.feed("greenleaf")]
         assert codes == ["no-matching-interest", "no-matching-interest", "choice"]
@@ -381,12 +382,12 @@ async def test_probing_falls_back_to_the_class() -> None:
     async with open_house(PEOPLE, configuration=configuration) as house:
         heard = []
         for n in range(5):
-            content = offer("Gnomes", number=n, text="Gnomes\r\n", Letterbox_Category=f"c{n}")
+            content = offer("Gnomes", number=n, text="Gnomes\r\n", Letterbox_Category=TOPICS[n])
             heard.append(await told(house, content))
         codes = [line.split()[2] for line in heard]
         assert codes == ["no-matching-interest:"] * 3 + ["choice:"] * 2
         # The same question again is no new one.
-        content = offer("Gnomes", number=9, text="Gnomes\r\n", Letterbox_Category="c1")
+        content = offer("Gnomes", number=9, text="Gnomes\r\n", Letterbox_Category=TOPICS[1])
         assert "no-matching-interest" in await told(house, content)
 
 

@@ -11,11 +11,11 @@ from letterbox.model.message import Message, Offer
 from letterbox.model.money import Money
 from letterbox.model.record import Declared
 from letterbox.reading.facts import Reader
-from letterbox.reading.mail import Limits, Mail, split
+from letterbox.reading.mail import Limits, Mail
 from letterbox.reading.structured import MAX_OFFERS, category_path, understand_markup
 from letterbox.reading.words import keyword
-from tests.support.mails import alternatives, html_mail, mail, proven, read_file
-from tests.support.shared import real_mail, shared
+from tests.support.mails import alternatives, html_mail, mail, proven
+from tests.support.plain import reader, taxonomy
 
 PRUNER = {
     "@context": "https://schema.org",
@@ -88,7 +88,7 @@ def marked_up(document: object, *fields: str) -> Mail:
     ],
 )
 def test_kind_from_the_header(fields, kind, origin):
-    facts = Reader().read(mail(fields, "Hi"), proven())
+    facts = reader().read(mail(fields, "Hi"), proven())
     assert (facts.kind, facts.kind_origin) == (kind, origin)
 
 
@@ -110,7 +110,7 @@ def test_kind_from_the_header(fields, kind, origin):
     ],
 )  # fmt: skip
 def test_a_field_counts_only_where_the_sender_stands_behind_it(how, signed, fields, kind):
-    assert Reader().read(mail(fields), proven(how, *signed)).kind == kind
+    assert reader().read(mail(fields), proven(how, *signed)).kind == kind
 
 
 @pytest.mark.parametrize(
@@ -128,12 +128,12 @@ def test_a_field_counts_only_where_the_sender_stands_behind_it(how, signed, fiel
     ],
 )
 def test_kind_from_markup(document, fields, kind):
-    assert Reader().read(marked_up(document, *fields), proven()).kind == kind
+    assert reader().read(marked_up(document, *fields), proven()).kind == kind
 
 
 def test_what_is_declared_beside_the_message_comes_first():
     offer = Offer(origin="declared", title="Mower")
-    facts: Message = Reader().read(
+    facts: Message = reader().read(
         marked_up(PRUNER, "Letterbox-Kind: newsletter", "Letterbox-Category: a/b"),
         proven(),
         declared=Declared(kind="service", categories=("c/d",), offer=offer),
@@ -144,7 +144,7 @@ def test_what_is_declared_beside_the_message_comes_first():
 
 
 def test_a_declaration_that_states_nothing_changes_nothing():
-    facts = Reader().read(marked_up(PRUNER), proven(), declared=Declared(kind="nonsense"))
+    facts = reader().read(marked_up(PRUNER), proven(), declared=Declared(kind="nonsense"))
     assert (facts.kind, facts.offers) == (Kind.OFFER, (FELCO,))
 
 
@@ -155,20 +155,44 @@ def test_a_declaration_that_states_nothing_changes_nothing():
     ("message", "ids", "origin"),
     [
         (mail(["Letterbox-Category: home-garden/plants"]), ("home-garden/plants",), "declared"),
-        (mail(["Letterbox-Category: A/B ,c,, "]), ("a/b", "c"), "declared"),
-        (mail(["Letterbox-Category: a", "Letterbox-Category: b"]), (), "structured"),
-        (mail(), (), "structured"),
+        (mail(["Letterbox-Category: Pets/Dogs ,health,, "]), ("pets/dogs", "health"), "declared"),
+        (mail(["Letterbox-Category: pets/dogs, Pets/Dogs"]), ("pets/dogs",), "declared"),
+        (mail(["Letterbox-Category: pets/dogs/leads"]), ("pets/dogs",), "declared"),
+        (mail(["Letterbox-Category: nonsense"]), (), "read"),
+        (mail(["Letterbox-Category: pets", "Letterbox-Category: travel"]), (), "read"),
+        (mail(), (), "read"),
         (marked_up(PRUNER), ("home-garden/garden-tools",), "structured"),
-        (marked_up(PRUNER, "Letterbox-Category: a"), ("a",), "declared"),
+        (marked_up({**PRUNER, "category": "Nonsense > Pets"}), (), "read"),
+        (marked_up(PRUNER, "Letterbox-Category: pets"), ("pets",), "declared"),
+        (marked_up(PRUNER, "Letterbox-Category: a"), ("home-garden/garden-tools",), "structured"),
     ],
 )
 def test_categories(message, ids, origin):
-    categories = Reader().read(message, proven()).categories
+    categories = reader().read(message, proven()).categories
     assert (categories.ids, categories.origin) == (ids, origin)
 
 
+FOREIGN = {"google:1604": "clothing", "Apparel & Accessories > Shoes": "clothing/shoes"}
+
+
+@pytest.mark.parametrize(
+    ("message", "ids"),
+    [
+        (mail(["Letterbox-Category: google:1604"]), ("clothing",)),
+        (mail(["Letterbox-Category: google:5, google:1604, pets"]), ("clothing", "pets")),
+        (marked_up({**PRUNER, "category": "Apparel & Accessories > Shoes"}), ("clothing/shoes",)),
+        (marked_up({**PRUNER, "category": ["google:1604", "Pets"]}), ("clothing", "pets")),
+        # What is an id of ours is meant so, whatever others call so.
+        (marked_up({**PRUNER, "category": "Pets > Dogs > Leads"}), ("pets/dogs",)),
+    ],
+)
+def test_labels_of_other_taxonomies_mean_categories_of_ours(message, ids):
+    knowing = Reader(taxonomy=taxonomy(), ours=FOREIGN.get)
+    assert knowing.read(message, proven()).categories.ids == ids
+
+
 def test_an_unsigned_category_is_ignored():
-    facts = Reader().read(mail(["Letterbox-Category: a"]), proven("dkim", "from"))
+    facts = reader().read(mail(["Letterbox-Category: a"]), proven("dkim", "from"))
     assert facts.categories.ids == ()
 
 
@@ -205,7 +229,7 @@ def test_categories_are_written_as_paths(text, path):
     ],
 )
 def test_an_offer_is_found_however_it_is_nested(document):
-    assert Reader().read(marked_up(document), proven()).offers == (FELCO,)
+    assert reader().read(marked_up(document), proven()).offers == (FELCO,)
 
 
 EURO_10 = Money(amount=Decimal(10), currency="EUR")
@@ -235,7 +259,7 @@ EURO_10 = Money(amount=Decimal(10), currency="EUR")
     ],
 )
 def test_prices(markup, price):
-    (offer,) = Reader().read(marked_up({"@type": "Offer", **markup}), proven()).offers
+    (offer,) = reader().read(marked_up({"@type": "Offer", **markup}), proven()).offers
     assert offer.price == price
 
 
@@ -261,19 +285,19 @@ def test_prices(markup, price):
     ],
 )
 def test_other_facts_of_an_offer(markup, facts):
-    (offer,) = Reader().read(marked_up({"@type": "Offer", **markup}), proven()).offers
+    (offer,) = reader().read(marked_up({"@type": "Offer", **markup}), proven()).offers
     assert offer == Offer(origin="structured", **facts)
 
 
 def test_a_declared_end_beats_the_one_in_markup():
     until = "Letterbox-Offer-Until: 2026-12-05"
-    (offer,) = Reader().read(marked_up(PRUNER, until), proven()).offers
+    (offer,) = reader().read(marked_up(PRUNER, until), proven()).offers
     assert (offer.brand, offer.valid_until) == ("Felco", date(2026, 12, 5))
-    assert Reader().read(mail([until]), proven()).offers == (
+    assert reader().read(mail([until]), proven()).offers == (
         Offer(origin="declared", valid_until=date(2026, 12, 5)),
     )
-    assert Reader().read(mail([until]), proven("spf")).offers == ()
-    assert Reader().read(mail(["Letterbox-Offer-Until: soon"]), proven()).offers == ()
+    assert reader().read(mail([until]), proven("spf")).offers == ()
+    assert reader().read(mail(["Letterbox-Offer-Until: soon"]), proven()).offers == ()
 
 
 @pytest.mark.parametrize(
@@ -334,7 +358,7 @@ LONG = "A long text alternative says everything that the HTML says. " * 5
     ],
 )
 def test_words_are_those_that_a_reader_sees(message, present, absent):
-    words = Reader().read(message, proven()).words
+    words = reader().read(message, proven()).words
     assert [word for word in present if not words.has(keyword(word))] == []
     assert [word for word in absent if words.has(keyword(word))] == []
 
@@ -344,35 +368,21 @@ def test_a_list_footer_does_not_stand_for_the_html_before_it():
         ["Content-Type: multipart/mixed; boundary=b"],
         "--b\nContent-Type: text/html\n\n<p>tuin</p>\n--b\n\n" + LONG + "\n--b--",
     )
-    assert Reader().read(message, proven()).words.has(keyword("tuin"))
+    assert reader().read(message, proven()).words.has(keyword("tuin"))
 
 
 def test_text_is_read_up_to_its_limit():
     small = Limits(text_chars=10, html_bytes=30)
-    assert Reader(small).read(mail(body="x" * 100), proven()).text == "x" * 10
+    assert reader(small).read(mail(body="x" * 100), proven()).text == "x" * 10
     html = html_mail("<p>" + "y" * 100)
-    assert Reader(small).read(html, proven()).text.strip() == "y" * 9
+    assert reader(small).read(html, proven()).text.strip() == "y" * 9
     both = alternatives("short", "<p>" + "z" * 100)
-    assert len(Reader(small).read(both, proven()).text) <= 10
+    assert len(reader(small).read(both, proven()).text) <= 10
 
 
 def test_pages_without_text_share_one_limit():
     page = "--b\nContent-Type: text/html\n\n" + "<!-- -->" * 10 + "\n"
     body = page * 3 + "--b\nContent-Type: text/html\n\n<p>tuin</p>\n--b--"
     message = mail(["Content-Type: multipart/mixed; boundary=b"], body)
-    assert Reader().read(message, proven()).text.split() == ["tuin"]
-    assert Reader(Limits(html_bytes=200)).read(message, proven()).text.split() == []
-
-
-def test_the_facts_of_real_mail_are_read():
-    shared("mail")
-    kinds = {}
-    for path in real_mail():
-        facts = Reader().read(split(read_file(path)), proven())
-        assert facts.text.strip() or path.parent.name == "spam", path
-        assert not facts.words.has(keyword("mastodon"))
-        assert facts.offers == ()
-        kinds.setdefault(path.parent.name, set()).add(facts.kind)
-        if path.name.startswith("modern-"):
-            assert facts.kind is Kind.NEWSLETTER, path
-    assert kinds["newsletters"] >= {Kind.NEWSLETTER}
+    assert reader().read(message, proven()).text.split() == ["tuin"]
+    assert reader(Limits(html_bytes=200)).read(message, proven()).text.split() == []
