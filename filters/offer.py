@@ -21,9 +21,11 @@ def apply(case: Case) -> Finding:
         and case.relationship is not None
         and case.relationship.rule.scope == "everything"
     )
+    if case.message.kind is Kind.SERVICE or wants_all:
+        return Finding(filter=NAME, verdict=DELIVER)
     days = [offer.last_day for offer in case.message.offers]
     ends = [day for day in days if day is not None]
-    if case.message.kind is Kind.SERVICE or wants_all or not ends or len(ends) < len(days):
+    if not ends or len(ends) < len(days):
         return Finding(filter=NAME, verdict=DELIVER)
     last = max(ends)
     facts = {"date": last.isoformat()}

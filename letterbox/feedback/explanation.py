@@ -6,6 +6,7 @@ from typing import Final
 
 from letterbox.feedback.sentences import Sentences
 from letterbox.model.message import Offer
+from letterbox.model.money import Money
 from letterbox.model.record import DecisionRecord, RecordedCase
 from letterbox.model.taxonomy import Taxonomy
 from letterbox.model.verdict import (
@@ -56,9 +57,14 @@ class Explanations:
         if case is not None:
             yield self._line(f"kind_{case.kind_origin}", facts, language)
             if case.categories is not None:
-                yield self._line(f"about_{case.categories.origin}", facts, language)
+                origin = case.categories.origin if case.categories.sure else "guessed"
+                yield self._line(f"about_{origin}", facts, language)
             if (offer := _cheapest(case)) is not None:
-                yield self._line(f"price_{offer.origin}", facts, language)
+                name = "lowest" if len(_prices(case)) > 1 else "price"
+                yield self._line(f"{name}_{offer.origin}", facts, language)
+            if (offer := _longest(case)) is not None:
+                origin = offer.until_origin or offer.origin
+                yield self._line(f"until_{origin}", facts, language)
         decision = Decision(verdict=record.verdict, findings=record.findings)
         for finding in record.findings:
             yield from self._found(finding, decision, case, language)
@@ -111,6 +117,8 @@ class Explanations:
                 facts["categories"] = [self._named(c, language) for c in case.categories.ids]
             if (offer := _cheapest(case)) is not None:
                 facts["price"] = str(offer.price)
+            if (offer := _longest(case)) is not None:
+                facts["until"] = str(offer.valid_until)
         return facts
 
     def _named(self, category: str, language: str) -> str:
@@ -121,15 +129,27 @@ class Explanations:
         return self._sentences.line("explanation", name, facts, language, longest=_LONGEST)
 
 
+def _prices(case: RecordedCase) -> list[Money]:
+    """The prices of its offers, in their order."""
+    return [offer.price for offer in case.offers or () if offer.price is not None]
+
+
 def _cheapest(case: RecordedCase) -> Offer | None:
     """The cheapest of the offers that name a price."""
     priced = [(offer.price.amount, offer) for offer in case.offers or () if offer.price is not None]
     return min(priced, key=lambda each: each[0])[1] if priced else None
 
 
+def _longest(case: RecordedCase) -> Offer | None:
+    """The offer that is to be had for longest, where none goes on without an end."""
+    dated = [(offer.valid_until, offer) for offer in case.offers or () if offer.valid_until]
+    if not dated or len(dated) < len(case.offers or ()):
+        return None
+    return max(dated, key=lambda each: each[0])[1]
+
+
 def _within(case: RecordedCase, limit: str) -> str | None:
     """The lowest price that a ceiling, such as "150.00 EUR", admits; None where there is none."""
     amount, _, currency = limit.partition(" ")
-    prices = [offer.price for offer in case.offers or () if offer.price is not None]
-    fit = [p for p in prices if p.currency == currency and p.amount <= Decimal(amount)]
+    fit = [p for p in _prices(case) if p.currency == currency and p.amount <= Decimal(amount)]
     return str(min(fit, key=lambda price: price.amount)) if fit else None

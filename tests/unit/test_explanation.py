@@ -1,5 +1,6 @@
 """Decisions told to the person whose letterbox it is."""
 
+from datetime import date
 from decimal import Decimal
 
 import msgspec
@@ -199,20 +200,50 @@ def test_every_miss_of_the_nearest_is_named_also_of_decisions_of_old():
         assert said == wording.listed([wording.misses[name] for name in misses])
 
 
-def test_what_was_read_and_not_declared_is_said():
+def euros(amount: str) -> Money:
+    return Money(amount=Decimal(amount), currency="EUR")
+
+
+UNTIL = date(2026, 12, 5)
+READ = Offer(origin="read", price=euros("9.95"), valid_until=UNTIL)
+
+
+@pytest.mark.parametrize(
+    ("sure", "offers", "said"),
+    [
+        (True, (READ,), [
+            "It reads as an offer; the sender does not say so.",
+            "It is about Garden tools, as its text reads; the sender does not say.",
+            "The price is 9.95 EUR, as its text reads.",
+            "It is to be had until Saturday 5 December, as its text reads.",
+        ]),
+        (False, (Offer(origin="read", price=euros("12")), READ), [
+            "It may be about Garden tools, as its text reads; the sender does not say.",
+            "The lowest price is 9.95 EUR, as its text reads.",
+        ]),
+        (True, (Offer(origin="structured", price=euros("9.95"), valid_until=UNTIL),), [
+            "The price is 9.95 EUR, by its markup.",
+            "It is to be had until Saturday 5 December, by its markup.",
+        ]),
+        (True, (Offer(origin="read", price=euros("9.95"), valid_until=UNTIL,
+                      until_origin="declared"),), [
+            "The price is 9.95 EUR, as its text reads.",
+            "It is to be had until Saturday 5 December, as the sender declares.",
+        ]),
+    ],
+)  # fmt: skip
+def test_what_was_read_and_not_declared_is_said(sure, offers, said):
     row, preferences = ROWS["interest: the category itself"]
+    categories = msgspec.structs.replace(row.message.categories, origin="read", sure=sure)
     message = msgspec.structs.replace(
-        row.message,
-        kind_origin="read",
-        categories=msgspec.structs.replace(row.message.categories, origin="read"),
-        offers=(Offer(origin="read", price=Money(amount=Decimal("9.95"), currency="EUR")),),
+        row.message, kind_origin="read", categories=categories, offers=offers
     )
-    lines = EXPLANATIONS.lines(
-        record_of(msgspec.structs.replace(row, message=message), preferences), "en"
-    )
-    assert "The sender does not say what it is; it reads as an offer." in lines
-    assert "It is about Garden tools, as its text reads; the sender does not say." in lines
-    assert "The price is 9.95 EUR, as its text reads." in lines
+    record = record_of(msgspec.structs.replace(row, message=message), preferences)
+    lines = EXPLANATIONS.lines(record, "en")
+    assert [line for line in said if line not in lines] == []
+    # One line for each, also in Dutch.
+    assert len(EXPLANATIONS.lines(record, "nl")) == len(lines)
+    assert sum(line.startswith("It is to be had") for line in lines) == (len(offers) == 1)
 
 
 def test_what_the_consumer_did_is_said():
