@@ -9,6 +9,8 @@ from letterbox.reading.words import split
 # The last lines begin in the later part of a text, and not further from its end than this.
 _EARLIEST = 0.35
 _LONGEST_FOOTER = 5_000  # characters
+# What a message is shows in its first 5,000 words; what is dear is done with those alone.
+_LONGEST_BODY = 32_000  # characters
 
 
 class Passages(msgspec.Struct, frozen=True):
@@ -32,7 +34,7 @@ def passages_of(subject: str, text: str, signs: Signs) -> Passages:
         default=len(lower),
     )
     # Lower case may be longer than what it was made of; by so little that it does not matter here.
-    title, body = split(subject), split(text[:cut])
+    title, body = split(subject), split(text[: min(cut, _LONGEST_BODY)])
     return Passages(
         subject=title,
         body=body,

@@ -112,11 +112,11 @@ class Prose:
     @cached_property
     def offers(self) -> tuple[Offer, ...]:
         """One for each price it asks, with the last day it names for all."""
+        asked = self._prices.asked
+        if not asked:
+            return ()
         until = valid_until(self._text, self._sent, day_first=not is_american(self._text))
-        return tuple(
-            Offer(origin="read", price=asked.price, valid_until=until)
-            for asked in self._prices.asked
-        )
+        return tuple(Offer(origin="read", price=each.price, valid_until=until) for each in asked)
 
     @cached_property
     def _passages(self) -> Passages:
