@@ -7,8 +7,9 @@ from typing import Final
 import msgspec
 
 from letterbox.model.kind import Kind
-from letterbox.reading.phrases import LANGUAGES, Entry, Found
+from letterbox.reading.phrases import Entry, Found
 from letterbox.reading.signs import Signs
+from letterbox.reading.words import LANGUAGES
 
 _SORTS: Final = ("service", "advert", "editorial")
 _STRENGTHS: Final = ("strong", "weak")

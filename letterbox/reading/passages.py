@@ -2,9 +2,9 @@
 
 import msgspec
 
-from letterbox.reading.phrases import Language, languages_of
+from letterbox.reading.phrases import languages_of
 from letterbox.reading.signs import Signs
-from letterbox.reading.words import split
+from letterbox.reading.words import Language, split
 
 # The last lines begin in the later part of a text, and not further from its end than this.
 _EARLIEST = 0.35

@@ -24,12 +24,12 @@ from letterbox.reading.kinds import (
 )
 from letterbox.reading.numbers import numbers_in
 from letterbox.reading.passages import Passages, passages_of
-from letterbox.reading.phrases import Found, Language, Phrases
+from letterbox.reading.phrases import Found, Phrases
 from letterbox.reading.prices import Prices, discounts_in, prices_in
 from letterbox.reading.signs import Signs
 from letterbox.reading.topics import Met, Topics, topic_entries
 from letterbox.reading.validity import valid_until
-from letterbox.reading.words import split
+from letterbox.reading.words import Language, split
 
 # Around a price stands what it is for.
 # "Re:" in English, Dutch and German, behind the name of a mailing list.

@@ -15,7 +15,8 @@ import msgspec
 
 from letterbox.model.message import Categories
 from letterbox.model.taxonomy import Taxonomy, upwards
-from letterbox.reading.phrases import LANGUAGES, Entry, Found, Phrase
+from letterbox.reading.phrases import Entry, Found, Phrase
+from letterbox.reading.words import LANGUAGES
 
 #: Ids that are named at most, the main one first.
 MAX_IDS: Final = 4

@@ -7,26 +7,39 @@ not cut into words: there a run of letters counts as one.
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Final, Literal, get_args
 
 import Stemmer
 
 from letterbox.model.fold import fold
 from letterbox.model.message import Keyword
 
-__all__ = ["MAX_TEXT", "TextWords", "fold", "forms", "keyword", "split", "word_set"]
+__all__ = [
+    "LANGUAGES",
+    "MAX_TEXT",
+    "Language",
+    "TextWords",
+    "fold",
+    "forms",
+    "keyword",
+    "split",
+    "stems",
+    "word_set",
+]
 
 #: Characters of a text that are looked at, so that a huge mail costs no more than a large one.
 MAX_TEXT: Final = 256 * 1024
 #: Longer runs of letters are no words of a language: they have no stem.
 MAX_STEMMED: Final = 40
 
-_STEMMERS: Final = tuple(
-    (mark, Stemmer.Stemmer(language, 0))
-    for mark, language in (("en:", "english"), ("nl:", "dutch"))
-)
+#: The languages whose words are known by their stems.
+Language = Literal["en", "nl"]
+LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
+_STEMMERS: Final[dict[Language, Stemmer.Stemmer]] = {
+    language: Stemmer.Stemmer(language, 0) for language in LANGUAGES
+}
 _WORD: Final = re.compile(r"[^\W_]+")
 # Soft hyphens, zero-width characters and typographic apostrophes: they do not part words.
 _INVISIBLE: Final = re.compile("[\u00ad\u02bc\u200b-\u200d\u2019\u2060\ufeff]")
@@ -82,19 +95,32 @@ def forms(word: str) -> frozenset[str]:
     The marks keep a stem of one language from meeting a stem of another by chance. A word too
     long to have a stem is met as it is, folded.
     """
-    return _kept_forms(word) if len(word) <= MAX_STEMMED else _stems(word)
+    return _kept_forms(word) if len(word) <= MAX_STEMMED else _forms(word)
 
 
-def _stems(word: str) -> frozenset[str]:
+def stems(words: Sequence[str], language: Language) -> list[str]:
+    """The stems of folded words in one language; a word too long for one stands for itself."""
+    stem = _KEPT_STEMS[language]
+    if max(map(len, words), default=0) <= MAX_STEMMED:
+        return list(map(stem, words))
+    return [stem(word) if len(word) <= MAX_STEMMED else word for word in words]
+
+
+def _forms(word: str) -> frozenset[str]:
     folded = fold(word)
     if len(folded) > MAX_STEMMED:
         return frozenset((folded,))
-    return frozenset(mark + stemmer.stemWord(folded) for mark, stemmer in _STEMMERS)
+    return frozenset(
+        f"{language}:{stemmer.stemWord(folded)}" for language, stemmer in _STEMMERS.items()
+    )
 
 
 # Only what is short is kept: mail of endless words must not fill the memory.
 _kept_folded: Final = lru_cache(maxsize=8192)(_fold_apart)
-_kept_forms: Final = lru_cache(maxsize=32_768)(_stems)
+_kept_forms: Final = lru_cache(maxsize=32_768)(_forms)
+_KEPT_STEMS: Final = {
+    language: lru_cache(maxsize=32_768)(stemmer.stemWord) for language, stemmer in _STEMMERS.items()
+}
 
 
 def keyword(text: str) -> Keyword:
