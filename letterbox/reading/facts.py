@@ -273,7 +273,7 @@ class MailFacts:
         """Whether no person has the author's address: by its local part or a subdomain."""
         author = self._sender.author
         names = {author.local.lower(), *author.domain.split(".")[:-2]}
-        return not names.isdisjoint(self._reader.tables.signs.roles)
+        return not names.isdisjoint(self._reader.tables.roles)
 
     @property
     def _is_discussed(self) -> bool:

@@ -5,6 +5,7 @@ from itertools import islice
 from typing import Final
 
 MAX_NUMBERS: Final = 10
+_MAX_TEXT: Final = 20_000  # characters that are looked at
 _MAX_DIGITS: Final = 100  # runs of digits that are looked at
 _BEFORE: Final = 40  # characters before one in which its label stands
 
@@ -23,6 +24,6 @@ _LABEL: Final = re.compile(
 
 def numbers_in(text: str) -> int:
     """How many such numbers a text names, up to ``MAX_NUMBERS``."""
-    runs = islice(_DIGITS.finditer(text), _MAX_DIGITS)
+    runs = islice(_DIGITS.finditer(text, 0, _MAX_TEXT), _MAX_DIGITS)
     labelled = (_LABEL.search(text, max(0, at - _BEFORE), at) for at in (r.start() for r in runs))
     return sum(1 for _ in islice(filter(None, labelled), MAX_NUMBERS))

@@ -1,6 +1,7 @@
 """A message's text in the parts that count differently: its subject, its body, its last lines."""
 
 import msgspec
+from ahocorasick_rs import AhoCorasick
 
 from letterbox.reading.phrases import languages_of
 from letterbox.reading.signs import Signs
@@ -23,26 +24,27 @@ class Passages(msgspec.Struct, frozen=True):
     leaving: bool
 
 
-def passages_of(subject: str, text: str, signs: Signs) -> Passages:
-    """Part a text, in one look for each of a few dozen marks."""
-    lower = text.lower()
-    start = max(int(_EARLIEST * len(lower)), len(lower) - _LONGEST_FOOTER)
-    # In a short text it may stand anywhere, in a long one that would be said of something else.
-    leaving = _places(lower, signs.leaving, 0 if len(lower) < _LONGEST_FOOTER else start)
-    cut = min(
-        (*(at for at in leaving if at >= start), *_places(lower, signs.footer, start)),
-        default=len(lower),
-    )
-    # Lower case may be longer than what it was made of; by so little that it does not matter here.
-    title, body = split(subject), split(text[: min(cut, _LONGEST_BODY)])
-    return Passages(
-        subject=title,
-        body=body,
-        footer=split(text[cut:]),
-        languages=languages_of([*title, *body]),
-        leaving=bool(leaving),
-    )
+class Parting:
+    """Parts texts at the marks of their last lines: tables of signs, compiled once."""
 
+    def __init__(self, signs: Signs) -> None:
+        self._marks = AhoCorasick([*signs.leaving, *signs.footer])
+        self._leaving = len(signs.leaving)
 
-def _places(text: str, marks: tuple[str, ...], start: int) -> list[int]:
-    return [at for mark in marks if (at := text.find(mark, start)) >= 0]
+    def part(self, subject: str, text: str) -> Passages:
+        """The passages of a message."""
+        lower = text.lower()
+        start = max(int(_EARLIEST * len(lower)), len(lower) - _LONGEST_FOOTER)
+        # In a short text how to leave may stand anywhere; in a long one that is said of others.
+        first = 0 if len(lower) < _LONGEST_FOOTER else start
+        marks = self._marks.find_matches_as_indexes(lower[first:], overlapping=True)
+        cut = min((first + at for _, at, _ in marks if first + at >= start), default=len(lower))
+        # Lower case may be longer than what it was made of; by so little that it matters not.
+        title, body = split(subject), split(text[: min(cut, _LONGEST_BODY)])
+        return Passages(
+            subject=title,
+            body=body,
+            footer=split(text[cut:]),
+            languages=languages_of([*title, *body]),
+            leaving=any(nth < self._leaving for nth, _, _ in marks),
+        )

@@ -23,7 +23,7 @@ from letterbox.reading.kinds import (
     weigh,
 )
 from letterbox.reading.numbers import numbers_in
-from letterbox.reading.passages import Passages, passages_of
+from letterbox.reading.passages import Parting, Passages
 from letterbox.reading.phrases import Found, Phrases
 from letterbox.reading.prices import Prices, discounts_in, prices_in
 from letterbox.reading.signs import Signs
@@ -41,7 +41,8 @@ class Tables:
     """What words mean, compiled once: signs of a kind, and the search words of the taxonomy."""
 
     def __init__(self, taxonomy: Taxonomy, signs: Signs) -> None:
-        self.signs = signs
+        self.roles = signs.roles
+        self.parting = Parting(signs)
         self.topics = Topics(taxonomy)
         # One table for both, so that a text is gone through once.
         self._phrases = Phrases((*sign_entries(signs), *topic_entries(taxonomy)))
@@ -120,7 +121,7 @@ class Prose:
 
     @cached_property
     def _passages(self) -> Passages:
-        return passages_of(self._subject, self._text, self._tables.signs)
+        return self._tables.parting.part(self._subject, self._text)
 
     @cached_property
     def _prices(self) -> Prices:
