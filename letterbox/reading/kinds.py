@@ -13,6 +13,7 @@ from letterbox.reading.words import LANGUAGES
 
 _SORTS: Final = ("service", "advert", "editorial")
 _STRENGTHS: Final = ("strong", "weak")
+SERVICE_STRONG: Final = "service.strong"
 #: What a sign may be of.
 MEANINGS: Final = frozenset(f"{sort}.{strength}" for sort in _SORTS for strength in _STRENGTHS)
 _STRONG: Final = 2.0

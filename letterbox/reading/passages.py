@@ -10,8 +10,8 @@ from letterbox.reading.words import Language, split
 # The last lines begin in the later part of a text, and not further from its end than this.
 _EARLIEST = 0.35
 _LONGEST_FOOTER = 5_000  # characters
-# What a message is shows in its first 5,000 words; what is dear is done with those alone.
-_LONGEST_BODY = 32_000  # characters
+# What a message is shows in its first 2,000 words; what is dear is done with those alone.
+_LONGEST_BODY = 12_000  # characters
 
 
 class Passages(msgspec.Struct, frozen=True):

@@ -27,7 +27,7 @@ _MARKS: Final[dict[Language, frozenset[str]]] = {
 _ENOUGH: Final = 3  # so many different ones tell a language
 _CLEARLY: Final = 3  # so many times as many as of the other tell that it is the only one
 _SHORT: Final = 40  # words; a text without marks is in another language only if it is longer
-_LOOKED_AT: Final = 2_000
+_LOOKED_AT: Final = 500
 
 
 def languages_of(words: Sequence[str]) -> tuple[Language, ...]:

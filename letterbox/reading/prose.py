@@ -15,6 +15,7 @@ from letterbox.reading import html
 from letterbox.reading.amounts import is_american
 from letterbox.reading.kinds import (
     MEANINGS,
+    SERVICE_STRONG,
     Marks,
     Weights,
     is_unlikely,
@@ -135,7 +136,8 @@ class Prose:
             answers=self._header.answers or bool(_ANSWER.match(self._subject)),
             named=self._prices.named,
             named_in_subject=prices_in(self._subject).named > 0,
-            numbers=numbers_in(self._text),
+            # They count beside other signs of service alone, and are dear to look for.
+            numbers=numbers_in(self._text) if self._is_maybe_service else 0,
             reduced=self._prices.reduced,
             percents=discounts_in(self._text),
         )
@@ -144,6 +146,11 @@ class Prose:
     def _weights(self) -> Weights:
         body = self._in_body.signs
         return weigh(self._in_subject.signs, body, self._marks, len(self._passages.body))
+
+    @property
+    def _is_maybe_service(self) -> bool:
+        signs = (*self._in_subject.signs, *self._in_body.signs)
+        return any(found.phrase.meaning == SERVICE_STRONG for found in signs)
 
     @cached_property
     def _in_subject(self) -> _Met:
