@@ -1,0 +1,112 @@
+"""Phrases looked for all at once, and the tables they come from."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from letterbox.configuration import shipped
+from letterbox.reading.kinds import MEANINGS, sign_entries
+from letterbox.reading.phrases import Entry, Phrases, languages_of
+from letterbox.reading.signs import read_signs
+from letterbox.reading.topics import topic_entries
+from letterbox.reading.words import LANGUAGES, split, stems
+from tests.support.plain import taxonomy
+
+ENTRIES = [
+    Entry("tools", "en", "garden tool"),
+    Entry("tools", "nl", "snoeischaar"),
+    Entry("phones", "en", "phone"),
+    Entry("phones", "nl", "telefoon"),
+    Entry("cases", "en", "phone case"),
+    Entry("order", "en", "order order"),
+]
+PHRASES = Phrases(ENTRIES)
+
+
+def found(text: str, *languages: str) -> dict[str, int]:
+    return {
+        f"{f.phrase.language}:{' '.join(f.phrase.words)}": f.times
+        for f in PHRASES.find(split(text), languages)
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "languages", "expected"),
+    [
+        ("Garden tools, a garden-tool", ["en"], {"en:garden tool": 2}),
+        ("garden and tool", ["en"], {}),
+        ("gardening tools", ["en"], {"en:garden tool": 1}),
+        ("snoeischaren", ["nl"], {"nl:snoeischaar": 1}),
+        ("snoeischaren", ["en"], {}),
+        ("phone telefoon", ["en", "nl"], {"en:phone": 1, "nl:telefoon": 1}),
+        # One within another, and one that begins where another ends.
+        ("Phone cases and phones", ["en"], {"en:phone": 2, "en:phone case": 1}),
+        ("order order order", ["en"], {"en:order order": 2}),
+        # In another language words are met as they are written in the table.
+        ("garden tool garden tools snoeischaar", [], {"en:garden tool": 1, "nl:snoeischaar": 1}),
+        ("x" * 1000 + " phone", ["en"], {"en:phone": 1}),
+        ("", ["en"], {}),
+    ],
+)
+def test_what_is_found(text, languages, expected):
+    assert found(text, *languages) == expected
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["garden", "gardens", "tool", "tools", "phone", "phones", "case", "order", "x"]
+        )
+    )
+)
+def test_it_finds_what_a_plain_search_finds(words):
+    for language in LANGUAGES:
+        stemmed = stems(words, language)
+        plain = Counter(
+            entry.text
+            for entry in ENTRIES
+            if entry.language == language
+            for start in range(len(words))
+            if stemmed[start:][: len(entry.text.split())] == stems(entry.text.split(), language)
+        )
+        assert (
+            Counter({" ".join(f.phrase.words): f.times for f in PHRASES.find(words, [language])})
+            == plain
+        )
+
+
+@pytest.mark.parametrize(
+    ("text", "languages"),
+    [
+        ("This is for you and your family, with all that you have.", ("en",)),
+        ("Dit is voor jou en je gezin, met alles wat je nog niet hebt.", ("nl",)),
+        ("Hallo!", ("en", "nl")),
+        ("for you and your all, voor jou en je niet", ("en", "nl")),
+        ("Wir haben heute etwas ganz Besonderes. " * 20, ()),
+    ],
+)
+def test_the_language_of_a_text(text, languages):
+    assert languages_of(split(text)) == languages
+
+
+def test_the_shipped_signs_are_phrases_that_can_be_met():
+    signs = read_signs(shipped("signs.toml"))
+    entries = list(sign_entries(signs))
+    assert {entry.meaning for entry in entries} == MEANINGS
+    assert [entry for entry in entries if not split(entry.text)] == []
+    assert [entry for entry in entries if " ".join(split(entry.text)) != entry.text] == []
+    marks = (*signs.leaving, *signs.footer, *signs.roles)
+    assert [mark for mark in marks if mark != mark.strip().lower() or not mark] == []
+    assert len(set(marks)) == len(marks)
+    # What a sign means and what a category is called never collide.
+    assert MEANINGS.isdisjoint(entry.meaning for entry in topic_entries(taxonomy()))
+
+
+def test_one_sign_says_one_thing():
+    entries = [
+        (entry.language, tuple(stems(split(entry.text), entry.language)))
+        for entry in sign_entries(read_signs(shipped("signs.toml")))
+    ]
+    assert [sign for sign, times in Counter(entries).items() if times > 1] == []
