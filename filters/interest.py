@@ -10,6 +10,7 @@ An interest matches when everything it states holds. What a message leaves open 
 
 from collections.abc import Iterable, Sequence
 from datetime import date
+from decimal import Decimal
 from typing import Final, NamedTuple
 
 from letterbox.model.case import Case
@@ -123,13 +124,24 @@ def _misses(
 
 
 def _fewest(message: Message, offers: Sequence[Offer], interest: Interest) -> list[_Miss]:
-    """The ways in which the offer fails that fails in the fewest."""
+    """The ways in which the offer fails that fails in the fewest; of equals the cheapest one."""
     fewest = _misses_of(offers[0], message, interest)
     for offer in offers[1:]:
         if not fewest:
             break
-        fewest = min(fewest, _misses_of(offer, message, interest), key=_rank)
+        misses = _misses_of(offer, message, interest)
+        fewest = min(fewest, misses, key=lambda each: (_rank(each), _dearness(each, interest)))
     return fewest
+
+
+def _dearness(misses: list[_Miss], interest: Interest) -> tuple[bool, Decimal]:
+    """What is too dear is compared by its price; another currency comes last."""
+    limit = interest.max_price
+    for miss in misses:
+        price = miss.offer.price
+        if miss.reason == "price-above-limit" and price is not None and limit is not None:
+            return price.currency != limit.currency, price.amount
+    return False, Decimal(0)
 
 
 def _misses_of(offer: Offer, message: Message, interest: Interest) -> list[_Miss]:
@@ -202,8 +214,11 @@ def _facts(miss: _Miss, interest: Interest) -> dict[str, Fact]:
             return {"date": start, "next": start}
         case "interest-over" if interest.until:
             return {"date": interest.until.isoformat()}
-        case "price-above-limit":
-            return {"price": str(miss.offer.price), "limit": str(interest.max_price)}
+        case "price-above-limit" if miss.offer.price and interest.max_price:
+            price, limit = miss.offer.price, interest.max_price
+            # What is in another currency is not compared, so nothing says that it is above.
+            name = "price" if price.currency == limit.currency else "foreign_price"
+            return {name: str(price), "limit": str(limit)}
         case "brand-not-wanted":
             return {"value": miss.offer.brand}
         case "region-not-wanted":

@@ -10,9 +10,13 @@ NAME = "limit"
 def apply(case: Case) -> Finding:
     """Refuse what would be one too many in the period it would arrive in.
 
-    What is held for a later period is counted there, when it is decided again. The commit
-    guards the same counters, so that of two messages at once only one takes the last place.
+    What is held for a later period is counted there, when it is decided again. What the
+    consumer was asked about is not turned away before the answer, whatever came meanwhile. The
+    commit guards the same counters, so that of two messages at once only one takes the last
+    place.
     """
+    if case.asked_by is not None and not case.answered:
+        return Finding(filter=NAME, verdict=DELIVER)
     kind = case.message.kind
     counted = case.wishes.counted(case.relationship, kind, case.now)
     if not counted:

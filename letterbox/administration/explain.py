@@ -219,7 +219,7 @@ class Explaining:
             verdict=name_of(decision.verdict),
             reason=reason_of(decision.verdict),
             sentence=self._sentence(decision.deciding, language),
-            lines=self._explanations.lines(record, language),
+            lines=self._explanations.lines(record, language, supposed=True),
             until=decision.verdict.until if isinstance(decision.verdict, Hold) else None,
             interests=decision.interests,
             findings=self._found(decision, language),

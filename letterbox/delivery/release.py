@@ -300,6 +300,7 @@ def _record(waiting: _Waiting, judgement: Judgement) -> DecisionRecord:
         preferences_version=judgement.wishes.revision,
         told=judgement.told,
         size=entry.size,
+        edge=waiting.record.edge,
         follows=entry.id,
         case=judgement.case,
     )

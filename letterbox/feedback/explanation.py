@@ -1,6 +1,6 @@
 """A decision told to the person whose letterbox it is, first line first."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -8,7 +8,7 @@ from letterbox.feedback.sentences import Sentences
 from letterbox.model.message import Offer
 from letterbox.model.money import Money
 from letterbox.model.record import DecisionRecord, RecordedCase
-from letterbox.model.taxonomy import Taxonomy
+from letterbox.model.taxonomy import Taxonomy, upwards
 from letterbox.model.verdict import (
     Decision,
     Deliver,
@@ -37,9 +37,14 @@ class Explanations:
         said = self._why(record, language)
         return f"{label}: {said}" if said else f"{label}."
 
-    def lines(self, record: DecisionRecord, language: str) -> tuple[str, ...]:
-        """Everything that a decision rested on, the headline first."""
-        return tuple(line for line in self._lines(record, language) if line)
+    def lines(
+        self, record: DecisionRecord, language: str, *, supposed: bool = False
+    ) -> tuple[str, ...]:
+        """Everything that a decision rested on, the headline first.
+
+        ``supposed``: the message was never sent, and nobody was told anything.
+        """
+        return tuple(line for line in self._lines(record, language, supposed=supposed) if line)
 
     def change(self, name: str, facts: Mapping[str, Fact], language: str) -> str:
         """A change of wishes that is offered, in a few words."""
@@ -48,11 +53,12 @@ class Explanations:
             said["category"] = self._named(category, language)
         return self._sentences.line("change", name, said, language)
 
-    def _lines(self, record: DecisionRecord, language: str) -> Iterator[str]:
+    def _lines(self, record: DecisionRecord, language: str, *, supposed: bool) -> Iterator[str]:
         yield self.headline(record, language)
         facts = self._facts(record, language)
         case = record.case
-        how = case.sender.how if case else "unknown"
+        how: str = case.sender.how if case else "unknown"
+        how = "supposed" if supposed and how == "peer" else how
         yield self._line(f"from_{how}", facts, language)
         if case is not None:
             yield self._line(f"kind_{case.kind_origin}", facts, language)
@@ -68,7 +74,7 @@ class Explanations:
         decision = Decision(verdict=record.verdict, findings=record.findings)
         for finding in record.findings:
             yield from self._found(finding, decision, case, language)
-        yield self._line("told", facts, language)
+        yield self._line("told_supposed" if supposed else "told", facts, language)
 
     def _found(
         self, finding: Finding, decision: Decision, case: RecordedCase | None, language: str
@@ -82,17 +88,18 @@ class Explanations:
                 yield self._line("within", {**facts, "price": price}, language)
         if "misses" in facts:
             yield self._line("nearest", facts, language)
+        found = isinstance(finding.verdict, Deliver)
         match finding.filter, decision.verdict:
-            case "window", Deliver():
+            case "window", Deliver() if found:
                 yield self._line("in_time", facts, language)
-            case "limit", Deliver():
+            case "limit", Deliver() if found:
                 name = "counted" if facts.get("vendor") else "counted_all"
                 yield self._line(name, facts, language)
             case (("window" | "limit"), Refuse()) if finding is decision.deciding:
                 yield self._line(f"next_{finding.filter}", facts, language)
         if reason_of(finding.verdict) is not None and finding is not decision.deciding:
-            name = "also_held" if isinstance(finding.verdict, Hold) else "also"
             sentence = self._sentences.person(finding, language)
+            name = _beside(finding, decision)
             yield self._line(name, {"sentence": sentence}, language)
 
     def _why(self, record: DecisionRecord, language: str) -> str:
@@ -108,13 +115,15 @@ class Explanations:
             "vendor": record.vendor.name,
             "sender": record.sender,
             "kind": record.kind,
-            "told": record.told.line,
+            "told": _told(record),
         }
         case = record.case
         if case is not None:
             facts["domain"] = case.sender.domain
             if case.categories is not None and case.categories.ids:
-                facts["categories"] = [self._named(c, language) for c in case.categories.ids]
+                facts["categories"] = [
+                    self._named(category, language) for category in _deepest(case.categories.ids)
+                ]
             if (offer := _cheapest(case)) is not None:
                 facts["price"] = str(offer.price)
             if (offer := _longest(case)) is not None:
@@ -127,6 +136,32 @@ class Explanations:
 
     def _line(self, name: str, facts: Mapping[str, Fact], language: str) -> str:
         return self._sentences.line("explanation", name, facts, language, longest=_LONGEST)
+
+
+def _beside(finding: Finding, decision: Decision) -> str:
+    """How a finding is introduced that did not decide: by what came of it."""
+    if isinstance(decision.verdict, Deliver):
+        return "but_for_yes"  # nothing else lets through what a rule stands against
+    if isinstance(finding.verdict, Hold):
+        return "also_waits" if isinstance(decision.verdict, Hold) else "also_held"
+    return "also"
+
+
+def _told(record: DecisionRecord) -> str:
+    """What the sender was told, in the form in which it came to the sender."""
+    told = record.told
+    if record.edge != "http":
+        return told.line
+    if told.reason is None:
+        return told.verdict
+    detail = told.reason.detail or told.reason.title
+    return f"{told.verdict}, {told.reason.code}: {'; '.join((detail, *told.reason.remedies))}"
+
+
+def _deepest(categories: Sequence[str]) -> list[str]:
+    """Categories without those that lie above another of them."""
+    above = {path for each in categories for path in upwards(each) if path != each}
+    return [each for each in categories if each not in above]
 
 
 def _prices(case: RecordedCase) -> list[Money]:

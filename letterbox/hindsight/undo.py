@@ -167,6 +167,7 @@ class Undo:
             preferences_version=judgement.wishes.revision,
             told=before.told,
             size=before.size,
+            edge=before.edge,
             follows=before.id,
             case=judgement.case,
         )

@@ -332,6 +332,7 @@ def _line(subject: _Subject, slot: _Slot, judgement: Judgement) -> Line:
         preferences_version=judgement.wishes.revision,
         told=judgement.told,
         size=len(arrival.content),
+        edge=arrival.envelope.edge,
         case=judgement.case,
     )
     event = None

@@ -82,6 +82,8 @@ class DecisionRecord(msgspec.Struct, frozen=True):
     preferences_version: int
     told: Told
     size: int
+    #: How it came in, and so in which form the sender was told; of old all are as over SMTP.
+    edge: Edge = "smtp"
     #: The decision this one follows: the hold that was released, or asked about.
     follows: str | None = None
     #: The decision that followed this one: what became of a hold. Also its inbox entry's id,

@@ -7,11 +7,12 @@ the stems of one language mean nothing in another.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import product
 from typing import Final, NamedTuple
 
 from ahocorasick_rs import AhoCorasick
 
-from letterbox.reading.words import LANGUAGES, Language, split, stems, word_set
+from letterbox.reading.words import LANGUAGES, Language, shapes, split, stems, word_set
 
 # The commonest words that one of the two languages has and the other has not.
 _MARKS: Final[dict[Language, frozenset[str]]] = {
@@ -75,7 +76,12 @@ class Phrases:
             for words in [split(text)]
         ]
         self._stemmed = {
-            language: _Table((p, p.stems) for p in phrases if p.language == language)
+            language: _Table(
+                (phrase, shaped)
+                for phrase in phrases
+                if phrase.language == language
+                for shaped in product(*(shapes(word, language) for word in phrase.words))
+            )
             for language in LANGUAGES
         }
         self._written = _Table((p, p.words) for p in phrases)
@@ -105,9 +111,11 @@ class _Table:
     def find(self, words: Sequence[str]) -> list[Found]:
         matches = self._search.find_matches_as_indexes(_line(words), overlapping=True)
         counts = Counter(nth for nth, _, _ in matches)
-        return [
-            Found(phrase, times) for nth, times in counts.items() for phrase in self._phrases[nth]
-        ]
+        found: Counter[Phrase] = Counter()
+        for nth, times in counts.items():
+            for phrase in self._phrases[nth]:
+                found[phrase] += times
+        return [Found(phrase, times) for phrase, times in found.items()]
 
 
 def _line(words: Iterable[str]) -> str:

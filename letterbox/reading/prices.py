@@ -30,33 +30,33 @@ _WORD: Final = re.compile(r"[a-z0-9%]+")
 
 # Words before an amount, in its clause, that make it something else than a price: sending, ...
 _NO_PRICE: Final = word_set(
-    "verzendkosten verzending bezorgkosten bezorging verzonden bezorgd portokosten thuisbezorgd"
-    " shipping delivery postage delivered administratiekosten servicekosten"
+    "verzendkosten verzending bezorgkosten bezorging verzonden bezorgd portokosten"
+    " thuisbezorgd shipping delivery postage delivered administratiekosten servicekosten"
     # ... what must be spent, ...
     " besteding besteed besteden bestedingen bestelling bestellingen aankoop aankopen orders"
-    " spend spending purchase purchases minimum minimaal over boven above limiet limit under onder"
-    " below less"
+    " spend spending purchase purchases minimum minimaal over boven above limiet limit under"
+    " onder below less"
     # ... what was or will be paid, ...
-    " totaal totaalbedrag subtotaal total subtotal bedrag betalen saldo amount balance due paid"
-    " betaald btw vat tax factuurbedrag incasso afgeschreven schrijven incasseren charged"
-    " borg deposit statiegeld"
-    " refund terugbetaald terugbetaling boete fine budget"
+    " totaal totaalbedrag subtotaal total subtotal bedrag betalen saldo amount balance due"
+    " paid betaald btw vat tax factuurbedrag incasso afgeschreven schrijven incasseren rekenen"
+    " daaronder charged borg deposit statiegeld refund terugbetaald terugbetaling boete fine"
+    " budget"
     # ... what is given, won or earned, ...
     " waarde twv worth value waardebon cadeaubon cadeaukaart tegoedbon tegoed voucher vouchers"
-    " coupon giftcard card credit prijzenpot win winnen wint prize jackpot cashback"
-    " salaris salary loon verdien verdienen verdient earn omzet revenue opbrengst opgehaald"
-    " raised donate doneer donatie donation rebate rebates"
-    " bill bills payment payments betaling betalingen termijn premie saldo kas opleverde"
+    " coupon giftcard card credit prijzenpot win winnen wint prize jackpot cashback salaris"
+    " salary loon verdien verdienen verdient earn omzet revenue opbrengst opgehaald raised"
+    " donate doneer donatie donation rebate rebates bill bills payment payments betaling"
+    " betalingen termijn premie saldo kas opleverde"
 )
 # ... what is saved, ...
 _SAVED: Final = word_set(
-    "korting kortingen bespaar bespaart bespaard besparing voordeel save saves saving savings"
-    " discount discounts extra"
+    "korting kortingen spaar spaart bespaar bespaart bespaard besparing voordeel save saves"
+    " saving savings discount discounts extra"
 )
 # ... and what it did cost.
 _OLD: Final = word_set(
-    "van was adviesprijs normaal normaliter oude oud ipv rrp normally originally usually regular"
-    " regularly list msrp waren voorheen eerst winkelwaarde winkelprijs"
+    "van was adviesprijs normaal normaliter oude oud ipv rrp normally originally usually"
+    " regular regularly list msrp waren voorheen eerst winkelwaarde winkelprijs"
 )
 #: What an amount follows that is none by itself: what it did cost, or a part of a sum.
 _NOT_ALONE: Final = (

@@ -8,7 +8,7 @@ not cut into words: there a run of letters counts as one.
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final, Literal, get_args
 
 import Stemmer
@@ -24,6 +24,7 @@ __all__ = [
     "fold",
     "forms",
     "keyword",
+    "shapes",
     "split",
     "stems",
     "word_set",
@@ -40,6 +41,22 @@ LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
 _STEMMERS: Final[dict[Language, Stemmer.Stemmer]] = {
     language: Stemmer.Stemmer(language, 0) for language in LANGUAGES
 }
+_SHORT: Final = 3  # letters; "jas" is no plural of "ja"
+_VOWEL_S: Final = ("as", "os", "us", "ys")
+# Plurals that no rule of a stemmer leads back.
+_IRREGULAR: Final[dict[Language, dict[str, str]]] = {
+    "en": {
+        "knives": "knife", "shelves": "shelf", "loaves": "loaf", "leaves": "leaf",
+        "scarves": "scarf", "wolves": "wolf", "calves": "calf", "children": "child",
+        "women": "woman", "feet": "foot", "teeth": "tooth", "mice": "mouse", "geese": "goose",
+    },
+    "nl": {
+        "glazen": "glas", "dagen": "dag", "wegen": "weg", "daken": "dak", "steden": "stad",
+        "schepen": "schip", "baden": "bad", "paden": "pad", "vaten": "vat", "gaten": "gat",
+        "sloten": "slot", "spelen": "spel", "kinderen": "kind", "eieren": "ei",
+        "bladeren": "blad", "lammeren": "lam",
+    },
+}  # fmt: skip
 _WORD: Final = re.compile(r"[^\W_]+")
 # Soft hyphens, zero-width characters and typographic apostrophes: they do not part words.
 _INVISIBLE: Final = re.compile("[\u00ad\u02bc\u200b-\u200d\u2019\u2060\ufeff]")
@@ -99,11 +116,32 @@ def forms(word: str) -> frozenset[str]:
 
 
 def stems(words: Sequence[str], language: Language) -> list[str]:
-    """The stems of folded words in one language; a word too long for one stands for itself."""
+    """The stem of each folded word in one language; a word too long for one stands for itself."""
     stem = _KEPT_STEMS[language]
     if max(map(len, words), default=0) <= MAX_STEMMED:
         return list(map(stem, words))
     return [stem(word) if len(word) <= MAX_STEMMED else word for word in words]
+
+
+def shapes(word: str, language: Language) -> tuple[str, ...]:
+    """The stems by which a folded word of a language may be met, its own first.
+
+    Where a Dutch word ends in s, nothing tells whether that makes it a plural: ``tafels`` is met
+    as ``tafel``, and ``fiets`` as ``fiets`` too, for that is what ``fietsen`` comes from.
+    """
+    stemmer = _STEMMERS[language]
+    word = _IRREGULAR[language].get(word, word)
+    stem: str = stemmer.stemWord(word)
+    if language == "nl" and word.endswith("s") and len(word) > _SHORT:
+        if word.endswith(_VOWEL_S):  # foto's, camera's; and bonus, which bonussen comes from
+            return tuple(dict.fromkeys((stemmer.stemWord(word[:-1]), stem)))
+        if stem == word[:-1]:
+            return (stem, word)
+    return (stem,)
+
+
+def _stem(word: str, language: Language) -> str:
+    return shapes(word, language)[0]
 
 
 def _forms(word: str) -> frozenset[str]:
@@ -111,7 +149,7 @@ def _forms(word: str) -> frozenset[str]:
     if len(folded) > MAX_STEMMED:
         return frozenset((folded,))
     return frozenset(
-        f"{language}:{stemmer.stemWord(folded)}" for language, stemmer in _STEMMERS.items()
+        f"{language}:{shape}" for language in LANGUAGES for shape in shapes(folded, language)
     )
 
 
@@ -119,7 +157,7 @@ def _forms(word: str) -> frozenset[str]:
 _kept_folded: Final = lru_cache(maxsize=8192)(_fold_apart)
 _kept_forms: Final = lru_cache(maxsize=32_768)(_forms)
 _KEPT_STEMS: Final = {
-    language: lru_cache(maxsize=32_768)(stemmer.stemWord) for language, stemmer in _STEMMERS.items()
+    language: lru_cache(maxsize=32_768)(partial(_stem, language=language)) for language in LANGUAGES
 }
 
 

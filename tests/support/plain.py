@@ -82,6 +82,7 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     binding: str | None = None
     usage: dict[str, int] = {}
     answered: bool = False
+    asked_by: datetime | None = None
     #: The name of a rule that raises: with that the whole decision is put off.
     breaks: str | None = None
 
@@ -177,6 +178,7 @@ def case_of(row: Row, wishes: Wishes) -> Case:
         binding=row.binding,
         usage=row.usage,
         answered=row.answered,
+        asked_by=row.asked_by,
     )
 
 

@@ -16,7 +16,7 @@ from letterbox.model.message import Offer
 from letterbox.model.money import Money
 from letterbox.model.reason import read_phrases, read_registry
 from letterbox.model.record import DecisionRecord
-from letterbox.model.told import Told
+from letterbox.model.told import Told, ToldReason
 from letterbox.model.verdict import DELIVER, Finding
 from tests.support.plain import case_of, rows, rules_of, taxonomy, wishes_of
 
@@ -75,6 +75,9 @@ HEADLINES = [
     ("interest: a cent above the ceiling",
      "Refused: 150.01 EUR is above your limit of 150.00 EUR for tools.",
      "Geweigerd: 150.01 EUR is meer dan je grens van 150.00 EUR voor tools."),
+    ("interest: another currency does not pass",
+     "Refused: 1 SEK is in another currency than your limit of 150.00 EUR for tools.",
+     "Geweigerd: 1 SEK is in een andere munt dan je grens van 150.00 EUR voor tools."),
     ("interest: an excluded word",
      'Refused: words leaves out "chainsaw".', 'Geweigerd: words sluit "chainsaw" uit.'),
     ("interest: another brand", "Refused: brand leaves out Acme.",
@@ -141,10 +144,10 @@ TOLD = [
     ("together: refused now rather than held in vain",
      ["It is about Garden tools, as the sender declares.",
       "The price is 170 EUR, as the sender declares.",
-      "It would have waited anyway: It comes on Saturday 28 November at 09:00."],
+      "Otherwise it would have had to wait. It comes on Saturday 28 November at 09:00."],
      ["Het gaat over Tuingereedschap, zegt de afzender.",
       "De prijs is 170 EUR, zegt de afzender.",
-      "Het had toch moeten wachten: Het komt op zaterdag 28 november om 09:00."]),
+      "Anders had het moeten wachten. Het komt op zaterdag 28 november om 09:00."]),
     (WHOLE_WISH,
      ["It is about Pruning tools, as the sender declares.",
       "The price is 149.95 EUR, as the sender declares.",
@@ -253,7 +256,7 @@ def test_what_the_consumer_did_is_said():
     record = msgspec.structs.replace(record, verdict=DELIVER, findings=(yes, *record.findings))
     lines = EXPLANATIONS.lines(record, "nl")
     assert lines[0] == "Bezorgd: je hebt het zelf doorgelaten."
-    assert "Daarnaast: 150.01 EUR is meer dan je grens van 150.00 EUR voor tools." in lines
+    assert "Zonder jouw woord: 150.01 EUR is meer dan je grens van 150.00 EUR voor tools." in lines
 
 
 def test_a_decision_of_old_without_its_case_is_told_all_the_same():
@@ -323,3 +326,51 @@ def test_a_change_reads_well():
     assert EXPLANATIONS.change("window", FACTS, "en") == (
         "Open for offers from 09:00 to 10:00 on Saturday"
     )
+
+
+def test_what_was_let_through_by_hand_did_not_come_by_the_rules():
+    record = record_of(*ROWS["window: held until Saturday morning"])
+    yes = Finding(filter="consumer", verdict=DELIVER, facts={"answer": "yes"})
+    record = msgspec.structs.replace(record, verdict=DELIVER, findings=(yes, *record.findings))
+    lines = EXPLANATIONS.lines(record, "en")
+    assert [line for line in lines if line.startswith("It came within")] == []
+    assert [line[:19] for line in lines if "It comes on" in line] == ["But for your word: "]
+
+
+def test_over_the_api_the_sender_was_told_in_its_own_form():
+    reason = ToldReason(
+        code="price-above-limit",
+        reason_class="choice",
+        title="The price is above the limit",
+        final=False,
+        url="https://letterbox.example/r/r",
+        remedies=("at most 150.00 EUR",),
+    )
+    row, preferences = ROWS["interest: a cent above the ceiling"]
+    record = record_of(row, preferences, edge="http")
+    told = msgspec.structs.replace(record.told, reason=reason)
+    lines = EXPLANATIONS.lines(msgspec.structs.replace(record, told=told), "en")
+    assert lines[-1] == (
+        "The sender was told: refuse, price-above-limit: "
+        "The price is above the limit; at most 150.00 EUR"
+    )
+
+
+def test_what_was_only_supposed_was_told_nobody():
+    row, preferences = ROWS["interest: the category itself"]
+    sender = msgspec.structs.replace(row.sender, how="peer")
+    record = record_of(msgspec.structs.replace(row, sender=sender), preferences)
+    lines = EXPLANATIONS.lines(record, "en", supposed=True)
+    assert lines[1].endswith("taken as proven for greenleaf.example.")
+    assert lines[-1].startswith("The sender would be told: ")
+
+
+def test_what_lies_above_another_subject_is_not_named_beside_it():
+    row, preferences = ROWS["interest: the category itself"]
+    ids = ("home-garden", "home-garden/garden-tools", "pets")
+    categories = msgspec.structs.replace(row.message.categories, ids=ids)
+    message = msgspec.structs.replace(row.message, categories=categories)
+    lines = EXPLANATIONS.lines(
+        record_of(msgspec.structs.replace(row, message=message), preferences), "en"
+    )
+    assert "It is about Garden tools and Pets, as the sender declares." in lines

@@ -11,7 +11,7 @@ from letterbox.reading.kinds import MEANINGS, sign_entries
 from letterbox.reading.phrases import Entry, Phrases, languages_of
 from letterbox.reading.signs import read_signs
 from letterbox.reading.topics import topic_entries
-from letterbox.reading.words import LANGUAGES, split, stems
+from letterbox.reading.words import LANGUAGES, TextWords, keyword, split, stems
 from tests.support.plain import taxonomy
 
 ENTRIES = [
@@ -19,6 +19,7 @@ ENTRIES = [
     Entry("tools", "nl", "snoeischaar"),
     Entry("phones", "en", "phone"),
     Entry("phones", "nl", "telefoon"),
+    Entry("bikes", "nl", "fiets"),
     Entry("cases", "en", "phone case"),
     Entry("order", "en", "order order"),
 ]
@@ -41,6 +42,7 @@ def found(text: str, *languages: str) -> dict[str, int]:
         ("snoeischaren", ["nl"], {"nl:snoeischaar": 1}),
         ("snoeischaren", ["en"], {}),
         ("phone telefoon", ["en", "nl"], {"en:phone": 1, "nl:telefoon": 1}),
+        ("fietsen fiets", ["nl"], {"nl:fiets": 2}),
         # One within another, and one that begins where another ends.
         ("Phone cases and phones", ["en"], {"en:phone": 2, "en:phone case": 1}),
         ("order order order", ["en"], {"en:order order": 2}),
@@ -110,3 +112,27 @@ def test_one_sign_says_one_thing():
         for entry in sign_entries(read_signs(shipped("signs.toml")))
     ]
     assert [sign for sign, times in Counter(entries).items() if times > 1] == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("fiets", "fietsen"), ("laars", "laarzen"), ("kaars", "kaarsen"), ("muts", "mutsen"),
+        ("rits", "ritsen"), ("gans", "ganzen"), ("lens", "lenzen"), ("glas", "glazen"),
+        ("foto", "foto's"), ("camera", "camera's"), ("bonus", "bonussen"), ("tafel", "tafels"),
+        ("huis", "huizen"), ("stad", "steden"), ("brief", "brieven"), ("jas", "jassen"),
+        ("pruner", "pruners"), ("knife", "knives"), ("woman", "women"), ("shelf", "shelves"),
+        ("crème", "Creme"),
+    ],
+)  # fmt: skip
+def test_a_keyword_is_met_in_its_other_form(one, other):
+    assert TextWords(f"een {other} nu").has(keyword(one))
+    assert TextWords(f"een {one} nu").has(keyword(other))
+
+
+@pytest.mark.parametrize(
+    ("word", "text"),
+    [("jas", "ja"), ("mensen", "men"), ("kop", "kopen"), ("fiets", "fietser"), ("foto", "fout")],
+)
+def test_a_keyword_is_not_met_in_another_word(word, text):
+    assert not TextWords(f"een {text} nu").has(keyword(word))
