@@ -387,6 +387,7 @@ class App:
             registry=self.registry,
             sentences=self.sentences,
             taxonomy=self.taxonomy,
+            categories=self.categories,
             clock=self.clock,
             metrics=self.metrics,
             configuration=self.configuration,

@@ -10,7 +10,7 @@ from letterbox.administration.shape import Misshapen, nearest, read_toml, shape
 from letterbox.feedback.sentences import safe
 from letterbox.identity import Domains
 from letterbox.model.address import fold_domain, parse_address
-from letterbox.model.preferences import Consumer, People, Vendor
+from letterbox.model.preferences import Consumer, DayException, Pause, People, Vendor, Window
 from letterbox.records import places
 from letterbox.wishes import Mistake
 
@@ -217,6 +217,17 @@ def _names(roll: Roll, known: set[str]) -> Iterator[FileMistake]:
             (f"interest[{nth}].vendors[{at}]", name)
             for nth, interest in enumerate(entry.interest)
             for at, name in enumerate(interest.vendors)
+        ]
+        timed: tuple[tuple[str, Sequence[Window | Pause | DayException]], ...] = (
+            ("window", entry.window),
+            ("pauses", entry.pauses),
+            ("exceptions", entry.exceptions),
+        )
+        named += [
+            (f"{what}[{nth}].vendors[{at}]", name)
+            for what, rules in timed
+            for nth, rule in enumerate(rules)
+            for at, name in enumerate(rule.vendors)
         ]
         named += [
             (f"addresses[{nth}].vendor", bound.vendor)

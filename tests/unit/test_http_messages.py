@@ -8,6 +8,7 @@ import pytest
 from letterbox.intake import Outcome, Received
 from letterbox.model.configuration import Configuration, HttpSection, SmtpSection
 from letterbox.model.told import Told
+from letterbox.records.categories import Foreign
 from tests.support.api import PRUNERS, open_api
 from tests.support.house import mail
 
@@ -139,6 +140,24 @@ async def test_a_name_may_stand_in_an_object_once(body, name):
         reply = await api.call("POST", "/v1/messages", who="greenleaf", data=body, headers=JSON)
         assert reply.status == 400
         assert reply.json["detail"] == f"{name} stands there twice in one object"
+
+
+async def test_a_category_may_be_written_as_another_taxonomy_has_it():
+    async with open_api() as api:
+        lines = [
+            Foreign(id="3214", path="Sporting Goods > Cycling", ours="sports-outdoors/cycling")
+        ]
+        await api.house.app.categories.replace("google", lines)
+        for label in ("google:3214", "Sporting Goods > Cycling", "sports-outdoors/cycling"):
+            reply = await api.send(offer={"categories": [label, "sports-outdoors/cycling"]})
+            assert reply.status == 200, reply.body
+        rows = (await api.call("GET", "/v1/me/decisions", who="anna")).json["items"]
+        for row in rows:
+            told = await api.call("GET", f"/v1/me/decisions/{row['id']}?language=en", who="anna")
+            assert "It is about Cycling, as the sender declares." in str(told.json)
+        assert len(rows) == 3
+        unknown = await api.send(offer={"categories": ["google:1"]})
+        assert unknown.status == 422
 
 
 async def test_an_unknown_category_is_answered_with_its_neighbour():

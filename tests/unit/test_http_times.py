@@ -48,6 +48,23 @@ async def test_times_go_out_and_come_back():
         assert same.json == before.json
 
 
+async def test_the_order_of_a_calendar_says_nothing():
+    apart = [{"on": "2026-12-06"}, {"on": "2026-12-05"}]
+    async with open_api() as api:
+        got = await api.call("GET", "/v1/me/preferences", who="anna")
+        done = await api.call(
+            "PUT",
+            "/v1/me/preferences",
+            who="anna",
+            json={**got.json, "exceptions": apart},
+            headers={"If-Match": got.headers["ETag"]},
+        )
+        times = await api.call("GET", "/v1/me/times", who="anna")
+        same = await put(api, times.body)
+        assert (same.status, same.headers["ETag"]) == (200, done.headers["ETag"])
+        assert same.json["exceptions"] == apart
+
+
 async def test_a_file_of_another_program_is_taken_in():
     available = (
         "BEGIN:VAVAILABILITY\nUID:a\nBEGIN:AVAILABLE\nUID:b\nSUMMARY:Evenings\n"

@@ -16,6 +16,7 @@ from letterbox.model.reason import Registry
 from letterbox.model.record import Word
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import Store
+from letterbox.records.categories import Categories
 from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import Credentials
 from letterbox.records.feed import Feed
@@ -80,6 +81,7 @@ class Parts(NamedTuple):
     registry: Registry
     sentences: Sentences
     taxonomy: Taxonomy
+    categories: Categories
     clock: Clock
     metrics: Metrics
     configuration: Configuration

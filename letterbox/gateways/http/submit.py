@@ -16,6 +16,7 @@ from letterbox.gateways.http.forms import (
     NewOffer,
     Result,
 )
+from letterbox.gateways.http.parts import Parts
 from letterbox.gateways.http.problems import Problem, Reasoned, mistaken
 from letterbox.intake import Idempotent, KeyReused, Received, Submission
 from letterbox.model.address import Address, parse_address
@@ -24,7 +25,7 @@ from letterbox.model.message import Offer
 from letterbox.model.preferences import Vendor
 from letterbox.model.record import Declared
 from letterbox.model.told import Told
-from letterbox.wishes import Mistake, Taxonomy
+from letterbox.wishes import Mistake
 
 _JSON = "application/json"
 _MAIL = "message/rfc822"
@@ -51,13 +52,13 @@ async def submit(call: Call) -> web.Response:
             mistake = "the recipients stand in the body"
             raise mistaken(Mistake(path="?to", mistake=mistake, allowed="it beside message/rfc822"))
         form = read_form(body, NewMessage)
-        _check(form, call.parts.taxonomy)
+        _check(form, call.parts)
         to = form.to
         addresses = _addresses(to)
         content = _compose(call, form, vendor, addresses, idempotent)
         submission = Submission(
             vendor=vendor,
-            declared=_declared(form),
+            declared=_declared(form, call.parts),
             your_reference=form.reference,
             idempotent=idempotent,
         )
@@ -120,7 +121,7 @@ def _addresses(to: tuple[str, ...]) -> tuple[Address, ...]:
     return tuple(filter(None, addresses))
 
 
-def _check(form: NewMessage, taxonomy: Taxonomy) -> None:
+def _check(form: NewMessage, parts: Parts) -> None:
     """What the types alone cannot tell to be wrong."""
     mistakes = [
         Mistake(
@@ -132,16 +133,16 @@ def _check(form: NewMessage, taxonomy: Taxonomy) -> None:
         if _UNSAFE.search(text)
     ]
     if form.offer is not None:
-        mistakes += _offer_mistakes(form.offer, taxonomy)
+        mistakes += _offer_mistakes(form.offer, parts)
     if mistakes:
         raise mistaken(*mistakes)
 
 
-def _offer_mistakes(offer: NewOffer, taxonomy: Taxonomy) -> list[Mistake]:
+def _offer_mistakes(offer: NewOffer, parts: Parts) -> list[Mistake]:
     mistakes = []
     for nth, category in enumerate(offer.categories):
-        if category not in taxonomy.nodes:
-            near = taxonomy.nearest(category)
+        if _category(category, parts) is None:
+            near = parts.taxonomy.nearest(category)
             mistakes.append(
                 Mistake(
                     path=f"offer.categories[{nth}]",
@@ -161,7 +162,7 @@ def _offer_mistakes(offer: NewOffer, taxonomy: Taxonomy) -> list[Mistake]:
     return mistakes
 
 
-def _declared(form: NewMessage) -> Declared:
+def _declared(form: NewMessage, parts: Parts) -> Declared:
     if form.offer is None:
         return Declared(kind=form.kind)
     offer = Offer(
@@ -174,7 +175,13 @@ def _declared(form: NewMessage) -> Declared:
         valid_from=form.offer.valid_from,
         valid_until=form.offer.valid_until,
     )
-    return Declared(kind=form.kind, categories=form.offer.categories, offer=offer)
+    categories = filter(None, (_category(each, parts) for each in form.offer.categories))
+    return Declared(kind=form.kind, categories=tuple(dict.fromkeys(categories)), offer=offer)
+
+
+def _category(label: str, parts: Parts) -> str | None:
+    """The id of ours that a category is, or means."""
+    return label if label in parts.taxonomy.nodes else parts.categories.ours(label)
 
 
 # ---- what is answered -------------------------------------------------------------------------

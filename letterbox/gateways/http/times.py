@@ -1,6 +1,8 @@
 """``/v1/me/times``: windows, pauses and days apart as an iCalendar file."""
 
 import asyncio
+from collections import Counter
+from typing import TypeVar
 
 import msgspec
 from aiohttp import web
@@ -11,10 +13,11 @@ from letterbox.gateways.http.conditions import etag, guard, unchanged
 from letterbox.gateways.http.preferences import declared, refusals
 from letterbox.gateways.http.problems import Problem, mistaken
 from letterbox.gateways.http.route import JSON, Route
-from letterbox.model.preferences import Preferences
+from letterbox.model.preferences import DayException, Pause, Preferences, Window
 from letterbox.wishes import Unsupported
 
 _CALENDAR = "text/calendar"
+_Rule = TypeVar("_Rule", Window, Pause, DayException)
 
 
 async def get_times(call: Call) -> web.Response:
@@ -49,15 +52,21 @@ async def put_times(call: Call) -> web.Response:
     preferences = msgspec.structs.replace(
         stored.preferences,
         timezone=times.timezone or stored.preferences.timezone,
-        window=times.windows,
-        pauses=times.pauses,
-        exceptions=times.exceptions,
+        # A calendar has an order of its own, which says nothing.
+        window=_same_or(times.windows, stored.preferences.window),
+        pauses=_same_or(times.pauses, stored.preferences.pauses),
+        exceptions=_same_or(times.exceptions, stored.preferences.exceptions),
     )
     with refusals():
         revision = await call.parts.consumers.revise(
             call.owner, preferences, expect=stored.revision, now=call.parts.clock.now()
         )
     return answer(preferences, headers={"ETag": etag(revision)})
+
+
+def _same_or(read: tuple[_Rule, ...], before: tuple[_Rule, ...]) -> tuple[_Rule, ...]:
+    """What was declared before, where a file says the same in another order."""
+    return before if Counter(read) == Counter(before) else read
 
 
 ROUTES = (
