@@ -21,6 +21,7 @@ from letterbox.records.pieces import (
     arrange,
     core_of,
     join,
+    name_of_piece,
 )
 
 #: Changes that are remembered, and the octets they may take together.
@@ -131,18 +132,38 @@ def undone(stored: Stored, changes: Iterable[Change]) -> Preferences:
 def imagined(preferences: Preferences, wishes: Iterable[tuple[str, str, Any]]) -> Preferences:
     """Preferences with some pieces otherwise: sort (or ``core``), id, and what it would be.
 
-    None takes a piece away. Raises msgspec.ValidationError for what is no such piece.
+    None takes a piece away. Raises :class:`Unimaginable` for what is no such piece.
     """
-    wishes = tuple(wishes)
-    for sort, name, _ in wishes:
-        if sort == "core" and name not in _CORE:
-            raise msgspec.ValidationError(f"core has no field {name!r}, but {', '.join(_CORE)}")
     stored = Stored(preferences, 0, arrange(preferences, {}, 0))
-    changes = (
-        PieceChange(piece=msgspec.convert(sort, PieceSort), id=name, before=after, after=None)
-        for sort, name, after in wishes
-    )
+    changes = []
+    for nth, (sort, name, after) in enumerate(wishes):
+        try:
+            changes.append(_imagined(stored, sort, name, after))
+        except msgspec.ValidationError as error:
+            raise Unimaginable(nth, str(error)) from None
     return undone(stored, [Change(revision=0, at=_LONG_AGO, by="consumer", pieces=tuple(changes))])
+
+
+class Unimaginable(Exception):
+    """A wish that no preferences can have: ``nth`` of those that were given, and why."""
+
+    def __init__(self, nth: int, why: str) -> None:
+        super().__init__(why)
+        self.nth = nth
+
+
+def _imagined(stored: Stored, sort: str, name: str, after: Any) -> PieceChange:
+    """One wish as a change that is undone. Raises msgspec.ValidationError."""
+    piece = msgspec.convert(sort, PieceSort)
+    if piece == "core":
+        if name not in _CORE:
+            raise msgspec.ValidationError(f"core has no field {name!r}, but {', '.join(_CORE)}")
+    elif after is None:
+        if (piece, name) not in stored.pieces:
+            raise msgspec.ValidationError(f"there is no {sort} {name!r} to take away")
+    elif (own := name_of_piece(value_of(piece, after))) and own != name:
+        raise msgspec.ValidationError(f"it says of itself that it is {own!r}, not {name!r}")
+    return PieceChange(piece=piece, id=name, before=after, after=None)
 
 
 def value_of(sort: Sort, plain: Any) -> Value:

@@ -371,8 +371,11 @@ async def test_only_the_days_asked_for_are_replayed():
 BAD = [
     ({"days": 0}, "days"),
     ({"days": 91}, "days"),
-    ({"changes": [{"piece": "core", "id": "colour", "after": "red"}]}, "changes"),
-    ({"changes": [{"piece": "interest", "id": "a", "after": {"id": 7}}]}, "changes"),
+    ({"changes": [{"piece": "core", "id": "colour", "after": "red"}]}, "changes[0]"),
+    ({"changes": [{"piece": "interest", "id": "a", "after": {"id": 7}}]}, "changes[0]"),
+    ({"changes": [{"piece": "interest", "id": "a", "after": {"id": "a"}},
+                  {"piece": "interest", "id": "a", "after": {"id": "b"}}]}, "changes[1]"),
+    ({"changes": [{"piece": "interest", "id": "nowhere", "after": None}]}, "changes[0]"),
     ({"changes": [{"piece": "wish", "id": "a", "after": {}}]}, "changes[0].piece"),
     ({"changes": [{"piece": "interest", "id": "a",
                    "after": {"id": "a", "categories": ["moon"]}}]}, "interest[1].categories[0]"),

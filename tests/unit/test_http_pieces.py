@@ -59,7 +59,7 @@ async def test_a_piece_is_declared_read_changed_and_taken_away(path, value, name
         assert listed[-1] == {"id": name, "etag": made.headers["ETag"], "value": value}
         got = await get(api, one)
         assert (got.json, got.headers["ETag"]) == (value, made.headers["ETag"])
-        assert (await post(api, path, value)).status == 412
+        assert (await post(api, path, value)).status == 409
         # The same again changes nothing.
         same = await put(api, one, value, made.headers["ETag"])
         assert (same.status, same.headers["ETag"]) == (200, made.headers["ETag"])

@@ -27,7 +27,7 @@ from letterbox.hindsight.changes import DAYS, Found
 from letterbox.model.preferences import Language
 from letterbox.model.record import DecisionRecord
 from letterbox.model.verdict import Decision, VerdictName
-from letterbox.records.changes import imagined
+from letterbox.records.changes import Unimaginable, imagined
 from letterbox.records.strangers import StrangerCounts
 from letterbox.wishes import Mistake
 
@@ -110,8 +110,12 @@ async def replay(call: Call) -> web.Response:
     preferences = form.preferences or stored.preferences
     try:
         preferences = imagined(preferences, [(c.piece, c.id, c.after) for c in form.changes])
+    except Unimaginable as error:
+        allowed = "a piece as GET gives it, under its own id; null takes one away"
+        path = f"changes[{error.nth}]"
+        raise mistaken(Mistake(path=path, mistake=str(error), allowed=allowed)) from None
     except msgspec.ValidationError as error:
-        allowed = "pieces as GET gives them; null takes one away"
+        allowed = "fields of the core document as GET gives them"
         raise mistaken(Mistake(path="changes", mistake=str(error), allowed=allowed)) from None
     if mistakes := await call.parts.consumers.own_mistakes(call.owner, preferences):
         raise mistaken(*mistakes)

@@ -83,7 +83,9 @@ class _Collection(NamedTuple):
         """Declare one piece more."""
         value = await call.form(self.form)
         name = name_of_piece(value)
-        await declared(call)
+        if name and (self.sort, name) in (await declared(call)).pieces:
+            place = f"/v1/me/{self.path}/{quote(name, safe='')}"
+            raise Problem("conflict", f"{name!r} is there already; PUT {place} changes it.")
         with refusals():
             piece = await call.parts.consumers.revise_piece(
                 call.owner,
@@ -181,7 +183,7 @@ def _routes(of: _Collection) -> tuple[Route, ...]:
         Route(
             "POST", path, "consumer", _named(of.post, f"post_{noun}"),
             f"Declare one {noun} more", takes={JSON: of.form}, gives={JSON: of.form}, status=201,
-            fields=("Idempotency-Key",), problems=(404, 408, 412, 413, 415, 422),
+            fields=("Idempotency-Key",), problems=(404, 408, 409, 412, 413, 415, 422),
         ),
         Route(
             "GET", one, "consumer", _named(of.get, f"get_{noun}"),
