@@ -93,7 +93,7 @@ class Changes:
                     continue  # this change alone asks for what is gone
                 raise
             if obstacle is None:
-                if path:
+                if path and not await self._is_mistaken(record, preferences, stored):
                     found.append(self._found(path, preferences, stored))
                 continue
             if len(path) < _MOST_RULES:
@@ -110,6 +110,16 @@ class Changes:
         if finding is None:
             return None
         return Obstacle(finding, case_again(record, message, wishes), message, preferences)
+
+    async def _is_mistaken(
+        self, record: DecisionRecord, preferences: Preferences, stored: Stored
+    ) -> bool:
+        """Whether a change makes a mistake that is not there now: it could not be declared."""
+        after = await self._consumers.own_mistakes(record.consumer, preferences)
+        if not after:
+            return False
+        before = await self._consumers.own_mistakes(record.consumer, stored.preferences)
+        return not set(after) <= set(before)
 
     def _found(self, path: tuple[Edit, ...], preferences: Preferences, stored: Stored) -> Found:
         pieces = arrange(preferences, stored.pieces, stored.revision + 1)

@@ -8,16 +8,18 @@ from calendar import monthrange
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from decimal import ROUND_CEILING, Decimal
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
 from letterbox.model.case import Case
+from letterbox.model.kind import RULED_KINDS, Kind, kinds_named
 from letterbox.model.message import Message
 from letterbox.model.money import Money
 from letterbox.model.preferences import (
     BoundAddress,
     Day,
+    DayException,
     Interest,
     Limit,
     Limits,
@@ -64,9 +66,24 @@ def edits(obstacle: Obstacle) -> Iterator[Edit]:
 
 
 def _allow(obstacle: Obstacle) -> Iterator[Edit]:
-    """A relationship for this kind alone, with whoever it is."""
+    """A relationship for this kind alone, with whoever it is; or the one there is, made to run."""
+    rule = _rule(obstacle.case)
+    if rule is not None:
+        running = msgspec.structs.replace(rule, **_without_bounds(rule, obstacle.case.today))
+        yield _with_rule(obstacle, rule, running, "renew", 3)
+        return
     rule = msgspec.structs.replace(_new_rule(obstacle.case), accepts=(obstacle.message.kind,))
     yield _with_rule(obstacle, None, rule, "allow", 3)
+
+
+def _without_bounds(rule: VendorRule, today: date) -> dict[str, None]:
+    """The days that keep a rule from running today, taken away."""
+    away: dict[str, None] = {}
+    if rule.from_ is not None and today < rule.from_:
+        away["from_"] = None
+    if rule.until is not None and rule.until < today:
+        away["until"] = None
+    return away
 
 
 def _unblock(obstacle: Obstacle) -> Iterator[Edit]:
@@ -234,13 +251,17 @@ def _new_interest(obstacle: Obstacle) -> Iterator[Edit]:
 
 def _want_all(obstacle: Obstacle) -> Iterator[Edit]:
     """Everything of the kinds that are accepted, whatever it is about."""
-    if rule := _rule(obstacle.case):
-        wider = msgspec.structs.replace(rule, scope="everything")
-        yield _with_rule(obstacle, rule, wider, "everything", 5)
-    elif obstacle.case.footing == "newcomer":
+    rule = _rule(obstacle.case)
+    if obstacle.case.footing == "newcomer":
+        if rule is not None:
+            yield from _allow(obstacle)  # one that has ended, or not begun
+            return
         kind = obstacle.message.kind
         new = msgspec.structs.replace(_new_rule(obstacle.case), accepts=(kind,), scope="everything")
         yield _with_rule(obstacle, None, new, "everything", 5)
+    elif rule is not None:
+        wider = msgspec.structs.replace(rule, scope="everything")
+        yield _with_rule(obstacle, rule, wider, "everything", 5)
 
 
 # ---- when -------------------------------------------------------------------------------------
@@ -249,31 +270,43 @@ def _want_all(obstacle: Obstacle) -> Iterator[Edit]:
 def _one_more(obstacle: Obstacle) -> Iterator[Edit]:
     """One message more in the period, for the limit that stood in the way."""
     facts, kind = obstacle.finding.facts, obstacle.message.kind
-    scope = str(facts.get("counter", "")).removeprefix("usage/")
-    used = obstacle.case.usage.get(str(facts.get("counter")), 0)
+    counter = str(facts.get("counter", ""))
+    need = obstacle.case.usage.get(counter, 0) + 1
+    most = facts.get("n")
+    said: _Said = {
+        "n": max(need, most + 1) if isinstance(most, int) else need,
+        "period": facts.get("period"),
+        "kinds": facts.get("kinds"),
+    }
+    scope = counter.removeprefix("usage/")
     if scope.startswith("all/"):
-        limits = _raised(obstacle.preferences.limit, scope, used)
+        limits = _raised(obstacle.preferences.limit, scope, need)
         preferences = msgspec.structs.replace(obstacle.preferences, limit=limits)
-        yield Edit("limit-all", {"n": used + 1, "period": facts.get("period")}, 2, preferences)
+        yield Edit("limit-all", said, 2, preferences)
         return
     if rule := _rule(obstacle.case):
         if kind == "service":
-            wider = msgspec.structs.replace(
-                rule, service_limit=_raised(rule.service_limit, scope, used)
-            )
+            raised = _raised(rule.service_limit, scope, need, kinds="service")
+            wider = msgspec.structs.replace(rule, service_limit=raised)
         else:
-            wider = msgspec.structs.replace(rule, limit=_raised(rule.limit, scope, used))
+            wider = msgspec.structs.replace(rule, limit=_raised(rule.limit, scope, need))
         edit = _with_rule(obstacle, rule, wider, "limit", 1)
-        yield edit._replace(facts={**edit.facts, "n": used + 1, "period": facts.get("period")})
+        yield edit._replace(facts={**edit.facts, **said})
 
 
-def _raised(limits: Limits | None, counter: str, used: int) -> Limits | None:
-    """The limits with the one that a counter counts for raised by what is needed."""
+def _raised(
+    limits: Limits | None, counter: str, need: int, kinds: str = kinds_named(RULED_KINDS)
+) -> Limits | None:
+    """The limits with the one that a counter counts for raised to what is needed.
+
+    ``kinds`` are those of a limit that names none.
+    """
 
     def raised(limit: Limit) -> Limit:
-        kinds = "+".join(sorted(limit.kinds)) if limit.kinds else ""
-        is_it = f"/{limit.per}/" in counter and (not kinds or f"/{kinds}/" in counter)
-        return msgspec.structs.replace(limit, messages=used + 1) if is_it else limit
+        named = kinds_named(limit.kinds) if limit.kinds else kinds
+        if f"/{limit.per}/{named}/" not in f"{counter}/":
+            return limit
+        return msgspec.structs.replace(limit, messages=max(need, limit.messages + 1))
 
     if isinstance(limits, Limit):
         return raised(limits)
@@ -281,23 +314,45 @@ def _raised(limits: Limits | None, counter: str, used: int) -> Limits | None:
 
 
 def _open_now(obstacle: Obstacle) -> Iterator[Edit]:
-    """A window for the hour in which it came."""
-    case = obstacle.case
+    """No day apart for this kind, where there is one; a window for the hour in which it came."""
+    case, kind, preferences = obstacle.case, obstacle.message.kind, obstacle.preferences
     local = case.wishes.times.local(case.now)
-    window = Window(
-        from_=f"{local.hour:02}:00",
-        until=f"{local.hour + 1:02}:00" if local.hour < _LAST_HOUR else "24:00",
-        days=(_DAYS[local.weekday()],),
-        kinds=(obstacle.message.kind,),
-    )
-    preferences = obstacle.preferences
-    exceptions = tuple(e for e in preferences.exceptions if e.on != local.date())
-    changed = msgspec.structs.replace(
-        preferences, window=(*preferences.window, window), exceptions=exceptions
-    )
-    facts: _Said = {"date": local.date().isoformat(), "from": window.from_, "until": window.until,
-                    "kind": str(obstacle.message.kind)}  # fmt: skip
-    yield Edit("window", facts, 2, changed)
+    said: _Said = {"date": local.date().isoformat(), "kind": str(kind)}
+    apart = [e for e in preferences.exceptions if e.on == local.date()]
+    standing = _speaking(apart, kind, case.known_as)
+    if standing:
+        narrowed = (_without_kind(e, kind) if e in standing else e for e in preferences.exceptions)
+        exceptions = tuple(e for e in narrowed if e is not None)
+        changed = msgspec.structs.replace(preferences, exceptions=exceptions)
+        yield Edit("exception", said, len(standing), changed)
+    ruling = _speaking(preferences.window, kind, case.known_as)
+    if ruling and not standing:
+        window = Window(
+            from_=f"{local.hour:02}:00",
+            until=f"{local.hour + 1:02}:00" if local.hour < _LAST_HOUR else "24:00",
+            days=(_DAYS[local.weekday()],),
+            kinds=(kind,),
+            # Where windows name the vendor, no other would be looked at.
+            vendors=ruling[0].vendors,
+        )
+        changed = msgspec.structs.replace(preferences, window=(*preferences.window, window))
+        yield Edit("window", {**said, "from": window.from_, "until": window.until}, 2, changed)
+
+
+_Timed = TypeVar("_Timed", Window, DayException)
+
+
+def _speaking(rules: Sequence[_Timed], kind: Kind, known_as: frozenset[str]) -> list[_Timed]:
+    """Those that speak of a kind of mail from a sender: if some name the sender, those alone."""
+    about = [rule for rule in rules if not rule.kinds or kind in rule.kinds]
+    named = [rule for rule in about if not known_as.isdisjoint(rule.vendors)]
+    return named or [rule for rule in about if not rule.vendors]
+
+
+def _without_kind(rule: DayException, kind: Kind) -> DayException | None:
+    """The same for the other kinds it speaks of; None where there are none."""
+    kinds = tuple(k for k in rule.kinds or sorted(RULED_KINDS) if k != kind)
+    return msgspec.structs.replace(rule, kinds=kinds) if kinds else None
 
 
 # ---- what several need ------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """What sort of mail a message is."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 
@@ -17,3 +18,8 @@ RULED_KINDS = frozenset({Kind.OFFER, Kind.NEWSLETTER, Kind.PERSONAL})
 
 #: The kinds that interests do not judge, so that to call itself one is a claim to be doubted.
 FREE_OF_INTERESTS = frozenset({Kind.SERVICE, Kind.PERSONAL})
+
+
+def kinds_named(kinds: Iterable[Kind]) -> str:
+    """Several kinds as one name, in one order: part of what a counter is called."""
+    return "+".join(sorted(kinds))

@@ -8,7 +8,7 @@ import msgspec
 
 from letterbox.model.address import Address
 from letterbox.model.interests import Interests
-from letterbox.model.kind import Kind
+from letterbox.model.kind import Kind, kinds_named
 from letterbox.model.preferences import Newcomers, Per, VendorRule
 
 
@@ -68,7 +68,7 @@ class Quota(msgspec.Struct, frozen=True):
 
     def counter(self, period: Period) -> str:
         """Name of the counter for a period: a changed limit goes on counting where it was."""
-        kinds = "+".join(sorted(self.kinds))
+        kinds = kinds_named(self.kinds)
         return f"usage/{self.scope}/{self.per}/{kinds}/{period.key}"
 
 

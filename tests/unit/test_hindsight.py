@@ -205,8 +205,75 @@ async def test_a_limit_is_raised_by_what_is_needed():
             "Greenleaf Garden mag twee berichten per week sturen; dit was de derde."
         )
         best = (await changes(api, item))[0]
-        assert best["sentence"] == "Greenleaf Garden: at most three per week"
+        assert best["sentence"] == "Greenleaf Garden: at most three messages per week"
         assert best["changes"][0]["after"]["limit"] == {"messages": 3, "per": "week"}
+
+
+async def test_of_several_limits_the_one_in_the_way_is_raised_alone():
+    async with open_api() as api:
+        limits = [
+            {"messages": 20, "per": "week"},
+            {"messages": 2, "per": "week", "kinds": ["offer"]},
+        ]
+        await put_wishes(api, vendor=[{"vendor": "greenleaf", "limit": limits}])
+        await api.send(text="a")
+        await api.send(text="b")
+        best = (await changes(api, await refused(api, text="c")))[0]
+        assert best["sentence"] == "Greenleaf Garden: at most three offers per week"
+        raised = [limits[0], {"messages": 3, "per": "week", "kinds": ["offer"]}]
+        assert best["changes"][0]["after"]["limit"] == raised
+
+
+# The clock stands at Monday 23 November, 13:00 in Amsterdam.
+TODAY = {"on": "2026-11-23", "outside": "refuse"}
+
+
+async def test_a_day_apart_goes_and_no_window_takes_its_place():
+    async with open_api() as api:
+        other = {**TODAY, "kinds": ["newsletter"]}
+        await put_wishes(api, window=[], exceptions=[{**TODAY, "kinds": ["offer"]}, other])
+        found = await changes(api, await refused(api))
+        assert [each["sentence"] for each in found] == [
+            "No exception for offers on Monday 23 November"
+        ]
+        item = (await get(api, "decisions?verdict=refuse")).json["items"][0]
+        await post(api, f"decisions/{item['id']}/undo", {"change": found[0]["id"]})
+        now = (await get(api, "preferences")).json
+        assert (now.get("window", []), now["exceptions"]) == ([], [other])
+
+
+async def test_a_day_apart_for_all_kinds_stays_for_the_others():
+    async with open_api() as api:
+        await put_wishes(api, window=[], exceptions=[TODAY])
+        (found,) = await changes(api, await refused(api))
+        after = [change["after"] for change in found["changes"]]
+        assert after == [[{**TODAY, "kinds": ["newsletter", "personal"]}]]
+
+
+async def test_a_window_is_opened_for_whom_the_ruling_one_names():
+    window = {"from": "09:00", "until": "10:00", "outside": "refuse", "vendors": ["greenleaf"]}
+    async with open_api() as api:
+        await put_wishes(api, window=[window])
+        best = (await changes(api, await refused(api)))[0]
+        assert best["changes"][0]["after"]["vendors"] == ["greenleaf"]
+
+
+@pytest.mark.parametrize("newcomers", ["refuse", "interests"])
+@pytest.mark.parametrize("bounds", [{"until": "2026-11-22"}, {"from": "2026-11-24"}])
+async def test_a_relationship_outside_its_days_is_made_to_run(newcomers, bounds):
+    async with open_api() as api:
+        rule = {"vendor": "greenleaf", "scope": "everything", **bounds}
+        await put_wishes(api, newcomers=newcomers, vendor=[rule])
+        item = await refused(api)
+        found = await changes(api, item)
+        running = [
+            e for e in found if e["sentence"] == "Let the relationship with Greenleaf Garden run"
+        ]
+        assert running, found
+        done = await post(api, f"decisions/{item['id']}/undo", {"change": running[0]["id"]})
+        assert done.status == 200, done.body
+        now = (await get(api, "preferences")).json
+        assert now["vendor"] == [{"vendor": "greenleaf", "scope": "everything"}]
 
 
 async def test_a_change_that_is_not_offered_changes_nothing():
