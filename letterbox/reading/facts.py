@@ -211,10 +211,10 @@ class MailFacts:
     @cached_property
     def _kind(self) -> tuple[Kind, Origin]:
         declared = _kind_named(self._declared.kind or "")
+        if self._declared.offer and (declared is None or declared in FREE_OF_INTERESTS):
+            return Kind.OFFER, "declared"  # what is offered beside it says what it is
         if declared and not self._prose.belies(declared):
             return declared, "declared"
-        if self._declared.offer:
-            return Kind.OFFER, "declared"
         labelled = _kind_named(self._label("letterbox-kind"))
         # RFC 3865: a solicitation says of itself that it is advertising.
         soliciting = bool(self._vouched("solicitation"))
@@ -231,7 +231,7 @@ class MailFacts:
 
         What goes to many, or advertises, is no service mail whatever it calls itself.
         """
-        if label is Kind.SERVICE and (self._to_many or soliciting):
+        if label is Kind.SERVICE and (self._to_many or soliciting or self._structured.offers):
             return True
         return self._prose.belies(label)
 

@@ -134,8 +134,15 @@ def kind_of(weights: Weights, marks: Marks) -> Kind:
 
 
 def is_unlikely(weights: Weights) -> bool:
-    """Whether what calls itself service or personal shows unmistakably that it is neither."""
-    return weights.advert.all >= _UNMISTAKABLE and weights.service.all == 0
+    """Whether what calls itself service or personal shows unmistakably that it is neither.
+
+    An order number in its small print makes a sale no service mail.
+    """
+    advert, service = weights.advert, weights.service
+    if advert.all < _UNMISTAKABLE:
+        return False
+    sells_first = advert.subject > service.subject and advert.all > _BESIDE * service.all
+    return service.all == 0 or sells_first
 
 
 def _is_advert(weights: Weights, marks: Marks) -> bool:

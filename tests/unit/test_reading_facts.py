@@ -118,7 +118,7 @@ def test_a_field_counts_only_where_the_sender_stands_behind_it(how, signed, fiel
     [
         (PRUNER, [], "offer"),
         (PRUNER, ["List-Id: <x>"], "offer"),
-        (PRUNER, ["Letterbox-Kind: service"], "service"),
+        (PRUNER, ["Letterbox-Kind: service"], "offer"),
         ({"@type": "DiscountOffer", "description": "10% off"}, [], "offer"),
         ({"@type": "Product", "name": "Pruner"}, [], "personal"),
         ({"@type": "Product", "price": 5, "priceCurrency": "EUR"}, [], "offer"),
@@ -134,11 +134,11 @@ def test_kind_from_markup(document, fields, kind):
 def test_what_is_declared_beside_the_message_comes_first():
     offer = Offer(origin="declared", title="Mower")
     facts: Message = reader().read(
-        marked_up(PRUNER, "Letterbox-Kind: newsletter", "Letterbox-Category: a/b"),
+        marked_up(PRUNER, "Letterbox-Kind: offer", "Letterbox-Category: a/b"),
         proven(),
-        declared=Declared(kind="service", categories=("c/d",), offer=offer),
+        declared=Declared(kind="newsletter", categories=("c/d",), offer=offer),
     )
-    assert (facts.kind, facts.kind_origin) == (Kind.SERVICE, "declared")
+    assert (facts.kind, facts.kind_origin) == (Kind.NEWSLETTER, "declared")
     assert facts.categories.ids == ("c/d",)
     assert facts.offers == (offer,)
 

@@ -99,10 +99,19 @@ def test_a_label_counts_where_nothing_belies_it(label, body):
         assert (facts.kind, facts.kind_origin) == (label, "declared")
 
 
-def test_what_a_vendor_offers_beside_a_service_label_is_an_offer():
+@pytest.mark.parametrize("body", [SALE, ORDER])
+@pytest.mark.parametrize("label", ["service", "personal"])
+def test_what_a_vendor_offers_beside_such_a_label_is_an_offer(body, label):
     offer = Offer(origin="declared", title="Pruner")
-    facts = read(SALE, declared=Declared(kind="service", offer=offer))
+    facts = read(body, declared=Declared(kind=label, offer=offer))
     assert (facts.kind, facts.offers) == (Kind.OFFER, (offer,))
+
+
+@pytest.mark.parametrize("small", ["Your order number: 12345.", "Invoice 2312-77.", ""])
+def test_small_print_makes_a_sale_no_service_mail(small):
+    sale = SALE + "Use code SAVE50. Treat yourself, hurry, last chance! " + small
+    fields = ("Subject: SALE! 50% off everything", "Letterbox-Kind: service")
+    assert read(sale, *fields).kind is Kind.OFFER
 
 
 # ---- what it is about -------------------------------------------------------------------------
