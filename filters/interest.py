@@ -180,6 +180,13 @@ def _rank(misses: list[_Miss]) -> tuple[int, list[int]]:
     return len(misses), [_PLACES[miss.reason] for miss in misses]
 
 
+def _gap(interest: Interest, misses: list[_Miss]) -> tuple[bool, Decimal]:
+    """How far a price is from the ceiling: of several interests the nearest is the one to name."""
+    foreign, amount = _dearness(misses, interest)
+    limit = interest.max_price
+    return foreign, amount - limit.amount if amount and limit is not None else amount
+
+
 def _matched(interests: list[Interest]) -> Finding:
     """With the ceiling of the first of them, where it has one."""
     facts: dict[str, Fact] = {"matched": [interest.id for interest in interests]}
@@ -194,7 +201,7 @@ def _refused(near: list[tuple[Interest, list[_Miss]]]) -> Finding:
     if not near:
         return Finding(filter=NAME, verdict=Refuse(reason="no-matching-interest"))
     # The id decides between equals, so that the order of interests does not.
-    interest, misses = min(near, key=lambda each: (_rank(each[1]), each[0].id))
+    interest, misses = min(near, key=lambda each: (_rank(each[1]), _gap(*each), each[0].id))
     facts: dict[str, Fact] = {"interest": interest.id, "interest_id": interest.id}
     if len(misses) > 1:
         facts["misses"] = [miss.reason for miss in misses]

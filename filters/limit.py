@@ -47,4 +47,6 @@ def _facts(case: Case, counted: Counted) -> dict[str, Fact]:
     }
     if quota.scope != "all":
         facts["vendor"] = case.vendor.name
+        # How much is taken of all together is no vendor's to know.
+        facts["own"] = quota.messages
     return facts

@@ -1,6 +1,6 @@
 """Who may write at all: the relationship, its standing, and the proof it asks for."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 from letterbox.model.case import Case
 from letterbox.model.preferences import VendorRule
@@ -22,7 +22,7 @@ def apply(case: Case) -> Finding:
     footing = case.footing
     rule = case.relationship.rule if case.relationship else None
     if footing == "newcomer" or rule is None:
-        return _newcomer(case, facts)
+        return _newcomer(case, facts | (_outside(rule, case.today) if rule else {}))
     if footing == "blocked":
         facts |= blocked_because(rule)
         return _found(Refuse(reason="vendor-blocked"), facts)
@@ -42,6 +42,15 @@ def _newcomer(case: Case, facts: dict[str, Fact]) -> Finding:
             return _found(Refuse(reason="vendor-not-allowed"), facts)
         case _:
             return _found(DELIVER, facts)
+
+
+def _outside(rule: VendorRule, today: date) -> dict[str, Fact]:
+    """Why a relationship that is there counts as none."""
+    if rule.from_ is not None and today < rule.from_:
+        return {"begins": rule.from_.isoformat()}
+    if rule.until is not None and rule.until < today:
+        return {"ended": rule.until.isoformat()}
+    return {}
 
 
 def _ask(case: Case, facts: dict[str, Fact]) -> Finding:

@@ -18,6 +18,7 @@ from letterbox.model.told import Told
 from letterbox.model.verdict import Decision, Defer, Deliver, Finding, Hold, Refuse, reason_of
 from letterbox.model.wishes import Relationship, Wishes
 from letterbox.ports.store import Add, Claim, Operation, Store
+from letterbox.reading.words import TextWords
 from letterbox.records import places
 from letterbox.records.coding import encode
 from letterbox.records.consumers import Consumers, Owner
@@ -88,6 +89,8 @@ class Judge:
         self._disclosure = disclosure
         self._filters = tuple(filters)
         self._taxonomy = taxonomy
+        # A keyword may say what a category would: "islam" is as telling as religion/islam.
+        self._sensitive = TextWords(_sensitive_words(taxonomy))
         self._custody = custody
         self._probes_per_day = probes_per_day
 
@@ -233,10 +236,15 @@ class Judge:
         named = {*decision.interests}
         if decision.deciding:
             named.add(str(decision.deciding.facts.get("interest_id")))
-        ids = set(message.categories.ids)
         by_id = wishes.interests.by_id
-        ids.update(*(by_id[each].categories for each in named if each in by_id))
-        return self._taxonomy.is_sensitive(ids)
+        interests = [by_id[each] for each in named if each in by_id]
+        ids = set(message.categories.ids).union(*(each.categories for each in interests))
+        words = (
+            word
+            for each in interests
+            for word in (*each.any_words, *each.all_words, *each.no_words)
+        )
+        return self._taxonomy.is_sensitive(ids) or any(map(self._sensitive.has, words))
 
     async def _probe(self, owner: Owner, question: Question) -> tuple[bool, tuple[Operation, ...]]:
         """Whether a distinct question is past the day's bound, and what counts it."""
@@ -274,6 +282,16 @@ def recorded_case(case: Case, decision: Decision) -> RecordedCase:
         usage=dict(case.usage),
         answered=case.answered,
         asked_by=case.asked_by,
+    )
+
+
+def _sensitive_words(taxonomy: Taxonomy) -> str:
+    """The search words of sensitive categories, a line each."""
+    return "\n".join(
+        text
+        for node in taxonomy.nodes.values()
+        if taxonomy.is_sensitive((node.id,))
+        for text in (node.en, node.nl, *node.words.en, *node.words.nl)
     )
 
 

@@ -25,6 +25,7 @@ from letterbox.model.verdict import (
     name_of,
     reason_of,
 )
+from letterbox.model.wishes import Times
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import (
     Commit,
@@ -50,6 +51,7 @@ from letterbox.records.names import new_id, new_reference
 
 _ATTEMPTS = 5
 _TRY_AGAIN = timedelta(minutes=5)
+_INSTANT = timedelta(microseconds=1)
 _ASKED = "awaiting-consumer"
 #: Reasons that say a held message came too late to be of use.
 _TOO_LATE = frozenset({"offer-expired", "offer-ends-before-window", "interest-over"})
@@ -131,9 +133,10 @@ class Holds:
                 return False
             # A word that was written down with a change of wishes is acted on whoever comes first.
             meant = _meant(waiting.entry, word or waiting.entry.word)
-            said = meant.finding or (None if meant.answered else self._overdue(waiting))
             question = _question(waiting, answered=meant.answered)
             judgement = await self._judge.judge(question)
+            times = judgement.wishes.times
+            said = meant.finding or (None if meant.answered else self._overdue(waiting, times))
             if meant.answered and isinstance(judgement.decision.verdict, Refuse):
                 # Asked about this very message, the consumer said yes: no rule knows better.
                 said = Finding(filter="consumer", verdict=DELIVER, facts={"answer": "yes"})
@@ -164,11 +167,12 @@ class Holds:
         now = self._clock.now()
         return _Waiting(consumer, entry, document.revision, record, record.sender, facts, now)
 
-    def _overdue(self, waiting: _Waiting) -> Finding | None:
+    def _overdue(self, waiting: _Waiting, times: Times) -> Finding | None:
         """No yes in time is a no; nothing is held for ever."""
         entry, now = waiting.entry, waiting.now
         if entry.why == _ASKED and not entry.answered and now >= entry.until:
-            facts = {"vendor": entry.vendor.name, "date": entry.until.date().isoformat()}
+            last = times.local_date(entry.until - _INSTANT)
+            facts = {"vendor": entry.vendor.name, "date": last.isoformat()}
             return Finding(filter="release", verdict=Refuse(reason="declined"), facts=facts)
         if now - entry.at >= self._longest:
             facts = {"kind": entry.kind}
@@ -201,11 +205,14 @@ class Holds:
                 extra += self._custody.give_back(entry.vendor.id, waiting.now)
         if isinstance(verdict, Deliver):
             extra.append(Put(key=places.kept(entry.id), value=record.id.encode()))
+        event = _event(waiting, record, judgement, final=final)
+        if event is not None:
+            record = msgspec.structs.replace(record, channel="feed")
         line = Line(
             record=record,
             counted=tuple(judgement.counted),
             forced=final,
-            event=_event(waiting, record, judgement, final=final),
+            event=event,
             claim=None,
             extra=(*extra, *judgement.probed),
             your_reference=entry.your_reference,
@@ -301,6 +308,7 @@ def _record(waiting: _Waiting, judgement: Judgement) -> DecisionRecord:
         told=judgement.told,
         size=entry.size,
         edge=waiting.record.edge,
+        channel="page",
         follows=entry.id,
         case=judgement.case,
     )

@@ -5,7 +5,7 @@ no relationship, vendors with a relationship as much as its level allows.
 """
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from typing import Literal
 
 import msgspec
@@ -23,6 +23,7 @@ from letterbox.model.verdict import (
     Finding,
     Hold,
     Refuse,
+    UntilAnswered,
     reason_of,
 )
 from letterbox.model.wishes import Relationship, Times
@@ -36,6 +37,10 @@ _AS_NEWCOMER = frozenset({"vendor-not-allowed", "address-of-another", "recipient
 
 #: Reasons that tell nothing of the wishes themselves, so that asking them is no probing.
 UNPROBED = frozenset({"too-often", "too-many-waiting", "window-closed"})
+
+#: What level ``class`` hears of a hold, whatever it waits for.
+_WAITS = "The recipient decides later"
+_INSTANT = timedelta(microseconds=1)
 
 _CLASS_TEXTS = {
     "timing": "The recipient does not want this now",
@@ -156,15 +161,17 @@ class Disclosure:
             return told
         reason = self._registry[verdict.reason]
         until: date | None = None
+        # An answer may come before that instant, so that its last day is the one before.
+        asked = any(isinstance(each, UntilAnswered) for each in verdict.conditions)
+        last = hearing.times.local_date(verdict.until - _INSTANT if asked else verdict.until)
         # To a newcomer who is asked about, the last day for an answer is part of the answer.
         if hearing.level in {"reason", "remedy", None}:
-            until = hearing.times.local_date(verdict.until)
+            until = last
         if hearing.level == "class":
-            shown = self._class_reason(reason, reference)
+            shown = msgspec.structs.replace(self._class_reason(reason, reference), title=_WAITS)
         else:
             # To the sender a hold is a day: the exact instant would tell the windows.
-            day = hearing.times.local_date(verdict.until).isoformat()
-            finding = Finding(filter="", verdict=verdict, facts={"date": day})
+            finding = Finding(filter="", verdict=verdict, facts={"date": last.isoformat()})
             shown = self._shown(reason, reference, self._sentences.company(finding))
         return msgspec.structs.replace(told, reason=shown, until=until)
 

@@ -20,6 +20,7 @@ from letterbox.model.verdict import (
     reason_of,
 )
 
+_TOLD: Final = {"reply": "told", "feed": "told_feed", "page": "told_page"}
 #: The longest line that is told; what a sender was told is no longer than that.
 _LONGEST: Final = 600
 
@@ -74,7 +75,8 @@ class Explanations:
         decision = Decision(verdict=record.verdict, findings=record.findings)
         for finding in record.findings:
             yield from self._found(finding, decision, case, language)
-        yield self._line("told_supposed" if supposed else "told", facts, language)
+        how_told = "told_supposed" if supposed else _TOLD[record.channel]
+        yield self._line(how_told, facts, language)
 
     def _found(
         self, finding: Finding, decision: Decision, case: RecordedCase | None, language: str
@@ -86,6 +88,9 @@ class Explanations:
             yield self._line(name, facts, language)
             if case is not None and (price := _within(case, str(facts.get("limit")))):
                 yield self._line("within", {**facts, "price": price}, language)
+        for name in ("ended", "begins"):
+            if name in facts:
+                yield self._line(name, facts, language)
         if "misses" in facts:
             yield self._line("nearest", facts, language)
         found = isinstance(finding.verdict, Deliver)
@@ -150,7 +155,7 @@ def _beside(finding: Finding, decision: Decision) -> str:
 def _told(record: DecisionRecord) -> str:
     """What the sender was told, in the form in which it came to the sender."""
     told = record.told
-    if record.edge != "http":
+    if record.edge != "http" and record.channel == "reply":
         return told.line
     if told.reason is None:
         return told.verdict

@@ -84,6 +84,8 @@ class DecisionRecord(msgspec.Struct, frozen=True):
     size: int
     #: How it came in, and so in which form the sender was told; of old all are as over SMTP.
     edge: Edge = "smtp"
+    #: Where the sender reads it: in the reply, in its feed, or on the page it may look up.
+    channel: Literal["reply", "feed", "page"] = "reply"
     #: The decision this one follows: the hold that was released, or asked about.
     follows: str | None = None
     #: The decision that followed this one: what became of a hold. Also its inbox entry's id,

@@ -57,7 +57,7 @@ FACTS: dict[str, dict[str, Any]] = {
     "interest-not-yet": {"date": "2027-03-01", "next": "2027-03-01", "interest": "tools"},
     "interest-over": {"date": "2026-05-31", "interest": "tools"},
     "window-closed": {"kind": "offer", "date": "2026-11-28", "next": "2026-11-28"},
-    "too-often": {"n": 2, "period": "week", "date": "2026-11-30", "next": "2026-11-30"},
+    "too-often": {"n": 2, "own": 2, "period": "week", "date": "2026-11-30", "next": "2026-11-30"},
     "too-many-waiting": {"n": 50, "vendor": "Greenleaf"},
     "offer-expired": {"date": "2026-11-01"},
     "offer-ends-before-window": {"date": "2026-11-28", "ends": "2026-11-25"},
@@ -348,3 +348,18 @@ def test_a_line_is_one_line_of_ascii_within_its_length(code, level, text) -> Non
     assert told.reason is not None
     for said in (told.reason.title, told.reason.detail or "", *told.reason.remedies):
         assert not CONTROLS & set(said)
+
+
+def test_a_limit_over_all_vendors_is_told_without_its_number() -> None:
+    facts = {"n": 20, "period": "week", "date": "2026-11-30", "next": "2026-11-30"}
+    finding = Finding(filter="limit", verdict=Refuse(reason="too-often"), facts=facts)
+    told = tell(Decision(verdict=finding.verdict, findings=(finding,)), "remedy")
+    assert told.reason is not None
+    assert (told.reason.remedies, told.reason.retry_after) == ((), date(2026, 11, 30))
+    assert "20" not in told.text.partition(". ")[0]
+
+
+def test_a_hold_is_no_refusal_at_level_class() -> None:
+    told = tell(WINDOW, "class")
+    assert told.reason is not None
+    assert told.reason.title == "The recipient decides later"

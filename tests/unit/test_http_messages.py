@@ -448,3 +448,30 @@ async def test_a_revoked_key_is_no_key_any_more():
         assert (await api.send()).status == 200
         await api.house.app.credentials.revoke("_".join(key.split("_")[:2]))
         assert (await api.send()).status == 401
+
+
+@pytest.mark.parametrize(
+    ("words", "text", "code"),
+    [
+        ({"none": ["islam"]}, "islam", "choice"),
+        ({"none": ["chainsaw"]}, "chainsaw", "keyword-excluded"),
+        ({"any": ["psychologists"]}, "psychologists", "choice"),
+    ],
+)
+async def test_a_wish_in_sensitive_words_is_told_as_little_as_a_category(words, text, code):
+    price = {"amount": "10", "currency": "EUR"}
+    interest = {"id": "a", "keywords": words, **({"max_price": price} if "any" in words else {})}
+    async with open_api() as api:
+        got = await api.call("GET", "/v1/me/preferences", who="anna")
+        done = await api.call(
+            "PUT",
+            "/v1/me/preferences",
+            who="anna",
+            json={**got.json, "interest": [interest], "window": []},
+            headers={"If-Match": got.headers["ETag"]},
+        )
+        assert done.status == 200, done.body
+        reply = await api.send(text=f"About {text}.")
+        (result,) = reply.json["results"]
+        assert result["reason"]["code"] == code
+        assert (text in str(result)) == (code != "choice")

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from letterbox.reading.words import forms, split
+from letterbox.reading.words import forms, split, stems
 from letterbox.wishes import read_taxonomy
 from tests.support.plain import taxonomy
 
@@ -18,10 +18,7 @@ def is_leaf(node):
 
 def stem(language, word):
     """A search word as a mail's words meet it."""
-    return tuple(
-        next(form for form in forms(part) if form.startswith(f"{language}:"))
-        for part in split(word)
-    )
+    return tuple(stems(split(word), language))
 
 
 def related(ids):
