@@ -174,9 +174,9 @@ class Consumers:
         """The times of preferences as an iCalendar file."""
         return write_times(preferences, self._zone(preferences.timezone))
 
-    def read_times(self, content: bytes) -> Times:
+    def read_times(self, content: bytes, now: datetime) -> Times:
         """The times of an iCalendar file. Raises :class:`letterbox.wishes.Unsupported`."""
-        return read_times(content, self._zone_of)
+        return read_times(content, self._zone_of, now)
 
     def _zone(self, name: str) -> tzinfo:
         zone = self._zone_of(name) or self._zone_of("UTC")

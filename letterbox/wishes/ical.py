@@ -3,28 +3,28 @@
 ========================================  ==================================================
 in the file                               here
 ========================================  ==================================================
-AVAILABLE, or VEVENT with times, with an  a window; FREQ=WEEKLY with BYDAY, or FREQ=DAILY
-RRULE
+AVAILABLE, or busy VEVENT with times,     a window; FREQ=WEEKLY with BYDAY, or FREQ=DAILY
+with an RRULE
 AVAILABLE without an RRULE                other times on that one day
-VEVENT of whole days                      a pause
+busy VEVENT of whole days                 a pause
 ========================================  ==================================================
 
 What the format has no words for (kinds, vendors, what becomes of mail outside) stands in
-``X-LETTERBOX-…`` properties. Whatever else a file asks for is refused and named: nothing is
-taken in by half.
+``X-LETTERBOX-…`` properties. What is called off (STATUS:CANCELLED) is left out. Whatever else a
+file asks for is refused and named: nothing is taken in by half.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from typing import Any, Final
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 import icalendar
 import msgspec
 
 from letterbox.model.kind import Kind
-from letterbox.model.preferences import Day, DayException, Pause, Preferences, Window
-from letterbox.wishes.calendar import minutes
+from letterbox.model.preferences import Day, DayException, Pause, Window
+from letterbox.model.times import days_after
 from letterbox.wishes.check import MOST, Mistake
 
 #: Octets of a file that is read; a thousand windows, pauses and days apart take less.
@@ -32,16 +32,16 @@ MOST_OCTETS: Final = 256 * 1024
 _MOST_COMPONENTS: Final = MOST["window"] + MOST["pauses"] + MOST["exceptions"] + 20
 _MOST_MISTAKES: Final = 50
 
-_DAYS: Final[Mapping[str, Day]] = {
+WEEKDAYS: Final[Mapping[str, Day]] = {
     "MO": "mon", "TU": "tue", "WE": "wed", "TH": "thu", "FR": "fri", "SA": "sat", "SU": "sun",
 }  # fmt: skip
-_CODES: Final = {day: code for code, day in _DAYS.items()}
-#: A Monday, long ago, in whose week the windows that are written begin.
-_MONDAY: Final = date(2024, 1, 1)
 _DAY: Final = timedelta(days=1)
-_STAMP: Final = datetime(2024, 1, 1, tzinfo=UTC)
-_ID, _KINDS, _VENDOR = "X-LETTERBOX-ID", "X-LETTERBOX-KINDS", "X-LETTERBOX-VENDOR"
-_OUTSIDE, _APART = "X-LETTERBOX-OUTSIDE", "X-LETTERBOX-APART"
+#: How many days ahead a window may begin. Calendars begin what is repeated on its next day.
+_DAYS_AHEAD: Final = 14
+#: By no standard, but what most calendars call their zone by, ours among them.
+ZONE: Final = "X-WR-TIMEZONE"
+ID, KINDS, VENDOR = "X-LETTERBOX-ID", "X-LETTERBOX-KINDS", "X-LETTERBOX-VENDOR"
+OUTSIDE, APART = "X-LETTERBOX-OUTSIDE", "X-LETTERBOX-APART"
 #: Properties that change when something is, and that nothing here stands for.
 _UNSUPPORTED: Final = ("EXDATE", "EXRULE", "RDATE", "RECURRENCE-ID")
 _RULE_PARTS: Final = {"FREQ", "BYDAY", "INTERVAL", "WKST"}
@@ -64,112 +64,11 @@ class Unsupported(Exception):
         super().__init__("; ".join(map(str, self.mistakes)))
 
 
-# ---- writing ----------------------------------------------------------------------------------
+def read_times(content: bytes, zone_of: Callable[[str], tzinfo | None], now: datetime) -> Times:
+    """What a file says. Raises :class:`Unsupported` for what cannot be kept as it is meant.
 
-
-def write_times(preferences: Preferences, zone: tzinfo) -> bytes:
-    """The times of preferences as a file. ``zone`` is their time zone."""
-    calendar = icalendar.Calendar()
-    calendar.add("prodid", "-//letterbox//times//EN")
-    calendar.add("version", "2.0")
-    calendar.add("x-wr-timezone", preferences.timezone)
-    available = icalendar.Availability()
-    available.add("uid", "windows@letterbox")
-    available.add("dtstamp", _STAMP)
-    available.add("summary", "When mail may arrive")
-    for nth, window in enumerate(preferences.window):
-        available.add_component(_written_window(window, nth, zone))
-    for nth, exception in enumerate(preferences.exceptions):
-        if exception.from_ is None or exception.until is None:
-            calendar.add_component(_written_day(exception, nth))
-        else:
-            available.add_component(_written_times(exception, nth, zone))
-    if available.subcomponents:
-        calendar.add_component(available)
-    for nth, pause in enumerate(preferences.pauses):
-        calendar.add_component(_written_pause(pause, nth))
-    calendar.add_missing_timezones()
-    return bytes(calendar.to_ical())
-
-
-def _written_window(window: Window, nth: int, zone: tzinfo) -> icalendar.Available:
-    component = icalendar.Available()
-    component.add("uid", f"window-{nth}@letterbox")
-    component.add("summary", window.id or "Window")
-    days = [_CODES[day] for day in window.days]
-    first = _MONDAY
-    while days and list(_DAYS)[first.weekday()] not in days:
-        first += _DAY
-    _add_times(component, first, window.from_, window.until, zone)
-    component.add("rrule", {"FREQ": "WEEKLY", "BYDAY": days} if days else {"FREQ": "DAILY"})
-    if window.id:
-        component.add(_ID, icalendar.vText(window.id))
-    _add_spoken_of(component, window)
-    return component
-
-
-def _written_times(exception: DayException, nth: int, zone: tzinfo) -> icalendar.Available:
-    component = icalendar.Available()
-    component.add("uid", f"day-{nth}@letterbox")
-    component.add("summary", "Other times")
-    _add_times(component, exception.on, exception.from_ or "", exception.until or "", zone)
-    _add_spoken_of(component, exception)
-    return component
-
-
-def _written_day(exception: DayException, nth: int) -> icalendar.Event:
-    component = _written_days(exception.on, exception.on, f"day-{nth}", "Nothing on this day")
-    component.add(_APART, icalendar.vText("day"))
-    _add_spoken_of(component, exception)
-    return component
-
-
-def _written_pause(pause: Pause, nth: int) -> icalendar.Event:
-    component = _written_days(pause.from_, pause.until, f"pause-{nth}", "Pause")
-    _add_spoken_of(component, pause)
-    return component
-
-
-def _written_days(first: date, last: date, uid: str, summary: str) -> icalendar.Event:
-    component = icalendar.Event()
-    component.add("uid", f"{uid}@letterbox")
-    component.add("dtstamp", _STAMP)
-    component.add("summary", summary)
-    component.add("dtstart", first)
-    # The end is the day after; people write the last day there is for "for ever".
-    component.add("dtend", last + _DAY if last < date.max else last)
-    component.add("transp", "OPAQUE")
-    return component
-
-
-def _add_times(
-    component: icalendar.Component, day: date, start: str, end: str, zone: tzinfo
-) -> None:
-    opens, closes = minutes(start), minutes(end)
-    until = day + _DAY if closes <= opens or closes == 24 * 60 else day
-    component.add("dtstart", datetime.combine(day, _time(opens), tzinfo=zone))
-    component.add("dtend", datetime.combine(until, _time(closes), tzinfo=zone))
-
-
-def _add_spoken_of(component: icalendar.Component, rule: Window | Pause | DayException) -> None:
-    if rule.kinds:
-        component.add(_KINDS, icalendar.vText(" ".join(rule.kinds)))
-    for vendor in rule.vendors:
-        # Percent-encoded, so that programs between cannot differ about what is to be escaped.
-        component.add(_VENDOR, icalendar.vText(quote(vendor, safe="@:")))
-    if not isinstance(rule, Pause) and rule.outside != "hold":
-        component.add(_OUTSIDE, icalendar.vText(rule.outside))
-
-
-def _time(minute: int) -> time:
-    return time(minute // 60 % 24, minute % 60)
-
-
-# ---- reading ----------------------------------------------------------------------------------
-
-
-def read_times(content: bytes, zone_of: Callable[[str], tzinfo | None]) -> Times:
-    """What a file says. Raises :class:`Unsupported` for what cannot be kept as it is meant."""
+    ``now`` is aware: what begins only later is not taken for what begins now.
+    """
     if len(content) > MOST_OCTETS:
         raise _no_calendar(f"it has {len(content):,} octets", f"at most {MOST_OCTETS:,}")
     try:
@@ -181,7 +80,7 @@ def read_times(content: bytes, zone_of: Callable[[str], tzinfo | None]) -> Times
         raise _no_calendar(str(error)[:200], "iCalendar as RFC 5545 has it") from None
     if calendar.name != "VCALENDAR":
         raise _no_calendar(f"it is a {calendar.name}", "one VCALENDAR")
-    return _Reading(zone_of).read(calendar)
+    return _Reading(zone_of, now.date()).read(calendar)
 
 
 class _Wrong(Exception):
@@ -196,9 +95,11 @@ class _Wrong(Exception):
 class _Reading:
     """One file while it is read."""
 
-    def __init__(self, zone_of: Callable[[str], tzinfo | None]) -> None:
+    def __init__(self, zone_of: Callable[[str], tzinfo | None], today: date) -> None:
         self._zone_of = zone_of
+        self._today = today
         self._zones: set[str] = set()
+        self._is_floating = False  # whether there is a time that names no zone
         self._mistakes: list[Mistake] = []
         self._windows: list[Window] = []
         self._pauses: list[Pause] = []
@@ -220,18 +121,37 @@ class _Reading:
                 self._mistakes.append(
                     Mistake(path=_path(component), mistake=mistake, allowed="as RFC 5545 has it")
                 )
-        if len(self._zones) > 1:
-            named = ", ".join(sorted(self._zones))
-            mistake = f"it speaks of several time zones: {named}"
-            self._mistakes.append(Mistake(path="VCALENDAR", mistake=mistake, allowed="one"))
+        try:
+            zone = self._zone(calendar)
+        except _Wrong as wrong:
+            self._mistakes.append(
+                Mistake(path="VCALENDAR", mistake=wrong.mistake, allowed=wrong.allowed)
+            )
         if self._mistakes:
             raise Unsupported(self._mistakes[:_MOST_MISTAKES])
         return Times(
-            timezone=next(iter(self._zones), None),
+            timezone=zone,
             windows=tuple(self._windows),
             pauses=tuple(self._pauses),
             exceptions=tuple(self._exceptions),
         )
+
+    def _zone(self, calendar: icalendar.Component) -> str | None:
+        """The one zone of all times. What names none is in that of the calendar, if it has one."""
+        zones = set(self._zones)
+        named = _text(calendar, ZONE).strip()
+        zone = self._zone_of(named) if named else None
+        if zone is not None:
+            if zones == {"UTC"} and _keeps_utc(zone, self._today.year):
+                zones = {named}  # times in such a zone are written as UTC
+            if self._is_floating or not zones:
+                zones.add(named)
+        elif named and self._is_floating:
+            raise _no_zone(named)
+        if len(zones) > 1:
+            several = ", ".join(sorted(zones))
+            raise _Wrong(f"it speaks of several time zones: {several}", "one")
+        return next(iter(zones), None)
 
     def _take(self, component: icalendar.Component) -> None:
         if component.errors:
@@ -256,14 +176,13 @@ class _Reading:
     def _take_days(self, component: icalendar.Component, start: date) -> None:
         if component.name != "VEVENT" or "RRULE" in component:
             raise _Wrong("it repeats whole days", "times from and until, or days without RRULE")
-        if _text(component, "TRANSP").upper() == "TRANSPARENT":
-            raise _Wrong("it is marked as free time (TRANSP:TRANSPARENT)", "busy days: a pause")
+        _refuse_free_time(component, "busy days: a pause")
         end = _end(component, start)
         last = end if end == date.max else end - _DAY
         if last < start:
             raise _Wrong(f"it ends at {end}, before it begins", "DTEND after DTSTART")
         spoken = _spoken_of(component)
-        if _APART in component:
+        if APART in component:
             if last != start:
                 raise _Wrong("it is a day apart of several days", "one day")
             exception = {"on": start, **spoken, **_outside(component)}
@@ -286,37 +205,67 @@ class _Reading:
                  **_outside(component)}  # fmt: skip
         if "RRULE" in component:
             days = _days(component["RRULE"], from_)
-            id_ = {"id": _text(component, _ID)} if _ID in component else {}
+            self._refuse_not_yet(from_.date())
+            if component.name == "VEVENT":
+                _refuse_free_time(component, "busy time: a window")
+            id_ = {"id": _text(component, ID)} if ID in component else {}
             self._windows.append(_made({**times, "days": days, **id_}, Window))
         elif component.name == "AVAILABLE":
             self._exceptions.append(_made({**times, "on": from_.date()}, DayException))
         else:
             raise _Wrong("it is a single event with times", "RRULE:FREQ=WEEKLY, or whole days")
 
+    def _refuse_not_yet(self, begins: date) -> None:
+        """A window has no first day: taken in, it would open at once."""
+        if begins > days_after(self._today, _DAYS_AHEAD):
+            raise _Wrong(
+                f"it begins on {begins}; a window here holds from now on",
+                f"a beginning at most {_DAYS_AHEAD} days ahead",
+            )
+
     def _note_zone(self, component: icalendar.Component, name: str, at: datetime) -> None:
-        """Remember the zone of a time. One without a zone is in the consumer's own."""
+        """Remember the zone of a time. One without is in the calendar's, or the consumer's own."""
         if name not in component:
             return
         given = component[name].params.get("TZID") or ("UTC" if at.tzinfo else None)
         if given is None:
+            self._is_floating = True
             return
         zone = next(
             (each for each in (given, str(getattr(at.tzinfo, "key", ""))) if self._zone_of(each)),
             None,
         )
         if zone is None:
-            raise _Wrong(f"there is no time zone {given!r}", "a name such as Europe/Amsterdam")
+            raise _no_zone(given)
         self._zones.add(zone)
 
 
 def _components(calendar: icalendar.Component) -> Iterator[icalendar.Component]:
-    """What may say something; zones and alarms say nothing here."""
+    """What may say something; zones and alarms say nothing here, nor does what is called off."""
     for component in calendar.subcomponents:
-        if component.name == "VTIMEZONE":
+        if component.name == "VTIMEZONE" or _is_cancelled(component):
             continue
         yield component
         if component.name == "VAVAILABILITY":
-            yield from component.subcomponents
+            yield from (each for each in component.subcomponents if not _is_cancelled(each))
+
+
+def _is_cancelled(component: icalendar.Component) -> bool:
+    """Whether it is called off altogether: one time of several is as much apart as an EXDATE."""
+    status = str(component.get("STATUS", "")).strip().upper()
+    return status == "CANCELLED" and "RECURRENCE-ID" not in component
+
+
+def _refuse_free_time(component: icalendar.Component, allowed: str) -> None:
+    """What takes none of the day's time (a birthday, a reminder) says nothing of mail."""
+    if _text(component, "TRANSP").strip().upper() == "TRANSPARENT":
+        raise _Wrong("it is marked as free time (TRANSP:TRANSPARENT)", allowed)
+
+
+def _keeps_utc(zone: tzinfo, year: int) -> bool:
+    """Whether the clocks of a zone show UTC all year."""
+    months = (datetime(year, month, 1, tzinfo=zone) for month in range(1, 13))
+    return not any(month.utcoffset() for month in months)
 
 
 def _only(component: icalendar.Component, name: str) -> Any:
@@ -351,19 +300,19 @@ def _days(rule: Any, start: datetime) -> list[str]:
     if frequency not in {"WEEKLY", "DAILY"}:
         raise _Wrong(f"RRULE:{text}: FREQ={frequency} is not supported", "FREQ=WEEKLY or DAILY")
     codes = [str(code).upper() for code in parts.get("BYDAY", ())]
-    if any(code not in _DAYS for code in codes):
+    if any(code not in WEEKDAYS for code in codes):
         raise _Wrong(f"RRULE:{text}: only plain weekdays are supported", "BYDAY=MO,TU,…")
     if not codes and frequency == "WEEKLY":
-        codes = [list(_DAYS)[start.weekday()]]
-    return [_DAYS[code] for code in dict.fromkeys(codes)]
+        codes = [list(WEEKDAYS)[start.weekday()]]
+    return [WEEKDAYS[code] for code in dict.fromkeys(codes)]
 
 
 def _spoken_of(component: icalendar.Component) -> dict[str, Any]:
-    kinds = _text(component, _KINDS).lower().split()
+    kinds = _text(component, KINDS).lower().split()
     if odd := [kind for kind in kinds if kind not in set(Kind)]:
-        raise _Wrong(f"{_KINDS}: there is no kind {odd[0]!r}", ", ".join(Kind))
+        raise _Wrong(f"{KINDS}: there is no kind {odd[0]!r}", ", ".join(Kind))
     found: dict[str, Any] = {"kinds": kinds} if kinds else {}
-    vendors = component.get(_VENDOR, [])
+    vendors = component.get(VENDOR, [])
     vendors = vendors if isinstance(vendors, list) else [vendors]
     if vendors:
         found["vendors"] = [unquote(str(vendor)) for vendor in vendors]
@@ -371,7 +320,7 @@ def _spoken_of(component: icalendar.Component) -> dict[str, Any]:
 
 
 def _outside(component: icalendar.Component) -> dict[str, str]:
-    return {"outside": _text(component, _OUTSIDE)} if _OUTSIDE in component else {}
+    return {"outside": _text(component, OUTSIDE)} if OUTSIDE in component else {}
 
 
 def _text(component: icalendar.Component, name: str) -> str:
@@ -393,6 +342,10 @@ def _made(fields: Mapping[str, Any], kind: Any) -> Any:
         return msgspec.convert(fields, kind)
     except msgspec.ValidationError as error:
         raise _Wrong(str(error), "what may be declared") from None
+
+
+def _no_zone(name: str) -> _Wrong:
+    return _Wrong(f"there is no time zone {name[:80]!r}", "a name such as Europe/Amsterdam")
 
 
 def _path(component: icalendar.Component) -> str:

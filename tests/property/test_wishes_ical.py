@@ -1,10 +1,11 @@
 """Times go out as iCalendar and come back as they were; nothing a file says breaks anything."""
 
-from datetime import date
-from zoneinfo import ZoneInfo
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo, available_timezones
 
 import icalendar
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from letterbox.wishes import Unsupported, read_times, write_times
 from letterbox.wishes.calendar import minutes
 from tests.support.plain import zone_of
 
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 KINDS = st.lists(
     st.sampled_from([Kind.OFFER, Kind.NEWSLETTER, Kind.PERSONAL]), max_size=2, unique=True
 ).map(tuple)
@@ -53,7 +55,9 @@ exceptions = st.builds(DayException, on=DATES, outside=OUTSIDE, **SPOKEN) | st.b
 ).filter(lambda e: minutes(e.from_) != minutes(e.until))
 declared = st.builds(
     Preferences,
-    timezone=st.sampled_from(["UTC", "Europe/Amsterdam", "America/Havana", "Asia/Kathmandu"]),
+    timezone=st.sampled_from(
+        ["UTC", "Etc/UTC", "Africa/Abidjan", "Europe/Amsterdam", "America/Havana", "Asia/Kathmandu"]
+    ),
     window=st.lists(windows, max_size=3).map(tuple),
     pauses=st.lists(pauses, max_size=2).map(tuple),
     exceptions=st.lists(exceptions, max_size=3).map(tuple),
@@ -67,12 +71,17 @@ def ordered(rules):
 @given(declared)
 def test_what_goes_out_comes_back(preferences):
     content = write_times(preferences, ZoneInfo(preferences.timezone))
-    times = read_times(content, zone_of)
+    times = read_times(content, zone_of, NOW)
     assert times.windows == preferences.window
     assert times.pauses == preferences.pauses
     assert ordered(times.exceptions) == ordered(preferences.exceptions)
-    named = preferences.window or any(e.from_ for e in preferences.exceptions)
-    assert times.timezone == (preferences.timezone if named else None)
+    assert times.timezone == preferences.timezone
+
+
+@pytest.mark.parametrize("zone", sorted(available_timezones()))
+def test_every_zone_comes_back(zone):
+    preferences = Preferences(timezone=zone, window=(Window(from_="09:00", until="17:00"),))
+    assert read_times(write_times(preferences, ZoneInfo(zone)), zone_of, NOW).timezone == zone
 
 
 LINES = [
@@ -83,7 +92,8 @@ LINES = [
     "DURATION:PT1H", "DURATION:-P3000W", "RRULE:FREQ=WEEKLY", "RRULE:FREQ=WEEKLY;BYDAY=XX",
     "RRULE:", "RRULE:FREQ=", "TRANSP:OPAQUE", "X-LETTERBOX-KINDS:offer,none",
     "X-LETTERBOX-OUTSIDE:x", "X-LETTERBOX-VENDOR:", "X-LETTERBOX-ID:A b", "X-LETTERBOX-APART:day",
-    ";:", "BEGIN", "END:VCALENDAR", "BEGIN:VCALENDAR", "\x00",
+    "STATUS:CANCELLED", "TRANSP:TRANSPARENT", "X-WR-TIMEZONE:Europe/Paris", "X-WR-TIMEZONE:Odd",
+    "DTSTART:99991230T090000", ";:", "BEGIN", "END:VCALENDAR", "BEGIN:VCALENDAR", "\x00",
 ]  # fmt: skip
 
 
@@ -98,7 +108,7 @@ def test_whatever_a_file_says_it_is_read_or_refused(text, whole):
 
 def read(content):
     try:
-        return read_times(content, zone_of).windows, ()
+        return read_times(content, zone_of, NOW).windows, ()
     except Unsupported as unsupported:
         return (), unsupported.mistakes
 

@@ -25,9 +25,10 @@ END:VEVENT
 """
 
 
-def file(*components):
+def file(*components, zone=None):
     text = "".join(components)
     head = "BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:-//x//EN\n"
+    head += f"X-WR-TIMEZONE:{zone}\n" if zone else ""
     return f"{head}{text}END:VCALENDAR\n".replace("\n", "\r\n")
 
 
@@ -87,6 +88,83 @@ async def test_a_file_of_another_program_is_taken_in():
         assert done.json["pauses"] == [{"from": "2026-08-01", "until": "2026-08-20"}]
 
 
+AVAILABLE = """\
+BEGIN:VAVAILABILITY
+BEGIN:AVAILABLE
+SUMMARY:Reading
+DTSTART:20260103T090000
+DTEND:20260103T120000
+RRULE:FREQ=WEEKLY
+END:AVAILABLE
+END:VAVAILABILITY
+"""
+CANCELLED = "STATUS:CANCELLED\nSUMMARY"
+
+
+async def test_what_is_cancelled_is_left_out():
+    gone = [
+        SATURDAY.replace("SUMMARY", CANCELLED).replace("Amsterdam", "London"),
+        HOLIDAY.replace("SUMMARY", CANCELLED).replace("202608", "202609"),
+        AVAILABLE.replace("SUMMARY", CANCELLED),
+        AVAILABLE.replace("BEGIN:AVAILABLE", "STATUS:cancelled\nBEGIN:AVAILABLE"),
+        SATURDAY.replace("SUMMARY", CANCELLED).replace("FREQ=WEEKLY", "FREQ=MONTHLY"),
+        "BEGIN:VTODO\nSTATUS:CANCELLED\nEND:VTODO\n",
+    ]
+    async with open_api() as api:
+        done = await put(api, file(SATURDAY, *gone, HOLIDAY))
+        assert done.status == 200, done.body
+        assert done.json["timezone"] == "Europe/Amsterdam"
+        assert done.json["window"] == [{"from": "09:00", "until": "12:00", "days": ["sat"]}]
+        assert done.json["pauses"] == [{"from": "2026-08-01", "until": "2026-08-20"}]
+
+
+# (components, the zone the calendar is said to be in, the zone that comes of it)
+ZONED = [
+    (AVAILABLE, "Europe/London", "Europe/London"),
+    (HOLIDAY, "Europe/London", "Europe/London"),
+    (SATURDAY, "Europe/London", "Europe/Amsterdam"),  # each time says its own
+    (SATURDAY.replace(";TZID=Europe/Amsterdam:20260103T120000", ":20260103T120000"),
+     "Europe/Amsterdam", "Europe/Amsterdam"),
+    (AVAILABLE.replace("0000\n", "0000Z\n"), "Africa/Abidjan", "Africa/Abidjan"),
+    (AVAILABLE.replace("0000\n", "0000Z\n"), "Europe/London", "UTC"),
+    (SATURDAY, "Home", "Europe/Amsterdam"),
+    (HOLIDAY, "Home", "Europe/Amsterdam"),
+    (AVAILABLE, None, "Europe/Amsterdam"),  # the consumer's own
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("component", "named", "zone"), ZONED)
+async def test_times_without_a_zone_are_in_that_of_the_calendar(component, named, zone):
+    async with open_api() as api:
+        done = await put(api, file(component, zone=named))
+        assert done.status == 200, done.body
+        assert done.json.get("timezone", "UTC") == zone
+
+
+async def test_a_calendar_whose_times_are_in_no_one_zone_is_refused():
+    async with open_api() as api:
+        for named, says in [("Europe/London", "several time zones"), ("Home", "no time zone")]:
+            reply = await put(api, file(SATURDAY, AVAILABLE, zone=named))
+            assert reply.status == 422
+            (error,) = reply.json["errors"]
+            assert error["path"] == "VCALENDAR"
+            assert says in error["mistake"]
+
+
+async def test_a_window_may_begin_within_two_weeks():
+    async with open_api() as api:  # Monday, 23 November 2026
+        soon = SATURDAY.replace("20260103", "20261205")
+        assert (await put(api, file(soon))).status == 200
+        reply = await put(api, file(soon.replace("20261205", "20261212")))
+        assert reply.status == 422
+        (error,) = reply.json["errors"]
+        assert error["mistake"] == "it begins on 2026-12-12; a window here holds from now on"
+        # What has a date of its own may lie ahead as far as it likes.
+        later = AVAILABLE.replace("RRULE:FREQ=WEEKLY\n", "").replace("20260103", "20300105")
+        done = await put(api, file(later, HOLIDAY.replace("202608", "203008")))
+        assert done.status == 200, done.body
+
+
 RULE = "RRULE:FREQ=WEEKLY;BYDAY=SA"
 TZ = ";TZID=Europe/Amsterdam"
 # (components, the component that is named, what is said of it)
@@ -107,6 +185,12 @@ UNSUPPORTED = [
     (SATURDAY.replace("Europe/Amsterdam", "Home"), "VEVENT 'Reading'", "no time zone 'Home'"),
     (SATURDAY + SATURDAY.replace("Amsterdam", "London"), "VCALENDAR", "several time zones"),
     (SATURDAY.replace("20260103T090000", "soon"), "VEVENT 'Reading'", "DTSTART"),
+    (SATURDAY.replace("20260103", "20300105"), "VEVENT 'Reading'", "it begins on 2030-01-05"),
+    (AVAILABLE.replace("20260103", "20300105"), "AVAILABLE 'Reading'", "it begins on 2030-01-05"),
+    (SATURDAY.replace("SUMMARY", "TRANSP:TRANSPARENT\nSUMMARY"), "VEVENT 'Reading'", "free time"),
+    # One Saturday that is called off is a date apart, and not the whole of what is called off.
+    (SATURDAY.replace("SUMMARY", f"RECURRENCE-ID{TZ}:20260110T090000\n{CANCELLED}"),
+     "VEVENT 'Reading'", "RECURRENCE-ID"),
     (HOLIDAY.replace("SUMMARY", "TRANSP:TRANSPARENT\nSUMMARY"), "VEVENT 'Away'", "free time"),
     (HOLIDAY.replace("DTEND", "RRULE:FREQ=YEARLY\nDTEND"), "VEVENT 'Away'", "repeats whole days"),
     (HOLIDAY.replace("20260821", "20260701"), "VEVENT 'Away'", "before it begins"),

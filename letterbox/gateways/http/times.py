@@ -44,9 +44,10 @@ async def put_times(call: Call) -> web.Response:
     content = await call.body(_CALENDAR)
     stored = await declared(call)
     guard(call, stored.revision)
+    now = call.parts.clock.now()
     try:
         # Reading one takes a moment, in which the others are served.
-        times = await asyncio.to_thread(call.parts.consumers.read_times, content)
+        times = await asyncio.to_thread(call.parts.consumers.read_times, content, now)
     except Unsupported as unsupported:
         raise mistaken(*unsupported.mistakes) from None
     preferences = msgspec.structs.replace(
@@ -59,7 +60,7 @@ async def put_times(call: Call) -> web.Response:
     )
     with refusals():
         revision = await call.parts.consumers.revise(
-            call.owner, preferences, expect=stored.revision, now=call.parts.clock.now()
+            call.owner, preferences, expect=stored.revision, now=now
         )
     return answer(preferences, headers={"ETag": etag(revision)})
 
