@@ -23,8 +23,7 @@ def apply(case: Case) -> Finding:
         return Finding(filter=NAME, verdict=DELIVER)
     full = [each for each in counted if case.usage.get(each.counter, 0) >= each.quota.messages]
     if full:
-        opening = case.opening
-        arrival = opening.at if opening.at and opening.outside == "hold" else case.now
+        arrival = case.opening.waits_until or case.now
         full = [each for each in full if arrival < each.ends]
     if not full:
         return Finding(filter=NAME, verdict=DELIVER, facts=_facts(case, counted[0]))

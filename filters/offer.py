@@ -32,6 +32,7 @@ def apply(case: Case) -> Finding:
     if last < case.today:
         return Finding(filter=NAME, verdict=Refuse(reason="offer-expired"), facts=facts)
     opening = case.opening
+    # Where none is in sight there is no day to say; it waits, and what opens then decides.
     if opening.at is not None and last < (day := case.wishes.times.local_date(opening.at)):
         return Finding(
             filter=NAME,

@@ -7,17 +7,24 @@ NAME = "window"
 
 
 def apply(case: Case) -> Finding:
-    """Hold what comes too early until the next opening, or refuse it where that is wanted."""
+    """Hold what comes too early until the next opening, or refuse it where that is wanted.
+
+    Where no opening is in sight it waits, too, and is looked at again: a pause has an end that
+    the consumer may set any day.
+    """
     opening = case.opening
     facts: dict[str, Fact] = {"kind": str(case.message.kind)} if opening.ruled else {}
     if opening.at == case.now:
         return Finding(filter=NAME, verdict=DELIVER, facts=facts)
+    until = opening.waits_until
+    day = opening.at or until
+    if day is not None:
+        facts["date"] = case.wishes.times.local_date(day).isoformat()
     if opening.at is not None:
-        local = case.wishes.times.local(opening.at)
-        day = local.date().isoformat()
-        facts |= {"date": day, "time": f"{local:%H:%M}"}
-        if opening.outside == "hold":
-            hold = Hold(conditions=(UntilOpen(reason="window-closed", at=opening.at),))
-            return Finding(filter=NAME, verdict=hold, facts=facts)
-        facts["next"] = day
+        facts["time"] = f"{case.wishes.times.local(opening.at):%H:%M}"
+    if until is not None:
+        hold = Hold(conditions=(UntilOpen(reason="window-closed", at=until),))
+        return Finding(filter=NAME, verdict=hold, facts=facts)
+    if opening.at is not None:
+        facts["next"] = facts["date"]
     return Finding(filter=NAME, verdict=Refuse(reason="window-closed"), facts=facts)

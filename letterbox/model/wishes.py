@@ -22,13 +22,20 @@ class Period(msgspec.Struct, frozen=True):
 class Opening(msgspec.Struct, frozen=True):
     """When mail of a kind may arrive: ``at`` is the least such instant (UTC), None for never.
 
-    ``outside`` says what the consumer wants with mail that comes too early. ``ruled``: windows,
-    pauses or days apart speak of this mail.
+    Never is: not as far ahead as is looked. ``again`` is then an instant to look from again, None
+    where the calendar ends before it. ``outside`` says what the consumer wants with mail that
+    comes too early. ``ruled``: windows, pauses or days apart speak of this mail.
     """
 
     at: datetime | None
     outside: Literal["hold", "refuse"] = "hold"
     ruled: bool = False
+    again: datetime | None = None
+
+    @property
+    def waits_until(self) -> datetime | None:
+        """Until when mail that comes too early is held; None where it is not to be."""
+        return (self.at or self.again) if self.outside == "hold" else None
 
 
 class Times(Protocol):

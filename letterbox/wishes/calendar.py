@@ -109,6 +109,7 @@ class Calendar:
     def opening(self, kind: Kind, at: datetime, known_as: frozenset[str] = frozenset()) -> Opening:
         """The least instant at or after ``at`` when ``kind`` may arrive, within ``HORIZON``.
 
+        Where there is none, ``again`` is the last first of a month that was looked at.
         ``known_as`` are the folded names of the sender. Service mail may arrive at any time.
         """
         if kind is Kind.SERVICE:
@@ -161,9 +162,20 @@ class _Rules:
         found = self._starts[nth] if nth < len(self._starts) else self._later
         if found is not None and found <= at:
             return Opening(at=at, ruled=True)
-        if found is not None and found > later(at, HORIZON):
-            found = None
-        return Opening(at=found, outside=self._outside(local_date(at)), ruled=True)
+        outside = self._outside(local_date(at))
+        if found is None or found > later(at, HORIZON):
+            return Opening(at=None, outside=outside, ruled=True, again=self._again(at))
+        return Opening(at=found, outside=outside, ruled=True)
+
+    def _again(self, at: datetime) -> datetime | None:
+        """When to look for an opening again, where there is none as far as was looked.
+
+        The first of that month, so that it stays the same for a while: what waits is decided
+        again after each change of wishes, and need not be written anew.
+        """
+        day = self._wall.local(later(at, HORIZON)).date().replace(day=1)
+        again = self._wall.midnight(day)
+        return again if again > at else None
 
     def _outside(self, day: date) -> Literal["hold", "refuse"]:
         """What is wanted with mail that comes on a day while it is closed."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from letterbox.model.kind import Kind
 from letterbox.model.preferences import DayException, Pause, Window
 from letterbox.model.times import later
-from letterbox.wishes.calendar import Calendar, minutes
+from letterbox.wishes.calendar import HORIZON, Calendar, minutes
 
 ZONES = [
     "UTC",
@@ -334,6 +334,8 @@ def test_the_calendar_has_no_end_to_fall_off(name, declared, pauses, at, per):
     calendar = Calendar(ZoneInfo(name), declared, pauses)
     opening = calendar.opening(Kind.OFFER, at)
     assert opening.at is None or opening.at >= at
+    assert opening.again is None or opening.at is None
+    assert opening.again is None or at < opening.again <= later(at, HORIZON)
     assert calendar.period(per, at).key
     assert calendar.local_date(at) == calendar.local(at).date()
 
@@ -346,6 +348,29 @@ def test_a_pause_for_ever_never_opens(name, declared):
     at = datetime(2026, 3, 4, 12, tzinfo=UTC)
     assert calendar.opening(Kind.OFFER, at).at is None
     assert calendar.opening(Kind.SERVICE, at).at == at
+
+
+@given(declarations(), RULED, st.integers(1, 3000))
+def test_where_nothing_opens_it_is_looked_at_again_before_anything_can(declared, kind, days):
+    day = declared.at.astimezone(declared.zone).date()
+    declared.pauses = [*declared.pauses, Pause(from_=day, until=day + days * DAY)]
+    calendar = declared.calendar()
+    opening = calendar.opening(kind, declared.at, SENDER)
+    assert opening.outside == "hold"
+    assert opening.waits_until is not None
+    assert opening.waits_until > declared.at
+    if opening.at is None:
+        assert opening.waits_until == opening.again
+        assert HORIZON - 32 * DAY <= opening.again - declared.at <= HORIZON
+        assert calendar.local(opening.again).day == 1
+        # Asked in a while, in the same month: the same.
+        soon = declared.at + 40 * MINUTE
+        if calendar.period("month", soon + HORIZON) == calendar.period(
+            "month", declared.at + HORIZON
+        ):
+            assert calendar.opening(kind, soon, SENDER).waits_until == opening.again
+        after = calendar.opening(kind, opening.again, SENDER)
+        assert after.at is None or after.at > declared.at + HORIZON
 
 
 @given(instants, st.integers(0, 365))

@@ -1,12 +1,14 @@
 """What is held: released once, decided again, declined, expired."""
 
 import asyncio
-from datetime import timedelta
+from datetime import date, timedelta
 
 import msgspec
 import pytest
 
+from letterbox.model.preferences import Pause
 from letterbox.model.record import DecisionRecord
+from letterbox.model.verdict import Refuse
 from letterbox.ports.store import Commit, Emit, Schedule
 from letterbox.records import places
 from letterbox.records.coding import decode
@@ -126,6 +128,63 @@ async def test_changed_wishes_decide_at_once_about_what_waits(house: House) -> N
     await house.app.consumers.replace("anna", opened, expect=1, now=house.clock.now())
     await house.work()
     assert await house.inbox("anna") == ["Offer 1"]
+
+
+async def pause(house: House, *pauses: Pause) -> None:
+    stored = await house.app.consumers.stored("anna")
+    assert stored is not None
+    changed = msgspec.structs.replace(stored.preferences, pauses=pauses)
+    await house.app.consumers.replace("anna", changed, expect=None, now=house.clock.now())
+    await house.work()
+
+
+FOR_EVER = Pause(from_=date(2026, 11, 23), until=date.max)
+
+
+async def test_what_waits_goes_on_waiting_in_a_pause_for_ever_and_comes_after_it(
+    house: House,
+) -> None:
+    await hold(house)
+    await pause(house, FOR_EVER)
+    house.clock.advance(minutes=1)
+    await hold(house, number=2)
+    assert len(await held(house)) == 2
+    row = (await house.app.mailboxes.decisions("anna", after=None, limit=1)).items[0]
+    said = [
+        house.app.sentences.person(finding, language)
+        for finding in row.findings
+        if finding.filter == "window"
+        for language in ("en", "nl")
+    ]
+    assert said == [
+        "Nothing opens for offers within a year; it waits.",
+        "Het komende jaar opent er niets voor aanbiedingen; het wacht.",
+    ]
+    # Decided again with nothing new about it, nothing is written.
+    before = (await house.app.mailboxes.decisions("anna", after=None, limit=10)).items
+    house.clock.advance(days=2)
+    await pause(house, FOR_EVER, Pause(from_=date(2026, 1, 1), until=date(2026, 1, 2)))
+    assert (await house.app.mailboxes.decisions("anna", after=None, limit=10)).items == before
+    await pause(house)
+    assert len(await held(house)) == 2  # until Tuesday
+    house.clock.advance(days=5, hours=20)
+    await house.work()
+    assert len(await house.inbox("anna")) == 1  # one a day may come
+
+
+async def test_a_pause_for_ever_holds_no_longer_than_anything(house: House) -> None:
+    await pause(house, FOR_EVER)
+    await hold(house)
+    house.clock.advance(days=59)
+    await house.work()
+    assert len(await held(house)) == 1
+    house.clock.advance(days=1)
+    await house.work()
+    assert await held(house) == []
+    verdict = (await refused(house)).verdict
+    assert isinstance(verdict, Refuse)
+    assert verdict.reason == "window-closed"
+    assert await types(house) == ["message.held", "message.expired"]
 
 
 async def test_a_vendor_locked_out_meanwhile_does_not_arrive(house: House) -> None:
