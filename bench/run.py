@@ -33,7 +33,8 @@ On {day}, {machine}, in one go. The load average before was {others:.1f}.
 Postfix's `smtp-source` sends over 10 kept sessions to two recipients. A message counts when it is
 safe: in the consumer's inbox for letterbox; in the maildir, with Postfix's queue empty, for
 Postfix + Dovecot + Sieve. Both apply the same keyword rules to subject and text, and both believe
-the relay about the sender. `smtp-sink` and stock aiosmtpd throw everything away.
+the relay about the sender. The mail declares nothing, so that letterbox also reads which kind it is
+and what it asks. `smtp-sink` and stock aiosmtpd throw everything away.
 
 {table}
 
