@@ -19,8 +19,9 @@ from letterbox.model.preferences import Consumer, Preferences, Vendor
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import Commit, Put, Store
 from letterbox.records import places
-from letterbox.records.consumers import Conflict, Consumers, Refused
+from letterbox.records.consumers import Conflict, Consumers, Refused, Stored
 from letterbox.records.vendors import DomainTaken, Vendors
+from letterbox.wishes import Mistake
 
 #: The document of a consumer as it was applied last, beside the preferences.
 _APPLIED = "applied"
@@ -28,15 +29,21 @@ _ATTEMPTS = 5
 _MOST_SHOWN = 50
 
 
-class Change(msgspec.Struct, frozen=True):
-    """One line of what was done. ``part`` is empty for the whole entry."""
+class Change(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One line of what was done. ``part`` is empty for the whole entry.
+
+    ``why`` says why an entry was kept whole, which is seldom.
+    """
 
     kind: str
     id: str
     part: str
     change: What
+    why: str = ""
 
     def __str__(self) -> str:
+        if self.why:
+            return f"{self.kind} {self.id}: kept as it is, because {self.why}"
         part = f"{self.part} " if self.part else ""
         kept = ", because the consumer has changed it" if self.change == "kept" else ""
         return f"{self.kind} {self.id}: {part}{self.change}{kept}"
@@ -92,7 +99,11 @@ class Applying:
     async def apply(
         self, files: Sequence[PeopleFile], *, dry_run: bool = False, force: bool = False
     ) -> tuple[Change, ...]:
-        """Apply; return what changed and what was kept. Raises :class:`Failed`, nothing changed."""
+        """Apply; return what changed and what was kept. Raises :class:`Failed`, nothing changed.
+
+        What one consumer has changed stands in nobody else's way: where it and the file make no
+        sound preferences together, that consumer is kept as it is.
+        """
         roll, mistakes = read_people(files)
         if not mistakes:
             known = await self._vendors.all()
@@ -140,22 +151,9 @@ class Applying:
         return Plan(vendors=tuple(vendors), consumers=tuple(planned))
 
     async def _wrong(self, consumer: PlacedConsumer, plan: Planned) -> list[FileMistake]:
-        """What is wrong with the file's document; else with what it becomes by the merge."""
-        place = consumer.place
+        """What is wrong with the file's document."""
         found = await self._consumers.mistakes(plan.consumer, plan.file)
-        if found:
-            return [place.mistake(m.path, m.mistake, m.allowed) for m in found]
-        if plan.merged == plan.file:
-            return []
-        found = await self._consumers.mistakes(plan.consumer, plan.merged)
-        return [
-            place.mistake(
-                "",
-                f"with what the consumer has changed since, {m.path} would be wrong: {m.mistake}",
-                f"{m.allowed}; or apply with --force",
-            )
-            for m in found
-        ]
+        return [consumer.place.mistake(m.path, m.mistake, m.allowed) for m in found]
 
     async def _plan_consumer(self, name: str, file: Preferences, *, force: bool) -> Planned:
         before = await self._consumers.stored(name)
@@ -175,6 +173,11 @@ class Applying:
             msgspec.json.decode(document.value, type=Preferences) if document else Preferences()
         )
         merged = merge(applied=applied, stored=before.preferences, file=file, force=force)
+        # The file alone is looked at with the others; what stays as it stands is not made here.
+        if merged.preferences not in (file, before.preferences):
+            wrong = await self._consumers.mistakes(name, merged.preferences)
+            if wrong:
+                return _kept(name, file, before, wrong)
         return Planned(
             consumer=name,
             file=file,
@@ -231,6 +234,29 @@ def _invalid(roll: Roll, mistakes: Sequence[FileMistake]) -> Failed:
     lines = [str(mistake) for mistake in roll.named(mistakes[:_MOST_SHOWN])]
     count = f"{len(mistakes)} mistake{'s' if len(mistakes) > 1 else ''}"
     return Failed(f"{count}, so that nothing was changed; correct the file", lines)
+
+
+def _kept(name: str, file: Preferences, before: Stored, wrong: Sequence[Mistake]) -> Planned:
+    """A consumer that stays as it is.
+
+    The document applied last stays, too: what the file says now is still to be brought in when
+    the consumer has changed what stands against it.
+    """
+    first, more = wrong[0], len(wrong) - 1
+    why = (
+        f"with what the consumer has changed since, {first.path} would be wrong: {first.mistake}"
+        + (f", and {more} more" if more else "")
+        + "; --force takes the file's word"
+    )
+    return Planned(
+        consumer=name,
+        file=file,
+        merged=before.preferences,
+        expect=before.revision,
+        changed=False,
+        note=False,
+        changes=(Change(kind="consumer", id=name, part="", change="kept", why=why),),
+    )
 
 
 def _line(consumer: str, change: PartChange) -> Change:

@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from letterbox.model.address import parse_address
 from letterbox.model.preferences import BoundAddress, Interest, Preferences, VendorRule, Window
 from letterbox.ports.store import Delete, Operation, Put
 from letterbox.records import places
@@ -101,6 +102,20 @@ def remembering(change: Change, past: Iterable[Past]) -> tuple[tuple[Past, ...],
     ):
         operations.append(Delete(key=places.change(kept.pop(0).revision)))
     return tuple(kept), operations
+
+
+def given_up(changes: Iterable[Change]) -> frozenset[str]:
+    """The places of addresses that the consumer gave up in some changes, the newest first.
+
+    Not of those that the operator took away: they are not the consumer's to take back.
+    """
+    last: dict[str, By] = {}
+    for change in changes:
+        for each in change.pieces:
+            if each.piece == "address" and each.after is None:
+                last.setdefault(each.id, change.by)
+    own = (parse_address(name) for name, by in last.items() if by != "operator")
+    return frozenset(places.address(address) for address in own if address is not None)
 
 
 def undone(stored: Stored, changes: Iterable[Change]) -> Preferences:

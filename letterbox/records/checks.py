@@ -1,6 +1,6 @@
 """What is wrong with preferences that somebody gives, whose addresses they name included."""
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Sequence
 from datetime import tzinfo
 
 import msgspec
@@ -17,6 +17,9 @@ class Owner(msgspec.Struct, frozen=True):
     consumer: str
     binding: str | None = None
 
+
+#: Addresses that one mistake names.
+_MOST_NAMED = 5
 
 #: An address nobody has: it is treated as a consumer who wants nothing.
 UNKNOWN = Owner(consumer=places.NOBODY)
@@ -80,15 +83,22 @@ class Checks:
         return None
 
     async def by_consumer(
-        self, consumer: str, preferences: Preferences, before: Preferences
+        self,
+        consumer: str,
+        preferences: Preferences,
+        before: Preferences,
+        *,
+        given_up: Container[str] = (),
     ) -> list[Mistake]:
         """What is wrong with preferences that the consumer gives, who had those ``before``.
 
         An address that is new and not below one they had gets one answer, whoever has it: what
-        others have is not theirs to find out.
+        others have is not theirs to find out. ``given_up`` are places of addresses that they may
+        have back if they are free.
         """
         found = self.of_document(preferences)
         held, listed = (owners_of("", each) for each in (before, preferences))
+        found += _left_below(preferences, held, listed)
         example = next((a.mailbox for _, a in _addresses(before)), None)
         for path, address in _addresses(preferences):
             place, mailbox = places.address(address), places.address(address.mailbox)
@@ -96,7 +106,8 @@ class Checks:
             if below and place not in held:
                 # Somebody may have kept it who gave up the mailbox above it.
                 below = (await self._owner_of(address)).consumer in {places.NOBODY, consumer}
-            if place not in held and not below:
+            back = place in given_up and await self._unfit(consumer, address, listed) is None
+            if place not in held and not below and not back:
                 allowed = "only addresses below your own"
                 if example is not None:
                     allowed += f", such as {example.local}+shop@{example.domain}"
@@ -124,6 +135,26 @@ def _addresses(preferences: Preferences) -> Iterator[tuple[str, Address]]:
         address = parse_address(entry.address)
         if address is not None:  # what is none has been named by the check
             yield f"addresses[{nth}]", address
+
+
+def _left_below(
+    preferences: Preferences, held: Container[str], listed: Container[str]
+) -> Iterator[Mistake]:
+    """Mailboxes that would go while addresses below them stay, which nobody could have given."""
+    left: dict[Address, list[Address]] = {}
+    for _, address in _addresses(preferences):
+        mailbox = places.address(address.mailbox)
+        if mailbox in held and mailbox not in listed and places.address(address) in held:
+            left.setdefault(address.mailbox, []).append(address)
+    for above, addresses in left.items():
+        names = ", ".join(map(str, addresses[:_MOST_NAMED]))
+        if len(addresses) > _MOST_NAMED:
+            names += f" and {len(addresses) - _MOST_NAMED} more"
+        yield Mistake(
+            path="addresses",
+            mistake=f"{above} cannot go while addresses below it stay: {names}",
+            allowed=f"to give up {names} first, or to keep {above}",
+        )
 
 
 def owners_of(consumer: str, preferences: Preferences) -> dict[str, Owner]:

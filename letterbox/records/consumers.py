@@ -22,7 +22,7 @@ from letterbox.ports.store import (
 )
 from letterbox.records import pieces, places
 from letterbox.records.cache import Recent
-from letterbox.records.changes import By, Change, differences, remembering, undone
+from letterbox.records.changes import By, Change, differences, given_up, remembering, undone
 from letterbox.records.checks import UNKNOWN, Checks, Owner, Refused, owners_of
 from letterbox.records.coding import decode, encode
 from letterbox.records.pieces import Key, Piece, Sort, Stored, Value
@@ -291,19 +291,31 @@ class Consumers:
     async def restore(self, consumer: str, revision: int, *, expect: int, now: datetime) -> int:
         """Make the preferences what they were at ``revision``; itself a change like another.
 
+        An address that the consumer gave up since comes back where nobody else has it now.
         Raises :class:`Forgotten` where that is longer ago than is remembered, and what
         :meth:`revise` raises.
         """
-        before = await self.stored(consumer)
-        if before is None:
-            raise Conflict(0)
-        _guard(before, expect)
-        changes = [each for each in await self.history(consumer) if each.revision > revision]
+        async with self._changing:
+            before = await self.stored(consumer)
+            if before is None:
+                raise Conflict(0)
+            _guard(before, expect)
+            changes = await self._since(consumer, before, revision)
+            preferences = undone(before, changes)
+            mistakes = await self._checks.by_consumer(
+                consumer, preferences, before.preferences, given_up=given_up(changes)
+            )
+            if mistakes:
+                raise Refused(mistakes)
+            return await self._set(consumer, preferences, before, by="restore", now=now)
+
+    async def _since(self, consumer: str, before: Stored, revision: int) -> list[Change]:
+        """The changes after ``revision``, the newest first. Raises :class:`Forgotten`."""
+        known = await self.history(consumer)
+        changes = [each for each in known if each.revision > revision]
         if not revision or revision > before.revision or before.revision - revision > len(changes):
-            oldest = before.revision - len(await self.history(consumer))
-            raise Forgotten(max(oldest, 1), before.revision)
-        preferences = undone(before, changes)
-        return await self.revise(consumer, preferences, expect=expect, now=now, by="restore")
+            raise Forgotten(max(before.revision - len(known), 1), before.revision)
+        return changes
 
     async def _look(
         self,

@@ -8,6 +8,8 @@ import pytest
 from letterbox.administration import Failed
 from letterbox.administration.merge import merge
 from letterbox.model.preferences import Preferences, VendorRule
+from letterbox.ports.store import Commit, Put
+from letterbox.records import places
 from tests.support.house import House, mail, open_house
 
 VENDORS = """
@@ -185,23 +187,65 @@ async def test_a_window_without_an_id_is_known_by_its_times():
         ]
 
 
-async def test_a_merge_that_makes_nonsense_is_refused_whole():
+async def test_a_merge_that_makes_nonsense_keeps_that_consumer_and_applies_the_rest():
     async with open_house() as house:
         await apply(house, FILE)
         await change(house, vendor=(VendorRule(domain="Shop.example"),))
         more = FILE.replace("Europe/Amsterdam", "UTC") + (
             '[[consumer.vendor]]\ndomain = "shop.example"\n[[vendor]]\nid = "new"\nname = "New"\n'
         )
-        with pytest.raises(Failed) as raised:
-            await apply(house, more)
-        (mistake,) = raised.value.mistakes
-        assert mistake.startswith(
-            'people.toml: consumer[0] (consumer "anna"): with what the consum'
+        before = await house.app.consumers.stored("anna")
+        more += '[[consumer]]\nid = "bo"\naddresses = ["bo@letterbox.example"]\n'
+        kept = (
+            "consumer anna: kept as it is, because with what the consumer has changed since, "
+            "vendor[1].domain would be wrong: the relationship with shop.example stands here "
+            "twice; --force takes the file's word"
         )
-        assert mistake.endswith("or apply with --force")
-        assert (await stored(house)).timezone == "Europe/Amsterdam"
-        assert await house.app.vendors.get("new") is None
+        planned = await apply(house, more, dry_run=True)
+        assert planned == ["vendor new: created", kept, "consumer bo: created"]
+        assert await apply(house, more) == planned
+        assert await house.app.consumers.stored("anna") == before
+        assert await apply(house, more) == [kept]
+        # Nothing of the file was taken for applied: it comes in when it can.
+        await change(house, vendor=())
+        assert await apply(house, more) == [
+            "consumer anna: timezone changed",
+            "consumer anna: relationship greenleaf kept, because the consumer has changed it",
+            "consumer anna: relationship shop.example added",
+        ]
+
+
+async def test_force_takes_the_files_word_where_a_merge_makes_nonsense():
+    async with open_house() as house:
+        await apply(house, FILE)
+        await change(house, vendor=(VendorRule(domain="Shop.example"),))
+        more = FILE.replace("Europe/Amsterdam", "UTC") + (
+            '[[consumer.vendor]]\ndomain = "shop.example"\n'
+        )
         assert "consumer anna: timezone changed" in await apply(house, more, force=True)
+        now = await stored(house)
+        assert (now.timezone, [rule.key for rule in now.vendor]) == (
+            "UTC",
+            ["greenleaf", "shop.example"],
+        )
+
+
+async def test_an_address_without_its_mailbox_stands_in_nobodys_way():
+    async with open_house() as house:
+        await apply(house, FILE)
+        # It could be left alone once.
+        orphan = msgspec.structs.replace(
+            await stored(house), addresses=("anna+s@letterbox.example",)
+        )
+        put = Put(key=places.PREFERENCES, value=msgspec.json.encode(orphan))
+        await house.app.store.commit(Commit(partition=places.consumer("anna"), operations=(put,)))
+        bo = '[[consumer]]\nid = "bo"\naddresses = ["bo@letterbox.example"]\n'
+        kept = "consumer anna: addresses kept, because the consumer has changed it"
+        assert await apply(house, FILE + bo) == [kept, "consumer bo: created"]
+        (line,) = await apply(house, FILE.replace("Europe/Amsterdam", "UTC"))
+        assert line.startswith("consumer anna: kept as it is, because with what the consumer")
+        assert "addresses[0] would be wrong: anna+s@letterbox.example lies below" in line
+        assert await apply(house, FILE, force=True) == ["consumer anna: addresses changed"]
 
 
 async def test_an_address_changes_hands_in_two_steps():

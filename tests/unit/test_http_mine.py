@@ -2,9 +2,12 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from letterbox.model.configuration import Configuration
+from letterbox.ports.store import Commit, Put
+from letterbox.records import places
 from tests.support.api import PRUNERS, open_api
 from tests.support.house import mail
 
@@ -177,11 +180,44 @@ async def test_an_address_below_ones_own_may_be_added_and_given_to_one_vendor():
             "deliver",
             "deliver",
         ]
-        # What she has she may keep or give up, but not below an address that is not hers.
-        assert (await put(api, document | {"addresses": [bound]})).status == 200
-        lower = "anna+more@letterbox.example"
-        assert (await put(api, document | {"addresses": [bound, lower]})).status == 422
-        assert (await put(api, got.json)).status == 422
+        # What she has she may keep or give up; what lies above others goes last.
+        assert (await put(api, document | {"addresses": ["anna@letterbox.example"]})).status == 200
+        lower = "ben+more@letterbox.example"
+        assert (await put(api, document | {"addresses": [lower]})).status == 422
+
+
+async def test_an_address_stays_while_others_lie_below_it():
+    async with open_api() as api:
+        got = await api.call("GET", "/v1/me/preferences", who="anna")
+        lower = [f"anna+{name}@letterbox.example" for name in ("a", "b")]
+        mine = got.json["addresses"]
+        assert (await put(api, got.json | {"addresses": [*mine, *lower]})).status == 200
+        reply = await put(api, got.json | {"addresses": lower})
+        assert (reply.status, reply.json["errors"]) == (
+            422,
+            [
+                {
+                    "path": "addresses",
+                    "mistake": "anna@letterbox.example cannot go while addresses below it stay:"
+                    " anna+a@letterbox.example, anna+b@letterbox.example",
+                    "allowed": "to give up anna+a@letterbox.example, anna+b@letterbox.example"
+                    " first, or to keep anna@letterbox.example",
+                }
+            ],
+        )
+
+
+async def test_who_has_no_mailbox_above_an_address_may_keep_it():
+    async with open_api() as api:
+        got = await api.call("GET", "/v1/me/preferences", who="anna")
+        orphan = got.json | {"addresses": ["anna+a@letterbox.example"]}
+        value = msgspec.json.encode(orphan)
+        commit = Commit(
+            partition=places.consumer("anna"),
+            operations=(Put(key=places.PREFERENCES, value=value),),
+        )
+        await api.house.app.store.commit(commit)
+        assert (await put(api, orphan | {"language": "en"})).status == 200
 
 
 async def test_the_same_document_again_changes_nothing():

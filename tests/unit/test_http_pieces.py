@@ -10,6 +10,7 @@ from letterbox.model.preferences import Interest, Preferences
 from letterbox.ports.store import Commit, Put
 from letterbox.records import places
 from tests.support.api import open_api
+from tests.support.plain import NOW, address
 
 TOOLS = {"id": "garden-tools", "categories": ["home-garden/garden-tools"]}
 TRIPS = {"id": "trips", "categories": ["travel"]}
@@ -195,6 +196,21 @@ async def test_the_last_address_stays():
         assert reply.status == 422
 
 
+async def test_an_address_that_others_lie_below_goes_after_them():
+    async with open_api() as api:
+        await api.house.app.consumers.replace(
+            "anna", await with_addresses(api, "garden@letterbox.example"), expect=None, now=NOW
+        )
+        await post(api, "addresses", {"address": "anna+s@letterbox.example"})
+        reply = await delete(api, "addresses/anna%40letterbox.example")
+        assert reply.status == 422
+        (error,) = reply.json["errors"]
+        assert error["mistake"].endswith("below it stay: anna+s@letterbox.example")
+        assert error["allowed"].startswith("to give up anna+s@letterbox.example first")
+        assert (await delete(api, "addresses/anna%2Bs%40letterbox.example")).status == 204
+        assert (await delete(api, "addresses/anna%40letterbox.example")).status == 204
+
+
 async def test_nobody_sees_the_pieces_of_another():
     async with open_api() as api:
         await post(api, "interests", TRIPS)
@@ -301,6 +317,58 @@ async def test_what_was_can_be_restored_and_that_undone():
             assert (done.status, done.json) == (200, expected)
             assert (await get(api, "preferences")).json == expected
         assert (await history(api))[0]["by"] == "restore"
+
+
+async def with_addresses(api, *more):
+    stored = await api.house.app.consumers.stored("anna")
+    return msgspec.structs.replace(stored.preferences, addresses=("anna@letterbox.example", *more))
+
+
+GARDEN = "garden@letterbox.example"
+
+
+async def test_an_address_given_up_comes_back_with_what_was():
+    async with open_api() as api:
+        consumers = api.house.app.consumers
+        both = await with_addresses(api, GARDEN, "garden+s@letterbox.example")
+        await consumers.replace("anna", both, expect=None, now=NOW)
+        await delete(api, "addresses/garden%2Bs%40letterbox.example")
+        await delete(api, "addresses/garden%40letterbox.example")
+        assert (await consumers.owner(address(GARDEN))).consumer == ""
+        done = await restore(api, 2)
+        assert (done.status, done.json["addresses"]) == (200, list(both.addresses))
+        assert (await consumers.owner(address(GARDEN))).consumer == "anna"
+
+
+async def test_an_address_that_another_has_taken_does_not_come_back():
+    async with open_api() as api:
+        consumers = api.house.app.consumers
+        both = await with_addresses(api, GARDEN)
+        await consumers.replace("anna", both, expect=None, now=NOW)
+        await delete(api, "addresses/garden%40letterbox.example")
+        ben = (await consumers.stored("ben")).preferences
+        taken = msgspec.structs.replace(ben, addresses=(*ben.addresses, GARDEN))
+        await consumers.replace("ben", taken, expect=None, now=NOW)
+        refused = await restore(api, 2)
+        assert refused.status == 422
+        (error,) = refused.json["errors"]
+        assert error["mistake"] == f"{GARDEN} is not an address of yours"
+        assert (await consumers.owner(address(GARDEN))).consumer == "ben"
+
+
+async def test_an_address_that_the_operator_took_away_does_not_come_back():
+    async with open_api() as api:
+        consumers = api.house.app.consumers
+        both = await with_addresses(api, GARDEN)
+        await consumers.replace("anna", both, expect=None, now=NOW)
+        await consumers.replace("anna", await with_addresses(api), expect=None, now=NOW)
+        refused = await restore(api, 2)
+        (error,) = refused.json["errors"]
+        assert error["mistake"] == f"{GARDEN} is not an address of yours"
+        # Given again and then given up, it is the consumer's to take back.
+        await consumers.replace("anna", both, expect=None, now=NOW)
+        await delete(api, "addresses/garden%40letterbox.example")
+        assert (await restore(api, 2)).status == 200
 
 
 async def test_a_restore_is_guarded_and_has_its_bounds():
