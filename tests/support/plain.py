@@ -28,6 +28,16 @@ from letterbox.wishes import Mistake, Taxonomy, check, compile_wishes, lookup, r
 
 ROOT = Path(__file__).parents[2]
 CASES = ROOT / "tests" / "cases"
+#: What may lie beside the time zones on a machine.
+NO_ZONES = (
+    "localtime",
+    "posixrules",
+    "Factory",
+    "posix/Europe/Amsterdam",
+    "right/Europe/Amsterdam",
+    "europe/amsterdam",
+    "../zoneinfo/UTC",
+)
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)  # a Monday, 11:00 in Amsterdam
 
 

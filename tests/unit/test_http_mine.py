@@ -10,6 +10,7 @@ from letterbox.ports.store import Commit, Put
 from letterbox.records import places
 from tests.support.api import PRUNERS, open_api
 from tests.support.house import mail
+from tests.support.plain import NO_ZONES
 
 DEAR = {"categories": ["home-garden/garden-tools"], "price": {"amount": "170", "currency": "EUR"}}
 INBOX_ITEM = {
@@ -242,6 +243,25 @@ async def test_a_mistyped_time_zone_is_guessed():
         got = await api.call("GET", "/v1/me/preferences", who="anna")
         reply = await put(api, got.json | {"timezone": "Europe/Amsterdm"})
         assert "did you mean Europe/Amsterdam?" in reply.json["errors"][0]["allowed"]
+
+
+@pytest.mark.parametrize("name", NO_ZONES)
+async def test_what_lies_beside_the_time_zones_is_none(name):
+    async with open_api() as api:
+        got = await api.call("GET", "/v1/me/preferences", who="anna")
+        reply = await put(api, got.json | {"timezone": name})
+        assert (reply.status, [error["path"] for error in reply.json["errors"]]) == (
+            422,
+            ["timezone"],
+        )
+        assert reply.json["errors"][0]["mistake"] == f"there is no time zone {name!r}"
+
+
+@pytest.mark.parametrize("name", ["Europe/Amsterdam", "UTC", "Etc/GMT+5", "US/Pacific"])
+async def test_every_name_of_the_database_is_a_time_zone(name):
+    async with open_api() as api:
+        got = await api.call("GET", "/v1/me/preferences", who="anna")
+        assert (await put(api, got.json | {"timezone": name})).status == 200
 
 
 async def test_of_two_who_change_the_same_document_one_is_told():

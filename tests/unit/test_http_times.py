@@ -183,6 +183,7 @@ UNSUPPORTED = [
     (SATURDAY.replace("20260103T120000", "20260105T120000"), "VEVENT 'Reading'", "over a day"),
     (SATURDAY.replace("T120000", "T120030"), "VEVENT 'Reading'", "seconds"),
     (SATURDAY.replace("Europe/Amsterdam", "Home"), "VEVENT 'Reading'", "no time zone 'Home'"),
+    (SATURDAY.replace("Europe/Amsterdam", "localtime"), "VEVENT 'Reading'", "no time zone"),
     (SATURDAY + SATURDAY.replace("Amsterdam", "London"), "VCALENDAR", "several time zones"),
     (SATURDAY.replace("20260103T090000", "soon"), "VEVENT 'Reading'", "DTSTART"),
     (SATURDAY.replace("20260103", "20300105"), "VEVENT 'Reading'", "it begins on 2030-01-05"),

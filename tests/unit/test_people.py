@@ -5,6 +5,7 @@ import pytest
 from letterbox.administration import Failed
 from letterbox.configuration import shipped
 from tests.support.house import House, open_house
+from tests.support.plain import NO_ZONES
 
 VENDOR = '[[vendor]]\nid = "greenleaf"\nname = "Greenleaf"\ndomains = ["greenleaf.example"]\n'
 ANNA = '[[consumer]]\nid = "anna"\naddresses = ["anna@letterbox.example"]\n'
@@ -69,6 +70,10 @@ BAD = [
      "anna@letterbox.example is consumer anna's already"),
     (ANNA + "timezone = 'Europe/Amsterdm'", "consumer[0].timezone",
      "did you mean Europe/Amsterdam?"),
+    *(
+        (ANNA + f"timezone = '{name}'", "consumer[0].timezone", f"there is no time zone '{name}'")
+        for name in NO_ZONES
+    ),
     (ANNA + "language = 'de'", "consumer[0].language", "'de' is not valid here; allowed: en, nl"),
     (ANNA + "newcomers = true", "consumer[0].newcomers",
      "true is not valid here; allowed: refuse, ask"),
