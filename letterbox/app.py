@@ -137,6 +137,11 @@ class App:
     def _records(self) -> None:
         configuration, retention = self.configuration, self.configuration.retention
         self.domains = Domains(shipped("mailbox_providers.toml"))
+        self.vendors = Vendors(
+            self.store,
+            organization=self.domains.organizational,
+            is_mailbox_provider=self.domains.is_mailbox_provider,
+        )
         self.consumers = Consumers(
             self.store,
             taxonomy=self.taxonomy,
@@ -144,11 +149,7 @@ class App:
             zones=zones,
             domains=self.domains,
             ours=configuration.our_domains,
-        )
-        self.vendors = Vendors(
-            self.store,
-            organization=self.domains.organizational,
-            is_mailbox_provider=self.domains.is_mailbox_provider,
+            is_vendor=self.vendors.known,
         )
         self.categories = Categories(self.store)
         self.credentials = Credentials(self.store)

@@ -10,9 +10,9 @@ from letterbox.administration.shape import Misshapen, nearest, read_toml, shape
 from letterbox.feedback.sentences import safe
 from letterbox.identity import Domains
 from letterbox.model.address import fold_domain, parse_address
-from letterbox.model.preferences import Consumer, DayException, Pause, People, Vendor, Window
+from letterbox.model.preferences import Consumer, People, Vendor
 from letterbox.records import places
-from letterbox.wishes import Mistake
+from letterbox.wishes import Mistake, name_of, named_vendors
 
 #: Whose mail at our own domains is the operator's (RFC 2142, RFC 5321 section 4.5.1).
 OPERATORS = frozenset({"postmaster", "abuse"})
@@ -208,42 +208,9 @@ def _addresses(roll: Roll) -> Iterator[FileMistake]:
 
 def _names(roll: Roll, known: set[str]) -> Iterator[FileMistake]:
     """Vendors that are spoken of without being there."""
+    compared = set(map(name_of, known))
     for consumer in roll.consumers:
-        entry = consumer.entry
-        for nth, rule in enumerate(entry.vendor):
-            if rule.vendor is not None and rule.vendor not in known:
-                yield _unknown(consumer.place, f"vendor[{nth}].vendor", rule.vendor, known)
-        named = [
-            (f"interest[{nth}].vendors[{at}]", name)
-            for nth, interest in enumerate(entry.interest)
-            for at, name in enumerate(interest.vendors)
-        ]
-        timed: tuple[tuple[str, Sequence[Window | Pause | DayException]], ...] = (
-            ("window", entry.window),
-            ("pauses", entry.pauses),
-            ("exceptions", entry.exceptions),
-        )
-        named += [
-            (f"{what}[{nth}].vendors[{at}]", name)
-            for what, rules in timed
-            for nth, rule in enumerate(rules)
-            for at, name in enumerate(rule.vendors)
-        ]
-        named += [
-            (f"addresses[{nth}].vendor", bound.vendor)
-            for nth, bound in enumerate(entry.bound_addresses)
-            if bound.vendor
-        ]
-        for field, name in named:
-            is_domain = "." in name and fold_domain(name) is not None
-            if name not in known and not is_domain:
-                yield _unknown(consumer.place, field, name, known)
-
-
-def _unknown(place: Placed, field: str, name: str, known: set[str]) -> FileMistake:
-    allowed = "the id of a vendor"
-    if field.endswith("].vendor") and field.startswith("vendor["):
-        allowed += ', or domain = "…" for one that is not registered'
-    else:
-        allowed += ", or the domain of one that is not registered"
-    return place.mistake(field, f"there is no vendor {name!r}" + nearest(name, known), allowed)
+        for named in named_vendors(consumer.entry):
+            if name_of(named.name) not in compared:
+                wrong = named.unknown(nearest(named.name, known))
+                yield consumer.place.mistake(wrong.path, wrong.mistake, wrong.allowed)

@@ -8,7 +8,7 @@ import msgspec
 from letterbox.model.address import Address, parse_address
 from letterbox.model.preferences import Preferences
 from letterbox.records import places
-from letterbox.wishes import MOST, Domains, Mistake, Taxonomy, check
+from letterbox.wishes import MOST, Domains, Mistake, Taxonomy, check, named_vendors
 
 
 class Owner(msgspec.Struct, frozen=True):
@@ -18,6 +18,8 @@ class Owner(msgspec.Struct, frozen=True):
     binding: str | None = None
 
 
+#: Unknown vendors that are named at once, and looked for.
+_MOST_UNKNOWN = 100
 #: Addresses that one mistake names.
 _MOST_NAMED = 5
 
@@ -45,6 +47,7 @@ class Checks:
         domains: Domains,
         ours: frozenset[str],
         owner_of: Callable[[Address], Awaitable[Owner]],
+        is_vendor: Callable[[str], Awaitable[bool]],
     ) -> None:
         """``zones`` names every time zone; ``ours`` are the domains that addresses are in."""
         self._taxonomy = taxonomy
@@ -53,9 +56,13 @@ class Checks:
         self._domains = domains
         self._ours = ours
         self._owner_of = owner_of
+        self._is_vendor = is_vendor
 
     async def by_operator(self, consumer: str, preferences: Preferences) -> list[Mistake]:
-        """What is wrong with preferences that the operator gives; empty where nothing is."""
+        """What is wrong with preferences that the operator gives; empty where nothing is.
+
+        Vendors by name are not looked at: a people file may name some that are still to come.
+        """
         found = self.of_document(preferences)
         listed = owners_of(consumer, preferences)
         for path, address in _addresses(preferences):
@@ -88,13 +95,13 @@ class Checks:
         preferences: Preferences,
         before: Preferences,
         *,
-        given_up: Container[str] = (),
+        restored: Container[str] | None = None,
     ) -> list[Mistake]:
         """What is wrong with preferences that the consumer gives, who had those ``before``.
 
         An address that is new and not below one they had gets one answer, whoever has it: what
-        others have is not theirs to find out. ``given_up`` are places of addresses that they may
-        have back if they are free.
+        others have is not theirs to find out. ``restored`` is given for preferences that stood
+        once: the places of addresses that they may have back if they are free.
         """
         found = self.of_document(preferences)
         held, listed = (owners_of("", each) for each in (before, preferences))
@@ -106,7 +113,9 @@ class Checks:
             if below and place not in held:
                 # Somebody may have kept it who gave up the mailbox above it.
                 below = (await self._owner_of(address)).consumer in {places.NOBODY, consumer}
-            back = place in given_up and await self._unfit(consumer, address, listed) is None
+            back = (
+                place in (restored or ()) and await self._unfit(consumer, address, listed) is None
+            )
             if place not in held and not below and not back:
                 allowed = "only addresses below your own"
                 if example is not None:
@@ -114,6 +123,24 @@ class Checks:
                 allowed += "; the operator gives others"
                 mistake = f"{address} is not an address of yours"
                 found.append(Mistake(path=path, mistake=mistake, allowed=allowed))
+        if restored is None:
+            found += await self._unknown_vendors(preferences, before)
+        return found
+
+    async def _unknown_vendors(
+        self, preferences: Preferences, before: Preferences
+    ) -> list[Mistake]:
+        """Names that no vendor has, but for those that stood there ``before``; not too many.
+
+        Which name may be meant is not guessed: there may be very many vendors to look through.
+        """
+        stood = {named.known_by for named in named_vendors(before)}
+        found: list[Mistake] = []
+        for named in named_vendors(preferences):
+            if named.known_by not in stood and not await self._is_vendor(named.name):
+                found.append(named.unknown())
+                if len(found) >= _MOST_UNKNOWN:
+                    break
         return found
 
     def of_document(self, preferences: Preferences) -> list[Mistake]:

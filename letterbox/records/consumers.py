@@ -1,7 +1,7 @@
 """Consumers: whose an address is, and what they declared."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
 
 import msgspec
@@ -72,8 +72,12 @@ class Consumers:
         zones: Callable[[], Iterable[str]],
         domains: Domains,
         ours: frozenset[str],
+        is_vendor: Callable[[str], Awaitable[bool]],
     ) -> None:
-        """``zones`` names every time zone; ``ours`` are the domains that addresses are in."""
+        """``zones`` names every time zone; ``ours`` are the domains that addresses are in.
+
+        ``is_vendor`` says whether a vendor of that name is registered.
+        """
         self._store = store
         self._taxonomy = taxonomy
         self._zone_of = zone_of
@@ -84,6 +88,7 @@ class Consumers:
             domains=domains,
             ours=ours,
             owner_of=self._exact_owner,
+            is_vendor=is_vendor,
         )
         # One change at a time: an address must not get two owners.
         self._changing = asyncio.Lock()
@@ -303,7 +308,7 @@ class Consumers:
             changes = await self._since(consumer, before, revision)
             preferences = undone(before, changes)
             mistakes = await self._checks.by_consumer(
-                consumer, preferences, before.preferences, given_up=given_up(changes)
+                consumer, preferences, before.preferences, restored=given_up(changes)
             )
             if mistakes:
                 raise Refused(mistakes)

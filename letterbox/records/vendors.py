@@ -11,6 +11,7 @@ from letterbox.ports.store import Commit, Delete, Operation, Put, Store
 from letterbox.records import places
 from letterbox.records.cache import Recent
 from letterbox.records.coding import decode, encode
+from letterbox.wishes import name_of
 
 _CACHED = 20_000
 _PAGE = 500
@@ -67,6 +68,13 @@ class Vendors:
         vendor = msgspec.json.decode(document.value, type=Vendor)
         self._vendors.put(name, vendor)
         return vendor
+
+    async def known(self, name: str) -> bool:
+        """Whether a vendor is registered under a name, in whatever case it is written."""
+        for spelling in dict.fromkeys((name_of(name), name)):
+            if await self.get(spelling) is not None:
+                return True
+        return False
 
     async def name(self, name: str) -> str:
         """What a registered vendor is called; empty for none. Costs the same either way."""

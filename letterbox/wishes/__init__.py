@@ -9,6 +9,7 @@ from letterbox.wishes.ical import Times, Unsupported, read_times
 from letterbox.wishes.ical_written import write_times
 from letterbox.wishes.names import mailbox_of, name_of, other_side
 from letterbox.wishes.taxonomy import read_taxonomy
+from letterbox.wishes.vendors import NamedVendor, named_vendors
 
 __all__ = [
     "MOST",
@@ -16,6 +17,7 @@ __all__ = [
     "Counted",
     "Domains",
     "Mistake",
+    "NamedVendor",
     "Node",
     "Taxonomy",
     "Times",
@@ -25,6 +27,7 @@ __all__ = [
     "lookup",
     "mailbox_of",
     "name_of",
+    "named_vendors",
     "other_side",
     "quotas_for",
     "read_taxonomy",

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from letterbox.model.configuration import Configuration
+from letterbox.model.preferences import Preferences
 from letterbox.ports.store import Commit, Put
 from letterbox.records import places
 from tests.support.api import PRUNERS, open_api
@@ -243,6 +244,95 @@ async def test_a_mistyped_time_zone_is_guessed():
         got = await api.call("GET", "/v1/me/preferences", who="anna")
         reply = await put(api, got.json | {"timezone": "Europe/Amsterdm"})
         assert "did you mean Europe/Amsterdam?" in reply.json["errors"][0]["allowed"]
+
+
+HALF = {"from": "09:00", "until": "12:00"}
+OR_DOMAIN = "the id of a vendor, or the domain of one that is not registered"
+# (changes, path) where the name is put in for %
+VENDORS = [
+    ({"interest": [{"id": "a"}, {"id": "b", "vendors": ["greenleaf", "%"]}]},
+     "interest[1].vendors[1]"),
+    ({"window": [{**HALF, "vendors": ["%"]}]}, "window[0].vendors[0]"),
+    ({"pauses": [{"from": "2026-12-01", "until": "2026-12-03", "vendors": ["%"]}]},
+     "pauses[0].vendors[0]"),
+    ({"exceptions": [{"on": "2026-12-01", "vendors": ["%"]}]}, "exceptions[0].vendors[0]"),
+    ({"addresses": ["anna@letterbox.example",
+                    {"address": "anna+s@letterbox.example", "vendor": "%"}]},
+     "addresses[1].vendor"),
+    ({"vendor": [{"vendor": "%"}]}, "vendor[0].vendor"),
+]  # fmt: skip
+
+
+def naming(changes, name):
+    return msgspec.json.decode(msgspec.json.encode(changes).replace(b"%", name.encode()))
+
+
+@pytest.mark.parametrize(("changes", "path"), VENDORS)
+async def test_a_vendor_that_is_not_registered_is_named(changes, path):
+    async with open_api() as api:
+        got = await api.call("GET", "/v1/me/preferences", who="anna")
+        reply = await put(api, got.json | naming(changes, "greenlef"))
+        otherwise = 'the id of a vendor, or domain = "…" for one that is not registered'
+        assert (reply.status, reply.json["errors"]) == (
+            422,
+            [
+                {
+                    "path": path,
+                    "mistake": "there is no vendor 'greenlef'",
+                    "allowed": otherwise if path == "vendor[0].vendor" else OR_DOMAIN,
+                }
+            ],
+        )
+        # An unregistered vendor's domain has a field of its own in a relationship.
+        foreign = 422 if path == "vendor[0].vendor" else 200
+        assert (await put(api, got.json | naming(changes, "shop.example"))).status == foreign
+        for name in ("GreenLeaf", "voltshop"):
+            assert (await put(api, got.json | naming(changes, name))).status == 200
+
+
+@pytest.mark.parametrize(("changes", "path"), VENDORS)
+async def test_a_vendor_that_was_named_before_may_stay(changes, path):
+    async with open_api() as api:
+        got = await api.call("GET", "/v1/me/preferences", who="anna")
+        # The operator's word, and what was taken once.
+        stood = msgspec.convert(got.json | naming(changes, "long-gone"), Preferences)
+        consumers = api.house.app.consumers
+        now = api.house.clock.now()
+        await consumers.replace("anna", stood, expect=None, now=now)
+        got = await api.call("GET", "/v1/me/preferences", who="anna")
+        assert (await put(api, got.json | {"ask_for_days": 3})).status == 200
+        reply = await put(api, got.json | naming(changes, "longer-gone"))
+        assert [error["path"] for error in reply.json["errors"]] == [path]
+        rest = {field: [] for field in changes if field != "addresses"}
+        away = got.json | rest | {"addresses": ["anna@letterbox.example"]}
+        assert (await put(api, away)).status == 200
+        assert (await put(api, got.json)).status == 422
+        # What was stands again by the history, which holds nothing that was not taken then.
+        back = await api.call(
+            "POST",
+            "/v1/me/preferences/history/2/restore",
+            who="anna",
+            headers={"If-Match": "*"},
+        )
+        assert (back.status, back.json) == (200, got.json)
+
+
+async def test_very_many_unknown_vendors_are_not_all_looked_for():
+    async with open_api() as api:
+        got = await api.call("GET", "/v1/me/preferences", who="anna")
+        names = [f"nobody-{nth}" for nth in range(900)]
+        reply = await put(api, got.json | {"interest": [{"id": "a", "vendors": names}]})
+        assert (reply.status, len(reply.json["errors"])) == (422, 100)
+
+
+async def test_what_other_wishes_would_do_is_asked_with_vendors_there_are():
+    async with open_api() as api:
+        after = {"id": "garden-tools", "vendors": ["greenlef"]}
+        change = {"piece": "interest", "id": "garden-tools", "after": after}
+        reply = await api.call(
+            "POST", "/v1/me/replay", who="anna", json={"days": 7, "changes": [change]}
+        )
+        assert (reply.status, reply.json["errors"][0]["path"]) == (422, "interest[0].vendors[0]")
 
 
 @pytest.mark.parametrize("name", NO_ZONES)

@@ -168,6 +168,10 @@ WRONG = [
      "limit.kinds"),
     ("addresses", {"address": "ben@letterbox.example"}, "address"),
     ("addresses", {"address": "nonsense"}, "address"),
+    ("addresses", {"address": "anna+s@letterbox.example", "vendor": "greenlef"}, "vendor"),
+    ("interests", {"id": "trips", "vendors": ["greenleaf", "greenlef"]}, "vendors[1]"),
+    ("windows", {"from": "09:00", "until": "10:00", "vendors": ["greenlef"]}, "vendors[0]"),
+    ("vendors", {"vendor": "greenlef"}, "vendor"),
 ]  # fmt: skip
 
 
@@ -411,6 +415,21 @@ async def test_a_document_of_old_is_read_and_moved_over_with_the_first_change():
         document = await store.get(partition, places.PREFERENCES)
         assert not document.value.startswith(b"{")
         assert (await get(api, "preferences")).json == old.json | {"interest": [TOOLS]}
+
+
+async def test_an_unknown_vendor_elsewhere_does_not_stand_in_the_way():
+    async with open_api() as api:
+        stored = await api.house.app.consumers.stored("anna")
+        gone = Interest(id="gone", vendors=("long-gone",))
+        broken = msgspec.structs.replace(
+            stored.preferences, interest=(gone, *stored.preferences.interest)
+        )
+        await api.house.app.consumers.replace("anna", broken, expect=None, now=NOW)
+        assert (await put(api, "interests/garden-tools", TOOLS)).status == 200
+        kept = {"id": "gone", "vendors": ["long-gone"], "brands": ["Felco"]}
+        assert (await put(api, "interests/gone", kept)).status == 200
+        assert (await delete(api, "interests/gone")).status == 204
+        assert (await post(api, "interests", kept)).status == 422
 
 
 async def test_what_was_wrong_before_elsewhere_does_not_stand_in_the_way():

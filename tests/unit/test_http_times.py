@@ -199,6 +199,8 @@ UNSUPPORTED = [
     ("BEGIN:VAVAILABILITY\nUID:v\nDTSTART:20260101T000000Z\nEND:VAVAILABILITY\n",
      "VAVAILABILITY 'v'", "DTSTART"),
     (SATURDAY.replace(RULE, f"{RULE}\nX-LETTERBOX-KINDS:adverts"), "VEVENT 'Reading'", "adverts"),
+    (SATURDAY.replace(RULE, f"{RULE}\nX-LETTERBOX-VENDOR:greenlef"), "window[0].vendors[0]",
+     "there is no vendor 'greenlef'"),
     (SATURDAY.replace(RULE, f"{RULE}\nX-LETTERBOX-KINDS:service"), "window[0].kinds", "never"),
 ]  # fmt: skip
 
