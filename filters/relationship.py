@@ -27,7 +27,7 @@ def apply(case: Case) -> Finding:
         facts |= blocked_because(rule)
         return _found(Refuse(reason="vendor-blocked"), facts)
     # SPF proves the path alone; a key and a trusted peer vouch for the message as DKIM does.
-    if rule.proof == "dkim" and case.sender.how == "spf":
+    if rule.proof == "dkim" and case.sender.path_only:
         return _found(Refuse(reason="dkim-missing"), facts | {"domain": case.sender.domain})
     if footing == "ask" and not case.answered:
         return _ask(case, facts)

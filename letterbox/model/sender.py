@@ -6,7 +6,11 @@ import msgspec
 
 from letterbox.model.address import Address, is_below
 
-How = Literal["dkim", "spf", "key", "peer"]
+#: ``dkim`` and ``spf`` are what we found ourselves; ``key`` a vendor's own key; ``peer`` the word
+#: of a relay that asserts authors; ``arc`` and ``results`` what another server found, by a sealed
+#: chain or a relay's Authentication-Results; ``via`` a platform's signature that the consumer lets
+#: speak for the author.
+How = Literal["dkim", "spf", "key", "peer", "arc", "results", "via"]
 
 
 class Proven(msgspec.Struct, frozen=True, tag="proven"):
@@ -14,8 +18,10 @@ class Proven(msgspec.Struct, frozen=True, tag="proven"):
 
     ``domain`` is the folded domain that is proven (for ``key`` the vendor's own);
     ``author`` the address in From; ``signed`` the lower-case names of the header fields a
-    DKIM signature covers, empty for the other ways. ``vendor`` is set only for ``key``: the id
-    of the vendor whose key was shown.
+    DKIM signature covers, empty where none was verified here. ``vendor`` is set only for ``key``:
+    the id of the vendor whose key was shown. ``by`` is whose word it is where the author's domain
+    itself did not speak to us: the sealer (``arc``), the relay's authserv-id (``results``), the
+    signing domain (``via``); ``over`` what that sealer or relay says it proved the author by.
     """
 
     domain: str
@@ -23,6 +29,13 @@ class Proven(msgspec.Struct, frozen=True, tag="proven"):
     author: Address
     signed: frozenset[str] = frozenset()
     vendor: str | None = None
+    by: str = ""
+    over: Literal["dkim", "spf"] | None = None
+
+    @property
+    def path_only(self) -> bool:
+        """Whether it rests on SPF alone, by whomever it was checked."""
+        return self.how == "spf" or self.over == "spf"
 
     def vouches_for(self, field: str) -> bool:
         """Whether the proven sender stands behind the header field ``field`` (lower case).
@@ -30,25 +43,40 @@ class Proven(msgspec.Struct, frozen=True, tag="proven"):
         A key or a trusted peer vouches for the whole message, a DKIM signature for the fields
         it covers. SPF proves the path only: it lets the marks count that describe the message
         (``List-*``, ``Precedence``) and not those that claim a right (``Letterbox-*``,
-        ``Solicitation``).
+        ``Solicitation``). So does what another server found: it does not say which fields the
+        author had signed.
         """
-        if self.how == "dkim":
+        if self.how in {"dkim", "via"}:
             return field in self.signed
-        if self.how == "spf":
+        if self.how in {"spf", "arc", "results"}:
             return not field.startswith("letterbox-") and field != "solicitation"
         return True
+
+
+class Signer(msgspec.Struct, frozen=True):
+    """A domain that signed a message without being its author's.
+
+    ``signed`` as in :class:`Proven`; ``from`` is among it.
+    """
+
+    domain: str
+    signed: frozenset[str]
 
 
 class Stranger(msgspec.Struct, frozen=True, tag="stranger"):
     """Nothing proves the author. ``why`` is a reason code about the message (REASONS).
 
     ``detail`` is for our own log, and for a vendor who showed its key, never for a sender
-    without; ``domain`` is the claimed one, if any.
+    without; ``domain`` is the claimed one, if any. ``author`` and ``signers`` are set where a
+    consumer could let one of the signers speak for the author: where the author's domain asks for
+    nothing against it (DMARC).
     """
 
     why: str
     detail: str = ""
     domain: str | None = None
+    author: Address | None = None
+    signers: tuple[Signer, ...] = ()
 
 
 class Undetermined(msgspec.Struct, frozen=True, tag="undetermined"):
