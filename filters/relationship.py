@@ -30,7 +30,7 @@ def apply(case: Case) -> Finding:
     if rule.proof == "dkim" and case.sender.path_only:
         return _found(Refuse(reason="dkim-missing"), facts | {"domain": case.sender.domain})
     if footing == "ask" and not case.answered:
-        return _ask(case, facts)
+        return _ask(case, facts | _changed_hands(case))
     return _found(DELIVER, facts)
 
 
@@ -51,6 +51,17 @@ def _outside(rule: VendorRule, today: date) -> dict[str, Fact]:
     if rule.until is not None and rule.until < today:
         return {"ended": rule.until.isoformat()}
     return {}
+
+
+def _changed_hands(case: Case) -> dict[str, Fact]:
+    """Why a relationship that allows asks again: the domain is not in the hands it was in."""
+    changed = case.vendor.changed
+    if not case.suspended or changed is None:
+        return {}
+    return {
+        "domain": case.sender.domain,
+        "changed": case.wishes.times.local_date(changed).isoformat(),
+    }
 
 
 def _ask(case: Case, facts: dict[str, Fact]) -> Finding:

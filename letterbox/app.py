@@ -51,6 +51,7 @@ from letterbox.reading.facts import Reader
 from letterbox.reading.mail import Limits
 from letterbox.reading.signs import read_signs
 from letterbox.records.categories import Categories
+from letterbox.records.claims import Claims
 from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import Credentials
 from letterbox.records.custody import Custody
@@ -60,6 +61,7 @@ from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.rates import Rates
 from letterbox.records.strangers import StrangerCounts
 from letterbox.records.vendors import Vendors
+from letterbox.registration import DomainProofs, Registration
 from letterbox.wishes import read_taxonomy
 
 log = structlog.get_logger("letterbox.app")
@@ -129,6 +131,7 @@ class App:
         )
         self._judging(resolver)
         self.intake = self._intake()
+        self._registering(resolver)
         self._delivery()
         self._hindsight()
         self.administration = self._administration()
@@ -139,6 +142,7 @@ class App:
         self.domains = Domains(shipped("mailbox_providers.toml"))
         self.vendors = Vendors(
             self.store,
+            clock=self.clock,
             organization=self.domains.organizational,
             is_mailbox_provider=self.domains.is_mailbox_provider,
         )
@@ -153,6 +157,7 @@ class App:
         )
         self.categories = Categories(self.store)
         self.credentials = Credentials(self.store)
+        self.claims = Claims(self.store)
         self.mailboxes = Mailboxes(self.store, self.bodies)
         self.feed = Feed(self.store)
         self.custody = Custody(
@@ -181,6 +186,25 @@ class App:
             probes_per_day=configuration.probes.per_day,
         )
         self.prover = Prover(resolver, self.domains, server=configuration.hostname)
+
+    def _registering(self, resolver: Resolver) -> None:
+        section = self.configuration.vendors
+        self.registration = Registration(
+            store=self.store,
+            vendors=self.vendors,
+            credentials=self.credentials,
+            clock=self.clock,
+            section=section,
+        )
+        self.domain_proofs = DomainProofs(
+            store=self.store,
+            vendors=self.vendors,
+            claims=self.claims,
+            resolver=resolver,
+            clock=self.clock,
+            recheck=timedelta(hours=section.recheck_hours),
+            grace=timedelta(days=section.grace_days),
+        )
 
     def _intake(self) -> Intake:
         configuration, retention = self.configuration, self.configuration.retention
@@ -246,6 +270,8 @@ class App:
             store=self.store,
             clock=self.clock,
             holds=self.holds,
+            domains=self.domain_proofs,
+            newcomers=self.registration,
             relay=Relay(store=self.store, clock=self.clock, metrics=self.metrics),
             forgetting=Forgetting(
                 store=self.store,
@@ -290,6 +316,7 @@ class App:
             consumers=self.consumers,
             vendors=self.vendors,
             credentials=self.credentials,
+            claims=self.claims,
             mailboxes=self.mailboxes,
             strangers=StrangerCounts(self.store, self.registry),
             explaining=Explaining(
@@ -404,6 +431,10 @@ class App:
             sentences=self.sentences,
             taxonomy=self.taxonomy,
             categories=self.categories,
+            registration=self.registration,
+            domain_proofs=self.domain_proofs,
+            claims=self.claims,
+            domains=self.domains,
             clock=self.clock,
             metrics=self.metrics,
             configuration=self.configuration,

@@ -83,15 +83,19 @@ def _parser() -> argparse.ArgumentParser:
     apply.add_argument("--dry-run", action="store_true", help="say what would change")
     apply.add_argument("--force", action="store_true", help="undo what consumers changed since")
     for what, owner in (("key", "VENDOR"), ("token", "CONSUMER")):
+        others = "|rotate|list" if what == "key" else ""
         group = commands.add_parser(what, help=f"issue and revoke {what}s").add_subparsers(
-            metavar="issue|revoke", required=True
+            metavar=f"issue|revoke{others}", required=True
         )
         issue = add("issue", _credential, f"make a {what} and print it once", group)
         issue.add_argument("owner", metavar=owner)
         issue.set_defaults(command=f"{what} issue")
+        if what == "key":
+            _add_keys(issue, group, add)
         revoke = add("revoke", _credential, f"revoke a {what}", group)
         revoke.add_argument("prefix", metavar="PREFIX")
         revoke.set_defaults(command=f"{what} revoke")
+    _add_vendors(commands.add_parser("vendor", help="see and suspend vendors"), add)
     explain = add("explain", _explain, "say what would happen to a mail and why, or what did")
     explain.add_argument(
         "what",
@@ -123,6 +127,44 @@ def _parser() -> argparse.ArgumentParser:
     return top
 
 
+def _add_keys(issue: Any, group: Any, add: Callable[..., Any]) -> None:
+    """What keys have and tokens have not."""
+    issue.add_argument("--label", default="", help="what it is for, in the vendor's own list")
+    issue.add_argument(
+        "--scope",
+        dest="scopes",
+        action="append",
+        choices=("send", "feedback", "manage"),
+        help="what it may be used for; may be repeated; all, unless told",
+    )
+    issue.add_argument("--days", type=int, help="it ends by itself after so many days")
+    rotate = add("rotate", _rotate_key, "replace a key; both serve for a while", group)
+    rotate.add_argument("prefix", metavar="PREFIX")
+    rotate.add_argument("--overlap-hours", type=int, default=24, help="how long; 24, unless told")
+    keys = add("list", _vendor, "list a vendor's keys, and when each was last used", group)
+    keys.add_argument("vendor", metavar="VENDOR")
+    keys.set_defaults(command="key list", takes=("vendor",))
+
+
+def _add_vendors(parser: Any, add: Callable[..., Any]) -> None:
+    group = parser.add_subparsers(metavar="list|show|suspend|resume", required=True)
+    for name, about in (
+        ("list", "list the registered vendors"),
+        ("show", "show a vendor, its domains and its claims"),
+        ("suspend", "take nothing of a vendor's for now"),
+        ("resume", "take a vendor's mail again"),
+    ):
+        within = add(name, _vendor, about, group)
+        takes: tuple[str, ...] = ()
+        if name != "list":
+            within.add_argument("vendor", metavar="VENDOR")
+            takes = ("vendor",)
+        if name == "suspend":
+            within.add_argument("--because", default="", help="why; the vendor is told")
+            takes = ("vendor", "because")
+        within.set_defaults(command=f"vendor {name}", takes=takes)
+
+
 def _top() -> argparse.ArgumentParser:
     return _Parser(prog="letterbox", description="A message broker between vendors and consumers.")
 
@@ -152,9 +194,29 @@ def _credential(arguments: argparse.Namespace) -> int:
     command: str = arguments.command
     what, _, action = command.partition(" ")
     field = "owner" if action == "issue" else "prefix"
-    done = _perform(arguments, command, {field: getattr(arguments, field)})
+    asked = {field: getattr(arguments, field)}
+    if command == "key issue":
+        asked |= {"label": arguments.label, "scopes": arguments.scopes or []}
+        asked |= {"days": arguments.days}
+    done = _perform(arguments, command, asked)
     line = done[what] if action == "issue" else f"{what} {done['revoked']} is revoked"
     return _print(arguments, done, [line])
+
+
+def _rotate_key(arguments: argparse.Namespace) -> int:
+    asked = {"prefix": arguments.prefix, "overlap_hours": arguments.overlap_hours}
+    done = _perform(arguments, "key rotate", asked)
+    return _print(arguments, done, [done["key"]])
+
+
+def _vendor(arguments: argparse.Namespace) -> int:
+    """A command about vendors that prints what it found, or what it did."""
+    from letterbox.administration.shown import VENDOR_LINES
+
+    command: str = arguments.command
+    asked = {name: getattr(arguments, name) for name in arguments.takes}
+    done = _perform(arguments, command, asked)
+    return _print(arguments, done, VENDOR_LINES[command](done))
 
 
 def _explain(arguments: argparse.Namespace) -> int:

@@ -268,7 +268,7 @@ def _vendor_changes(before: Vendor | None, after: Vendor) -> tuple[Change, ...]:
         return (Change(kind="vendor", id=after.id, part="", change="created"),)
     return tuple(
         Change(kind="vendor", id=after.id, part=field, change="changed")
-        for field in ("name", "domains", "reply")
+        for field in ("name", "domains", "reply", "messages_per_second")
         if getattr(before, field) != getattr(after, field)
     )
 

@@ -1,9 +1,9 @@
 """The commands by name: plain data in, plain data out, whoever carries it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -13,6 +13,8 @@ from letterbox.administration.explain import Explaining
 from letterbox.administration.failed import Failed
 from letterbox.administration.people import PeopleFile
 from letterbox.administration.shape import nearest
+from letterbox.administration.taking import Answer, Arguments, Command, Nothing, plain, taking
+from letterbox.administration.vendors import VendorCommands
 from letterbox.identity import Domains
 from letterbox.model.address import parse_address
 from letterbox.model.preferences import Language
@@ -22,24 +24,17 @@ from letterbox.ports.clock import Clock
 from letterbox.ports.store import Store, StoreUnavailable
 from letterbox.records import places
 from letterbox.records.categories import Categories, Source
+from letterbox.records.claims import Claims
 from letterbox.records.consumers import Consumers
-from letterbox.records.credentials import Credentials
+from letterbox.records.credentials import PREFIX, Credentials
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.strangers import StrangerCounts
 from letterbox.records.vendors import Vendors
 
-Arguments = TypeVar("Arguments", bound=msgspec.Struct)
-Answer = dict[str, Any]
-
 _PAGE = 500
-_PREFIX = 12  # a mark of four characters, and eight that may be known
 
 
-class _Arguments(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a command takes."""
-
-
-class Apply(_Arguments, frozen=True):
+class Apply(Arguments, frozen=True):
     """People files, all or none of them."""
 
     files: tuple[PeopleFile, ...]
@@ -47,19 +42,19 @@ class Apply(_Arguments, frozen=True):
     force: bool = False
 
 
-class Issue(_Arguments, frozen=True):
-    """For a vendor (key) or a consumer (token)."""
+class Issue(Arguments, frozen=True):
+    """For a consumer."""
 
     owner: str
 
 
-class Revoke(_Arguments, frozen=True):
+class Revoke(Arguments, frozen=True):
     """A credential by its prefix; the whole of it does as well."""
 
     prefix: str
 
 
-class Explain(_Arguments, frozen=True):
+class Explain(Arguments, frozen=True):
     """A message, to whom it is, and as whose it is taken."""
 
     message: bytes
@@ -69,14 +64,14 @@ class Explain(_Arguments, frozen=True):
     language: Language | None = None
 
 
-class ExplainDecision(_Arguments, frozen=True):
+class ExplainDecision(Arguments, frozen=True):
     """A recorded decision, by id or reference."""
 
     decision: str
     language: Language | None = None
 
 
-class Export(_Arguments, frozen=True):
+class Export(Arguments, frozen=True):
     """One page of one section of what there is about a consumer."""
 
     consumer: str
@@ -84,22 +79,18 @@ class Export(_Arguments, frozen=True):
     after: str | None = None
 
 
-class ImportTaxonomy(_Arguments, frozen=True):
+class ImportTaxonomy(Arguments, frozen=True):
     """Files of one foreign taxonomy, and what the operator corrects in them."""
 
     files: tuple[TaxonomyFile, ...]
     corrections: TaxonomyFile | None = None
 
 
-class ForeignTaxonomy(_Arguments, frozen=True):
+class ForeignTaxonomy(Arguments, frozen=True):
     """One page of what was imported from a source, counted from 0."""
 
     source: Source
     page: Annotated[int, msgspec.Meta(ge=0)] = 0
-
-
-class Nothing(_Arguments, frozen=True):
-    """No arguments."""
 
 
 class Administration:
@@ -112,6 +103,7 @@ class Administration:
         consumers: Consumers,
         vendors: Vendors,
         credentials: Credentials,
+        claims: Claims,
         mailboxes: Mailboxes,
         strangers: StrangerCounts,
         explaining: Explaining,
@@ -138,18 +130,18 @@ class Administration:
             clock=clock,
             our_domains=our_domains,
         )
-        self._commands: dict[str, Callable[[Mapping[str, Any]], Awaitable[Answer]]] = {
-            "ping": _taking(Nothing, self._ping),
-            "apply": _taking(Apply, self._apply),
-            "key issue": _taking(Issue, self._issue_key),
-            "key revoke": _taking(Revoke, self._revoke_key),
-            "token issue": _taking(Issue, self._issue_token),
-            "token revoke": _taking(Revoke, self._revoke_token),
-            "explain": _taking(Explain, self._explain),
-            "explain decision": _taking(ExplainDecision, self._explain_decision),
-            "export": _taking(Export, self._export),
-            "taxonomy import": _taking(ImportTaxonomy, self._import_taxonomy),
-            "taxonomy foreign": _taking(ForeignTaxonomy, self._foreign_taxonomy),
+        self._commands: dict[str, Command] = {
+            "ping": taking(Nothing, self._ping),
+            "apply": taking(Apply, self._apply),
+            "key revoke": taking(Revoke, self._revoke_key),
+            "token issue": taking(Issue, self._issue_token),
+            "token revoke": taking(Revoke, self._revoke_token),
+            "explain": taking(Explain, self._explain),
+            "explain decision": taking(ExplainDecision, self._explain_decision),
+            "export": taking(Export, self._export),
+            "taxonomy import": taking(ImportTaxonomy, self._import_taxonomy),
+            "taxonomy foreign": taking(ForeignTaxonomy, self._foreign_taxonomy),
+            **VendorCommands(vendors, credentials, claims, clock).table,
         }
 
     async def perform(self, command: str, arguments: Mapping[str, Any]) -> Answer:
@@ -169,22 +161,12 @@ class Administration:
         changes = await self._applying.apply(asked.files, dry_run=asked.dry_run, force=asked.force)
         return {
             "dry_run": asked.dry_run,
-            "changes": _plain([c for c in changes if c.change != "kept"]),
-            "kept": _plain([c for c in changes if c.change == "kept"]),
+            "changes": plain([c for c in changes if c.change != "kept"]),
+            "kept": plain([c for c in changes if c.change == "kept"]),
             "lines": [str(change) for change in changes],
         }
 
     # ---- credentials ----
-
-    async def _issue_key(self, asked: Issue) -> Answer:
-        known = await self._vendors.all()
-        if asked.owner not in known:
-            raise Failed(
-                f"there is no vendor {asked.owner!r}; letterbox apply makes one from a people file"
-                + nearest(asked.owner, known)
-            )
-        key = await self._credentials.issue("key", asked.owner, self._clock.now())
-        return {"key": key, "prefix": key[:_PREFIX], "vendor": asked.owner}
 
     async def _issue_token(self, asked: Issue) -> Answer:
         known = await self._consumers.all()
@@ -195,7 +177,7 @@ class Administration:
                 "letterbox apply makes one from a people file" + nearest(asked.owner, known)
             )
         token = await self._credentials.issue("token", asked.owner, self._clock.now())
-        return {"token": token, "prefix": token[:_PREFIX], "consumer": asked.owner}
+        return {"token": token, "prefix": token[:PREFIX], "consumer": asked.owner}
 
     async def _revoke_key(self, asked: Revoke) -> Answer:
         return await self._revoke("key", "lbk_", asked.prefix)
@@ -205,7 +187,7 @@ class Administration:
 
     async def _revoke(self, what: str, mark: str, given: str) -> Answer:
         # Somebody who has found the whole of it may paste it: only the prefix is looked at.
-        prefix = given[:_PREFIX]
+        prefix = given[:PREFIX]
         if not prefix.startswith(mark):
             raise Failed(f"a {what}'s prefix begins with {mark}, as in {mark}1a2B3c4D")
         if not await self._credentials.revoke(prefix):
@@ -228,12 +210,12 @@ class Administration:
             at=at,
             language=asked.language,
         )
-        answer: Answer = _plain(explanation)
+        answer: Answer = plain(explanation)
         return answer
 
     async def _explain_decision(self, asked: ExplainDecision) -> Answer:
         found = await self._explaining.decision(asked.decision, asked.language)
-        answer: Answer = _plain(found)
+        answer: Answer = plain(found)
         return answer
 
     async def _export(self, asked: Export) -> Answer:
@@ -244,24 +226,23 @@ class Administration:
         match asked.section:
             case "preferences":
                 stored = await self._consumers.stored(name)
-                return {"items": _plain(stored.preferences) if stored else {}, "after": None}
+                return {"items": plain(stored.preferences) if stored else {}, "after": None}
             case "inbox":
                 inbox = await self._mailboxes.inbox(name, after=after, limit=_PAGE)
-                return {"items": _plain(inbox.items), "after": inbox.after}
+                return {"items": plain(inbox.items), "after": inbox.after}
             case "held":
                 held = await self._mailboxes.held(name, after=after, limit=_PAGE)
-                return {"items": _plain(held.items), "after": held.after}
+                return {"items": plain(held.items), "after": held.after}
             case "decisions":
                 decisions = await self._mailboxes.decisions(name, after=after, limit=_PAGE)
                 items = [
-                    _plain(row)
-                    | {"verdict": name_of(row.verdict), "reason": reason_of(row.verdict)}
+                    plain(row) | {"verdict": name_of(row.verdict), "reason": reason_of(row.verdict)}
                     for row in decisions.items
                 ]
                 return {"items": items, "after": decisions.after}
             case "strangers":
                 counts = await self._strangers.of(name, self._clock.now())
-                return {"items": _plain(counts), "after": None}
+                return {"items": plain(counts), "after": None}
             case "tokens":
                 prefixes = await self._credentials.prefixes("token", name)
                 return {"items": prefixes, "after": None}
@@ -286,23 +267,3 @@ class Administration:
         lines, after = await self._categories.page(asked.source, asked.page)
         items = [{"id": line.id, "path": line.path, "ours": line.ours or None} for line in lines]
         return {"items": items, "after": after}
-
-
-def _plain(rows: object) -> Any:
-    """As the socket carries it, so that a command gives the same with and without a server."""
-    return msgspec.json.decode(msgspec.json.encode(rows))
-
-
-def _taking(
-    kind: type[Arguments], command: Callable[[Arguments], Awaitable[Answer]]
-) -> Callable[[Mapping[str, Any]], Awaitable[Answer]]:
-    """A command that reads its arguments first."""
-
-    async def perform(arguments: Mapping[str, Any]) -> Answer:
-        try:
-            read = msgspec.convert(arguments, kind)
-        except msgspec.ValidationError as error:
-            raise Failed(f"wrong arguments: {error}") from error
-        return await command(read)
-
-    return perform

@@ -297,7 +297,8 @@ class Explaining:
         """The recorded case taken again under the preferences of now."""
         preferences = stored.preferences if stored else Preferences()
         revision = stored.revision if stored else 0
-        wishes = self._consumers.compile(record.consumer, preferences, revision)
+        pieces = stored.pieces if stored else {}
+        wishes = self._consumers.compile(record.consumer, preferences, revision, pieces)
         try:
             decision = await self._cases.decide(self._cases.recall(record), wishes)
         except Unjudged:

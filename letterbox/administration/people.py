@@ -166,7 +166,7 @@ def _vendors(roll: Roll, domains: Domains, ours: frozenset[str]) -> Iterator[Fil
     for vendor in roll.vendors:
         for nth, domain in enumerate(vendor.entry.domains):
             field = f"domains[{nth}]"
-            wrong = _wrong_domain(domain, domains, ours)
+            wrong = domains.why_no_vendors(domain, ours)
             if wrong:
                 yield vendor.place.mistake(field, *wrong)
             first = seen.setdefault(domain, vendor.entry.id)
@@ -174,20 +174,6 @@ def _vendors(roll: Roll, domains: Domains, ours: frozenset[str]) -> Iterator[Fil
                 yield vendor.place.mistake(
                     field, f"{domain} is vendor {first}'s already", "a domain of this vendor alone"
                 )
-
-
-def _wrong_domain(domain: str, domains: Domains, ours: frozenset[str]) -> tuple[str, str] | None:
-    """Why a domain cannot be a vendor's, and what can."""
-    if fold_domain(domain) is None or "." not in domain:
-        return f"{domain!r} is no domain", "a domain such as shop.example"
-    if domain in ours:
-        return f"{domain} is this letterbox's own", "a domain of the vendor's"
-    if domains.is_public_suffix(domain):
-        return f"{domain} is a public suffix, under which anybody registers", "a registered domain"
-    if domains.is_mailbox_provider(domain):
-        allowed = 'none; a consumer allows one person there by address = "…"'
-        return f"{domain} gives mailboxes to anybody, so that it is nobody's vendor", allowed
-    return None
 
 
 def _addresses(roll: Roll) -> Iterator[FileMistake]:

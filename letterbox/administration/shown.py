@@ -1,6 +1,6 @@
 """An explanation as people read it on a terminal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from letterbox.feedback.sentences import safe
@@ -64,3 +64,50 @@ def _plain(value: Any) -> str:
             return ", ".join(map(str, value))
         case _:
             return str(value)
+
+
+# ---- vendors and their keys -------------------------------------------------------------------
+
+_MINUTE = len("2026-11-23T12:00")
+
+
+def _key_lines(done: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for key in done["items"]:
+        used = (key["used"] or "never")[:_MINUTE]
+        until = f"until {key['expires'][:_MINUTE]}" if key["expires"] else ""
+        scopes = ",".join(key["scopes"]) or "all"
+        parts = (key["prefix"], key["issued"][:_MINUTE], f"used {used:16}", f"{until:22}", scopes)
+        lines.append("  ".join((*parts, key["label"])).rstrip())
+    return lines or [f"{done['vendor']} has no keys"]
+
+
+def _list_lines(done: Mapping[str, Any]) -> list[str]:
+    found = [_vendor_line(item) for item in done["items"]]
+    return found or ["there are no vendors yet; letterbox apply makes some"]
+
+
+def _show_lines(done: Mapping[str, Any]) -> list[str]:
+    lines = [_vendor_line(done)]
+    if suspended := done["suspended"]:
+        lines.append(f"  suspended since {suspended['at'][:_MINUTE]}: {suspended['because']}")
+    for claim in done["claims"]:
+        checked = (claim["checked"] or "never")[:_MINUTE]
+        lines.append(f"  {claim['domain']}: {claim['state']}, last looked at {checked}")
+    return lines
+
+
+def _vendor_line(item: Mapping[str, Any]) -> str:
+    suspended = "  SUSPENDED" if item["suspended"] else ""
+    domains = ", ".join(item["domains"]) or "no domain"
+    return f"{item['id']:24} {item['name']}  ({domains}){suspended}"
+
+
+#: How the answer to each command is told.
+VENDOR_LINES: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
+    "key list": _key_lines,
+    "vendor list": _list_lines,
+    "vendor show": _show_lines,
+    "vendor suspend": lambda done: [f"vendor {done['vendor']} is suspended"],
+    "vendor resume": lambda done: [f"vendor {done['vendor']} goes on"],
+}

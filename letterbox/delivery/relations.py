@@ -167,7 +167,10 @@ class Relations:
         """Set a relationship; false where something changed in between."""
         key: Key = ("vendor", other_side(rule))
         had = occasion.stored.pieces.get(key)
-        if had is not None and had.value == rule:
+        changed = occasion.vendor.changed
+        # A relationship that is suspended is confirmed by saying what it says already.
+        suspended = had is not None and changed is not None and had.at < changed
+        if had is not None and had.value == rule and not suspended:
             return True
         try:
             await self._consumers.revise_piece(
@@ -178,6 +181,7 @@ class Relations:
                 now=self._clock.now(),
                 by=by,
                 also=also,
+                confirms=suspended,
             )
         except Conflict:
             self._consumers.forget(consumer)

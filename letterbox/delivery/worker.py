@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import suppress
 from datetime import timedelta
+from typing import Protocol
 
 import structlog
 
@@ -10,7 +11,15 @@ from letterbox.delivery.forget import SWEEP, Forgetting
 from letterbox.delivery.relay import Relay
 from letterbox.delivery.release import Holds
 from letterbox.ports.clock import Clock
-from letterbox.ports.store import Claim, Commit, DueEntry, Schedule, Store, StoreUnavailable
+from letterbox.ports.store import (
+    Claim,
+    Commit,
+    DueEntry,
+    Schedule,
+    Store,
+    StoreUnavailable,
+    Unschedule,
+)
 from letterbox.records import places
 
 _BATCH = 200
@@ -21,15 +30,41 @@ _TRY_AGAIN = timedelta(minutes=5)
 log = structlog.get_logger("letterbox.delivery")
 
 
+class Domains(Protocol):
+    """Looks again whether domains are their vendors' (:mod:`letterbox.registration`)."""
+
+    async def recheck(self, domain: str) -> None:
+        """Look at one."""
+        ...
+
+
+class Newcomers(Protocol):
+    """Forgets vendors that never proved anything (:mod:`letterbox.registration`)."""
+
+    async def expire(self, name: str) -> None:
+        """Forget one, unless it has proven something since."""
+        ...
+
+
 class Worker:
     """One loop. Every step is idempotent, and survives being killed anywhere."""
 
     def __init__(
-        self, *, store: Store, clock: Clock, holds: Holds, relay: Relay, forgetting: Forgetting
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        holds: Holds,
+        relay: Relay,
+        forgetting: Forgetting,
+        domains: Domains,
+        newcomers: Newcomers,
     ) -> None:
         self._store = store
         self._clock = clock
         self._holds = holds
+        self._domains = domains
+        self._newcomers = newcomers
         self._relay = relay
         self._forgetting = forgetting
         self._task: asyncio.Task[None] | None = None
@@ -79,6 +114,11 @@ class Worker:
                 await self._holds.open(name, entry.key.removeprefix(places.HELD))
             elif room == "message":
                 await self._forgetting.collect(name)
+            elif room == "domain":
+                await self._domains.recheck(name)
+            elif room == "vendor" and entry.key == places.UNPROVEN:
+                await self._newcomers.expire(name)
+                await self._settle(entry)
             elif entry.key == SWEEP:
                 await self._forgetting.sweep()
         except StoreUnavailable:
@@ -88,6 +128,10 @@ class Worker:
             log.exception("due-failed", partition=entry.partition, key=entry.key)
             again = Schedule(key=entry.key, at=self._clock.now() + _TRY_AGAIN)
             await self._store.commit(Commit(partition=entry.partition, operations=(again,)))
+
+    async def _settle(self, entry: DueEntry) -> None:
+        done = Unschedule(key=entry.key, expect=False)
+        await self._store.commit(Commit(partition=entry.partition, operations=(done,)))
 
     async def _sleep(self) -> float:
         due = await self._store.next_due()

@@ -88,7 +88,7 @@ class Explanations:
             yield self._line(name, facts, language)
             if case is not None and (price := _within(case, str(facts.get("limit")))):
                 yield self._line("within", {**facts, "price": price}, language)
-        for name in ("ended", "begins"):
+        for name in ("ended", "begins", "changed"):
             if name in facts:
                 yield self._line(name, facts, language)
         if "misses" in facts:

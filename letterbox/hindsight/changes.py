@@ -87,7 +87,7 @@ class Changes:
             tried += 1
             await asyncio.sleep(0)  # others are served meanwhile
             try:
-                obstacle = await self._obstacle(message, preferences, stored.revision)
+                obstacle = await self._obstacle(message, preferences, stored)
             except Unjudged:
                 if path:
                     continue  # this change alone asks for what is gone
@@ -101,11 +101,11 @@ class Changes:
         return found
 
     async def _obstacle(
-        self, message: PastMessage, preferences: Preferences, revision: int
+        self, message: PastMessage, preferences: Preferences, stored: Stored
     ) -> Obstacle | None:
         """The first rule that refuses it; None where it would be taken."""
         record = message.record
-        wishes = self._compile(record, preferences, revision)
+        wishes = self._compile(record, preferences, stored)
         finding = _refusing(await self._cases.decide(message, wishes))
         if finding is None:
             return None
@@ -142,8 +142,8 @@ class Changes:
         self, found: Sequence[Found], record: DecisionRecord, stored: Stored
     ) -> list[Found]:
         """What is found, with how many other messages each would let in."""
-        before = self._compile(record, stored.preferences, stored.revision)
-        after = [self._compile(record, each.preferences, stored.revision) for each in found]
+        before = self._compile(record, stored.preferences, stored)
+        after = [self._compile(record, each.preferences, stored) for each in found]
         more, gone = [0] * len(found), [0] * len(found)
         for other in await self._others(record) if found else ():
             await asyncio.sleep(0)  # others are served meanwhile
@@ -169,8 +169,8 @@ class Changes:
         except Unjudged:
             return None
 
-    def _compile(self, record: DecisionRecord, preferences: Preferences, revision: int) -> Wishes:
-        return self._consumers.compile(record.consumer, preferences, revision)
+    def _compile(self, record: DecisionRecord, preferences: Preferences, stored: Stored) -> Wishes:
+        return self._consumers.compile(record.consumer, preferences, stored.revision, stored.pieces)
 
 
 def _size(found: Found) -> tuple[int, int]:

@@ -23,7 +23,7 @@ from letterbox.model.verdict import (
 )
 from letterbox.model.wishes import Counted, Wishes
 from letterbox.ports.clock import Clock
-from letterbox.records.consumers import Consumers
+from letterbox.records.consumers import Consumers, Stored
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.wishes import lookup, quotas_for
 
@@ -107,11 +107,14 @@ class Replay:
         self._clock = clock
 
     async def run(
-        self, consumer: str, preferences: Preferences, revision: int, *, days: int
+        self, consumer: str, preferences: Preferences, stored: Stored, *, days: int
     ) -> Replayed:
-        """Replay the last ``days`` days of a consumer's mail under sound ``preferences``."""
+        """Replay the last ``days`` days of a consumer's mail under sound ``preferences``.
+
+        What of them stands already is ``stored``.
+        """
         messages, truncated = await self._messages(consumer, days)
-        wishes = self._consumers.compile(consumer, preferences, revision)
+        wishes = self._consumers.compile(consumer, preferences, stored.revision, stored.pieces)
         course = _Course(self._cases, wishes)
         for message in messages:
             await asyncio.sleep(0)  # others are served meanwhile

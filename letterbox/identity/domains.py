@@ -3,7 +3,7 @@
 import msgspec
 from publicsuffixlist import PublicSuffixList
 
-from letterbox.model.address import fold_domain
+from letterbox.model.address import fold_domain, is_below
 
 
 class _Providers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,6 +28,25 @@ class Domains:
         """
         found = self._suffixes.privatesuffix(domain)
         return found if isinstance(found, str) else domain
+
+    def why_no_vendors(self, domain: str, ours: frozenset[str]) -> tuple[str, str] | None:
+        """Why a domain cannot be a vendor's, and what can be; None where it can.
+
+        ``ours`` are the domains of this letterbox.
+        """
+        if fold_domain(domain) is None or "." not in domain:
+            return f"{domain[:80]!r} is no domain", "a domain such as shop.example"
+        if any(is_below(domain, own) for own in ours):
+            return f"{domain} is this letterbox's own", "a domain of the vendor's"
+        if self.is_public_suffix(domain):
+            return (
+                f"{domain} is a public suffix, under which anybody registers",
+                "a registered domain",
+            )
+        if self.is_mailbox_provider(domain):
+            allowed = 'none; a consumer allows one person there by address = "…"'
+            return f"{domain} gives mailboxes to anybody, so that it is nobody's vendor", allowed
+        return None
 
     def is_public_suffix(self, domain: str) -> bool:
         """Whether anybody may register below the domain, or nobody owns it."""

@@ -21,7 +21,7 @@ from letterbox.intake.strangers import Strangers
 from letterbox.metrics import Metrics
 from letterbox.model.address import Address
 from letterbox.model.envelope import Envelope
-from letterbox.model.sender import Proven, Stranger, Undetermined
+from letterbox.model.sender import Proven, Stranger, Undetermined, VendorRef
 from letterbox.model.told import Told
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import Store, StoreUnavailable
@@ -135,7 +135,7 @@ class Intake:
             proof = by_key(mail, vendor, self._hostname)
             # A domain below one of theirs may be another vendor's: the nearest claim holds.
             if isinstance(proof.sender, Proven):
-                nearest = await self._vendors.having(proof.sender.domain)
+                nearest = (await self._vendors.holder(proof.sender.domain)).vendor
                 if nearest not in {"", vendor.id}:
                     return not_yours(proof, vendor)
             return proof
@@ -165,15 +165,26 @@ class Intake:
                 return alike(await self._strangers.refuse(arrival, recipients, stranger))
             case sender:
                 vendor = await self._vendors.behind(sender)
-                # A relay of ours brings what many sent: it is not one vendor in a hurry.
-                if sender.how != "peer" and not self._rates.take(vendor.id):
-                    limit = f"at most {self._rates.per_second} messages a second"
-                    return alike(self._disclosure.tell_all("rate-limited", new_reference(), limit))
+                if barred := await self._barred(sender, vendor):
+                    return alike(barred)
                 declared = arrival.submission.declared if arrival.submission else None
                 facts = self._reader.read(mail, sender, declared=declared)
                 return await self._settlement.settle(
                     arrival, recipients, mail, facts, proof, vendor, told
                 )
+
+    async def _barred(self, sender: Proven, vendor: VendorRef) -> Told | None:
+        """Why nothing of a vendor's is taken now, whoever it is for; None where it is."""
+        registered = await self._vendors.get(vendor.id) if vendor.registered else None
+        if registered is not None and (suspended := registered.suspended) is not None:
+            because = suspended.because or "ask its operator why"
+            return self._disclosure.tell_all("vendor-suspended", new_reference(), because)
+        most = registered.messages_per_second if registered else None
+        # A relay of ours brings what many sent: it is not one vendor in a hurry.
+        if sender.how == "peer" or self._rates.take(vendor.id, most):
+            return None
+        limit = f"at most {most or self._rates.per_second} messages a second"
+        return self._disclosure.tell_all("rate-limited", new_reference(), limit)
 
     def _tell_author(self, stranger: Stranger) -> Told:
         """What is wrong with the author, for a vendor whose key was shown: it wrote it itself."""

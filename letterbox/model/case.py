@@ -55,10 +55,20 @@ class Case(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def footing(self) -> Footing:
-        """The standing of the relationship; a newcomer's outside the days it is in force."""
+        """The standing of the relationship; a newcomer's outside the days it is in force.
+
+        One that is suspended asks, as if the consumer had never said yes.
+        """
         if self.relationship is None or not self.relationship.in_force(self.today):
             return "newcomer"
-        return self.relationship.rule.standing
+        standing = self.relationship.rule.standing
+        return "ask" if standing == "allowed" and self.suspended else standing
+
+    @property
+    def suspended(self) -> bool:
+        """Whether the sender's domain has changed hands since the relationship was declared."""
+        related = self.relationship
+        return related is not None and related.is_older_than(self.vendor.changed)
 
     @cached_property
     def opening(self) -> Opening:

@@ -120,6 +120,17 @@ class LimitsSection(_Section, frozen=True):
     held_per_consumer: Count = 1000
 
 
+class VendorsSection(_Section, frozen=True):
+    """Vendors that register themselves, and the domains that vendors prove."""
+
+    self_registration: bool = False
+    registrations_per_day: Count = 200
+    registrations_per_network_day: Count = 5
+    unproven_days: Days = 7
+    recheck_hours: Count = 24
+    grace_days: Days = 7
+
+
 class ProbesSection(_Section, frozen=True):
     """How often a vendor may learn about a consumer's wishes by trying."""
 
@@ -164,6 +175,7 @@ class Configuration(_Section, frozen=True):
     tls: TlsSection = TlsSection()
     reading: ReadingSection = ReadingSection()
     limits: LimitsSection = LimitsSection()
+    vendors: VendorsSection = VendorsSection()
     probes: ProbesSection = ProbesSection()
     retention: RetentionSection = RetentionSection()
     log: LogSection = LogSection()

@@ -203,12 +203,16 @@ class Preferences(_Document, frozen=True):
 
 
 class Vendor(_Document, frozen=True):
-    """A registered vendor. ``reply`` "report" answers reasons that are not final with a 250."""
+    """A vendor in a people file. ``reply`` "report" answers reasons that are not final with a 250.
+
+    ``messages_per_second`` stands in place of ``limits.messages_per_vendor_second``.
+    """
 
     id: Name
     name: Word
     domains: tuple[Word, ...] = ()
     reply: Literal["refuse", "report"] = "refuse"
+    messages_per_second: Count | None = None
 
     @property
     def own_domains(self) -> tuple[str, ...]:

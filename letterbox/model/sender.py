@@ -1,5 +1,6 @@
 """Who sent a message, as far as it is proven."""
 
+from datetime import datetime
 from typing import Literal
 
 import msgspec
@@ -94,12 +95,14 @@ class VendorRef(msgspec.Struct, frozen=True, omit_defaults=True):
     ``id`` is the registered id; for an unregistered vendor its domain; for an author at a
     mailbox provider (whose domain is nobody's vendor) the author's address. ``domains`` are
     those it is known by beside the one that is proven: all of its own, where it showed its key.
+    ``changed`` is when the proven domain last passed from one vendor to another, or to nobody.
     """
 
     id: str
     name: str
     registered: bool
     domains: tuple[str, ...] = ()
+    changed: datetime | None = None
 
 
 def domains_of(sender: Proven, vendor: VendorRef) -> tuple[str, ...]:

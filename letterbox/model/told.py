@@ -57,19 +57,28 @@ EventType = Literal[
     "relationship.blocked",
     "relationship.changed",
     "relationship.reinstated",
+    "domain.proven",
+    "domain.failing",
+    "domain.lost",
+    "domain.contested",
 ]
 
 
 class Event(msgspec.Struct, frozen=True):
-    """One entry of a vendor's feed: what was disclosed, nothing more. ``at`` in UTC."""
+    """One entry of a vendor's feed: what was disclosed, nothing more. ``at`` in UTC.
+
+    It is about a message for one recipient, or about a ``domain`` of the vendor's: then the
+    fields that speak of a message are empty.
+    """
 
     id: str
     type: EventType
     at: datetime
-    message: str
-    recipient: str
-    verdict: ToldVerdict
-    reason: ToldReason | None
-    reference: str
+    message: str = ""
+    recipient: str = ""
+    verdict: ToldVerdict | None = None
+    reason: ToldReason | None = None
+    reference: str = ""
     until: date | None = None
     your_reference: str | None = None
+    domain: str | None = None

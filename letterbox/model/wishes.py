@@ -91,15 +91,24 @@ class Counted(msgspec.Struct, frozen=True):
 
 
 class Relationship(msgspec.Struct, frozen=True):
-    """A compiled relationship: the rule as declared, and what was worked out from it."""
+    """A compiled relationship: the rule as declared, and what was worked out from it.
+
+    ``since`` is when the consumer last declared or confirmed it; None where it is thought of
+    just now.
+    """
 
     rule: VendorRule
     quotas: tuple[Quota, ...]
+    since: datetime | None = None
 
     @property
     def key(self) -> str:
         """The vendor id, domain or address it is about."""
         return self.rule.key
+
+    def is_older_than(self, change: datetime | None) -> bool:
+        """Whether it was declared before a change of whom it speaks of."""
+        return change is not None and self.since is not None and self.since < change
 
     def in_force(self, day: date) -> bool:
         """Whether a local day lies within the days the relationship was given."""

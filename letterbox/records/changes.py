@@ -30,7 +30,7 @@ MOST_CHANGES: Final = 50
 _MOST_OCTETS: Final = 8 * 1024 * 1024
 
 #: Who made a change: the consumer, the operator, or by which act of the consumer's.
-By = Literal["consumer", "operator", "answer", "advertising", "undo", "restore"]
+By = Literal["consumer", "operator", "answer", "advertising", "undo", "restore", "confirm"]
 
 _NOTHING: Final = Preferences()
 _TYPES: Final[Mapping[Sort, Any]] = {

@@ -167,7 +167,7 @@ class Consumers:
         stored = await self.stored(consumer)
         if stored is None:
             return self._nobody
-        wishes = self.compile(consumer, stored.preferences, stored.revision)
+        wishes = self.compile(consumer, stored.preferences, stored.revision, stored.pieces)
         self._wishes.put(consumer, wishes)
         return wishes
 
@@ -189,10 +189,25 @@ class Consumers:
             raise LookupError("the time zone database is missing; install tzdata")
         return zone
 
-    def compile(self, consumer: str, preferences: Preferences, revision: int) -> Wishes:
-        """Sound preferences in their fast form, whether they are declared or only thought of."""
-        zone = self._zone(preferences.timezone)
-        return compile_wishes(consumer, revision, preferences, zone=zone, taxonomy=self._taxonomy)
+    def compile(
+        self,
+        consumer: str,
+        preferences: Preferences,
+        revision: int,
+        stands: Mapping[Key, Piece] | None = None,
+    ) -> Wishes:
+        """Sound preferences in their fast form, whether they are declared or only thought of.
+
+        ``stands`` are the pieces that are declared: what is not among them is thought of now.
+        """
+        return compile_wishes(
+            consumer,
+            revision,
+            preferences,
+            zone=self._zone(preferences.timezone),
+            taxonomy=self._taxonomy,
+            since=pieces.declared_at(preferences, stands or {}),
+        )
 
     async def all(self) -> list[str]:
         """The ids of all consumers, in order."""
@@ -261,10 +276,13 @@ class Consumers:
         now: datetime,
         by: By = "consumer",
         also: Sequence[Operation] = (),
+        confirms: bool = False,
     ) -> Piece | None:
         """Change one piece by the consumer's own word; return it as it is then.
 
         A sort for a ``key`` adds a piece and gives it a name; ``value`` None takes it away.
+        ``confirms``: to say the same again is a word, too, which a relationship waits for whose
+        vendor's domain has changed hands.
         ``expect`` is the revision of the piece (0: there is none), None for any. What was wrong
         elsewhere before does not stand in the way. ``also`` are operations on the consumer's
         partition that happen with a change or not at all; a failed guard of theirs is a conflict.
@@ -278,7 +296,7 @@ class Consumers:
                 if value is None:
                     raise ValueError("what is taken away has a name")
                 key = key, pieces.new_name(value, (name for _, name in before.pieces))
-            changed = pieces.with_piece(before, key, value)
+            changed = pieces.with_piece(before, key, value, now, confirms=confirms)
             had = before.pieces.get(key)
             if expect not in {None, had.revision if had else 0}:
                 raise Conflict(had.revision if had else 0)
@@ -361,7 +379,7 @@ class Consumers:
         if before and value == msgspec.json.encode(before.preferences):
             return before.revision
         revision = before.revision + 1 if before else 1
-        arranged = pieces.arrange(preferences, before.pieces if before else {}, revision)
+        arranged = pieces.arrange(preferences, before.pieces if before else {}, revision, now)
         after = Stored(preferences, revision, pieces=arranged, past=before.past if before else ())
         await self._write(consumer, before, after, by=by, now=now)
         return revision

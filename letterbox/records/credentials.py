@@ -3,12 +3,14 @@
 import hashlib
 import hmac
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
-from letterbox.ports.store import Commit, Delete, Put, Store
+from letterbox.model.vendor import Scope
+from letterbox.ports.store import Commit, Delete, Document, Put, Store
 from letterbox.records import places
+from letterbox.records.cache import Recent
 from letterbox.records.coding import decode, encode
 from letterbox.records.names import new_secret
 
@@ -17,13 +19,21 @@ Purpose = Literal["key", "token"]
 #: What a credential begins with, so that a leaked one is recognised for what it is.
 _MARKS: dict[Purpose, str] = {"key": "lbk", "token": "lbt"}
 _PREFIX_LENGTH = 8
+#: Characters of a credential that are public: a mark, and eight that may be known.
+PREFIX = 12
 _LONGEST = 80
 _DIRECTORY = "credential"
 _PAGE = 500
+_HOUR = timedelta(hours=1)
+_REMEMBERED = 10_000
 
 
 class Credential(msgspec.Struct, frozen=True):
-    """A stored credential. ``owner`` is a vendor's id (key) or a consumer's (token)."""
+    """A stored credential. ``owner`` is a vendor's id (key) or a consumer's (token).
+
+    A key serves for its ``scopes``, for all where it has none. ``label`` is its owner's name
+    for it.
+    """
 
     prefix: str
     purpose: Purpose
@@ -31,6 +41,27 @@ class Credential(msgspec.Struct, frozen=True):
     digest: bytes
     issued: datetime
     expires: datetime | None = None
+    scopes: tuple[Scope, ...] = ()
+    label: str = ""
+
+    def serves(self, scope: Scope | None) -> bool:
+        """Whether it may be used for that; None is for what every one may."""
+        return scope is None or not self.scopes or scope in self.scopes
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether its time is up."""
+        return self.expires is not None and self.expires <= now
+
+
+class Listed(NamedTuple):
+    """A credential as its owner sees it. ``used`` is when it was last used, to the hour."""
+
+    credential: Credential
+    used: datetime | None
+
+
+class _Used(msgspec.Struct, frozen=True):
+    at: datetime
 
 
 def _digest(secret: str) -> bytes:
@@ -43,9 +74,17 @@ class Credentials:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._used: Recent[str, datetime] = Recent(_REMEMBERED)
 
     async def issue(
-        self, purpose: Purpose, owner: str, now: datetime, *, lasts: timedelta | None = None
+        self,
+        purpose: Purpose,
+        owner: str,
+        now: datetime,
+        *,
+        lasts: timedelta | None = None,
+        scopes: tuple[Scope, ...] = (),
+        label: str = "",
     ) -> str:
         """Make a credential and return it: the only time it is seen."""
         secret = new_secret()
@@ -58,24 +97,47 @@ class Credentials:
             digest=_digest(whole),
             issued=now,
             expires=now + lasts if lasts else None,
+            scopes=scopes,
+            label=label,
         )
         put = Put(key=places.CREDENTIAL, value=encode(row), expect=0)
-        entry = Put(key=f"{_DIRECTORY}/{purpose}/{owner}/{prefix}", value=b"")
+        entry = Put(key=_entry(row), value=b"")
         await self._store.commit(
             Commit(partition=places.credential(prefix), operations=(put,)),
             Commit(partition=places.DIRECTORY, operations=(entry,)),
         )
         return whole
 
-    async def owner(self, purpose: Purpose, secret: str, now: datetime) -> str | None:
-        """Whose credential this is; None for a wrong, expired or revoked one."""
+    async def owner(
+        self, purpose: Purpose, secret: str, now: datetime, *, scope: Scope | None = None
+    ) -> str | None:
+        """Whose credential this is; None for one that is wrong, over, revoked or not for that."""
+        row = await self.shown(purpose, secret, now)
+        return row.owner if row is not None and row.serves(scope) else None
+
+    async def shown(self, purpose: Purpose, secret: str, now: datetime) -> Credential | None:
+        """The credential that somebody shows; None for a wrong, expired or revoked one.
+
+        That it was used is written down, once an hour at most.
+        """
         row = await self._row(secret)
         # Compared even where there is none: a wrong prefix must not answer sooner.
         expected = row.digest if row else b"\0" * 32
         same = hmac.compare_digest(expected, _digest(secret[:_LONGEST]))
-        if row is None or not same or row.purpose != purpose:
+        if row is None or not same or row.purpose != purpose or row.is_over(now):
             return None
-        return None if row.expires and row.expires <= now else row.owner
+        await self._note_use(row.prefix, now)
+        return row
+
+    async def _note_use(self, prefix: str, now: datetime) -> None:
+        """Write down a use. Who loses the last hour of it in a crash has lost nothing."""
+        noted = self._used.get(prefix)
+        if noted is not None and abs(now - noted) < _HOUR:
+            return
+        self._used.put(prefix, now)
+        hour = now.replace(minute=0, second=0, microsecond=0)
+        used = Put(key=places.USED, value=encode(_Used(at=hour)))
+        await self._store.commit(Commit(partition=places.credential(prefix), operations=(used,)))
 
     async def _row(self, secret: str) -> Credential | None:
         mark, _, rest = secret.partition("_")
@@ -97,17 +159,56 @@ class Credentials:
             after = page[-1].key
         return found
 
+    async def listed(self, purpose: Purpose, owner: str) -> list[Listed]:
+        """An owner's credentials, the oldest first."""
+        found = []
+        for prefix in await self.prefixes(purpose, owner):
+            partition = places.credential(prefix)
+            document = await self._store.get(partition, places.CREDENTIAL)
+            used = await self._store.get(partition, places.USED)
+            if document is not None:
+                row = decode(document.value, Credential)
+                found.append(Listed(row, decode(used.value, _Used).at if used else None))
+        return sorted(found, key=lambda each: (each.credential.issued, each.credential.prefix))
+
+    async def find(self, prefix: str) -> Credential | None:
+        """A credential by its public prefix."""
+        document = await self._store.get(places.credential(prefix), places.CREDENTIAL)
+        return decode(document.value, Credential) if document else None
+
+    async def rotate(self, prefix: str, now: datetime, *, overlap: timedelta) -> str | None:
+        """Issue another of the same kind; the old one serves for ``overlap`` more.
+
+        None where there is no such credential, or its time is up.
+        """
+        document = await self._store.get(places.credential(prefix), places.CREDENTIAL)
+        row = decode(document.value, Credential) if document else None
+        if document is None or row is None or row.is_over(now):
+            return None
+        whole = await self.issue(row.purpose, row.owner, now, scopes=row.scopes, label=row.label)
+        ends = now + overlap
+        if row.expires is None or row.expires > ends:
+            over = msgspec.structs.replace(row, expires=ends)
+            await self._replace(document, over)
+        return whole
+
+    async def _replace(self, document: Document, row: Credential) -> None:
+        put = Put(key=places.CREDENTIAL, value=encode(row), expect=document.revision)
+        await self._store.commit(Commit(partition=places.credential(row.prefix), operations=(put,)))
+
     async def revoke(self, prefix: str) -> bool:
         """Revoke by prefix; false where there is none of it. At once: nothing is cached."""
-        document = await self._store.get(places.credential(prefix), places.CREDENTIAL)
-        if document is None:
+        row = await self.find(prefix)
+        if row is None:
             return False
-        row = decode(document.value, Credential)
-        entry = Delete(key=f"{_DIRECTORY}/{row.purpose}/{row.owner}/{prefix}")
+        gone = (Delete(key=places.CREDENTIAL), Delete(key=places.USED))
         await self._store.commit(
-            Commit(
-                partition=places.credential(prefix), operations=(Delete(key=places.CREDENTIAL),)
-            ),
-            Commit(partition=places.DIRECTORY, operations=(entry,)),
+            Commit(partition=places.credential(prefix), operations=gone),
+            Commit(partition=places.DIRECTORY, operations=(Delete(key=_entry(row)),)),
         )
         return True
+
+
+def _entry(row: Credential) -> str:
+    """Where the directory names a credential."""
+    return f"{_DIRECTORY}/{row.purpose}/{row.owner}/{row.prefix}"

@@ -8,6 +8,7 @@ of its own last change, and its place in the order it was declared in.
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final, Generic, Literal, TypeVar
 
 import msgspec
@@ -35,14 +36,22 @@ _WHOLE: Final = b"{"
 _Value = TypeVar("_Value")
 
 
+#: When a piece was declared of which that was not written down.
+LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
 class Piece(msgspec.Struct, frozen=True):
-    """One entry of a list. ``revision`` is that of its last change: its ETag."""
+    """One entry of a list. ``revision`` is that of its last change: its ETag.
+
+    ``at`` is when it was last declared, or confirmed as it stood.
+    """
 
     sort: Sort
     id: str
     value: Value
     revision: int
     place: int
+    at: datetime = LONG_AGO
 
     @property
     def key(self) -> Key:
@@ -77,6 +86,7 @@ class _Row(msgspec.Struct, Generic[_Value], frozen=True):
     value: _Value
     revision: int
     place: int
+    at: datetime = LONG_AGO
 
 
 _ROWS: Final[Mapping[str, Any]] = {
@@ -107,6 +117,7 @@ def _piece(row: Document) -> Piece:
         value=found.value,
         revision=found.revision,
         place=found.place,
+        at=found.at,
     )
 
 
@@ -124,9 +135,15 @@ def core_of(preferences: Preferences) -> Preferences:
 
 
 def arrange(
-    preferences: Preferences, before: Mapping[Key, Piece], revision: int
+    preferences: Preferences,
+    before: Mapping[Key, Piece],
+    revision: int,
+    now: datetime = LONG_AGO,
 ) -> dict[Key, Piece]:
-    """The pieces of a whole document; what stands as it stood ``before`` keeps its revision."""
+    """The pieces of a whole document; what says what it said ``before`` keeps its revision.
+
+    ``now`` is when the document is declared.
+    """
     pieces: dict[Key, Piece] = {}
     for sort, field in FIELDS.items():
         last = -1
@@ -138,8 +155,10 @@ def arrange(
                 pieces[old.key] = old
                 continue
             # Another place alone is no change: a piece is what it says.
-            kept = old.revision if old is not None and old.value == value else revision
-            piece = Piece(sort=sort, id=name, value=value, revision=kept, place=place)
+            if old is not None and old.value == value:
+                piece = msgspec.structs.replace(old, place=place)
+            else:
+                piece = Piece(sort, name, value, revision=revision, place=place, at=now)
             pieces[piece.key] = piece
     return pieces
 
@@ -151,10 +170,13 @@ def key_in_path(sort: Sort, text: str) -> str:
     return name_of_piece(text) if sort == "address" else text
 
 
-def with_piece(before: Stored, key: Key, value: Value | None) -> dict[Key, Piece]:
+def with_piece(
+    before: Stored, key: Key, value: Value | None, now: datetime, *, confirms: bool = False
+) -> dict[Key, Piece]:
     """The pieces with one changed, added (at the end) or taken away.
 
-    It gets a new revision where it says something else.
+    It gets a new revision where it says something else. ``confirms``: what says the same is
+    declared anew all the same.
     """
     changed = dict(before.pieces)
     old = changed.get(key)
@@ -162,10 +184,21 @@ def with_piece(before: Stored, key: Key, value: Value | None) -> dict[Key, Piece
         changed.pop(key, None)
     elif old is None or old.value != value:
         last = max((piece.place for piece in changed.values() if piece.sort == key[0]), default=-1)
-        changed[key] = Piece(
-            *key, value, revision=before.revision + 1, place=old.place if old else last + 1
-        )
+        place = old.place if old else last + 1
+        changed[key] = Piece(*key, value, revision=before.revision + 1, place=place, at=now)
+    elif confirms:
+        changed[key] = msgspec.structs.replace(old, at=now)
     return changed
+
+
+def declared_at(preferences: Preferences, pieces: Mapping[Key, Piece]) -> dict[str, datetime]:
+    """When each relationship of some preferences was declared that stands so among the pieces."""
+    found = {}
+    for rule in preferences.vendor:
+        piece = pieces.get(("vendor", other_side(rule)))
+        if piece is not None and piece.value == rule:
+            found[piece.id] = piece.at
+    return found
 
 
 def path_of(key: Key, pieces: Mapping[Key, Piece]) -> str:
@@ -237,7 +270,7 @@ def writing(before: Stored | None, after: Stored) -> Sequence[Operation]:
     operations += [Delete(key=_place(key)) for key in old.keys() - after.pieces.keys()]
     for key, piece in after.pieces.items():
         if old.get(key) != piece:
-            row = _Row(value=piece.value, revision=piece.revision, place=piece.place)
+            row = _Row(piece.value, piece.revision, piece.place, piece.at)
             operations.append(Put(key=_place(key), value=encode(row)))
     return operations
 

@@ -22,6 +22,14 @@ CHANGE = "change/"
 FEED = "feed"
 COLLECT = "collect"
 CREDENTIAL = "credential"
+#: When a credential was last used.
+USED = "used"
+#: A domain is looked up again.
+RECHECK = "recheck"
+#: A vendor that registered by itself has not proven a domain in time.
+UNPROVEN = "unproven"
+#: Domains that a vendor says are its own, by name.
+CLAIM = "claim/"
 REFERENCE = "reference"
 
 #: The counter of all that waits at a consumer.
@@ -55,6 +63,16 @@ def address(of: Address) -> str:
 def domain(name: str) -> str:
     """The partition that says which vendor a domain belongs to."""
     return f"domain/{name}"
+
+
+def claim(of: str) -> str:
+    """The key of a vendor's claim on a domain."""
+    return f"{CLAIM}{of}"
+
+
+def registrations(day: datetime, who: str = "") -> str:
+    """The counter of a day's (UTC) new vendors, of all or of one network's."""
+    return f"registrations/{day:%Y-%m-%d}/{who}"
 
 
 def reference(name: str) -> str:

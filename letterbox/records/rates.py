@@ -14,11 +14,11 @@ class Rates:
         self.per_second = per_second
         self._buckets: Recent[str, tuple[float, float]] = Recent(_KEPT)
 
-    def take(self, name: str) -> bool:
-        """Take one; false where there is none left for now."""
-        now = self._clock.monotonic()
-        level, then = self._buckets.get(name) or (self.per_second, now)
-        level = min(self.per_second, level + (now - then) * self.per_second)
+    def take(self, name: str, most: int | None = None) -> bool:
+        """Take one; false where there is none left for now. ``most`` stands for the usual rate."""
+        now, rate = self._clock.monotonic(), most or self.per_second
+        level, then = self._buckets.get(name) or (rate, now)
+        level = min(rate, level + (now - then) * rate)
         if level < 1:
             return False
         self._buckets.put(name, (level - 1, now))

@@ -1,13 +1,17 @@
-"""Vendors: the registered ones, and who stands behind a proven domain."""
+"""Vendors: the registered ones, whose a domain is, and who stands behind a proven one."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 
-from letterbox.model.preferences import Vendor
+from letterbox.model.preferences import Vendor, VendorRule
 from letterbox.model.sender import Proven, VendorRef
-from letterbox.ports.store import Commit, Delete, Operation, Put, Store
+from letterbox.model.vendor import Basis, Registered, Suspension
+from letterbox.ports.clock import Clock
+from letterbox.ports.store import Commit, Delete, Operation, Put, Schedule, Store, Unschedule
 from letterbox.records import places
 from letterbox.records.cache import Recent
 from letterbox.records.coding import decode, encode
@@ -19,12 +23,32 @@ _MAX_LABELS = 8  # a deeper name is looked up by its last labels only
 
 
 class Claimant(msgspec.Struct, frozen=True):
-    """The registered vendor a domain belongs to; empty for none."""
+    """Whose a domain is; an empty ``vendor`` for nobody's.
+
+    ``changed`` is when it last passed from one vendor to another or to nobody, ``before`` who
+    had it until then, ``back`` what ``changed`` is again when that one has it back.
+    """
 
     vendor: str = ""
+    basis: Basis = "operator"
+    changed: datetime | None = None
+    before: str = ""
+    back: datetime | None = None
 
 
 _NONE = Claimant()
+
+
+class Holder(NamedTuple):
+    """The vendor who has a domain or the nearest one above it, if any.
+
+    ``domain`` is the one it has, ``changed`` the latest change of hands on the way there.
+    """
+
+    vendor: str
+    domain: str
+    basis: Basis
+    changed: datetime | None
 
 
 class DomainTaken(Exception):
@@ -33,6 +57,7 @@ class DomainTaken(Exception):
     def __init__(self, domain: str, vendor: str) -> None:
         super().__init__(f"{domain} belongs to vendor {vendor} already")
         self.domain = domain
+        self.vendor = vendor
 
 
 class Vendors:
@@ -47,17 +72,21 @@ class Vendors:
         self,
         store: Store,
         *,
+        clock: Clock,
         organization: Callable[[str], str],
         is_mailbox_provider: Callable[[str], bool],
     ) -> None:
         self._store = store
+        self._clock = clock
         self._organization = organization
         self._is_mailbox_provider = is_mailbox_provider
         self._changing = asyncio.Lock()
-        self._vendors: Recent[str, Vendor] = Recent(_CACHED)
+        self._vendors: Recent[str, Registered] = Recent(_CACHED)
         self._claimants: Recent[str, Claimant] = Recent(_CACHED)
 
-    async def get(self, name: str) -> Vendor | None:
+    # ---- who there is
+
+    async def get(self, name: str) -> Registered | None:
         """A registered vendor."""
         known = self._vendors.get(name)
         if known is not None:
@@ -65,7 +94,7 @@ class Vendors:
         document = await self._store.get(places.vendor(name), places.VENDOR)
         if document is None:
             return None
-        vendor = msgspec.json.decode(document.value, type=Vendor)
+        vendor = msgspec.json.decode(document.value, type=Registered)
         self._vendors.put(name, vendor)
         return vendor
 
@@ -79,38 +108,7 @@ class Vendors:
     async def name(self, name: str) -> str:
         """What a registered vendor is called; empty for none. Costs the same either way."""
         document = await self._store.get(places.vendor(name), places.VENDOR)
-        return msgspec.json.decode(document.value, type=Vendor).name if document else ""
-
-    async def behind(self, sender: Proven) -> VendorRef:
-        """The vendor a proven sender is: registered, or known by domain, or one person."""
-        registered = sender.vendor or await self.having(sender.domain)
-        if registered and (vendor := await self.get(registered)):
-            # A key stands for the vendor whole, under whatever domain its mail is written.
-            domains = vendor.own_domains if sender.how == "key" else ()
-            return VendorRef(id=vendor.id, name=vendor.name, registered=True, domains=domains)
-        if self._is_mailbox_provider(sender.domain):
-            person = str(sender.author)
-            return VendorRef(id=person, name=person, registered=False)
-        organization = self._organization(sender.domain)
-        return VendorRef(id=organization, name=organization, registered=False)
-
-    async def having(self, domain: str) -> str:
-        """The id of the vendor who has this domain or the nearest one above it; empty for none."""
-        labels = domain.split(".")[-_MAX_LABELS:]
-        for start in range(len(labels) - 1):
-            claimant = await self._claimant(".".join(labels[start:]))
-            if claimant.vendor:
-                return claimant.vendor
-        return ""
-
-    async def _claimant(self, domain: str) -> Claimant:
-        known = self._claimants.get(domain)
-        if known is not None:
-            return known
-        document = await self._store.get(places.domain(domain), places.OWNER)
-        claimant = decode(document.value, Claimant) if document else _NONE
-        self._claimants.put(domain, claimant)
-        return claimant
+        return msgspec.json.decode(document.value, type=Registered).name if document else ""
 
     async def all(self) -> list[str]:
         """The ids of all registered vendors, in order."""
@@ -123,6 +121,61 @@ class Vendors:
             after = page[-1].key
         return names
 
+    # ---- who stands behind a domain
+
+    async def behind(self, sender: Proven) -> VendorRef:
+        """The vendor a proven sender is: registered, or known by domain, or one person."""
+        holder = await self.holder(sender.domain)
+        registered = sender.vendor or holder.vendor
+        if registered and (vendor := await self.get(registered)):
+            # A key stands for the vendor whole, under whatever domain its mail is written.
+            domains = vendor.own_domains if sender.how == "key" else ()
+            return VendorRef(
+                id=vendor.id,
+                name=vendor.name,
+                registered=True,
+                domains=domains,
+                changed=holder.changed,
+            )
+        if self._is_mailbox_provider(sender.domain):
+            person = str(sender.author)
+            return VendorRef(id=person, name=person, registered=False)
+        organization = self._organization(sender.domain)
+        return VendorRef(
+            id=organization, name=organization, registered=False, changed=holder.changed
+        )
+
+    async def holder(self, domain: str) -> Holder:
+        """Whose a domain is, by its own claim or the nearest one above it."""
+        labels = domain.split(".")[-_MAX_LABELS:]
+        changed: datetime | None = None
+        for start in range(len(labels) - 1):
+            name = ".".join(labels[start:])
+            claimant = await self._claimant(name)
+            if claimant.changed and (changed is None or claimant.changed > changed):
+                changed = claimant.changed
+            if claimant.vendor:
+                return Holder(claimant.vendor, name, claimant.basis, changed)
+        return Holder("", "", "operator", changed)
+
+    async def changed(self, rule: VendorRule) -> datetime | None:
+        """When a domain that a relationship speaks of last changed hands."""
+        domain = rule.domain or (rule.address or "").rpartition("@")[2]
+        domains: tuple[str, ...] = (name_of(domain),) if domain else ()
+        if rule.vendor and (vendor := await self.get(name_of(rule.vendor))):
+            domains = vendor.own_domains
+        changes = [(await self.holder(each)).changed for each in domains]
+        return max(filter(None, changes), default=None)
+
+    async def _claimant(self, domain: str) -> Claimant:
+        known = self._claimants.get(domain)
+        if known is not None:
+            return known
+        document = await self._store.get(places.domain(domain), places.OWNER)
+        claimant = decode(document.value, Claimant) if document else _NONE
+        self._claimants.put(domain, claimant)
+        return claimant
+
     async def taken(self, vendor: Vendor) -> str | None:
         """The first of a vendor's domains that is another's."""
         for domain in vendor.own_domains:
@@ -131,31 +184,140 @@ class Vendors:
                 return domain
         return None
 
+    # ---- changing
+
     async def replace(self, vendor: Vendor) -> None:
-        """Register a vendor, or change it. Raises :class:`DomainTaken`."""
+        """Register a vendor by the operator's word, or change it. Raises :class:`DomainTaken`.
+
+        What it has proven by itself stays its own.
+        """
         async with self._changing:
             if domain := await self.taken(vendor):
                 raise DomainTaken(domain, (await self._claimant(domain)).vendor)
             before = await self.get(vendor.id)
-            await self._store.commit(*_commits(vendor, before))
-            self._vendors.drop(vendor.id)
-            for domain in (*vendor.own_domains, *(before.own_domains if before else ())):
-                self._claimants.drop(domain)
+            fields = {name: getattr(vendor, name) for name in Vendor.__struct_fields__}
+            if before is None:
+                after = Registered(**fields, at=self._clock.now())
+            else:
+                # Whom the operator names, the operator vouches for.
+                after = msgspec.structs.replace(before, **fields, registered="operator")
+            await self._set(before, after)
+
+    async def add(self, vendor: Registered, *also: Operation) -> bool:
+        """Register a vendor that asks for it itself; false where the id is taken.
+
+        ``also`` are operations on its partition.
+        """
+        async with self._changing:
+            if await self.known(vendor.id):
+                return False
+            await self._set(None, vendor, also=also)
+            return True
+
+    async def forget_nobody(self, name: str) -> bool:
+        """Forget a vendor that registered by itself and has proven nothing; false for others."""
+        async with self._changing:
+            vendor = await self.get(name)
+            if vendor is None or not vendor.is_nobody_yet:
+                return False
+            self._vendors.drop(name)
+            await self._store.commit(
+                _one(places.vendor(name), Delete(key=places.VENDOR)),
+                _one(places.DIRECTORY, Delete(key=f"vendor/{name}")),
+            )
+            return True
+
+    async def suspend(self, name: str, suspension: Suspension | None) -> bool:
+        """Suspend a vendor, or with None let it go on; false where there is no such vendor."""
+        async with self._changing:
+            before = await self.get(name)
+            if before is None:
+                return False
+            await self._set(before, msgspec.structs.replace(before, suspended=suspension))
+            return True
+
+    async def prove(self, name: str, domain: str, again: datetime, *also: Operation) -> str:
+        """Give a vendor a domain that it has proven; return whose it was until now, if anybody's.
+
+        ``again`` is when the proof is looked up again; ``also`` are operations on the vendor's
+        partition. Raises LookupError where there is no such vendor.
+        """
+        async with self._changing:
+            before = await self.get(name)
+            if before is None:
+                raise LookupError(name)
+            loser = (await self._claimant(domain)).vendor
+            proven = tuple(dict.fromkeys((*before.proven, domain)))
+            after = msgspec.structs.replace(before, proven=proven)
+            commits = await self._without(loser, domain) if loser not in {"", name} else []
+            recheck = Schedule(key=places.RECHECK, at=again)
+            await self._set(
+                before, after, also=also, more=[*commits, _one(places.domain(domain), recheck)]
+            )
+            return loser if loser != name else ""
+
+    async def disprove(self, name: str, domain: str, *also: Operation) -> None:
+        """Take a domain from a vendor that has proven it before, and does so no more."""
+        async with self._changing:
+            before = await self.get(name)
+            if before is None or domain not in before.proven:
+                return
+            proven = tuple(each for each in before.proven if each != domain)
+            after = msgspec.structs.replace(before, proven=proven)
+            stop = Unschedule(key=places.RECHECK, expect=False)
+            await self._set(before, after, also=also, more=[_one(places.domain(domain), stop)])
+
+    async def _without(self, name: str, domain: str) -> list[Commit]:
+        """The commit that takes a domain out of a vendor's own document."""
+        vendor = await self.get(name)
+        if vendor is None:
+            return []
+        proven = tuple(each for each in vendor.proven if each != domain)
+        self._vendors.drop(name)
+        left = msgspec.structs.replace(vendor, proven=proven)
+        return [_one(places.vendor(name), Put(places.VENDOR, msgspec.json.encode(left)))]
+
+    async def _set(
+        self,
+        before: Registered | None,
+        after: Registered,
+        *,
+        also: Iterable[Operation] = (),
+        more: Iterable[Commit] = (),
+    ) -> None:
+        """Write a vendor, and whose its domains are, in one call."""
+        put = Put(key=places.VENDOR, value=msgspec.json.encode(after))
+        commits = [Commit(places.vendor(after.id), (put, *also))]
+        if before is None:
+            commits.append(_one(places.DIRECTORY, Put(key=f"vendor/{after.id}", value=b"")))
+        old = set(before.own_domains) if before else set()
+        touched = sorted(old.symmetric_difference(after.own_domains))
+        for domain in touched:
+            has = domain in after.own_domains
+            basis: Basis = "dns" if has and domain in after.proven else "operator"
+            claimant = await self._passed(domain, after.id if has else "", basis)
+            commits.append(_one(places.domain(domain), Put(places.OWNER, encode(claimant))))
+        await self._store.commit(*commits, *more)
+        self._vendors.drop(after.id)
+        for domain in touched:
+            self._claimants.drop(domain)
+
+    async def _passed(self, domain: str, vendor: str, basis: Basis) -> Claimant:
+        """A domain's claimant when it passes to ``vendor``, or to nobody.
+
+        That is a change of hands where somebody else had it before, itself or from above.
+        """
+        was = await self._claimant(domain)
+        last = (await self.holder(domain)).vendor or was.before
+        if not last:
+            return Claimant(vendor, basis)
+        if last == vendor:
+            # To have back what nobody else had in between is none.
+            changed = was.changed if was.vendor else was.back
+            return Claimant(vendor, basis, changed=changed, before=was.before)
+        now = self._clock.now()
+        return Claimant(vendor, basis, changed=now, before=last, back=was.changed)
 
 
-def _commits(vendor: Vendor, before: Vendor | None) -> list[Commit]:
-    def one(partition: str, operation: Operation) -> Commit:
-        return Commit(partition=partition, operations=(operation,))
-
-    value = msgspec.json.encode(vendor)
-    commits = [
-        one(places.vendor(vendor.id), Put(key=places.VENDOR, value=value)),
-        one(places.DIRECTORY, Put(key=f"vendor/{vendor.id}", value=b"")),
-    ]
-    new = set(vendor.own_domains)
-    old = set(before.own_domains) if before else set()
-    gone = Delete(key=places.OWNER)
-    commits += [one(places.domain(domain), gone) for domain in sorted(old - new)]
-    claim = Put(key=places.OWNER, value=encode(Claimant(vendor=vendor.id)))
-    commits += [one(places.domain(domain), claim) for domain in sorted(new)]
-    return commits
+def _one(partition: str, operation: Operation) -> Commit:
+    return Commit(partition=partition, operations=(operation,))

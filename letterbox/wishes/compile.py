@@ -1,7 +1,8 @@
 """Preferences into their fast form, and finding one's way in it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, tzinfo
+from types import MappingProxyType
 
 from letterbox.model.address import Address, parse_address
 from letterbox.model.kind import RULED_KINDS, Kind
@@ -11,19 +12,29 @@ from letterbox.model.taxonomy import Taxonomy
 from letterbox.model.wishes import Counted, Quota, Relationship, Wishes
 from letterbox.wishes.calendar import Calendar
 from letterbox.wishes.interests import compile_interests
-from letterbox.wishes.names import mailbox_of, name_of
+from letterbox.wishes.names import mailbox_of, name_of, other_side
+
+_JUST_NOW: Mapping[str, datetime] = MappingProxyType({})
 
 
 def compile_wishes(
-    consumer: str, revision: int, preferences: Preferences, *, zone: tzinfo, taxonomy: Taxonomy
+    consumer: str,
+    revision: int,
+    preferences: Preferences,
+    *,
+    zone: tzinfo,
+    taxonomy: Taxonomy,
+    since: Mapping[str, datetime] = _JUST_NOW,
 ) -> Wishes:
     """Work out everything that does not depend on a message.
 
-    ``zone`` is the preferences' time zone. Preferences are checked before
+    ``zone`` is the preferences' time zone; ``since`` when relationships were declared, by
+    :func:`letterbox.wishes.other_side`. Preferences are checked before
     (:func:`letterbox.wishes.check`); what is wrong nevertheless matches nothing.
     """
     rules = [
-        (rule, Relationship(rule=rule, quotas=_quotas_of(rule))) for rule in preferences.vendor
+        (rule, Relationship(rule, quotas=_quotas_of(rule), since=since.get(other_side(rule))))
+        for rule in preferences.vendor
     ]
     return Wishes(
         consumer=consumer,

@@ -221,6 +221,7 @@ def test_codes_are_those_agreed():
         "store-unavailable",
         "lookup-failed",
         "rate-limited",
+        "vendor-suspended",
         "our-fault",
     }
 

@@ -21,9 +21,12 @@ def guard(response: web.StreamResponse) -> None:
         response.headers.setdefault(name, value)
 
 
-def answer(value: object, *, headers: Mapping[str, str] | None = None) -> web.Response:
-    """A value as JSON, with status 200."""
+def answer(
+    value: object, *, headers: Mapping[str, str] | None = None, status: int = 200
+) -> web.Response:
+    """A value as JSON."""
     return web.Response(
+        status=status,
         body=msgspec.json.encode(value),
         content_type="application/json",
         headers=dict(headers or {}),

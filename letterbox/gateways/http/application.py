@@ -16,6 +16,7 @@ from letterbox.gateways.http.problems import Problem, Reasoned, render
 from letterbox.gateways.http.repeated import Repeated
 from letterbox.gateways.http.route import Route
 from letterbox.ports.store import StoreUnavailable
+from letterbox.records import places
 from letterbox.records.credentials import Purpose
 from letterbox.records.names import new_id
 
@@ -88,8 +89,11 @@ class _Way:
         )
         if route.path.startswith("/v1/"):
             check_query(request, route.query)
-        if route.who == "consumer" and route.method != "GET":
-            return await self._repeated.run(call, route.run)
+        if call.owner and route.method != "GET" and route.once != "message":
+            place = places.vendor if route.who == "vendor" else places.consumer
+            return await self._repeated.run(
+                call, route.run, partition=place(call.owner), secret=route.once == "secret"
+            )
         return await route.run(call)
 
     async def _owner(self, request: web.Request) -> str:
@@ -102,11 +106,16 @@ class _Way:
         if match is None:
             challenge = 'Bearer realm="letterbox"'
             raise Problem("unauthorized", headers={"WWW-Authenticate": challenge}, close=True)
-        owner = await self._parts.credentials.owner(purpose, match[1], self._parts.clock.now())
-        if owner is None:
+        row = await self._parts.credentials.shown(purpose, match[1], self._parts.clock.now())
+        if row is None:
             challenge = 'Bearer realm="letterbox", error="invalid_token"'
             raise Problem("unauthorized", headers={"WWW-Authenticate": challenge}, close=True)
-        return owner
+        if not row.serves(self._route.scope):
+            # RFC 6750, section 3.1.
+            challenge = 'Bearer realm="letterbox", error="insufficient_scope"'
+            detail = f"this key lacks the scope {self._route.scope}; it has {', '.join(row.scopes)}"
+            raise Problem("forbidden", detail, headers={"WWW-Authenticate": challenge})
+        return row.owner
 
 
 #: The name of a request in the log.

@@ -119,7 +119,7 @@ async def replay(call: Call) -> web.Response:
         raise mistaken(Mistake(path="changes", mistake=str(error), allowed=allowed)) from None
     if mistakes := await call.parts.consumers.own_mistakes(call.owner, preferences):
         raise mistaken(*mistakes)
-    found = await call.parts.replay.run(call.owner, preferences, stored.revision, days=form.days)
+    found = await call.parts.replay.run(call.owner, preferences, stored, days=form.days)
     return answer(found)
 
 

@@ -21,7 +21,15 @@ from letterbox.gateways.http.forms import (
     UndoAnswer,
     UndoForm,
 )
+from letterbox.gateways.http.keys import KeyItem, NewKey, Rotation
 from letterbox.gateways.http.pieces import PieceItem
+from letterbox.gateways.http.vendor import (
+    DomainItem,
+    NewcomerItem,
+    NewDomain,
+    NewVendor,
+    VendorItem,
+)
 from letterbox.hindsight import Replayed
 from letterbox.model.preferences import BoundAddress, Interest, Preferences, VendorRule, Window
 from letterbox.records.changes import Change
@@ -50,6 +58,23 @@ _ENTRY = {
     "interests": ["garden-tools"],
     "size": 4096,
     "read": False,
+}
+_DOMAIN = {
+    "domain": "greenleaf.example",
+    "state": "pending",
+    "basis": "dns",
+    "record": {
+        "name": "_letterbox-challenge.greenleaf.example",
+        "type": "TXT",
+        "value": f"letterbox-verification={_REFERENCE}",
+    },
+}
+_KEY = {
+    "prefix": "lbk_1a2B3c4D",
+    "label": "newsletter tool",
+    "scopes": ["send"],
+    "issued": _AT,
+    "used": _AT,
 }
 _DECISION = {
     "id": _ID,
@@ -235,6 +260,31 @@ EXAMPLES: dict[Any, Any] = {
         "items": [{"day": "2026-11-23", "reason": "dkim-missing", "count": 4}],
         "after": None,
     },
+    NewVendor: {
+        "id": "greenleaf",
+        "name": "Greenleaf Garden",
+        "domains": ["greenleaf.example"],
+    },
+    NewcomerItem: {
+        "id": "greenleaf",
+        "name": "Greenleaf Garden",
+        "key": "lbk_1a2B3c4D_…",
+        "domains": [_DOMAIN],
+    },
+    VendorItem: {
+        "id": "greenleaf",
+        "name": "Greenleaf Garden",
+        "reply": "refuse",
+        "domains": [_DOMAIN],
+        "messages_per_second": 100,
+    },
+    NewDomain: {"domain": "greenleaf.example"},
+    DomainItem: _DOMAIN,
+    Items[DomainItem]: {"items": [_DOMAIN], "after": None},
+    NewKey: {"label": "newsletter tool", "scopes": ["send"], "days": 365},
+    Rotation: {"overlap_hours": 24},
+    KeyItem: _KEY | {"key": "lbk_1a2B3c4D_…"},
+    Items[KeyItem]: {"items": [_KEY], "after": None},
     Items[FeedItem]: {
         "items": [
             {

@@ -37,11 +37,11 @@ Recipients = Annotated[
 Item = TypeVar("Item")
 
 
-class _Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Input: an unknown field is an error that names it."""
 
 
-class NewOffer(_Form, frozen=True):
+class NewOffer(Form, frozen=True):
     """What a message offers. Days are inclusive, ``region`` is of ISO 3166, price of ISO 4217."""
 
     categories: Annotated[tuple[Word, ...], Meta(max_length=50)] = ()
@@ -54,7 +54,7 @@ class NewOffer(_Form, frozen=True):
     valid_until: date | None = None
 
 
-class NewMessage(_Form, frozen=True):
+class NewMessage(Form, frozen=True):
     """A message from a vendor. ``reference`` is the vendor's own and comes back with events."""
 
     to: Recipients
@@ -174,7 +174,7 @@ class ChangeItem(msgspec.Struct, frozen=True):
     days: int
 
 
-class UndoForm(_Form, frozen=True):
+class UndoForm(Form, frozen=True):
     """A refused message is let through; with ``change`` the wishes are changed, too."""
 
     change: str | None = None
@@ -188,7 +188,7 @@ class UndoAnswer(msgspec.Struct, frozen=True):
     changes: tuple[ChangeItem, ...]
 
 
-class PieceWish(_Form, frozen=True):
+class PieceWish(Form, frozen=True):
     """One piece as it might be; ``after`` null takes it away.
 
     ``piece`` is ``core`` for a field of the document by its name.
@@ -199,7 +199,7 @@ class PieceWish(_Form, frozen=True):
     after: Any
 
 
-class ReplayForm(_Form, frozen=True):
+class ReplayForm(Form, frozen=True):
     """Other wishes to try on the last days: a whole document, or single pieces of it."""
 
     days: Annotated[int, Meta(ge=1, le=90)] = 30
@@ -216,28 +216,29 @@ class StrangersItem(msgspec.Struct, frozen=True):
 
 
 class FeedItem(msgspec.Struct, frozen=True):
-    """One event of a vendor's feed."""
+    """One event of a vendor's feed: about a message, or about a ``domain`` of the vendor's."""
 
     id: str
     type: EventType
     at: datetime
-    message: str
-    recipient: str
-    verdict: ToldVerdict
+    message: str | None
+    recipient: str | None
+    verdict: ToldVerdict | None
     reason: ToldReason | None
-    reference: str
+    reference: str | None
     until: date | UnsetType = UNSET
     your_reference: str | UnsetType = UNSET
+    domain: str | UnsetType = UNSET
 
 
-class Marks(_Form, frozen=True):
+class Marks(Form, frozen=True):
     """Marks of an inbox entry; those left out stay as they are."""
 
     read: bool | None = None
     archived: bool | None = None
 
 
-class HeldWord(_Form, frozen=True):
+class HeldWord(Form, frozen=True):
     """What is said with a yes or a no: the relationship from now on.
 
     Whom it is with may be left out: who sent the message.
@@ -267,7 +268,7 @@ class AdvertisingAnswer(msgspec.Struct, frozen=True):
     after: VendorRule | None
 
 
-class Nothing(_Form, frozen=True):
+class Nothing(Form, frozen=True):
     """An empty object."""
 
 
@@ -347,11 +348,12 @@ def feed_item(event: Event) -> FeedItem:
         id=event.id,
         type=event.type,
         at=event.at,
-        message=event.message,
-        recipient=event.recipient,
+        message=event.message or None,
+        recipient=event.recipient or None,
         verdict=event.verdict,
         reason=event.reason,
-        reference=event.reference,
+        reference=event.reference or None,
         until=event.until or UNSET,
         your_reference=event.your_reference or UNSET,
+        domain=event.domain or UNSET,
     )

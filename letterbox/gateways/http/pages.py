@@ -70,6 +70,7 @@ _FACTS_OF: Mapping[str, Mapping[str, Fact]] = {
     "rate-limited": {"detail": "at most 100 messages a second"},
     "region-not-wanted": {"value": "BE"},
     "too-often": {"kinds": ["offer"]},
+    "vendor-suspended": {"detail": "ask its operator why"},
 }
 
 

@@ -7,6 +7,7 @@ from letterbox.delivery.relations import Advertised
 from letterbox.feedback.explanation import Explanations
 from letterbox.feedback.sentences import Sentences
 from letterbox.hindsight import Replay, Undo
+from letterbox.identity import Domains
 from letterbox.intake import Received, Submission
 from letterbox.metrics import Metrics
 from letterbox.model.configuration import Configuration
@@ -17,11 +18,13 @@ from letterbox.model.record import Word
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import Store
 from letterbox.records.categories import Categories
+from letterbox.records.claims import Claims
 from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import Credentials
 from letterbox.records.feed import Feed
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.vendors import Vendors
+from letterbox.registration import DomainProofs, Registration
 from letterbox.wishes import Taxonomy
 
 
@@ -82,6 +85,10 @@ class Parts(NamedTuple):
     sentences: Sentences
     taxonomy: Taxonomy
     categories: Categories
+    registration: Registration
+    domain_proofs: DomainProofs
+    claims: Claims
+    domains: Domains
     clock: Clock
     metrics: Metrics
     configuration: Configuration

@@ -2,16 +2,18 @@
 
 import re
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 from urllib.parse import quote
 
 import msgspec
 from aiohttp import web
+from msgspec import UNSET, UnsetType
 
 from letterbox.gateways.http.answers import answer, nothing
 from letterbox.gateways.http.call import Call
 from letterbox.gateways.http.conditions import etag, guard, unchanged
-from letterbox.gateways.http.forms import Items
+from letterbox.gateways.http.forms import Items, Nothing
 from letterbox.gateways.http.preferences import declared, refusals
 from letterbox.gateways.http.problems import Problem, mistaken
 from letterbox.gateways.http.route import JSON, PAGED, Route
@@ -24,11 +26,16 @@ _NAME: Final = re.compile(r"(?s).{1,400}")
 
 
 class PieceItem(msgspec.Struct, Generic[_Form], frozen=True):
-    """One piece in a list. ``id`` and ``etag`` are for the calls about it alone."""
+    """One piece in a list. ``id`` and ``etag`` are for the calls about it alone.
+
+    ``unconfirmed`` stands at a relationship that rests until it is confirmed: since when the
+    vendor's domain is in other hands.
+    """
 
     id: str
     etag: str
     value: _Form
+    unconfirmed: datetime | UnsetType = UNSET
 
 
 class _Collection(NamedTuple):
@@ -51,9 +58,15 @@ class _Collection(NamedTuple):
             begin = next((nth for nth, piece in enumerate(own, 1) if piece.id == after), len(own))
         page = own[begin : begin + call.limit]
         more = begin + len(page) < len(own)
-        items = tuple(
-            PieceItem(id=piece.id, etag=etag(piece.revision), value=_shown(piece)) for piece in page
-        )
+        items = tuple([
+            PieceItem(
+                id=piece.id,
+                etag=etag(piece.revision),
+                value=_shown(piece),
+                unconfirmed=await _unconfirmed(call, piece),
+            )
+            for piece in page
+        ])  # fmt: skip
         return answer(Items(items=items, after=page[-1].id if more else None))
 
     async def get(self, call: Call) -> web.Response:
@@ -112,6 +125,27 @@ class _Collection(NamedTuple):
             )
         return nothing()
 
+    async def confirm(self, call: Call) -> web.Response:
+        """Say of a relationship that it is to go on as it is."""
+        await call.bare()
+        key = self._key(call)
+        piece = (await declared(call)).pieces.get(key)
+        if piece is None:
+            raise Problem("not-found")
+        with refusals():
+            again = await call.parts.consumers.revise_piece(
+                call.owner,
+                key,
+                piece.value,
+                expect=piece.revision,
+                now=call.parts.clock.now(),
+                by="confirm",
+                confirms=True,
+            )
+        if again is None:
+            raise Problem("not-found")
+        return _answered(again)
+
     async def _guarded(self, call: Call) -> tuple[Key, int]:
         """What a change is about, and the revision it is made in; 0 where it is not there yet."""
         key = self._key(call)
@@ -124,6 +158,14 @@ class _Collection(NamedTuple):
 
     def _key(self, call: Call) -> Key:
         return self.sort, key_in_path(self.sort, call.request.match_info["id"])
+
+
+async def _unconfirmed(call: Call, piece: Piece) -> datetime | UnsetType:
+    """Since when a relationship rests, because a domain has changed hands; else nothing."""
+    if not isinstance(piece.value, VendorRule):
+        return UNSET
+    changed = await call.parts.vendors.changed(piece.value)
+    return changed if changed is not None and piece.at < changed else UNSET
 
 
 def _answered(piece: Piece) -> web.Response:
@@ -204,15 +246,26 @@ def _routes(of: _Collection) -> tuple[Route, ...]:
     )  # fmt: skip
 
 
-ROUTES: Final = tuple(
-    route
-    for collection in (
-        _Collection("interests", "interest", Interest, Items[PieceItem[Interest]], "interest"),
-        _Collection("windows", "window", Window, Items[PieceItem[Window]], "window"),
-        _Collection("vendors", "vendor", VendorRule, Items[PieceItem[VendorRule]], "vendor"),
-        _Collection(
-            "addresses", "address", BoundAddress, Items[PieceItem[BoundAddress]], "address"
-        ),
-    )
-    for route in _routes(collection)
-)
+_VENDORS = _Collection("vendors", "vendor", VendorRule, Items[PieceItem[VendorRule]], "vendor")
+
+ROUTES: Final = (
+    *(
+        route
+        for collection in (
+            _Collection("interests", "interest", Interest, Items[PieceItem[Interest]], "interest"),
+            _Collection("windows", "window", Window, Items[PieceItem[Window]], "window"),
+            _VENDORS,
+            _Collection(
+                "addresses", "address", BoundAddress, Items[PieceItem[BoundAddress]], "address"
+            ),
+        )
+        for route in _routes(collection)
+    ),
+    Route(
+        "POST", "/v1/me/vendors/{id}/confirm", "consumer",
+        _named(_VENDORS.confirm, "confirm_vendor"),
+        "Let a relationship go on that rests because a domain has changed hands",
+        takes={JSON: Nothing}, gives={JSON: VendorRule},
+        fields=("Idempotency-Key",), problems=(404, 408, 412, 413, 415, 422),
+    ),
+)  # fmt: skip

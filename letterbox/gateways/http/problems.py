@@ -13,6 +13,7 @@ Name = Literal[
     "bad-request",
     "malformed-json",
     "unauthorized",
+    "forbidden",
     "not-found",
     "method-not-allowed",
     "timeout",
@@ -52,6 +53,11 @@ KINDS: Mapping[Name, Kind] = {
         HTTPStatus.UNAUTHORIZED,
         "A valid key or token is needed",
         "Send Authorization: Bearer with a vendor's key, or a consumer's token under /v1/me.",
+    ),
+    "forbidden": Kind(
+        HTTPStatus.FORBIDDEN,
+        "This may not be done so",
+        "See in the detail what is lacking.",
     ),
     "not-found": Kind(
         HTTPStatus.NOT_FOUND,

@@ -1,6 +1,7 @@
-"""A consumer's writes with an ``Idempotency-Key``: the same again gives the same answer, once.
+"""Writes with an ``Idempotency-Key``: the same again gives the same answer, once.
 
-A vendor's messages have this from intake, in the commit of the message itself.
+A vendor's messages have this from intake, in the commit of the message itself. An answer that
+holds a secret is not written down: the same call again is told that it was made.
 """
 
 import asyncio
@@ -21,6 +22,8 @@ from letterbox.records.coding import decode, encode
 _KEPT_FOR = timedelta(days=7)
 #: A longer answer is not kept: such a write is guarded by its ETag.
 _LONGEST_ANSWER = 64 * 1024
+#: Stands for the status of an answer that was a secret.
+_ONCE = 0
 
 
 class _Recorded(msgspec.Struct, frozen=True):
@@ -39,9 +42,17 @@ class Repeated:
         self._calls: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def run(
-        self, call: Call, answer: Callable[[Call], Awaitable[web.StreamResponse]]
+        self,
+        call: Call,
+        answer: Callable[[Call], Awaitable[web.StreamResponse]],
+        *,
+        partition: str,
+        secret: bool,
     ) -> web.StreamResponse:
-        """The recorded answer of the same call, or a new one, which is then recorded."""
+        """The recorded answer of the same call, or a new one, which is then recorded.
+
+        ``partition`` is the caller's; ``secret``: the answer is not to be written down.
+        """
         key = call.idempotency_key
         if key is None:
             return await answer(call)
@@ -50,14 +61,21 @@ class Repeated:
         )
         call.request[KEPT] = body
         fingerprint = _fingerprint(call.request, body)
-        async with self._calls.setdefault((call.owner, key), asyncio.Lock()):
-            value = await call.parts.store.claim(
-                places.consumer(call.owner), places.idempotency(key)
-            )
+        async with self._calls.setdefault((partition, key), asyncio.Lock()):
+            value = await call.parts.store.claim(partition, places.idempotency(key))
             if value is not None:
                 return _again(decode(value, _Recorded), fingerprint)
             response = await answer(call)
-            await _record(call, key, fingerprint, response)
+            content = response.body if isinstance(response, web.Response) else None
+            row = _Recorded(
+                fingerprint=fingerprint,
+                status=_ONCE if secret else response.status,
+                headers={
+                    k: v for k, v in response.headers.items() if k in {"ETag", "Content-Type"}
+                },
+                body=content if isinstance(content, bytes) and not secret else b"",
+            )
+            await _record(call, partition, key, row)
             return response
 
 
@@ -69,27 +87,19 @@ def _fingerprint(request: web.Request, body: bytes) -> bytes:
 def _again(recorded: _Recorded, fingerprint: bytes) -> web.Response:
     if recorded.fingerprint != fingerprint:
         raise Problem("key-reused")
+    if recorded.status == _ONCE:
+        raise Problem("conflict", "it was done, and its answer is shown once; see the list")
     return web.Response(
         status=recorded.status, body=recorded.body or None, headers=recorded.headers
     )
 
 
-async def _record(call: Call, key: str, fingerprint: bytes, response: web.StreamResponse) -> None:
-    body = response.body if isinstance(response, web.Response) else None
-    content = body if isinstance(body, bytes) else b""
-    if len(content) > _LONGEST_ANSWER:
+async def _record(call: Call, partition: str, key: str, row: _Recorded) -> None:
+    if len(row.body) > _LONGEST_ANSWER:
         return
-    row = _Recorded(
-        fingerprint=fingerprint,
-        status=response.status,
-        headers={k: v for k, v in response.headers.items() if k in {"ETag", "Content-Type"}},
-        body=content,
-    )
     claim = Claim(
         name=places.idempotency(key),
         value=encode(row),
         expires=call.parts.clock.now() + _KEPT_FOR,
     )
-    await call.parts.store.commit(
-        Commit(partition=places.consumer(call.owner), operations=(claim,))
-    )
+    await call.parts.store.commit(Commit(partition=partition, operations=(claim,)))

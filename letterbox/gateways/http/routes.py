@@ -9,11 +9,13 @@ from letterbox.gateways.http import (
     feedback,
     held,
     inbox,
+    keys,
     operations,
     pages,
     pieces,
     preferences,
     times,
+    vendor,
 )
 from letterbox.gateways.http.call import Call
 from letterbox.gateways.http.forms import Answer, FeedItem, Items, NewMessage
@@ -48,7 +50,9 @@ _VENDOR = (
         gives={JSON: Answer},
         query=("to",),
         fields=("Idempotency-Key",),
-        problems=(408, 413, 415, 422, 429),
+        problems=(403, 408, 413, 415, 422, 429),
+        scope="send",
+        once="message",
     ),
     Route(
         "GET",
@@ -58,8 +62,11 @@ _VENDOR = (
         "What became of messages: events after a cursor, oldest first",
         gives={JSON: Items[FeedItem]},
         query=(*PAGED, "wait"),
-        problems=(422,),
+        problems=(403, 422),
+        scope="feedback",
     ),
+    *vendor.ROUTES,
+    *keys.ROUTES,
 )
 
 _PUBLIC = (

@@ -39,6 +39,9 @@ async def submit(call: Call) -> web.Response:
     vendor = await call.parts.vendors.get(call.owner)
     if vendor is None:
         raise Problem("unauthorized")
+    if vendor.is_nobody_yet:
+        detail = "prove a domain first: POST /v1/vendor/domains, its TXT record, and …/verify"
+        raise Problem("forbidden", detail)
     key = call.idempotency_key
     body = await call.body(_JSON, _MAIL, most=call.parts.configuration.http.max_body)
     idempotent = Idempotent(key=key, fingerprint=_fingerprint(call, body)) if key else None

@@ -1,0 +1,307 @@
+"""``/v1/vendors`` and ``/v1/vendor``: a vendor registers, and proves which domains are its own."""
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from aiohttp import web
+from msgspec import UNSET, Meta, UnsetType
+
+from letterbox.gateways.http.answers import answer, nothing
+from letterbox.gateways.http.call import Call
+from letterbox.gateways.http.forms import Form, Items, Nothing
+from letterbox.gateways.http.problems import Problem, Reasoned, mistaken
+from letterbox.gateways.http.route import JSON, Route
+from letterbox.model.address import fold_domain
+from letterbox.model.preferences import Name, Word
+from letterbox.model.vendor import Basis, ClaimState, DomainClaim, Registered
+from letterbox.records.claims import MOST_CLAIMS, TooMany
+from letterbox.registration import Application, Full, Taken
+from letterbox.registration.domains import record_name, record_value
+from letterbox.wishes import Mistake
+
+_RESERVED = frozenset({"postmaster", "abuse", "operator"})
+_DNS_SECONDS = 300  # how long an answer of the DNS may be kept that was no
+
+
+class NewVendor(Form, frozen=True):
+    """A vendor that registers: ``id`` for programs, ``name`` for people, domains to be proven."""
+
+    id: Name
+    name: Word
+    domains: Annotated[tuple[Word, ...], Meta(min_length=1, max_length=20)]
+
+
+class NewDomain(Form, frozen=True):
+    """A domain that is the vendor's, in its own letters or as ``xn--…``."""
+
+    domain: Word
+
+
+class TxtRecord(msgspec.Struct, frozen=True):
+    """The record that proves a domain."""
+
+    name: str
+    type: str
+    value: str
+
+
+class DomainItem(msgspec.Struct, frozen=True):
+    """A domain of a vendor's: given by the operator, or to be proven by ``record``."""
+
+    domain: str
+    state: ClaimState
+    basis: Basis
+    record: TxtRecord | UnsetType = UNSET
+    proven: datetime | UnsetType = UNSET
+    checked: datetime | UnsetType = UNSET
+    failing: datetime | UnsetType = UNSET
+
+
+class VendorItem(msgspec.Struct, frozen=True):
+    """A vendor as it sees itself. ``suspended`` is there, with the reason, only when it is."""
+
+    id: str
+    name: str
+    reply: str
+    domains: tuple[DomainItem, ...]
+    messages_per_second: int
+    suspended: str | UnsetType = UNSET
+
+
+class NewcomerItem(msgspec.Struct, frozen=True):
+    """A vendor that has just registered. ``key`` is shown this once."""
+
+    id: str
+    name: str
+    key: str
+    domains: tuple[DomainItem, ...]
+
+
+async def register(call: Call) -> web.Response:
+    """Register a vendor, where the operator lets vendors do so."""
+    registration = call.parts.registration
+    if not registration.is_open:
+        detail = "vendors do not register by themselves here; ask the operator to take you in"
+        raise Problem("forbidden", detail)
+    form = await call.form(NewVendor)
+    application = Application(form.id, form.name, _fit(call, form))
+    try:
+        welcome = await registration.register(application, call.request.remote or "")
+    except Taken:
+        raise Problem(
+            "conflict", f"there is a vendor {form.id} already; choose another id"
+        ) from None
+    except Full:
+        raise _too_many("as many vendors as are taken in a day have registered") from None
+    domains = tuple(_claimed(claim) for claim in welcome.claims)
+    vendor = welcome.vendor
+    item = NewcomerItem(id=vendor.id, name=vendor.name, key=welcome.key, domains=domains)
+    return answer(item, status=201)
+
+
+def _fit(call: Call, form: NewVendor) -> tuple[str, ...]:
+    """The domains of a form, folded. Raises a Problem that names every mistake."""
+    mistakes = []
+    if form.id in _RESERVED:
+        mistakes.append(Mistake("id", f"{form.id} is the operator's", "another id"))
+    if not form.name.strip() or not form.name.isprintable():
+        mistakes.append(
+            Mistake("name", "it is blank, or holds what is not to be seen", "a name on one line")
+        )
+    domains = []
+    for nth, text in enumerate(form.domains):
+        domain, mistake = _domain(call, text, f"domains[{nth}]")
+        domains.append(domain)
+        mistakes += [mistake] if mistake else []
+    if mistakes:
+        raise mistaken(*mistakes)
+    return tuple(dict.fromkeys(domains))
+
+
+def _domain(call: Call, text: str, path: str) -> tuple[str, Mistake | None]:
+    """A domain, folded, and why it cannot be a vendor's."""
+    configuration = call.parts.configuration
+    domain = fold_domain(text) or text
+    ours = configuration.our_domains | {configuration.hostname}
+    wrong = call.parts.domains.why_no_vendors(domain, ours)
+    return domain, Mistake(path, *wrong) if wrong else None
+
+
+def _too_many(detail: str) -> Reasoned:
+    return Reasoned("rate-limited", "Not now: too many", detail, 429, 3600)
+
+
+# ---- who am I
+
+
+async def get_vendor(call: Call) -> web.Response:
+    """The vendor whose key this is."""
+    vendor = await _vendor(call)
+    most = vendor.messages_per_second
+    usual = call.parts.configuration.limits.messages_per_vendor_second
+    suspended = vendor.suspended
+    return answer(
+        VendorItem(
+            id=vendor.id,
+            name=vendor.name,
+            reply=vendor.reply,
+            domains=await _domains(call, vendor),
+            messages_per_second=most or usual,
+            suspended=suspended.because if suspended else UNSET,
+        )
+    )
+
+
+async def _vendor(call: Call) -> Registered:
+    vendor = await call.parts.vendors.get(call.owner)
+    if vendor is None:
+        raise Problem("unauthorized")
+    return vendor
+
+
+# ---- domains
+
+
+async def list_domains(call: Call) -> web.Response:
+    """Its domains, those to be proven among them."""
+    return answer(Items(items=await _domains(call, await _vendor(call)), after=None))
+
+
+async def _domains(call: Call, vendor: Registered) -> tuple[DomainItem, ...]:
+    items = {
+        domain: DomainItem(domain=domain, state="proven", basis="operator")
+        for domain in vendor.given_domains
+    }
+    for claim in await call.parts.claims.of(vendor.id):
+        items.setdefault(claim.domain, _claimed(claim))
+    return tuple(items[domain] for domain in sorted(items))
+
+
+def _claimed(claim: DomainClaim) -> DomainItem:
+    record = TxtRecord(record_name(claim.domain), "TXT", record_value(claim))
+    return DomainItem(
+        domain=claim.domain,
+        state=claim.state,
+        basis="dns",
+        record=record,
+        proven=claim.proven or UNSET,
+        checked=claim.checked or UNSET,
+        failing=claim.failing or UNSET,
+    )
+
+
+async def claim_domain(call: Call) -> web.Response:
+    """Say that a domain is the vendor's; the answer holds the record to publish."""
+    vendor = await _vendor(call)
+    domain, wrong = _domain(call, (await call.form(NewDomain)).domain, "domain")
+    if wrong:
+        raise mistaken(wrong)
+    try:
+        claim = await call.parts.claims.ask(vendor.id, domain, call.parts.clock.now())
+    except TooMany:
+        raise Problem("conflict", f"at most {MOST_CLAIMS} domains; give one up first") from None
+    return answer(_claimed(claim), status=201)
+
+
+async def verify_domain(call: Call) -> web.Response:
+    """Look for the record now."""
+    vendor = await _vendor(call)
+    await call.bare()
+    claim = await _claim(call)
+    found = await call.parts.domain_proofs.verify(vendor.id, claim)
+    match found.outcome:
+        case "proven":
+            return answer(_claimed(found.claim))
+        case "trouble":
+            detail = f"the DNS gave no answer: {found.detail}"
+            raise Problem("unavailable", detail, headers={"Retry-After": "60"})
+        case "contested":
+            raise Problem("conflict", found.detail)
+        case "absent":
+            raise Problem(
+                "conflict",
+                f"there is no TXT record {record_value(claim)} at {record_name(claim.domain)}; "
+                f"publish it, and verify again after {_DNS_SECONDS // 60} minutes: so long may "
+                "the DNS go on saying that there is none",
+                headers={"Retry-After": str(_DNS_SECONDS)},
+            )
+
+
+async def give_up_domain(call: Call) -> web.Response:
+    """Give a domain up: mail from it is the vendor's no more."""
+    claim = await _claim(call)
+    await call.bare()
+    await call.parts.domain_proofs.give_up(call.owner, claim.domain)
+    return nothing()
+
+
+async def _claim(call: Call) -> DomainClaim:
+    domain = fold_domain(call.request.match_info["domain"])
+    claim = await call.parts.claims.find(call.owner, domain) if domain else None
+    if claim is None:
+        raise Problem("not-found", "you have claimed no such domain; POST /v1/vendor/domains first")
+    return claim
+
+
+_WRITE = ("Idempotency-Key",)
+
+ROUTES = (
+    Route(
+        "POST",
+        "/v1/vendors",
+        "anyone",
+        register,
+        "Register as a vendor, where the operator lets vendors do so; the key is shown this once",
+        takes={JSON: NewVendor},
+        gives={JSON: NewcomerItem},
+        problems=(403, 408, 409, 413, 415, 422, 429),
+        status=201,
+    ),
+    Route("GET", "/v1/vendor", "vendor", get_vendor, "Who am I", gives={JSON: VendorItem}),
+    Route(
+        "GET",
+        "/v1/vendor/domains",
+        "vendor",
+        list_domains,
+        "The vendor's domains, and those it has yet to prove",
+        gives={JSON: Items[DomainItem]},
+    ),
+    Route(
+        "POST",
+        "/v1/vendor/domains",
+        "vendor",
+        claim_domain,
+        "Claim a domain; the answer holds the TXT record that proves it",
+        takes={JSON: NewDomain},
+        gives={JSON: DomainItem},
+        fields=_WRITE,
+        problems=(403, 408, 409, 413, 415, 422),
+        status=201,
+        scope="manage",
+    ),
+    Route(
+        "POST",
+        "/v1/vendor/domains/{domain}/verify",
+        "vendor",
+        verify_domain,
+        "Look for the TXT record of a domain now",
+        takes={JSON: Nothing},
+        gives={JSON: DomainItem},
+        fields=_WRITE,
+        problems=(403, 404, 408, 409, 413, 415, 422),
+        scope="manage",
+    ),
+    Route(
+        "DELETE",
+        "/v1/vendor/domains/{domain}",
+        "vendor",
+        give_up_domain,
+        "Give a domain up",
+        gives={},
+        fields=_WRITE,
+        problems=(403, 404, 422),
+        status=204,
+        scope="manage",
+    ),
+)

@@ -1,0 +1,209 @@
+"""Proving that a domain is a vendor's: by a TXT record, looked up again from time to time."""
+
+from datetime import timedelta
+from typing import Literal, NamedTuple
+
+import msgspec
+import structlog
+
+from letterbox.model.told import Event, EventType
+from letterbox.model.vendor import DomainClaim
+from letterbox.ports.clock import Clock
+from letterbox.ports.resolver import Answer, Resolver, ResolverTrouble
+from letterbox.ports.store import Append, Commit, Operation, Schedule, Store, Unschedule
+from letterbox.records import claims, places
+from letterbox.records.claims import Claims
+from letterbox.records.coding import encode
+from letterbox.records.names import new_id
+from letterbox.records.vendors import Holder, Vendors
+
+#: Beside the domain's own records, so that it may be delegated, and under a name of our own.
+_LABEL = "_letterbox-challenge"
+_VALUE = "letterbox-verification="
+_AFTER_TROUBLE = timedelta(hours=1)
+_WHILE_FAILING = timedelta(hours=6)
+_MOST_RECORDS = 50  # of one answer that are looked at
+
+#: ``absent``: no such record. ``contested``: another vendor's record is there still, or the
+#: operator gave the domain to another. ``trouble``: the DNS gave no answer.
+Outcome = Literal["proven", "absent", "contested", "trouble"]
+
+log = structlog.get_logger("letterbox.registration")
+
+
+class Verified(NamedTuple):
+    """What came of looking for a record. ``detail`` is for the vendor."""
+
+    outcome: Outcome
+    claim: DomainClaim
+    detail: str = ""
+
+
+def record_name(domain: str) -> str:
+    """The name at which the record stands that proves a domain."""
+    return f"{_LABEL}.{domain}"
+
+
+def record_value(claim: DomainClaim) -> str:
+    """The text of the TXT record that proves a claim."""
+    return f"{_VALUE}{claim.token}"
+
+
+class DomainProofs:
+    """Claims of domains: made, verified, looked up again, given up.
+
+    ``recheck`` is how often a proven domain is looked up again, ``grace`` how long its record
+    may be missing.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        vendors: Vendors,
+        claims: Claims,
+        resolver: Resolver,
+        clock: Clock,
+        recheck: timedelta,
+        grace: timedelta,
+    ) -> None:
+        self._store = store
+        self._vendors = vendors
+        self._claims = claims
+        self._resolver = resolver
+        self._clock = clock
+        self._recheck = recheck
+        self._grace = grace
+
+    async def verify(self, vendor: str, claim: DomainClaim) -> Verified:
+        """Look for the record of a claim, and give the vendor the domain if it is there."""
+        try:
+            if not await self._is_there(claim):
+                return Verified("absent", claim)
+            holder = await self._vendors.holder(claim.domain)
+            foreign = holder.vendor not in {"", vendor}
+            if foreign and holder.domain == claim.domain:
+                contested = await self._contested(vendor, claim, holder)
+                if contested is not None:
+                    return contested
+        except ResolverTrouble as trouble:
+            return Verified("trouble", claim, str(trouble))
+        if foreign and holder.domain != claim.domain:
+            # A part of what somebody else has: theirs to know, and not to forbid.
+            await self._tell(holder.vendor, "domain.contested", claim.domain)
+        return await self._prove(vendor, claim)
+
+    async def _prove(self, vendor: str, claim: DomainClaim) -> Verified:
+        now = self._clock.now()
+        proven = claims.found(claim, now)
+        also: list[Operation] = [claims.put(proven)]
+        if claim.state != "proven":
+            also.append(self._event("domain.proven", claim.domain))
+        again = now + self._recheck
+        loser = await self._vendors.prove(vendor, claim.domain, again, *also)
+        log.info("domain-proven", vendor=vendor, domain=claim.domain, before=loser)
+        if loser:
+            await self._take_from(loser, claim.domain)
+        return Verified("proven", proven)
+
+    async def _contested(self, vendor: str, claim: DomainClaim, holder: Holder) -> Verified | None:
+        """What stands against a second claim, whose record is there; None where nothing does.
+
+        The domain passes on when the record of the one who has it is gone. Both are told.
+        """
+        theirs = await self._claims.find(holder.vendor, claim.domain)
+        if holder.basis == "dns" and (theirs is None or not await self._is_there(theirs)):
+            return None
+        log.warning("domain-contested", domain=claim.domain, holder=holder.vendor, claimant=vendor)
+        await self._tell(holder.vendor, "domain.contested", claim.domain)
+        await self._tell(vendor, "domain.contested", claim.domain)
+        if holder.basis == "operator":
+            return Verified(
+                "contested", claim, "the operator has given it to another vendor; ask the operator"
+            )
+        return Verified(
+            "contested",
+            claim,
+            "another vendor's record is there, too; take that one away, and verify again",
+        )
+
+    async def recheck(self, domain: str) -> None:
+        """Look for the record of a proven domain again, as is due now."""
+        holder = await self._vendors.holder(domain)
+        claim = await self._claims.find(holder.vendor, domain) if holder.vendor else None
+        if holder.domain != domain or holder.basis != "dns" or claim is None:
+            await self._again(domain, None)
+            return
+        now = self._clock.now()
+        try:
+            there = await self._is_there(claim)
+        except ResolverTrouble as trouble:
+            # Nothing follows from it: the claim stays what it is.
+            log.info("domain-not-rechecked", domain=domain, error=str(trouble))
+            await self._again(domain, _AFTER_TROUBLE)
+            return
+        if there:
+            await self._claims.change(holder.vendor, claims.found(claim, now))
+            await self._again(domain, self._recheck)
+            return
+        missing = claims.failing(claim, now)
+        since = missing.failing or now
+        if now - since >= self._grace:
+            await self._lose(holder.vendor, missing)
+            return
+        if claim.failing is None:
+            await self._tell(holder.vendor, "domain.failing", domain)
+        await self._claims.change(holder.vendor, missing)
+        await self._again(domain, min(_WHILE_FAILING, self._recheck))
+
+    async def give_up(self, vendor: str, domain: str) -> bool:
+        """A vendor gives up a claim, and the domain with it; false where it has made none."""
+        claim = await self._claims.find(vendor, domain)
+        if claim is None:
+            return False
+        await self._vendors.disprove(vendor, domain)
+        await self._store.commit(Commit(places.vendor(vendor), (claims.drop(domain),)))
+        return True
+
+    # ---- what changes
+
+    async def _lose(self, vendor: str, claim: DomainClaim) -> None:
+        """The record has been missing for too long: the domain is nobody's again."""
+        log.warning("domain-lost", vendor=vendor, domain=claim.domain)
+        again = msgspec.structs.replace(claim, state="pending", failing=None)
+        lost = self._event("domain.lost", claim.domain)
+        await self._vendors.disprove(vendor, claim.domain, claims.put(again), lost)
+
+    async def _take_from(self, vendor: str, domain: str) -> None:
+        """Somebody else has proven a domain: tell the one who had it."""
+        claim = await self._claims.find(vendor, domain)
+        operations: list[Operation] = [self._event("domain.lost", domain)]
+        if claim is not None:
+            operations.append(
+                claims.put(msgspec.structs.replace(claim, state="pending", failing=None))
+            )
+        await self._store.commit(Commit(places.vendor(vendor), tuple(operations)))
+
+    async def _again(self, domain: str, after: timedelta | None) -> None:
+        """Look again later; None: never."""
+        operation: Operation = Unschedule(key=places.RECHECK, expect=False)
+        if after is not None:
+            operation = Schedule(key=places.RECHECK, at=self._clock.now() + after)
+        await self._store.commit(Commit(places.domain(domain), (operation,)))
+
+    async def _tell(self, vendor: str, kind: EventType, domain: str) -> None:
+        await self._store.commit(Commit(places.vendor(vendor), (self._event(kind, domain),)))
+
+    def _event(self, kind: EventType, domain: str) -> Append:
+        now = self._clock.now()
+        event = Event(id=new_id(now), type=kind, at=now, domain=domain)
+        return Append(log=places.FEED, value=encode(event))
+
+    async def _is_there(self, claim: DomainClaim) -> bool:
+        """Whether the record of a claim is published. Raises ResolverTrouble."""
+        answer: Answer = await self._resolver.ask(record_name(claim.domain), "TXT")
+        wanted = record_value(claim).encode()
+        return any(
+            isinstance(text, bytes) and text.strip() == wanted
+            for text in answer.values[:_MOST_RECORDS]
+        )

@@ -1,0 +1,112 @@
+"""A vendor registers by itself, where the operator lets vendors do so."""
+
+import ipaddress
+from datetime import timedelta
+from typing import NamedTuple
+
+import structlog
+
+from letterbox.model.configuration import VendorsSection
+from letterbox.model.vendor import DomainClaim, Registered
+from letterbox.ports.clock import Clock
+from letterbox.ports.store import Add, Commit, Rejected, Schedule, Store
+from letterbox.records import places
+from letterbox.records.claims import new_claim, put
+from letterbox.records.credentials import Credentials
+from letterbox.records.vendors import Vendors
+
+_DAY = timedelta(days=1)
+_KEY = "first key"
+
+log = structlog.get_logger("letterbox.registration")
+
+
+class Taken(Exception):
+    """There is a vendor of that name already."""
+
+
+class Full(Exception):
+    """As many vendors as are taken in a day have registered today."""
+
+
+class Application(NamedTuple):
+    """What a vendor says of itself; domains folded and fit to be a vendor's."""
+
+    id: str
+    name: str
+    domains: tuple[str, ...]
+
+
+class Welcome(NamedTuple):
+    """A vendor that has registered: its first key, shown once, and what it has to prove."""
+
+    vendor: Registered
+    key: str
+    claims: tuple[DomainClaim, ...]
+
+
+class Registration:
+    """Takes vendors in, and forgets those that never proved anything."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        vendors: Vendors,
+        credentials: Credentials,
+        clock: Clock,
+        section: VendorsSection,
+    ) -> None:
+        self._store = store
+        self._vendors = vendors
+        self._credentials = credentials
+        self._clock = clock
+        self._section = section
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the operator lets vendors register by themselves."""
+        return self._section.self_registration
+
+    async def register(self, application: Application, client: str) -> Welcome:
+        """Register a vendor that asks from the address ``client``. Raises Taken, Full."""
+        if await self._vendors.known(application.id):
+            raise Taken
+        await self._count(client)
+        now = self._clock.now()
+        vendor = Registered(id=application.id, name=application.name, registered="self", at=now)
+        claims = tuple(new_claim(domain, now) for domain in application.domains)
+        ends = Schedule(key=places.UNPROVEN, at=now + timedelta(days=self._section.unproven_days))
+        if not await self._vendors.add(vendor, *map(put, claims), ends):
+            raise Taken
+        key = await self._credentials.issue("key", vendor.id, now, label=_KEY)
+        log.info("vendor-registered", vendor=vendor.id, client=client)
+        return Welcome(vendor, key, claims)
+
+    async def _count(self, client: str) -> None:
+        """Count a registration. Raises Full past a bound of the day."""
+        now, section = self._clock.now(), self._section
+        bounds = (
+            (places.registrations(now), section.registrations_per_day),
+            (places.registrations(now, _network(client)), section.registrations_per_network_day),
+        )
+        adds = tuple(Add(counter=name, expires=now + _DAY, limit=limit) for name, limit in bounds)
+        (result,) = await self._store.commit(Commit(places.DIRECTORY, adds))
+        if isinstance(result, Rejected):
+            raise Full
+
+    async def expire(self, name: str) -> None:
+        """Forget a vendor that registered by itself and has no domain, as is due now."""
+        if await self._vendors.forget_nobody(name):
+            for prefix in await self._credentials.prefixes("key", name):
+                await self._credentials.revoke(prefix)
+            log.info("vendor-forgotten", vendor=name)
+
+
+def _network(client: str) -> str:
+    """What counts as one place: an IPv4 address, or 64 bits of an IPv6 one."""
+    try:
+        ip = ipaddress.ip_address(client.partition("%")[0])
+    except ValueError:
+        return "unknown"
+    return str(ipaddress.ip_network((ip, 64 if ip.version == 6 else 32), strict=False))  # noqa: PLR2004
