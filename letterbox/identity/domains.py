@@ -3,7 +3,7 @@
 import msgspec
 from publicsuffixlist import PublicSuffixList
 
-from letterbox.model.address import fold_domain, is_below
+from letterbox.model.address import fold_domain
 
 
 class _Providers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,7 +36,7 @@ class Domains:
         """
         if fold_domain(domain) is None or "." not in domain:
             return f"{domain[:80]!r} is no domain", "a domain such as shop.example"
-        if any(is_below(domain, own) for own in ours):
+        if domain in ours:
             return f"{domain} is this letterbox's own", "a domain of the vendor's"
         if self.is_public_suffix(domain):
             return (

@@ -12,7 +12,7 @@ from letterbox.gateways.http.call import Call
 from letterbox.gateways.http.forms import Form, Items, Nothing
 from letterbox.gateways.http.problems import Problem, Reasoned, mistaken
 from letterbox.gateways.http.route import JSON, Route
-from letterbox.model.address import fold_domain
+from letterbox.model.address import fold_domain, is_below
 from letterbox.model.preferences import Name, Word
 from letterbox.model.vendor import Basis, ClaimState, DomainClaim, Registered
 from letterbox.records.claims import MOST_CLAIMS, TooMany
@@ -125,6 +125,8 @@ def _domain(call: Call, text: str, path: str) -> tuple[str, Mistake | None]:
     domain = fold_domain(text) or text
     ours = configuration.our_domains | {configuration.hostname}
     wrong = call.parts.domains.why_no_vendors(domain, ours)
+    if wrong is None and any(is_below(domain, own) for own in ours):
+        wrong = f"{domain} lies below a domain of this letterbox", "a domain of the vendor's"
     return domain, Mistake(path, *wrong) if wrong else None
 
 
