@@ -106,7 +106,8 @@ class Applying:
         """
         roll, mistakes = read_people(files)
         if not mistakes:
-            known = await self._vendors.all()
+            names = await self._vendors.all()
+            known = [name for name in names if await self._vendors.known(name)]
             mistakes += check_roll(roll, known=known, domains=self._domains, ours=self._our_domains)
             mistakes += await self._taken_domains(roll)
         if mistakes:

@@ -99,10 +99,14 @@ class Vendors:
         return vendor
 
     async def known(self, name: str) -> bool:
-        """Whether a vendor is registered under a name, in whatever case it is written."""
+        """Whether wishes may speak of a vendor by that name, in whatever case it is written.
+
+        Not of one that has proven nothing yet: its name may be another's tomorrow.
+        """
         for spelling in dict.fromkeys((name_of(name), name)):
-            if await self.get(spelling) is not None:
-                return True
+            vendor = await self.get(spelling)
+            if vendor is not None:
+                return not vendor.is_nobody_yet
         return False
 
     async def name(self, name: str) -> str:
@@ -209,7 +213,7 @@ class Vendors:
         ``also`` are operations on its partition.
         """
         async with self._changing:
-            if await self.known(vendor.id):
+            if await self.get(vendor.id) is not None:
                 return False
             await self._set(None, vendor, also=also)
             return True

@@ -10,7 +10,7 @@ from letterbox.model.told import Event, EventType
 from letterbox.model.vendor import DomainClaim
 from letterbox.ports.clock import Clock
 from letterbox.ports.resolver import Answer, Resolver, ResolverTrouble
-from letterbox.ports.store import Append, Commit, Operation, Schedule, Store, Unschedule
+from letterbox.ports.store import Append, Claim, Commit, Operation, Schedule, Store, Unschedule
 from letterbox.records import claims, places
 from letterbox.records.claims import Claims
 from letterbox.records.coding import encode
@@ -21,6 +21,7 @@ from letterbox.records.vendors import Holder, Vendors
 _LABEL = "_letterbox-challenge"
 _VALUE = "letterbox-verification="
 _AFTER_TROUBLE = timedelta(hours=1)
+_DAY = timedelta(days=1)
 _WHILE_FAILING = timedelta(hours=6)
 _MOST_RECORDS = 50  # of one answer that are looked at
 
@@ -90,7 +91,7 @@ class DomainProofs:
             return Verified("trouble", claim, str(trouble))
         if foreign and holder.domain != claim.domain:
             # A part of what somebody else has: theirs to know, and not to forbid.
-            await self._tell(holder.vendor, "domain.contested", claim.domain)
+            await self._dispute(holder.vendor, vendor, claim.domain)
         return await self._prove(vendor, claim)
 
     async def _prove(self, vendor: str, claim: DomainClaim) -> Verified:
@@ -115,8 +116,8 @@ class DomainProofs:
         if holder.basis == "dns" and (theirs is None or not await self._is_there(theirs)):
             return None
         log.warning("domain-contested", domain=claim.domain, holder=holder.vendor, claimant=vendor)
-        await self._tell(holder.vendor, "domain.contested", claim.domain)
-        await self._tell(vendor, "domain.contested", claim.domain)
+        await self._dispute(holder.vendor, vendor, claim.domain)
+        await self._dispute(vendor, holder.vendor, claim.domain)
         if holder.basis == "operator":
             return Verified(
                 "contested", claim, "the operator has given it to another vendor; ask the operator"
@@ -190,6 +191,13 @@ class DomainProofs:
         if after is not None:
             operation = Schedule(key=places.RECHECK, at=self._clock.now() + after)
         await self._store.commit(Commit(places.domain(domain), (operation,)))
+
+    async def _dispute(self, vendor: str, other: str, domain: str) -> None:
+        """Tell a vendor that another says the same of a domain; once a day, however often."""
+        name = f"contested/{domain}/{other}"
+        once = Claim(name=name, value=b"", expires=self._clock.now() + _DAY)
+        event = self._event("domain.contested", domain)
+        await self._store.commit(Commit(places.vendor(vendor), (once, event)))
 
     async def _tell(self, vendor: str, kind: EventType, domain: str) -> None:
         await self._store.commit(Commit(places.vendor(vendor), (self._event(kind, domain),)))

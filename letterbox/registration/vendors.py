@@ -70,7 +70,7 @@ class Registration:
 
     async def register(self, application: Application, client: str) -> Welcome:
         """Register a vendor that asks from the address ``client``. Raises Taken, Full."""
-        if await self._vendors.known(application.id):
+        if await self._vendors.get(application.id) is not None:
             raise Taken
         await self._count(client)
         now = self._clock.now()

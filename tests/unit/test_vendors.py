@@ -108,6 +108,7 @@ async def test_a_vendor_registers_proves_its_domain_and_sends():
         ({"domains": []}, "domains"),
         ({"id": "Not An Id"}, "id"),
         ({"id": "postmaster"}, "id"),
+        ({"id": "greenleaf.example"}, "id"),
         ({"name": "two\nlines"}, "name"),
         ({"name": "  "}, "name"),
         ({"surprise": 1}, "surprise"),
@@ -145,6 +146,29 @@ async def test_a_vendor_that_proves_nothing_is_forgotten_and_its_id_is_free_agai
         assert (await api.call("GET", "/v1/vendor", who="newshop")).status == 401
         assert (await api.call("GET", "/v1/vendor", who="honest")).status == 200
         await registered(api)
+
+
+async def test_wishes_speak_of_a_vendor_once_it_has_proven_something():
+    async with open_api(configuration=OPEN) as api:
+        found = await registered(api)
+        rule = {"vendor": "newshop"}
+        early = await api.call("POST", "/v1/me/vendors", who="anna", json=rule)
+        assert early.status == 422
+        publish(api, found["domains"][0])
+        await verify(api, "newshop", "newshop.example")
+        assert (await api.call("POST", "/v1/me/vendors", who="anna", json=rule)).status == 201
+
+
+async def test_keys_that_are_over_make_room():
+    async with open_api() as api:
+        made = await api.call("POST", "/v1/vendor/keys", who="voltshop", json={})
+        prefix = made.json["prefix"]
+        for _ in range(60):
+            path = f"/v1/vendor/keys/{prefix}/rotate"
+            rotated = await api.call("POST", path, who="voltshop", json={"overlap_hours": 0})
+            assert rotated.status == 201
+            prefix = rotated.json["prefix"]
+        assert len(await api.house.app.credentials.prefixes("key", "voltshop")) <= 4
 
 
 # ---- domains
@@ -201,6 +225,7 @@ async def test_a_second_claim_waits_for_the_first_ones_record_to_go_and_both_are
         assert "another vendor's record" in contested.json["detail"]
         assert ("domain.contested", "leaf.example") in await types(api, "greenleaf")
         assert ("domain.contested", "leaf.example") in await types(api, "voltshop")
+        assert (await verify(api, "voltshop", "leaf.example")).status == 409  # told once a day
         unpublish(api, first)
         assert (await verify(api, "voltshop", "leaf.example")).json["state"] == "proven"
         assert await types(api, "greenleaf") == [

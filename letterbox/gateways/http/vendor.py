@@ -103,6 +103,9 @@ async def register(call: Call) -> web.Response:
 def _fit(call: Call, form: NewVendor) -> tuple[str, ...]:
     """The domains of a form, folded. Raises a Problem that names every mistake."""
     mistakes = []
+    if "." in form.id:
+        # Wishes that name a domain must not come to mean whoever calls itself so.
+        mistakes.append(Mistake("id", "a name with a dot is a domain", "an id without dots"))
     if form.id in _RESERVED:
         mistakes.append(Mistake("id", f"{form.id} is the operator's", "another id"))
     if not form.name.strip() or not form.name.isprintable():
