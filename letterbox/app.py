@@ -3,11 +3,8 @@
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta, tzinfo
-from functools import cache, lru_cache
+from datetime import timedelta
 from pathlib import Path
-from typing import Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import structlog
 
@@ -16,6 +13,7 @@ from letterbox.adapters.clock import SystemClock
 from letterbox.adapters.dns import DnsResolver
 from letterbox.adapters.memory import MemoryStore
 from letterbox.adapters.sqlite import SqliteStore
+from letterbox.adapters.zones import zone_of, zones
 from letterbox.administration import Administration, Failed
 from letterbox.administration.explain import Explaining
 from letterbox.configuration import admin_socket, shipped
@@ -65,35 +63,6 @@ from letterbox.registration import DomainProofs, Registration
 from letterbox.wishes import read_taxonomy
 
 log = structlog.get_logger("letterbox.app")
-
-
-#: What lies among the zones and is none: the machine's own time, and what stands in for no zone.
-_NO_ZONES: Final = frozenset({"Factory", "localtime", "posixrules"})
-
-
-@lru_cache(maxsize=1024)
-def zone_of(name: str) -> tzinfo | None:
-    """A time zone of the IANA database; None for a name it has not.
-
-    A file that the machine keeps beside them (``localtime``, ``right/…``) is none: what it says
-    is another thing on another machine.
-    """
-    if name not in zones():
-        return None
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return None
-
-
-@cache
-def zones() -> frozenset[str]:
-    """The names of all time zones; the database is looked through once, when first asked."""
-    return frozenset(
-        name
-        for name in available_timezones() - _NO_ZONES
-        if not name.startswith(("posix/", "right/"))
-    )
 
 
 class App:

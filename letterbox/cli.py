@@ -9,31 +9,25 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+from letterbox.usage import MISUSED, Command, parser
 
 if TYPE_CHECKING:
     from letterbox.model.configuration import Configuration
     from letterbox.ready import ReadyFile
 
-_DONE, _FAILED, _MISUSED = 0, 1, 2
+_DONE, _FAILED = 0, 1
 _SECTIONS = ("preferences", "inbox", "held", "decisions", "strangers", "tokens")
 _STANDARD_INPUT = "-"
-_CONFIG_HELP = "configuration file; else LETTERBOX_CONFIG, else letterbox.toml here, else defaults"
-_READY_HELP = (
-    'written whole when it is ready: the bound addresses, as {"http": "127.0.0.1:8080", …}; '
-    "removed at a clean stop"
-)
-
-Command = Callable[[argparse.Namespace], int]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
-    arguments = _parser().parse_args(argv)
+    arguments = parser(_COMMANDS).parse_args(argv)
     command: Command = arguments.run
     try:
         return command(arguments)
@@ -47,136 +41,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.debug:
             raise
         return _failed(arguments, error)
-
-
-# ---- what it understands ----------------------------------------------------------------------
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, and where the rest is told."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(_MISUSED, f"{self.prog}: {message}; {self.prog} --help tells how\n")
-
-
-def _parser() -> argparse.ArgumentParser:
-    common = _Parser(add_help=False)
-    for target, default in ((common, argparse.SUPPRESS), (top := _top(), None)):
-        target.add_argument("--config", metavar="FILE", default=default, help=_CONFIG_HELP)
-        off = default or False
-        target.add_argument("--json", action="store_true", default=off, help="answer in JSON")
-        target.add_argument("--debug", action="store_true", default=off, help="show our own faults")
-    top.add_argument("--version", action=_Version, help="print the version")
-    commands = top.add_subparsers(metavar="COMMAND", required=True)
-
-    def add(name: str, run: Command, about: str, within: Any = commands) -> Any:
-        parser = within.add_parser(name, help=about, description=about, parents=[common])
-        parser.set_defaults(run=run)
-        return parser
-
-    serve = add("serve", _serve, "run the broker")
-    serve.add_argument("--ready-file", type=Path, metavar="FILE", help=_READY_HELP)
-    demo = add("demo", _demo, "show the broker at work, with made-up vendors and consumers")
-    demo.add_argument("--once", action="store_true", help="end when everything was shown")
-    apply = add("apply", _apply, "make consumers and vendors what people files say")
-    apply.add_argument("files", nargs="+", metavar="FILE")
-    apply.add_argument("--dry-run", action="store_true", help="say what would change")
-    apply.add_argument("--force", action="store_true", help="undo what consumers changed since")
-    for what, owner in (("key", "VENDOR"), ("token", "CONSUMER")):
-        others = "|rotate|list" if what == "key" else ""
-        group = commands.add_parser(what, help=f"issue and revoke {what}s").add_subparsers(
-            metavar=f"issue|revoke{others}", required=True
-        )
-        issue = add("issue", _credential, f"make a {what} and print it once", group)
-        issue.add_argument("owner", metavar=owner)
-        issue.set_defaults(command=f"{what} issue")
-        if what == "key":
-            _add_keys(issue, group, add)
-        revoke = add("revoke", _credential, f"revoke a {what}", group)
-        revoke.add_argument("prefix", metavar="PREFIX")
-        revoke.set_defaults(command=f"{what} revoke")
-    _add_vendors(commands.add_parser("vendor", help="see and suspend vendors"), add)
-    explain = add("explain", _explain, "say what would happen to a mail and why, or what did")
-    explain.add_argument(
-        "what",
-        metavar="FILE.eml|DECISION",
-        help="a mail (- is standard input); or a decision's id, a reference, or its /r/ address",
-    )
-    explain.add_argument("--to", metavar="ADDRESS", help="the recipient; with a mail")
-    explain.add_argument("--from-domain", metavar="DOMAIN", help="take this sender as proven")
-    explain.add_argument("--at", type=_instant, metavar="TIME", help="such as 2026-12-24T12:00Z")
-    explain.add_argument(
-        "--language", choices=("en", "nl"), help="the language it is told in; the consumer's"
-    )
-    check = add("check-config", _check_config, "check the configuration")
-    check.add_argument(
-        "--defaults", action="store_true", help="print the commented default file instead"
-    )
-    add("reasons", _reasons, "list every reason a message can be refused or held for")
-    taxonomy = add("taxonomy", _taxonomy, "list the categories interests and offers speak in")
-    within = taxonomy.add_subparsers(metavar="import|foreign")
-    about = "take in a taxonomy of Google's or Shopify's, so that its categories count as ours"
-    imported = add("import", _import_taxonomy, about, within)
-    imported.add_argument("files", nargs="+", metavar="FILE", help="one, or one a language")
-    imported.add_argument("--map", metavar="FILE.toml", help='corrections: "A > B" = "our/id"')
-    foreign = add("foreign", _foreign_taxonomy, "list what was taken in, and what it means", within)
-    foreign.add_argument("source", choices=("google", "shopify"))
-    export = add("export", _export, "print what there is about a consumer, as JSON")
-    export.add_argument("consumer", metavar="CONSUMER", help="an id; or operator")
-    add("version", _version, "print the version")
-    return top
-
-
-def _add_keys(issue: Any, group: Any, add: Callable[..., Any]) -> None:
-    """What keys have and tokens have not."""
-    issue.add_argument("--label", default="", help="what it is for, in the vendor's own list")
-    issue.add_argument(
-        "--scope",
-        dest="scopes",
-        action="append",
-        choices=("send", "feedback", "manage"),
-        help="what it may be used for; may be repeated; all, unless told",
-    )
-    issue.add_argument("--days", type=int, help="it ends by itself after so many days")
-    rotate = add("rotate", _rotate_key, "replace a key; both serve for a while", group)
-    rotate.add_argument("prefix", metavar="PREFIX")
-    rotate.add_argument("--overlap-hours", type=int, default=24, help="how long; 24, unless told")
-    keys = add("list", _vendor, "list a vendor's keys, and when each was last used", group)
-    keys.add_argument("vendor", metavar="VENDOR")
-    keys.set_defaults(command="key list", takes=("vendor",))
-
-
-def _add_vendors(parser: Any, add: Callable[..., Any]) -> None:
-    group = parser.add_subparsers(metavar="list|show|suspend|resume", required=True)
-    for name, about in (
-        ("list", "list the registered vendors"),
-        ("show", "show a vendor, its domains and its claims"),
-        ("suspend", "take nothing of a vendor's for now"),
-        ("resume", "take a vendor's mail again"),
-    ):
-        within = add(name, _vendor, about, group)
-        takes: tuple[str, ...] = ()
-        if name != "list":
-            within.add_argument("vendor", metavar="VENDOR")
-            takes = ("vendor",)
-        if name == "suspend":
-            within.add_argument("--because", default="", help="why; the vendor is told")
-            takes = ("vendor", "because")
-        within.set_defaults(command=f"vendor {name}", takes=takes)
-
-
-def _top() -> argparse.ArgumentParser:
-    return _Parser(prog="letterbox", description="A message broker between vendors and consumers.")
-
-
-def _instant(text: str) -> datetime:
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        instant = None
-    if instant is None or instant.tzinfo is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time; write 2026-12-24T12:00Z")
-    return instant
 
 
 # ---- commands over the store ------------------------------------------------------------------
@@ -403,17 +267,6 @@ def _number() -> str:
     return version("letterbox")
 
 
-class _Version(argparse.Action):
-    """``--version``; the number is looked up only when it is asked for."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(nargs=0, **options)
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        print(f"letterbox {_number()}")
-        parser.exit(_DONE)
-
-
 # ---- in and out -------------------------------------------------------------------------------
 
 
@@ -461,7 +314,7 @@ def _print(arguments: argparse.Namespace, answer: Mapping[str, Any], lines: Sequ
 
 def _misused(message: str) -> int:
     print(f"letterbox {message}", file=sys.stderr)
-    return _MISUSED
+    return MISUSED
 
 
 def _failed(arguments: argparse.Namespace, error: Exception) -> int:
@@ -486,6 +339,23 @@ def _failed(arguments: argparse.Namespace, error: Exception) -> int:
         print(line, file=sys.stderr)
     return _FAILED
 
+
+_COMMANDS: Mapping[str, Command] = {
+    "serve": _serve,
+    "demo": _demo,
+    "apply": _apply,
+    "credential": _credential,
+    "rotate": _rotate_key,
+    "vendor": _vendor,
+    "explain": _explain,
+    "check-config": _check_config,
+    "reasons": _reasons,
+    "taxonomy": _taxonomy,
+    "import": _import_taxonomy,
+    "foreign": _foreign_taxonomy,
+    "export": _export,
+    "version": _version,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

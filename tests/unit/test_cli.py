@@ -271,7 +271,7 @@ def test_our_own_faults_are_one_line_and_a_trace_on_demand(run, monkeypatch):
     def broken(_):
         raise ZeroDivisionError("oh")
 
-    monkeypatch.setattr(cli, "_version", broken)
+    monkeypatch.setitem(cli._COMMANDS, "version", broken)
     told = run("version")
     assert told.code == 1
     assert told.err == "letterbox: our own fault: ZeroDivisionError: oh; --debug shows where\n"
@@ -307,3 +307,50 @@ def test_a_mail_without_a_recipient_is_wrong_use(run):
     told = run("explain", "a.eml")
     assert (told.code, told.err.count("\n")) == (2, 1)
     assert "--to ADDRESS" in told.err
+
+
+# ---- vendors and their keys
+
+
+def test_the_operator_sees_suspends_and_resumes_a_vendor(run, people):
+    run("apply", people)
+    assert run("vendor", "list").out.split() == ["greenleaf", "Greenleaf", "(greenleaf.example)"]
+    told = run("vendor", "suspend", "greenleaf", "--because", "complaints\x1b[31m")
+    assert told.out == "vendor greenleaf is suspended\n"
+    shown = run("vendor", "show", "greenleaf")
+    assert "SUSPENDED" in shown.out
+    assert "complaints" in shown.out
+    assert "\x1b" not in shown.out
+    assert run("vendor", "show", "greenleaf", "--json").json["suspended"]["because"]
+    assert run("vendor", "resume", "greenleaf").out == "vendor greenleaf goes on\n"
+    again = run("vendor", "resume", "greenleaf")
+    assert (again.code, again.err) == (1, "letterbox: vendor greenleaf is not suspended\n")
+    wrong = run("vendor", "suspend", "greenlaef")
+    assert wrong.code == 1
+    assert "greenleaf" in wrong.err
+
+
+def test_a_suspension_outlasts_the_people_file(run, people):
+    run("apply", people)
+    run("vendor", "suspend", "greenleaf")
+    run("apply", people, "--force")
+    assert "SUSPENDED" in run("vendor", "list").out
+
+
+def test_keys_are_made_for_a_purpose_listed_and_rotated(run, people):
+    run("apply", people)
+    key = run("key", "issue", "greenleaf", "--label", "till", "--scope", "send", "--days", "30")
+    listed = run("key", "list", "greenleaf")
+    assert "used never" in listed.out
+    assert "send  till" in listed.out
+    assert key.out.strip() not in listed.out
+    rotated = run("key", "rotate", key.out[:12], "--json")
+    assert rotated.json["replaces"] == key.out[:12]
+    items = run("key", "list", "greenleaf", "--json").json["items"]
+    assert [item["label"] for item in items] == ["till", "till"]
+    assert [item["scopes"] for item in items] == [["send"], ["send"]]
+    gone = run("key", "rotate", "lbk_00000000")
+    assert gone.code == 1
+    assert "key list" in gone.err
+    with pytest.raises(SystemExit, match="2"):
+        run("key", "issue", "greenleaf", "--scope", "everything")
