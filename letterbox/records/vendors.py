@@ -1,7 +1,7 @@
 """Vendors: the registered ones, whose a domain is, and who stands behind a proven one."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -240,11 +240,20 @@ class Vendors:
             await self._set(before, msgspec.structs.replace(before, suspended=suspension))
             return True
 
-    async def prove(self, name: str, domain: str, again: datetime, *also: Operation) -> str:
+    async def prove(
+        self,
+        name: str,
+        domain: str,
+        again: datetime,
+        *,
+        also: Sequence[Operation] = (),
+        lost: Mapping[str, Sequence[Operation]],
+    ) -> str:
         """Give a vendor a domain that it has proven; return whose it was until now, if anybody's.
 
         ``again`` is when the proof is looked up again; ``also`` are operations on the vendor's
-        partition. Raises LookupError where there is no such vendor.
+        partition, ``lost`` on that of the one who loses the domain, by its id. Raises
+        LookupError where there is no such vendor.
         """
         async with self._changing:
             before = await self.get(name)
@@ -253,33 +262,37 @@ class Vendors:
             loser = (await self._claimant(domain)).vendor
             proven = tuple(dict.fromkeys((*before.proven, domain)))
             after = msgspec.structs.replace(before, proven=proven)
-            commits = await self._without(loser, domain) if loser not in {"", name} else []
-            recheck = Schedule(key=places.RECHECK, at=again)
-            await self._set(
-                before, after, also=also, more=[*commits, _one(places.domain(domain), recheck)]
-            )
+            more = [_one(places.domain(domain), Schedule(key=places.RECHECK, at=again))]
+            if loser not in {"", name}:
+                more += await self._without(loser, domain, lost.get(loser, ()))
+            await self._set(before, after, also=also, more=more)
             return loser if loser != name else ""
 
-    async def disprove(self, name: str, domain: str, *also: Operation) -> None:
-        """Take a domain from a vendor that has proven it before, and does so no more."""
+    async def disprove(self, name: str, domain: str, *also: Operation) -> bool:
+        """Take a domain from a vendor that has proven it before, and does so no more.
+
+        False where it has not, and nothing was done.
+        """
         async with self._changing:
             before = await self.get(name)
             if before is None or domain not in before.proven:
-                return
+                return False
             proven = tuple(each for each in before.proven if each != domain)
             after = msgspec.structs.replace(before, proven=proven)
             stop = Unschedule(key=places.RECHECK, expect=False)
             await self._set(before, after, also=also, more=[_one(places.domain(domain), stop)])
+            return True
 
-    async def _without(self, name: str, domain: str) -> list[Commit]:
+    async def _without(self, name: str, domain: str, also: Sequence[Operation]) -> list[Commit]:
         """The commit that takes a domain out of a vendor's own document."""
         vendor = await self.get(name)
         if vendor is None:
             return []
         proven = tuple(each for each in vendor.proven if each != domain)
-        self._vendors.drop(name)
         left = msgspec.structs.replace(vendor, proven=proven)
-        return [_one(places.vendor(name), Put(places.VENDOR, msgspec.json.encode(left)))]
+        self._vendors.drop(name)
+        put = Put(key=places.VENDOR, value=msgspec.json.encode(left))
+        return [Commit(places.vendor(name), (put, *also))]
 
     async def _set(
         self,

@@ -100,11 +100,15 @@ class DomainProofs:
         also: list[Operation] = [claims.put(proven)]
         if claim.state != "proven":
             also.append(self._event("domain.proven", claim.domain))
-        again = now + self._recheck
-        loser = await self._vendors.prove(vendor, claim.domain, again, *also)
+        holder = (await self._vendors.holder(claim.domain)).vendor
+        loser = await self._vendors.prove(
+            vendor,
+            claim.domain,
+            now + self._recheck,
+            also=also,
+            lost={holder: await self._losing(holder, claim.domain)},
+        )
         log.info("domain-proven", vendor=vendor, domain=claim.domain, before=loser)
-        if loser:
-            await self._take_from(loser, claim.domain)
         return Verified("proven", proven)
 
     async def _contested(self, vendor: str, claim: DomainClaim, holder: Holder) -> Verified | None:
@@ -162,8 +166,9 @@ class DomainProofs:
         claim = await self._claims.find(vendor, domain)
         if claim is None:
             return False
-        await self._vendors.disprove(vendor, domain)
-        await self._store.commit(Commit(places.vendor(vendor), (claims.drop(domain),)))
+        drop = claims.drop(domain)
+        if not await self._vendors.disprove(vendor, domain, drop):
+            await self._store.commit(Commit(places.vendor(vendor), (drop,)))
         return True
 
     # ---- what changes
@@ -171,19 +176,17 @@ class DomainProofs:
     async def _lose(self, vendor: str, claim: DomainClaim) -> None:
         """The record has been missing for too long: the domain is nobody's again."""
         log.warning("domain-lost", vendor=vendor, domain=claim.domain)
-        again = msgspec.structs.replace(claim, state="pending", failing=None)
-        lost = self._event("domain.lost", claim.domain)
-        await self._vendors.disprove(vendor, claim.domain, claims.put(again), lost)
+        lost = await self._losing(vendor, claim.domain)
+        await self._vendors.disprove(vendor, claim.domain, *lost)
 
-    async def _take_from(self, vendor: str, domain: str) -> None:
-        """Somebody else has proven a domain: tell the one who had it."""
-        claim = await self._claims.find(vendor, domain)
+    async def _losing(self, vendor: str, domain: str) -> tuple[Operation, ...]:
+        """What is written down at a vendor that loses a domain: it has to prove it anew."""
         operations: list[Operation] = [self._event("domain.lost", domain)]
+        claim = await self._claims.find(vendor, domain)
         if claim is not None:
-            operations.append(
-                claims.put(msgspec.structs.replace(claim, state="pending", failing=None))
-            )
-        await self._store.commit(Commit(places.vendor(vendor), tuple(operations)))
+            pending = msgspec.structs.replace(claim, state="pending", failing=None)
+            operations.append(claims.put(pending))
+        return tuple(operations)
 
     async def _again(self, domain: str, after: timedelta | None) -> None:
         """Look again later; None: never."""
