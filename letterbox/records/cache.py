@@ -8,9 +8,14 @@ Value = TypeVar("Value")
 
 
 class Recent(Generic[Key, Value]):
-    """At most ``size`` entries; the one unused longest goes first."""
+    """At most ``size`` entries; the one unused longest goes first.
+
+    What is read from the store while somebody changes it may be old already when it comes: a
+    reader takes ``drops`` before it reads, and ``put`` passes over what was read before a drop.
+    """
 
     def __init__(self, size: int) -> None:
+        self.drops = 0
         self._size = size
         self._entries: OrderedDict[Key, Value] = OrderedDict()
 
@@ -21,8 +26,13 @@ class Recent(Generic[Key, Value]):
             self._entries.move_to_end(key)
         return value
 
-    def put(self, key: Key, value: Value) -> None:
-        """Remember; forget the oldest where there are too many."""
+    def put(self, key: Key, value: Value, *, read_at: int | None = None) -> None:
+        """Remember; forget the oldest where there are too many.
+
+        ``read_at`` is what ``drops`` was before the value was read.
+        """
+        if read_at is not None and read_at != self.drops:
+            return
         self._entries[key] = value
         self._entries.move_to_end(key)
         if len(self._entries) > self._size:
@@ -30,4 +40,5 @@ class Recent(Generic[Key, Value]):
 
     def drop(self, key: Key) -> None:
         """Forget."""
+        self.drops += 1
         self._entries.pop(key, None)

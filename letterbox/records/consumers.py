@@ -129,9 +129,10 @@ class Consumers:
         known = self._owners.get(place)
         if known is not None:
             return known
+        drops = self._owners.drops
         document = await self._store.get(place, places.OWNER)
         owner = decode(document.value, Owner) if document else UNKNOWN
-        self._owners.put(place, owner)
+        self._owners.put(place, owner, read_at=drops)
         return owner
 
     async def stored(self, consumer: str) -> Stored | None:
@@ -164,11 +165,12 @@ class Consumers:
         known = self._wishes.get(consumer)
         if known is not None:
             return known
+        drops = self._wishes.drops
         stored = await self.stored(consumer)
         if stored is None:
             return self._nobody
         wishes = self.compile(consumer, stored.preferences, stored.revision, stored.pieces)
-        self._wishes.put(consumer, wishes)
+        self._wishes.put(consumer, wishes, read_at=drops)
         return wishes
 
     def forget(self, consumer: str) -> None:

@@ -91,11 +91,12 @@ class Vendors:
         known = self._vendors.get(name)
         if known is not None:
             return known
+        drops = self._vendors.drops
         document = await self._store.get(places.vendor(name), places.VENDOR)
         if document is None:
             return None
         vendor = msgspec.json.decode(document.value, type=Registered)
-        self._vendors.put(name, vendor)
+        self._vendors.put(name, vendor, read_at=drops)
         return vendor
 
     async def known(self, name: str) -> bool:
@@ -175,9 +176,10 @@ class Vendors:
         known = self._claimants.get(domain)
         if known is not None:
             return known
+        drops = self._claimants.drops
         document = await self._store.get(places.domain(domain), places.OWNER)
         claimant = decode(document.value, Claimant) if document else _NONE
-        self._claimants.put(domain, claimant)
+        self._claimants.put(domain, claimant, read_at=drops)
         return claimant
 
     async def taken(self, vendor: Vendor) -> str | None:
@@ -224,11 +226,11 @@ class Vendors:
             vendor = await self.get(name)
             if vendor is None or not vendor.is_nobody_yet:
                 return False
-            self._vendors.drop(name)
             await self._store.commit(
                 _one(places.vendor(name), Delete(key=places.VENDOR)),
                 _one(places.DIRECTORY, Delete(key=f"vendor/{name}")),
             )
+            self._vendors.drop(name)
             return True
 
     async def suspend(self, name: str, suspension: Suspension | None) -> bool:
@@ -266,6 +268,7 @@ class Vendors:
             if loser not in {"", name}:
                 more += await self._without(loser, domain, lost.get(loser, ()))
             await self._set(before, after, also=also, more=more)
+            self._vendors.drop(loser)
             return loser if loser != name else ""
 
     async def disprove(self, name: str, domain: str, *also: Operation) -> bool:
@@ -290,7 +293,6 @@ class Vendors:
             return []
         proven = tuple(each for each in vendor.proven if each != domain)
         left = msgspec.structs.replace(vendor, proven=proven)
-        self._vendors.drop(name)
         put = Put(key=places.VENDOR, value=msgspec.json.encode(left))
         return [Commit(places.vendor(name), (put, *also))]
 
