@@ -13,6 +13,7 @@ import msgspec
 from msgspec import inspect
 
 from letterbox.administration.shape import Misshapen, nearest, read_toml, shape
+from letterbox.identity.domains import Domains
 from letterbox.model.address import fold_domain
 from letterbox.model.configuration import Configuration, TrustedPeer
 from letterbox.wishes import Mistake
@@ -206,6 +207,7 @@ def _check(configuration: Configuration) -> Iterator[Mistake]:
         )
     for nth, server in enumerate(configuration.dns.servers):
         yield from _resolver(f"dns.servers[{nth}]", server)
+    yield from _trusted(configuration)
     yield from _tls(configuration.tls.certificate, configuration.tls.key)
 
 
@@ -303,6 +305,39 @@ def _peer(path: str, peer: TrustedPeer) -> Iterator[Mistake]:
             path=f"{path}.client",
             mistake="xclient, xforward and proxy are not spoken yet",
             allowed="no client; refusals through this peer then carry no detail",
+        )
+
+
+def _trusted(configuration: Configuration) -> Iterator[Mistake]:
+    """Servers whose word about authors is taken: each must be somebody, and not ourselves."""
+    identity = configuration.identity
+    domains = Domains(shipped("mailbox_providers.toml")) if identity.arc_sealers else None
+    for nth, name in enumerate(identity.arc_sealers):
+        path = f"identity.arc_sealers[{nth}]"
+        if fold_domain(name) is None:
+            yield Mistake(
+                path=path, mistake=f"{name!r} is no domain", allowed="such as example.org"
+            )
+        elif domains and domains.is_public_suffix(name):
+            yield Mistake(
+                path=path,
+                mistake=f"anybody may have a domain below {name}",
+                allowed="the domain of one forwarder, such as lists.example.org",
+            )
+    for nth, name in enumerate(identity.trusted_results):
+        path = f"identity.trusted_results[{nth}]"
+        if fold_domain(name) is None:
+            mistake = f"{name!r} is no server's name"
+        elif name == configuration.hostname:
+            mistake = "it is our own name, and what claims to be ours is never read"
+        elif not configuration.smtp.trusted_peers:
+            mistake = "smtp.trusted_peers is empty, so that nothing of it would be read"
+        else:
+            continue
+        yield Mistake(
+            path=path,
+            mistake=mistake,
+            allowed="what a relay of yours writes first in Authentication-Results",
         )
 
 

@@ -76,23 +76,30 @@ def claimed_domain(field: Field) -> str | None:
 
 def read_signature(field: Field) -> Signature:
     """Read one DKIM-Signature field (section 3.5). Raises :class:`BadSignature`."""
-    try:
-        tags = read_tags(field.value)
-    except BadTags as error:
-        raise BadSignature(str(error)) from error
-    missing = [tag for tag in ("v", "a", "b", "bh", "d", "h", "s") if tag not in tags]
-    if missing:
-        raise BadSignature(f"the tag {missing[0]} is missing")
+    tags = signature_tags(field)
+    if "v" not in tags:
+        raise BadSignature("the tag v is missing")
     if tags["v"] != "1":
         raise BadSignature("its version is not 1")
-    kind = _ALGORITHMS.get(tags["a"])
-    if kind is None:  # rsa-sha1 among them: RFC 8301, section 3.1
-        raise BadSignature(f"the algorithm {tags['a'][:20]!r} is not taken")
+    return message_signature(field, tags)
+
+
+def signature_tags(field: Field) -> dict[str, str]:
+    """The tags of a signature field. Raises :class:`BadSignature`."""
+    try:
+        return read_tags(field.value)
+    except BadTags as error:
+        raise BadSignature(str(error)) from error
+
+
+def message_signature(field: Field, tags: dict[str, str]) -> Signature:
+    """Read the tags of a signature over a message, DKIM's or ARC's without its instance.
+
+    Raises :class:`BadSignature`.
+    """
+    kind, domain = _signer(tags, "a", "b", "bh", "d", "h", "s")
     if "dns/txt" not in [item.strip() for item in tags.get("q", "dns/txt").split(":")]:
         raise BadSignature("its key is not in the DNS")
-    if not _SELECTOR.fullmatch(tags["s"]):
-        raise BadSignature("its selector is no name")
-    domain = _domain(tags["d"])
     header_form, body_form = _forms(tags.get("c", "simple/simple"))
     made, expires = _number(tags, "t"), _number(tags, "x")
     if made is not None and expires is not None and expires <= made:
@@ -112,6 +119,40 @@ def read_signature(field: Field) -> Signature:
         expires=expires,
         made=made,
     )
+
+
+def seal_signature(field: Field, tags: dict[str, str]) -> Signature:
+    """Read the tags of an ARC-Seal (RFC 8617, section 4.1.3), which signs no body.
+
+    Which fields it signs is settled, so it names none. Raises :class:`BadSignature`.
+    """
+    kind, domain = _signer(tags, "a", "b", "d", "s")
+    return Signature(
+        field=field,
+        domain=domain,
+        selector=tags["s"],
+        kind=kind,
+        header_form="relaxed",
+        body_form="simple",
+        names=(),
+        body_hash=b"",
+        signature=_octets(tags["b"]),
+        agent=domain,
+        made=_number(tags, "t"),
+    )
+
+
+def _signer(tags: dict[str, str], *needed: str) -> tuple[KeyKind, str]:
+    """The algorithm and the domain of a signature that has the ``needed`` tags."""
+    missing = [tag for tag in needed if tag not in tags]
+    if missing:
+        raise BadSignature(f"the tag {missing[0]} is missing")
+    kind = _ALGORITHMS.get(tags["a"])
+    if kind is None:  # rsa-sha1 among them: RFC 8301, section 3.1
+        raise BadSignature(f"the algorithm {tags['a'][:20]!r} is not taken")
+    if not _SELECTOR.fullmatch(tags["s"]):
+        raise BadSignature("its selector is no name")
+    return kind, _domain(tags["d"])
 
 
 def _domain(text: str) -> str:
@@ -191,7 +232,7 @@ class DkimVerifier:
         if digest != signature.body_hash:
             return told(status="fail", detail="the body has changed")
         try:
-            key = await self._key(resolver, signature)
+            key = await self.key(resolver, signature)
         except ResolverTrouble as error:
             return told(status="temperror", detail=str(error))
         except BadKey as error:
@@ -207,8 +248,11 @@ class DkimVerifier:
             detail="" if whole else "a part of the body is not signed",
         )
 
-    async def _key(self, resolver: Resolver, signature: Signature) -> Key:
-        """Find the key (section 3.6.2.2): the first record that is one."""
+    async def key(self, resolver: Resolver, signature: Signature) -> Key:
+        """Find the key (section 3.6.2.2): the first record that is one.
+
+        Raises :class:`BadKey` and ResolverTrouble.
+        """
         name = f"{signature.selector}._domainkey.{signature.domain}"
         answer = await resolver.ask(name, "TXT")
         trouble = BadKey(f"no key at {name}")
@@ -242,12 +286,12 @@ def _signed_header(message: Signable, signature: Signature) -> bytes:
     it changes the header, and where there is none it is nothing.
     """
     form = signature.header_form
-    own = _without_signature(signature.field.raw)
+    own = without_signature(signature.field.raw)
     own = relaxed_field(own) if form == "relaxed" else simple_field(own)
     return message.header(form, (*signature.names, "from")) + own.removesuffix(b"\r\n")
 
 
-def _without_signature(raw: bytes) -> bytes:
+def without_signature(raw: bytes) -> bytes:
     """The field with the value of ``b=`` taken out, the space around it included."""
     name, colon, value = raw.partition(b":")
     pieces = value.removesuffix(b"\r\n").split(b";")

@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from letterbox.identity.arc import Chain
 from letterbox.identity.canon import Signable
 from letterbox.identity.dkim import (
     BadSignature,
@@ -18,6 +19,7 @@ from letterbox.identity.dkim import (
 )
 from letterbox.identity.dmarc import Dmarc
 from letterbox.identity.domains import Domains
+from letterbox.identity.hearsay import Hearsay, Trust
 from letterbox.identity.results import authentication_results
 from letterbox.identity.spf import Spf, check_path
 from letterbox.model.address import Address
@@ -33,6 +35,7 @@ _MAX_QUESTIONS = 200  # of one message; SPF alone may take about 120 (RFC 7208, 
 _SPF_SECONDS = 10.0  # less than the whole, so that slow SPF cannot undo a DKIM proof
 
 NO_SPF = Spf(result="none", detail="not asked")
+NOBODY = Trust()
 
 
 class Proof(msgspec.Struct, frozen=True):
@@ -49,15 +52,25 @@ class Proof(msgspec.Struct, frozen=True):
 
 
 class Prover:
-    """Proves authors. ``server`` is our own host name; ``seconds`` bound one message's proof."""
+    """Proves authors. ``server`` is our own host name; ``seconds`` bound one message's proof.
+
+    ``trust`` names the servers whose word counts where nothing is proven here.
+    """
 
     def __init__(
-        self, resolver: Resolver, domains: Domains, *, server: str, seconds: float = 15.0
+        self,
+        resolver: Resolver,
+        domains: Domains,
+        *,
+        server: str,
+        seconds: float = 15.0,
+        trust: Trust = NOBODY,
     ) -> None:
         self._resolver = resolver
         self._domains = domains
         self._server = server
         self._seconds = seconds
+        self._trust = trust
         self._dkim = DkimVerifier()
 
     async def prove(self, mail: Mail, envelope: Envelope, now: datetime) -> Proof:
@@ -74,10 +87,12 @@ class Prover:
             how = "the author is proven by a relay that is trusted here"
         else:
             questions = _Questions(self._resolver)
-            proving = _Proving(questions, self._domains, found.address, self._server)
+            proving = _Proving(
+                questions, self._domains, found.address, self._server, self._trust, self._dkim
+            )
             try:
                 async with asyncio.timeout(self._seconds):
-                    return await proving.prove(self._dkim, mail, envelope, now)
+                    return await proving.prove(mail, envelope, now)
             except TimeoutError:
                 sender = Undetermined(detail=f"no proof within {self._seconds:g} s")
         results = authentication_results(self._server, otherwise=how)
@@ -101,28 +116,40 @@ class _Questions:
 class _Proving:
     """The proof of one message while it is made."""
 
-    def __init__(self, resolver: Resolver, domains: Domains, author: Address, server: str) -> None:
+    def __init__(
+        self,
+        resolver: Resolver,
+        domains: Domains,
+        author: Address,
+        server: str,
+        trust: Trust,
+        verifier: DkimVerifier,
+    ) -> None:
         self._resolver = resolver
         self._domains = domains
         self._author = author
         self._server = server
+        self._verifier = verifier
+        self._hearsay = Hearsay(trust, author, self._related, self._aligned)
         self._home = domains.organizational(author.domain)
         self._dmarc = Dmarc(resolver, domains, author.domain)
         self._said: str | None = None
+        self._chain: Chain | None = None
 
-    async def prove(
-        self, verifier: DkimVerifier, mail: Mail, envelope: Envelope, now: datetime
-    ) -> Proof:
+    async def prove(self, mail: Mail, envelope: Envelope, now: datetime) -> Proof:
+        message = Signable(mail)
         async with asyncio.TaskGroup() as tasks:
             path = tasks.create_task(self._path(envelope))
-            dkim = await self._signatures(verifier, mail, now)
+            dkim = await self._signatures(mail, message, now)
         spf = path.result()
-        sender = await self._sender(spf, dkim)
-        return Proof(
-            sender=sender,
-            spf=spf,
-            results=authentication_results(self._server, spf, dkim, self._said),
+        sender = (
+            await self._found(spf, dkim)
+            or await self._heard(mail, message, envelope, now)
+            or await self._stranger(spf, dkim)
         )
+        chain = self._chain.status if self._chain else None
+        results = authentication_results(self._server, spf, dkim, self._said, arc=chain)
+        return Proof(sender=sender, spf=spf, results=results)
 
     async def _path(self, envelope: Envelope) -> Spf:
         try:
@@ -137,22 +164,19 @@ class _Proving:
                 detail=f"no result within {_SPF_SECONDS:g} s",
             )
 
-    async def _signatures(
-        self, verifier: DkimVerifier, mail: Mail, now: datetime
-    ) -> list[Verified]:
+    async def _signatures(self, mail: Mail, message: Signable, now: datetime) -> list[Verified]:
         """Try what may be aligned until one proves the author, else what others signed."""
         likely: list[Field] = []
         strange: list[Field] = []
         for field in mail.all("dkim-signature")[:_MAX_SEEN]:
             domain = claimed_domain(field)
             (likely if domain and self._related(domain) else strange).append(field)
-        message = Signable(mail)
         tried: list[Verified] = []
         for field in likely[:_MAX_SIGNATURES]:
-            tried.append(await self._signature(verifier, message, field, now))
+            tried.append(await self._signature(message, field, now))
             if self._own(tried):
                 return tried
-        checks = (self._signature(verifier, message, field, now) for field in strange)
+        checks = (self._signature(message, field, now) for field in strange)
         left = _MAX_SIGNATURES - len(tried)
         return tried + await asyncio.gather(*itertools.islice(checks, left))
 
@@ -161,22 +185,23 @@ class _Proving:
         name = self._author.domain
         return [one for one in dkim if one.status == "pass" and one.domain == name]
 
-    async def _signature(
-        self, verifier: DkimVerifier, message: Signable, field: Field, now: datetime
-    ) -> Verified:
+    async def _signature(self, message: Signable, field: Field, now: datetime) -> Verified:
         try:
             signature = read_signature(field)
         except BadSignature as error:
             domain = claimed_domain(field) or ""
             return Verified(status="permerror", domain=domain, detail=str(error))
-        return await verifier.verify(self._resolver, message, signature, now)
+        return await self._verifier.verify(self._resolver, message, signature, now)
 
     def _related(self, domain: str) -> bool:
         """Whether a domain may turn out to be aligned with the author's."""
         return self._domains.organizational(domain) == self._home
 
-    async def _sender(self, spf: Spf, dkim: Sequence[Verified]) -> Sender:
-        """Decide. DKIM comes first: it proves more than SPF, so trouble with it is waited out."""
+    async def _found(self, spf: Spf, dkim: Sequence[Verified]) -> Proven | Undetermined | None:
+        """Decide by what we see ourselves; None where that proves nothing.
+
+        DKIM comes first: it proves more than SPF, so trouble with it is waited out.
+        """
         author = self._author
         own = self._own(dkim)
         if own:
@@ -196,7 +221,25 @@ class _Proving:
             return Undetermined(detail=str(error))
         if spf.result == "temperror" and self._speaks(spf):
             return Undetermined(detail=spf.detail)
-        return await self._stranger(spf, dkim)
+        return None
+
+    async def _heard(
+        self, mail: Mail, message: Signable, envelope: Envelope, now: datetime
+    ) -> Proven | Undetermined | None:
+        """Decide by what servers say that are trusted; None where they prove nothing."""
+        try:
+            proven = await self._hearsay.of_relay(mail, envelope.client)
+            if proven:
+                return proven
+            heard = await self._hearsay.of_sealers(
+                self._verifier, self._resolver, message, mail, now
+            )
+        except ResolverTrouble as error:
+            return Undetermined(detail=str(error))
+        self._chain = heard.chain
+        if heard.chain and heard.chain.status == "temperror":
+            return Undetermined(detail=f"arc {heard.chain.detail}")
+        return heard.proven
 
     async def _aligned(self, domain: str, by: Literal["dkim", "spf"]) -> bool:
         """Ask DMARC; its trouble matters only where the answer may be yes."""
@@ -219,6 +262,8 @@ class _Proving:
         """The most precise reason there is."""
         details = [f"spf {spf.result} {spf.domain} {spf.detail}".strip()]
         details += [f"dkim {one.status} {one.domain} {one.detail}".strip() for one in dkim]
+        if self._chain:
+            details.append(f"arc {self._chain.status} {self._chain.detail}".strip())
         own = [one for one in dkim if self._related(one.domain)]
         wish = await self._wish()
         if wish in ("quarantine", "reject"):

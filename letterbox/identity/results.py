@@ -14,14 +14,15 @@ def authentication_results(
     dkim: Sequence[Verified] | None = None,
     dmarc: str | None = None,
     *,
+    arc: str | None = None,
     otherwise: str = "",
 ) -> str:
     """Return the value of an Authentication-Results field, on one line, in ASCII.
 
-    ``server`` is our own id; ``dmarc`` a result with its property; ``otherwise`` says as a
-    comment how the author was proven where nothing was looked at. Only folded domains, selectors
-    and words of ours stand in it, never what a stranger wrote. What would make the line too long
-    is left out.
+    ``server`` is our own id; ``dmarc`` a result with its property; ``arc`` what became of a chain
+    (RFC 8617, section 10.1); ``otherwise`` says as a comment how the author was proven where
+    nothing was looked at. Only folded domains, selectors and words of ours stand in it, never
+    what a stranger wrote. What would make the line too long is left out.
     """
     parts = []
     if spf:
@@ -29,6 +30,9 @@ def authentication_results(
         parts.append(f"spf={spf.result}" + (f" {at}={spf.domain}" if spf.domain else ""))
     if dmarc:
         parts.append(dmarc)
+    # There is no registered word for a resolver's trouble; such a message is deferred anyhow.
+    if arc in ("none", "pass", "fail"):
+        parts.append(f"arc={arc}")
     if dkim is not None:
         parts.extend(_signature(verified) for verified in dkim)
         if not dkim:

@@ -94,6 +94,22 @@ class DnsSection(_Section, frozen=True):
     timeout: Seconds = 5.0
 
 
+class IdentitySection(_Section, frozen=True):
+    """Whose word is taken about an author that nothing proves here; all folded.
+
+    ``arc_sealers`` are domains, each with all below it; ``trusted_results`` are the authserv-ids
+    of inner relays, taken from peers of ``smtp.trusted_peers`` alone.
+    """
+
+    arc_sealers: tuple[str, ...] = ()
+    trusted_results: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for key in ("arc_sealers", "trusted_results"):
+            folded = tuple(fold_domain(name) or name for name in getattr(self, key))
+            msgspec.structs.force_setattr(self, key, folded)
+
+
 class TlsSection(_Section, frozen=True):
     """Certificate chain and key, PEM files; both or neither."""
 
@@ -172,6 +188,7 @@ class Configuration(_Section, frozen=True):
     store: StoreSection = StoreSection()
     bodies: BodiesSection = BodiesSection()
     dns: DnsSection = DnsSection()
+    identity: IdentitySection = IdentitySection()
     tls: TlsSection = TlsSection()
     reading: ReadingSection = ReadingSection()
     limits: LimitsSection = LimitsSection()

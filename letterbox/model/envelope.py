@@ -16,6 +16,8 @@ class Client(msgspec.Struct, frozen=True):
     helo: str = ""
     #: A peer of ``smtp.trusted_peers`` that has proven the author already.
     asserts_from: bool = False
+    #: A peer of ``smtp.trusted_peers``: what it found itself may be read (RFC 8601).
+    trusted: bool = False
     #: An inner relay that hides the real client: refusals through it stay undetailed.
     inner: bool = False
 

@@ -56,6 +56,7 @@ class Door:
             address=address,
             helo=helo,
             asserts_from=peer is not None and peer.asserts == "from",
+            trusted=peer is not None,
             inner=not shows if self._lmtp else peer is not None and not shows,
         )
 
