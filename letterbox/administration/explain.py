@@ -332,7 +332,8 @@ class Explaining:
 def _proof(sender: Proven) -> str:
     if sender.how == "peer":
         return f"{sender.author}, taken as proven for {sender.domain}"
-    return f"{sender.author} proven for {sender.domain} by {sender.how}"
+    by = f" ({sender.by})" if sender.by else ""
+    return f"{sender.author} proven for {sender.domain} by {sender.how}{by}"
 
 
 def _before_and_after(record: DecisionRecord) -> tuple[str, ...]:

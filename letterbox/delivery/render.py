@@ -17,6 +17,9 @@ _CLAIMS = re.compile(
     rb"([ \t]*:[^\r\n]*(?:\r\n[ \t][^\r\n]*)*)",
     re.IGNORECASE | re.MULTILINE,
 )
+_HIDING = re.compile(rb'[\s"]+|\\[()]?')
+_COMMENT = re.compile(rb"\([^()]*\)")
+_MOST_NESTED = 20  # comments within one another that are taken out; more are a forger's
 _DATE = re.compile(rb"^date[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _MBOX = re.compile(rb"\A>?From (?![ \t]*:)")
 _MASK = b"X-Masked-"
@@ -60,13 +63,25 @@ def _masked(field: re.Match[bytes], hostname: str) -> bytes:
 def _names(rest: bytes, hostname: str) -> bool:
     """Whether results may be read as ours (RFC 8601, section 2.2): the name before the first ``;``.
 
-    Comments, quotes and backslashes could hide it: then any mention is enough.
+    Comments, quotes and backslashes could hide it: then any mention is enough, with them and
+    without. So could space within it, and letters that are not ASCII where it is written so too
+    (RFC 8616).
     """
     ours = hostname.encode().lower()
     value = rest.lower()
     if any(sign in value for sign in (b"(", b'"', b"\\")):
-        return ours in value.replace(b"\\", b"")
-    return ours in value.partition(b";")[0]
+        said = _HIDING.sub(b"", value)
+    else:
+        value = said = _HIDING.sub(b"", value.partition(b";")[0])
+    if b"xn--" in ours and not said.isascii():
+        return True
+    for _ in range(_MOST_NESTED):
+        if ours in said:
+            return True
+        said, count = _COMMENT.subn(b"", said)
+        if not count:
+            return ours in value
+    return True
 
 
 def _trace(record: MessageRecord, entry: InboxEntry, hostname: str) -> list[str]:

@@ -125,6 +125,7 @@ class Explanations:
         case = record.case
         if case is not None:
             facts["domain"] = case.sender.domain
+            facts["by"] = case.sender.by
             if case.categories is not None and case.categories.ids:
                 facts["categories"] = [
                     self._named(category, language) for category in _deepest(case.categories.ids)

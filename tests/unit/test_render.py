@@ -80,6 +80,15 @@ CLAIMS = [
     (b'Authentication-Results: "letterbox.example"; dkim=pass', True),
     (b'Authentication-Results: "letter\\box.example"; dkim=pass', True),
     (b"Authentication-Results: (a;b) letterbox.example; dkim=pass", True),
+    (b"Authentication-Results: letterbox.\r\n example; dkim=pass", True),
+    (b"Authentication-Results: letterbox . example; dkim=pass", True),
+    (b"Authentication-Results: letterbox(a).(b (c))example 1; dkim=pass", True),
+    (b"Authentication-Results: (\\)) letterbox.example; dkim=pass", True),
+    (b"Authentication-Results: letter(\\))box.example; dkim=pass", True),
+    (b"Authentication-Results: letter(\\()box.example; dkim=pass", True),
+    (b"Authentication-Results: letter" + b"(" * 40 + b")" * 40 + b"box.example; dkim=pass", True),
+    (b"Authentication-Results\t: letterbox.example.; dkim=pass", True),
+    (b"Authentication-Results: relay.example; dkim=pass (fits) header.d=a.example", False),
     (b"Authentication-Results: relay.example; dkim=pass header.d=letterbox.example", False),
     (b"Authentication-Results: relay.example; spf=pass", False),
     (b"Letterbox-Decision: deliver", True),
@@ -104,6 +113,16 @@ def test_claims_to_be_us_are_masked_where_they_stand(field, masked):
         + expected
         + b"\r\nSubject: x\r\n\r\nHello.\r\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("server", "masked"),
+    [("bücher.example", True), ("xn--bcher-kva.example", True), ("b.a", False)],
+)
+def test_results_under_a_name_of_ours_that_is_no_ascii_are_masked(server, masked):
+    field = f"Authentication-Results: {server}; dkim=pass\r\n".encode()
+    traced = with_trace(RECORD, ENTRY, field + b"\r\nHello.\r\n", "xn--bcher-kva.example")
+    assert (b"X-Masked-" + field in traced) is masked
 
 
 def test_the_content_is_never_touched():
