@@ -65,15 +65,19 @@ def read_chain(mail: Mail) -> tuple[ArcSet, ...]:
     if count > _MOST_SETS:
         raise BadChain(f"there are more than {_MOST_SETS} sets")
     try:
-        found = zip(
-            _in_order(count, ((sealed_instance(field.value), field) for field in results)),
-            _in_order(count, map(_tagged, messages)),
-            _in_order(count, map(_tagged, seals)),
-            strict=True,
-        )
+        found = _numbered((sealed_instance(field.value), field) for field in results)
+        signed = _numbered(map(_tagged, messages))
+        sealed = _numbered(map(_tagged, seals))
+        numbers = range(1, count + 1)
+        if not set(numbers) == found.keys() == signed.keys() == sealed.keys():
+            raise BadChain("the sets are not whole, or not numbered from 1")
         return tuple(
-            ArcSet(results=results, message=_message(message), seal=_seal(seal, first=at == 0))
-            for at, (results, message, seal) in enumerate(found)
+            ArcSet(
+                results=found[number],
+                message=_message(signed[number]),
+                seal=_seal(sealed[number], first=number == 1),
+            )
+            for number in numbers
         )
     except (BadSignature, BadResults) as error:
         raise BadChain(str(error)) from error
@@ -123,18 +127,17 @@ def _octets(each: ArcSet) -> bytes:
     return relaxed_field(each.results.raw) + relaxed_field(each.message.field.raw)
 
 
-def _in_order(count: int, parts: Iterable[tuple[str, _Part]]) -> list[_Part]:
-    """One part of each set, the oldest first: exactly one of every number."""
+def _numbered(parts: Iterable[tuple[str, _Part]]) -> dict[int, _Part]:
+    """Parts of one kind by the number of their set, one of each."""
     found: dict[int, _Part] = {}
-    for number, part in parts:
-        if not _INSTANCE.fullmatch(number):
+    for text, part in parts:
+        if not _INSTANCE.fullmatch(text):
             raise BadChain("an instance is no number from 1 to 99")
-        if int(number) in found:
-            raise BadChain(f"a part of set {int(number)} stands twice")
-        found[int(number)] = part
-    if sorted(found) != list(range(1, count + 1)):
-        raise BadChain("the sets are not whole, or not numbered from 1")
-    return [found[number] for number in range(1, count + 1)]
+        number = int(text)
+        if number in found:
+            raise BadChain(f"a part of set {number} stands twice")
+        found[number] = part
+    return found
 
 
 def _tagged(field: Field) -> tuple[str, _Tagged]:
