@@ -3,8 +3,9 @@ PYTHON ?= python3
 ENV := .venv
 BIN := $(ENV)/bin
 READY := $(ENV)/.ready
+VECTORS := $(ENV)/vectors/.ready
 
-.PHONY: demo serve test packages check format bench reading fault fuzz clean
+.PHONY: demo serve test packages vectors check format bench reading fault fuzz clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "letterbox needs Python 3.11 or newer; set PYTHON=… to one")'
@@ -18,11 +19,17 @@ demo: $(READY)
 serve: $(READY)
 	@$(BIN)/letterbox serve $(ARGS)
 
-test: $(READY) packages check
+test: $(READY) packages vectors check
 	$(BIN)/pytest -m 'not long' $(ARGS)
 
 packages:
 	@tests/install-packages
+
+vectors: $(VECTORS)
+
+# Where they are not to be had the file is not made, and the next run tries again.
+$(VECTORS): $(READY) tests/vectors.txt
+	@tests/fetch-vectors $(ENV)
 
 check: $(READY)
 	$(BIN)/ruff check .

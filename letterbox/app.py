@@ -33,7 +33,6 @@ from letterbox.gateways.http import HttpGateway, Parts
 from letterbox.gateways.smtp import SmtpGateway
 from letterbox.hindsight import Changes, PastCases, Replay, Undo
 from letterbox.identity.domains import Domains
-from letterbox.identity.hearsay import Trust
 from letterbox.identity.prover import Prover
 from letterbox.intake import Intake
 from letterbox.intake.operator import OperatorMailbox
@@ -155,15 +154,7 @@ class App:
             custody=self.custody,
             probes_per_day=configuration.probes.per_day,
         )
-        self.prover = Prover(
-            resolver,
-            self.domains,
-            server=configuration.hostname,
-            trust=Trust(
-                sealers=configuration.identity.arc_sealers,
-                servers=frozenset(configuration.identity.trusted_results),
-            ),
-        )
+        self.prover = Prover(resolver, self.domains, configuration.hostname, configuration.identity)
 
     def _registering(self, resolver: Resolver) -> None:
         section = self.configuration.vendors

@@ -20,6 +20,7 @@ from letterbox.identity.results_field import (
     read_sealed_results,
 )
 from letterbox.model.address import Address, fold_domain, is_below
+from letterbox.model.configuration import IdentitySection
 from letterbox.model.envelope import Client
 from letterbox.model.sender import Proven
 from letterbox.ports.resolver import Resolver
@@ -29,17 +30,6 @@ By = Literal["dkim", "spf"]
 
 #: With any other the server did not let the author pass; ``bestguesspass`` is for no policy.
 _NO_OBJECTION = frozenset({"pass", "none", "bestguesspass"})
-
-
-class Trust(msgspec.Struct, frozen=True):
-    """Whose word is taken: ``sealers`` are domains with all below, ``servers`` authserv-ids."""
-
-    sealers: tuple[str, ...] = ()
-    servers: frozenset[str] = frozenset()
-
-    def seals(self, domain: str) -> bool:
-        """Whether the chains that a domain seals count."""
-        return any(is_below(domain, sealer) for sealer in self.sealers)
 
 
 class Heard(msgspec.Struct, frozen=True):
@@ -55,13 +45,14 @@ NOTHING = Heard()
 class Hearsay:
     """What may be heard about the author of one message.
 
-    ``aligned`` says whether a domain is the author's own, and may raise ResolverTrouble;
-    ``related`` says without the DNS whether it may turn out to be.
+    ``trust`` names the servers whose word is taken; ``aligned`` says whether a domain is the
+    author's own, and may raise ResolverTrouble; ``related`` says without the DNS whether it may
+    turn out to be.
     """
 
     def __init__(
         self,
-        trust: Trust,
+        trust: IdentitySection,
         author: Address,
         related: Callable[[str], bool],
         aligned: Callable[[str, By], Awaitable[bool]],
@@ -76,13 +67,13 @@ class Hearsay:
 
         May raise ResolverTrouble.
         """
-        if not (self._trust.servers and client.trusted):
+        if not (self._trust.trusted_results and client.trusted):
             return None
         for field in mail.all("authentication-results"):
             results = read_results(field.value)
             if results is None:
                 break  # it may be the relay's; what stands below it may be anybody's
-            if results.server in self._trust.servers:
+            if results.server in self._trust.trusted_results:
                 over = await self._over(results)
                 return self._proven("results", results.server, over)
         return None
@@ -100,7 +91,7 @@ class Hearsay:
         Before the oldest of those anybody may have changed the message; the newest signature
         says only that it is as its signer saw it. May raise ResolverTrouble.
         """
-        if not self._trust.sealers:
+        if not self._trust.arc_sealers:
             return NOTHING
         try:
             sets = read_chain(mail)
@@ -120,11 +111,15 @@ class Hearsay:
     def _trusted(self, sets: tuple[ArcSet, ...]) -> Iterator[tuple[ArcSet, Results]]:
         """The sets of trusted sealers down to the first other, and what each says."""
         for each in reversed(sets):
-            if not (self._trust.seals(each.seal.domain) and self._trust.seals(each.message.domain)):
+            if not (self._seals(each.seal.domain) and self._seals(each.message.domain)):
                 return
             results = read_sealed_results(each.results.value)
             if results:
                 yield each, results
+
+    def _seals(self, domain: str) -> bool:
+        """Whether the chains that a domain seals count."""
+        return any(is_below(domain, sealer) for sealer in self._trust.arc_sealers)
 
     def _may(self, results: Results) -> bool:
         """Whether the results may prove the author, as far as is known without the DNS."""

@@ -19,10 +19,11 @@ from letterbox.identity.dkim import (
 )
 from letterbox.identity.dmarc import Dmarc
 from letterbox.identity.domains import Domains
-from letterbox.identity.hearsay import Hearsay, Trust
+from letterbox.identity.hearsay import Hearsay
 from letterbox.identity.results import authentication_results
 from letterbox.identity.spf import Spf, check_path
 from letterbox.model.address import Address
+from letterbox.model.configuration import IdentitySection
 from letterbox.model.envelope import Envelope
 from letterbox.model.sender import Proven, Sender, Stranger, Undetermined
 from letterbox.ports.resolver import Answer, RecordType, Resolver, ResolverTrouble
@@ -35,7 +36,7 @@ _MAX_QUESTIONS = 200  # of one message; SPF alone may take about 120 (RFC 7208, 
 _SPF_SECONDS = 10.0  # less than the whole, so that slow SPF cannot undo a DKIM proof
 
 NO_SPF = Spf(result="none", detail="not asked")
-NOBODY = Trust()
+NOBODY = IdentitySection()
 
 
 class Proof(msgspec.Struct, frozen=True):
@@ -61,10 +62,10 @@ class Prover:
         self,
         resolver: Resolver,
         domains: Domains,
-        *,
         server: str,
+        trust: IdentitySection = NOBODY,
+        *,
         seconds: float = 15.0,
-        trust: Trust = NOBODY,
     ) -> None:
         self._resolver = resolver
         self._domains = domains
@@ -122,7 +123,7 @@ class _Proving:
         domains: Domains,
         author: Address,
         server: str,
-        trust: Trust,
+        trust: IdentitySection,
         verifier: DkimVerifier,
     ) -> None:
         self._resolver = resolver

@@ -9,9 +9,9 @@ import pytest
 from letterbox.identity.arc import BadChain, Chain, read_chain, validate
 from letterbox.identity.canon import Signable
 from letterbox.identity.dkim import DkimVerifier
-from letterbox.identity.hearsay import Trust
 from letterbox.identity.prover import Proof, Prover
 from letterbox.model.address import Address
+from letterbox.model.configuration import IdentitySection
 from letterbox.model.envelope import Client, Envelope
 from letterbox.model.sender import Proven, Stranger, Undetermined
 from letterbox.reading.mail import split
@@ -39,7 +39,7 @@ DKIM = "dkim=pass header.d=greenleaf.example"
 SPF = "spf=pass smtp.mailfrom=news@bounce.greenleaf.example"
 DMARC = "dmarc=pass header.from=greenleaf.example"
 CHANGED = b"Sharp and cheap.\r\n-- \r\nThe garden list\r\n"
-TRUST = Trust(sealers=("lists.example", "school.example"))
+TRUST = IdentitySection(arc_sealers=("lists.example", "school.example"))
 
 
 def letter(author: str = "shop@greenleaf.example") -> bytes:
@@ -59,7 +59,9 @@ async def check(raw: bytes, zone: Zone | None = None) -> Chain:
     return await validate(DkimVerifier(), zone or Zone(RECORDS), Signable(mail), sets, NOW)
 
 
-async def prove(raw: bytes, trust: Trust = TRUST, zone: Zone | None = None, **client: Any) -> Proof:
+async def prove(
+    raw: bytes, trust: IdentitySection = TRUST, zone: Zone | None = None, **client: Any
+) -> Proof:
     prover = Prover(zone or Zone(RECORDS), domains(), server="mx.letterbox.example", trust=trust)
     envelope = Envelope(
         session="s1",
@@ -288,7 +290,7 @@ SEALED: list[tuple[str, list[Hop], tuple[str, ...], str]] = [
     ("hops", "sealers", "outcome"), [pytest.param(*case[1:], id=case[0]) for case in SEALED]
 )
 async def test_whom_a_chain_proves(hops, sealers, outcome) -> None:
-    proof = await prove(forward(letter(), hops), Trust(sealers=sealers))
+    proof = await prove(forward(letter(), hops), IdentitySection(arc_sealers=sealers))
     assert brief(proof) == outcome
 
 
@@ -317,7 +319,11 @@ async def test_our_own_proof_comes_first_and_the_chain_is_left_alone() -> None:
 
 @pytest.mark.parametrize(
     ("trust", "asks"),
-    [(Trust(), False), (Trust(sealers=("school.example",)), False), (TRUST, True)],
+    [
+        (IdentitySection(), False),
+        (IdentitySection(arc_sealers=("school.example",)), False),
+        (TRUST, True),
+    ],
 )
 async def test_a_chain_is_looked_at_only_where_it_may_matter(trust, asks) -> None:
     zone = Zone(RECORDS)

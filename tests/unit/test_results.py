@@ -6,11 +6,10 @@ from typing import Any
 import pytest
 
 from letterbox.gateways.smtp.peers import Door
-from letterbox.identity.hearsay import Trust
 from letterbox.identity.prover import Proof, Prover
 from letterbox.identity.results_field import read_results, read_sealed_results, sealed_instance
 from letterbox.model.address import Address
-from letterbox.model.configuration import SmtpSection, TrustedPeer
+from letterbox.model.configuration import IdentitySection, SmtpSection, TrustedPeer
 from letterbox.model.envelope import Client, Envelope
 from letterbox.model.sender import Proven, Stranger, Undetermined
 from letterbox.reading.mail import split
@@ -127,7 +126,7 @@ def test_the_number_of_a_sealed_field() -> None:
 
 NOW = datetime.now(tz=UTC)  # dkimpy signs with the time of the day
 RELAY = "mx.relay.example"
-TRUST = Trust(servers=frozenset({RELAY}))
+TRUST = IdentitySection(trusted_results=(RELAY,))
 GREEN = Signer(domain="greenleaf.example")
 RECORDS = {**GREEN.records, "_dmarc.greenleaf.example": {"TXT": ["v=DMARC1; p=reject"]}}
 LETTER = (
@@ -145,7 +144,7 @@ BY_SPF = f"results greenleaf.example by {RELAY} over spf"
 async def prove(
     raw: bytes,
     *,
-    trust: Trust = TRUST,
+    trust: IdentitySection = TRUST,
     trusted: bool = True,
     zone: Zone | None = None,
     **client: Any,
@@ -199,7 +198,7 @@ async def test_what_a_relay_says(fields, outcome) -> None:
 async def test_only_a_trusted_peer_brings_results() -> None:
     raw = DKIM.encode() + b"\r\n" + LETTER
     assert brief(await prove(raw, trusted=False)) == NONE
-    assert brief(await prove(raw, trust=Trust())) == NONE
+    assert brief(await prove(raw, trust=IdentitySection())) == NONE
 
 
 async def test_our_own_proof_comes_first() -> None:
