@@ -181,6 +181,8 @@ def _domains(results: Iterable[Result], *names: str) -> Iterator[str]:
 
 
 def _domain(result: Result, name: str) -> str | None:
-    """The domain in a property, which may hold an address; None where there is none."""
+    """The domain in a property; None where there is none. All but ``header.d`` may be addresses."""
     text = result.properties.get(name)
-    return None if text is None else fold_domain(text.rpartition("@")[2])
+    if text is None:
+        return None
+    return fold_domain(text if name == "header.d" else text.rpartition("@")[2])

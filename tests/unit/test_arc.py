@@ -11,10 +11,11 @@ from letterbox.identity.canon import Signable
 from letterbox.identity.dkim import DkimVerifier
 from letterbox.identity.prover import Proof, Prover
 from letterbox.model.address import Address
-from letterbox.model.configuration import IdentitySection
+from letterbox.model.configuration import Configuration, IdentitySection
 from letterbox.model.envelope import Client, Envelope
 from letterbox.model.sender import Proven, Stranger, Undetermined
 from letterbox.reading.mail import split
+from tests.support.house import open_house
 from tests.support.plain import domains
 from tests.support.sealing import Hop, forward, seal
 from tests.support.signing import Signer, Zone
@@ -231,6 +232,8 @@ SAID = [
     ("DMARC both ways", f"{DMARC}; dmarc=fail header.from=greenleaf.example", NONE),
     ("no policy there", f"{DKIM}; dmarc=none header.from=greenleaf.example", ALL),
     ("DMARC of a domain below", "dmarc=pass header.from=a.greenleaf.example", NONE),
+    ("an address for a domain", "dkim=pass header.d=a@greenleaf.example", NONE),
+    ("DMARC of what is no domain", f"{DKIM}; dmarc=pass header.from=a_b", NONE),
     ("nothing was looked at", "", NONE),
 ]
 
@@ -349,3 +352,43 @@ async def test_a_sealed_author_stands_for_no_claim_of_right() -> None:
     assert isinstance(sender, Proven)
     assert sender.vouches_for("list-id")
     assert not sender.vouches_for("letterbox-kind")
+
+
+# ---- through the whole broker -----------------------------------------------------------------
+
+PEOPLE = """
+[[consumer]]
+id = "anna"
+addresses = ["anna@letterbox.example"]
+  [[consumer.vendor]]
+  vendor = "greenleaf.example"
+  accepts = ["offer", "service", "personal"]
+  proof = "PROOF"
+"""
+
+
+@pytest.mark.parametrize(
+    ("sealers", "found", "proof", "start", "explained"),
+    [
+        (("lists.example",), DKIM, "any", "Delivered", "as lists.example found before"),
+        (("lists.example",), DKIM, "dkim", "Delivered", "as lists.example found before"),
+        (("lists.example",), SPF, "any", "Delivered", "as lists.example found before"),
+        (("lists.example",), SPF, "dkim", "Refused", "as lists.example found before"),
+        ((), DKIM, "any", None, None),
+    ],
+)
+async def test_forwarded_mail_is_judged_as_its_authors(
+    sealers, found, proof, start, explained
+) -> None:
+    trust = IdentitySection(arc_sealers=sealers)
+    people = PEOPLE.replace("PROOF", proof)
+    async with open_house(people, configuration=Configuration(identity=trust)) as house:
+        house.clock.at = NOW
+        house.zone.records |= LIST.records
+        raw = forward(letter(), [Hop(LIST, found)])
+        client = Client(address="198.51.100.7", helo="mx.lists.example")
+        await house.send(raw, "anna@letterbox.example", client=client)
+        rows = (await house.app.mailboxes.decisions("anna", after=None, limit=10)).items
+        lines = [house.app.explanations.lines(row, "en") for row in rows]
+    assert [said[0].startswith(start) for said in lines] == ([True] if start else [])
+    assert [explained in " ".join(said) for said in lines] == ([True] if start else [])
