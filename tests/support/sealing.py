@@ -1,9 +1,15 @@
 """Mail that forwarders sealed (ARC), made with dkimpy."""
 
+import base64
+
 import dkim
 import msgspec
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from letterbox.identity.canon import relaxed_field
+from letterbox.reading.mail import split
 from tests.support.signing import Signer, rsa_key
 
 
@@ -37,3 +43,15 @@ def forward(mail: bytes, hops: list[Hop]) -> bytes:
         arc = "arc=pass" if number else "arc=none"
         mail = seal(mail, hop.signer, f"{arc}; {hop.found}" if hop.found else arc)
     return mail
+
+
+def seal_for(mail: bytes, signer: Signer) -> bytes:
+    """A mail with one set, its seal taken off and another's put on."""
+    fields = {field.name: field.raw for field in split(mail).fields}
+    bare = f"ARC-Seal: i=1; cv=none; a=rsa-sha256; d={signer.domain}; s={signer.selector}; b="
+    names = ("arc-authentication-results", "arc-message-signature")
+    sealed = b"".join(relaxed_field(fields[name]) for name in names)
+    sealed += relaxed_field(bare.encode()).removesuffix(b"\r\n")
+    signature = rsa_key(signer.bits).sign(sealed, padding.PKCS1v15(), SHA256())
+    seal = bare.encode() + base64.b64encode(signature) + b"\r\n"
+    return mail.replace(fields["arc-seal"], seal, 1)

@@ -17,7 +17,7 @@ from letterbox.model.sender import Proven, Stranger, Undetermined
 from letterbox.reading.mail import split
 from tests.support.house import open_house
 from tests.support.plain import domains
-from tests.support.sealing import Hop, forward, seal
+from tests.support.sealing import Hop, forward, seal, seal_for
 from tests.support.signing import Signer, Zone
 
 NOW = datetime.now(tz=UTC)  # dkimpy seals with the time of the day
@@ -295,6 +295,13 @@ SEALED: list[tuple[str, list[Hop], tuple[str, ...], str]] = [
 async def test_whom_a_chain_proves(hops, sealers, outcome) -> None:
     proof = await prove(forward(letter(), hops), IdentitySection(arc_sealers=sealers))
     assert brief(proof) == outcome
+
+
+@pytest.mark.parametrize(("signer", "outcome"), [(LIST, ALL), (EVIL, NONE)])
+async def test_the_signature_under_a_trusted_seal_is_the_sealers_too(signer, outcome) -> None:
+    raw = seal_for(forward(letter(), [Hop(signer, DKIM)]), LIST)
+    assert await check(raw) == Chain(status="pass")
+    assert brief(await prove(raw)) == outcome
 
 
 async def test_strict_alignment_is_the_authors_to_ask_for() -> None:
