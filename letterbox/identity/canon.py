@@ -1,40 +1,89 @@
-"""The forms of a message that are signed (RFC 6376, section 3.4). Pure.
+"""The forms of a message that are signed (RFC 6376, section 3.4). No I/O.
 
-Bodies are worked over as whole buffers, never line by line: it is what makes a proof cheap.
+Bodies are worked over in large pieces, never line by line: it is what makes a proof cheap.
 """
 
-import hashlib
+import asyncio
 import re
 from collections.abc import Iterable, Iterator
+from hashlib import sha256
 from typing import Literal
 
 from letterbox.reading.mail import Field, Mail
 
 Form = Literal["simple", "relaxed"]
 
-_RUN = re.compile(rb"  +")
+_PIECE = 64 * 1024  # octets: most mail is one piece; a hostile body costs no more memory
+_RUN = re.compile(rb"   *")  # not "  +": only what is literal at the start is searched for fast
+_BLANK = re.compile(rb"[ \t\r]*")
 
 
 def simple_body(body: bytes) -> bytes:
     """Section 3.4.3: empty lines at the end go, and the end is a line's."""
-    if not body.endswith(b"\r\n"):
-        return body + b"\r\n"
-    text = body.rstrip(b"\r\n")
-    ends = len(body) - len(text)
-    if body[len(text) :] == b"\r\n" * (ends // 2):
-        return text + b"\r\n"
-    # The end holds a CR or LF by itself, which no SMTP edge lets in, and is no empty line.
-    marked = body.replace(b"\0", b"\1").replace(b"\r\n", b"\0\0")
-    return body[: len(marked.rstrip(b"\0"))] + b"\r\n"
+    return b"".join(canonical_body("simple", body))
 
 
 def relaxed_body(body: bytes) -> bytes:
     """Section 3.4.4: as simple, with runs of space made one and none at the end of a line."""
-    if body and not body.endswith(b"\r\n"):
-        body += b"\r\n"
-    body = _RUN.sub(b" ", body.replace(b"\t", b" "))
-    body = simple_body(body.replace(b" \r\n", b"\r\n"))
-    return b"" if body == b"\r\n" else body
+    return b"".join(canonical_body("relaxed", body))
+
+
+def canonical_body(
+    form: Form, raw: bytes, start: int = 0, *, size: int = _PIECE
+) -> Iterator[bytes]:
+    """The body ``raw[start:]`` in one form, in pieces of about ``size`` octets.
+
+    So no second body is held in memory, and others are served between two pieces of a large one.
+    """
+    pieces = _pieces(raw, start, size)
+    empty = True
+    ends = 0  # line ends that are given only if something follows them
+    for piece in map(_relaxed, pieces) if form == "relaxed" else pieces:
+        text = _without_ends(piece)
+        if text:
+            if ends:
+                yield b"\r\n" * ends
+            yield text
+            empty, ends = False, 0
+        ends += (len(piece) - len(text)) // 2
+    if form == "simple" or not empty:
+        yield b"\r\n"
+
+
+def _pieces(raw: bytes, start: int, size: int) -> Iterator[bytes]:
+    """Cut so that no CRLF and no run of space is torn apart; the last piece ends a line."""
+    while start < len(raw):
+        piece = raw[start : start + size]
+        if start + size < len(raw):
+            whole = piece.rstrip(b" \t\r")
+            piece = whole or raw[start : _beyond_blank(raw, start)]
+        start += len(piece)
+        if start == len(raw) and not piece.endswith(b"\r\n"):
+            piece += b"\r\n"
+        yield piece
+
+
+def _beyond_blank(raw: bytes, start: int) -> int:
+    """Where a stretch of blanks ends, with the octet behind it: it may be the LF of a CRLF."""
+    blank = _BLANK.match(raw, start)
+    return blank.end() + 1 if blank else start + 1
+
+
+def _relaxed(piece: bytes) -> bytes:
+    # Splitting and joining scan once, where replacing counts first.
+    text = b" ".join(_RUN.split(piece.replace(b"\t", b" ")))
+    return b"\r\n".join(text.split(b" \r\n"))
+
+
+def _without_ends(piece: bytes) -> bytes:
+    """The piece without the CRLFs at its end."""
+    text = piece.rstrip(b"\r\n")
+    ends = len(piece) - len(text)
+    if piece[len(text) :] == b"\r\n" * (ends // 2):
+        return text
+    # The end holds a CR or LF by itself, which no SMTP edge lets in, and is no empty line.
+    marked = piece.replace(b"\0", b"\1").replace(b"\r\n", b"\0\0")
+    return piece[: len(marked.rstrip(b"\0"))]
 
 
 def relaxed_field(raw: bytes) -> bytes:
@@ -50,12 +99,18 @@ def simple_field(raw: bytes) -> bytes:
 
 
 class Signable:
-    """One message as signatures see it; every form of its body is made and hashed once."""
+    """One message as signatures see it; every form of its body is made and hashed once.
+
+    Whoever works on a large body in a thread holds ``busy``, so that the next one finds the work
+    done.
+    """
 
     def __init__(self, mail: Mail) -> None:
+        self.busy = asyncio.Lock()
         self._mail = mail
         self._bodies: dict[Form, bytes] = {}
         self._digests: dict[tuple[Form, int | None], bytes] = {}
+        self._lengths: dict[Form, int] = {}
         self._fields: dict[str, list[Field]] = {}
         for field in mail.fields:
             self._fields.setdefault(field.name, []).append(field)
@@ -70,30 +125,48 @@ class Signable:
         return len(self._fields.get(name, ()))
 
     def body(self, form: Form) -> bytes:
-        """The body in one form."""
+        """The body in one form, whole; kept, so ask for the digest where that will do."""
         if form not in self._bodies:
-            make = relaxed_body if form == "relaxed" else simple_body
-            self._bodies[form] = make(self._mail.body)
+            pieces = canonical_body(form, self._mail.raw, self._mail.header.body_at)
+            self._bodies[form] = b"".join(pieces)
+            self._lengths[form] = len(self._bodies[form])
         return self._bodies[form]
+
+    def body_length(self, form: Form) -> int:
+        """Octets of the body in one form."""
+        if form not in self._lengths:
+            self.body_digest(form, None)
+        return self._lengths[form]
 
     def body_digest(self, form: Form, length: int | None) -> bytes:
         """SHA-256 of the body, or of its first ``length`` octets."""
         key = (form, length)
         if key not in self._digests:
-            body = self.body(form)
-            self._digests[key] = hashlib.sha256(
-                body if length is None else memoryview(body)[:length]
-            ).digest()
+            if length is None:
+                self._digests[key] = self._whole_digest(form)
+            else:
+                self._digests[key] = sha256(memoryview(self.body(form))[:length]).digest()
         return self._digests[key]
+
+    def _whole_digest(self, form: Form) -> bytes:
+        digest, length = sha256(), 0
+        for piece in canonical_body(form, self._mail.raw, self._mail.header.body_at):
+            digest.update(piece)
+            length += len(piece)
+        self._lengths[form] = length
+        return digest.digest()
 
     def header(self, form: Form, names: Iterable[str]) -> bytes:
         """The named fields, of several the last first (section 5.4.2); absent ones are nothing."""
         make = relaxed_field if form == "relaxed" else simple_field
-        left: dict[str, Iterator[Field]] = {}
+        left: dict[str, int] = {}
         chosen: list[bytes] = []
         for name in names:
-            rest = left.setdefault(name, reversed(self._fields.get(name, [])))
-            field = next(rest, None)
-            if field is not None:
-                chosen.append(make(field.raw))
+            fields = self._fields.get(name)
+            if fields is None:
+                continue
+            nth = left.get(name, len(fields)) - 1
+            if nth >= 0:
+                left[name] = nth
+                chosen.append(make(fields[nth].raw))
         return b"".join(chosen)

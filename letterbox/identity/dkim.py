@@ -182,9 +182,10 @@ def _forms(text: str) -> tuple[Form, Form]:
 
 def _names(text: str) -> tuple[str, ...]:
     names = tuple(name.strip(" \t\r\n").lower() for name in text.split(":"))
-    if not all(map(_HEADER_NAME.fullmatch, names)):
+    different = frozenset(names)
+    if not all(map(_HEADER_NAME.fullmatch, different)):
         raise BadSignature("a signed name is no field name")
-    if "from" not in names:  # section 5.4
+    if "from" not in different:  # section 5.4
         raise BadSignature("From is not signed")
     return names
 
@@ -221,14 +222,10 @@ class DkimVerifier:
         late = _untimely(signature, now.timestamp())
         if late:
             return told(status="fail", detail=late)
-        if message.size > _LARGE:
-            await asyncio.to_thread(message.body, signature.body_form)
-        body = len(message.body(signature.body_form))
+        digest = await _body_digest(message, signature)
+        body = message.body_length(signature.body_form)
         if signature.length is not None and signature.length > body:
             return told(status="fail", detail="the body is shorter than what was signed")
-        if message.size > _LARGE:
-            await asyncio.to_thread(message.body_digest, signature.body_form, signature.length)
-        digest = message.body_digest(signature.body_form, signature.length)
         if digest != signature.body_hash:
             return told(status="fail", detail="the body has changed")
         try:
@@ -269,6 +266,14 @@ class DkimVerifier:
             else:
                 return key
         raise trouble
+
+
+async def _body_digest(message: Signable, signature: Signature) -> bytes:
+    form, length = signature.body_form, signature.length
+    if message.size <= _LARGE:
+        return message.body_digest(form, length)
+    async with message.busy:
+        return await asyncio.to_thread(message.body_digest, form, length)
 
 
 def _untimely(signature: Signature, now: float) -> str:
