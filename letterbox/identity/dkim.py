@@ -26,6 +26,7 @@ _HEADER_NAME = re.compile(r"[!-9<-~]+")
 _SKEW = 300  # seconds a signer's clock may be ahead of ours
 _LARGE = 512 * 1024  # octets: working on more takes a thread, so that others are served
 _KEYS = 2_000  # parsed keys that are kept
+_KEPT_RECORD = 2048  # octets of a record whose key is kept; one of 8,192 bits takes 1,400
 _HASH = 32  # octets of SHA-256
 
 
@@ -212,7 +213,7 @@ class DkimVerifier:
     """Verifies signatures; keeps the keys it has parsed, by the text of their records."""
 
     def __init__(self) -> None:
-        self._read_key = functools.lru_cache(maxsize=_KEYS)(read_key)
+        self._kept = functools.lru_cache(maxsize=_KEYS)(read_key)
 
     async def verify(
         self, resolver: Resolver, message: Signable, signature: Signature, now: datetime
@@ -266,6 +267,9 @@ class DkimVerifier:
             else:
                 return key
         raise trouble
+
+    def _read_key(self, record: bytes) -> Key:
+        return self._kept(record) if len(record) <= _KEPT_RECORD else read_key(record)
 
 
 async def _body_digest(message: Signable, signature: Signature) -> bytes:

@@ -21,7 +21,7 @@ from letterbox.identity.dmarc import Dmarc
 from letterbox.identity.domains import Domains
 from letterbox.identity.hearsay import Hearsay
 from letterbox.identity.results import authentication_results
-from letterbox.identity.spf import Spf, check_path
+from letterbox.identity.spf import Spf, SpfRecords, check_path
 from letterbox.model.address import Address
 from letterbox.model.configuration import IdentitySection
 from letterbox.model.envelope import Envelope
@@ -73,6 +73,7 @@ class Prover:
         self._seconds = seconds
         self._trust = trust
         self._dkim = DkimVerifier()
+        self._records = SpfRecords()
 
     async def prove(self, mail: Mail, envelope: Envelope, now: datetime) -> Proof:
         """Prove the author of ``mail``. ``now`` is aware. Never raises for what mail or DNS say.
@@ -89,7 +90,13 @@ class Prover:
         else:
             questions = _Questions(self._resolver)
             proving = _Proving(
-                questions, self._domains, found.address, self._server, self._trust, self._dkim
+                questions,
+                self._domains,
+                found.address,
+                self._server,
+                self._trust,
+                self._dkim,
+                self._records,
             )
             try:
                 async with asyncio.timeout(self._seconds):
@@ -125,12 +132,14 @@ class _Proving:
         server: str,
         trust: IdentitySection,
         verifier: DkimVerifier,
+        records: SpfRecords,
     ) -> None:
         self._resolver = resolver
         self._domains = domains
         self._author = author
         self._server = server
         self._verifier = verifier
+        self._records = records
         self._hearsay = Hearsay(trust, author, self._related, self._aligned)
         self._home = domains.organizational(author.domain)
         self._dmarc = Dmarc(resolver, domains, author.domain)
@@ -155,7 +164,9 @@ class _Proving:
     async def _path(self, envelope: Envelope) -> Spf:
         try:
             async with asyncio.timeout(_SPF_SECONDS):
-                return await check_path(self._resolver, envelope.client, envelope.reverse_path)
+                return await check_path(
+                    self._resolver, envelope.client, envelope.reverse_path, self._records.read
+                )
         except TimeoutError:
             domain = envelope.reverse_path.domain if envelope.reverse_path else ""
             return Spf(

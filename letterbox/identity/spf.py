@@ -1,7 +1,9 @@
 """Whether a host may send for a domain: ``check_host()`` of RFC 7208, section 4."""
 
+import functools
 import ipaddress
 import re
+from collections.abc import Callable
 from typing import Literal
 from urllib.parse import quote
 
@@ -27,6 +29,8 @@ _MAX_VOID = 2  # terms whose question has no answer, section 4.6.4
 _MAX_NAMES = 10  # hosts of one MX or PTR answer, section 4.6.4
 _MAX_NAME = 253  # octets of an expanded name, section 7.3
 _MAX_LABEL = 63
+_KEPT = 500  # records that stay read
+_MAX_KEPT = 512  # octets of one that does: as long as it should be, section 3.4
 _MAX_DETAIL = 200  # characters of a record that a log line may carry
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -41,10 +45,27 @@ class Spf(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
-async def check_path(resolver: Resolver, client: Client, reverse_path: Address | None) -> Spf:
+class SpfRecords:
+    """Reads records, and keeps the last few hundred by their text: a platform's come again."""
+
+    def __init__(self) -> None:
+        self._kept = functools.lru_cache(maxsize=_KEPT)(parse_record)
+
+    def read(self, text: bytes) -> Record:
+        """Read a record. Raises :class:`BadRecord`."""
+        return self._kept(text) if len(text) <= _MAX_KEPT else parse_record(text)
+
+
+async def check_path(
+    resolver: Resolver,
+    client: Client,
+    reverse_path: Address | None,
+    read: Callable[[bytes], Record] = parse_record,
+) -> Spf:
     """Check the return path, or for a null one the name the client gave (section 2.4).
 
-    A client without an IP address, or a HELO that is no host name, gives ``none``.
+    A client without an IP address, or a HELO that is no host name, gives ``none``. ``read`` may be
+    that of :class:`SpfRecords`.
     """
     identity: Literal["mailfrom", "helo"] = "mailfrom" if reverse_path else "helo"
     domain = reverse_path.domain if reverse_path else fold_domain(client.helo)
@@ -55,17 +76,25 @@ async def check_path(resolver: Resolver, client: Client, reverse_path: Address |
     if domain is None:
         return Spf(result="none", identity=identity, detail="the HELO is no host name")
     local = reverse_path.local if reverse_path else "postmaster"
-    result, detail = await check_host(resolver, ip, domain, local=local, helo=client.helo)
+    helo = client.helo
+    result, detail = await check_host(resolver, ip, domain, local=local, helo=helo, read=read)
     return Spf(result=result, domain=domain, identity=identity, detail=detail)
 
 
 async def check_host(
-    resolver: Resolver, ip: IpAddress, domain: str, *, local: str, helo: str
+    resolver: Resolver,
+    ip: IpAddress,
+    domain: str,
+    *,
+    local: str,
+    helo: str,
+    read: Callable[[bytes], Record] = parse_record,
 ) -> tuple[SpfResult, str]:
     """Give the result and, where it is an error, its cause. Never raises for what DNS holds."""
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
         ip = ip.ipv4_mapped  # section 5: mapped addresses are IPv4
-    check = _Check(resolver, ip, Address(local=local or "postmaster", domain=domain), helo)
+    sender = Address(local=local or "postmaster", domain=domain)
+    check = _Check(resolver, ip, sender, helo, read)
     try:
         return await check.domain(domain), ""
     except BadRecord as error:
@@ -77,8 +106,16 @@ async def check_host(
 class _Check:
     """One evaluation: what it is about, and what it has spent."""
 
-    def __init__(self, resolver: Resolver, ip: IpAddress, sender: Address, helo: str) -> None:
+    def __init__(
+        self,
+        resolver: Resolver,
+        ip: IpAddress,
+        sender: Address,
+        helo: str,
+        read: Callable[[bytes], Record],
+    ) -> None:
         self._resolver = resolver
+        self._read = read
         self._ip = ip
         self._record: RecordType = "A" if ip.version == 4 else "AAAA"  # noqa: PLR2004 - IPv4
         self._sender = sender
@@ -111,7 +148,7 @@ class _Check:
         if len(texts) > 1:  # section 4.5
             raise BadRecord(f"{domain} has {len(texts)} records")
         try:
-            return parse_record(texts[0]) if texts else None
+            return self._read(texts[0]) if texts else None
         except BadRecord as error:
             raise BadRecord(f"{domain}: {error}") from error
 
