@@ -15,7 +15,8 @@ Form = Literal["simple", "relaxed"]
 
 _PIECE = 64 * 1024  # octets: most mail is one piece; a hostile body costs no more memory
 _RUN = re.compile(rb"   *")  # not "  +": only what is literal at the start is searched for fast
-_BLANK = re.compile(rb"[ \t\r]*")
+_SPACE = b" \t"
+_BLANK = re.compile(rb"[ \t]*(?:\r\n?)?")
 
 
 def simple_body(body: bytes) -> bytes:
@@ -51,22 +52,25 @@ def canonical_body(
 
 
 def _pieces(raw: bytes, start: int, size: int) -> Iterator[bytes]:
-    """Cut so that no CRLF and no run of space is torn apart; the last piece ends a line."""
+    """Cut so that no CRLF is torn apart, nor space or a line's end off a run of space.
+
+    The last piece ends a line.
+    """
     while start < len(raw):
         piece = raw[start : start + size]
         if start + size < len(raw):
-            whole = piece.rstrip(b" \t\r")
-            piece = whole or raw[start : _beyond_blank(raw, start)]
+            whole = piece.rstrip(_SPACE).removesuffix(b"\r").rstrip(_SPACE)
+            piece = whole or raw[start : _blank_until(raw, start)]
         start += len(piece)
         if start == len(raw) and not piece.endswith(b"\r\n"):
             piece += b"\r\n"
         yield piece
 
 
-def _beyond_blank(raw: bytes, start: int) -> int:
-    """Where a stretch of blanks ends, with the octet behind it: it may be the LF of a CRLF."""
+def _blank_until(raw: bytes, start: int) -> int:
+    """Where the space that begins here ends, or the line with it."""
     blank = _BLANK.match(raw, start)
-    return blank.end() + 1 if blank else start + 1
+    return blank.end() if blank else start
 
 
 def _relaxed(piece: bytes) -> bytes:
