@@ -70,7 +70,7 @@ def _pieces(raw: bytes, start: int, size: int) -> Iterator[bytes]:
 def _blank_until(raw: bytes, start: int) -> int:
     """Where the space that begins here ends, or the line with it."""
     blank = _BLANK.match(raw, start)
-    return blank.end() if blank else start
+    return blank.end() if blank else start + 1
 
 
 def _relaxed(piece: bytes) -> bytes:
