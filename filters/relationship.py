@@ -15,12 +15,15 @@ _INSTANT = timedelta(microseconds=1)
 def apply(case: Case) -> Finding:
     """Refuse the blocked and the unknown, hold what the consumer wants to be asked about.
 
-    A relationship outside its days counts as none. Newcomers that interests admit are let
-    through here: whether one does is for the interests to say.
+    A relationship outside its days counts as none. What came by way of a platform is the author's
+    by the consumer's word alone, and stands and falls with it. Newcomers that interests admit are
+    let through here: whether one does is for the interests to say.
     """
     facts: dict[str, Fact] = {"vendor": case.vendor.name}
     footing = case.footing
     rule = case.relationship.rule if case.relationship else None
+    if case.sender.how == "via" and footing != "blocked" and not _lets_speak(case, rule):
+        return _found(Refuse(reason="sender-unproven"), facts | {"domain": case.sender.domain})
     if footing == "newcomer" or rule is None:
         return _newcomer(case, facts | (_outside(rule, case.today) if rule else {}))
     if footing == "blocked":
@@ -32,6 +35,13 @@ def apply(case: Case) -> Finding:
     if footing == "ask" and not case.answered:
         return _ask(case, facts | _changed_hands(case))
     return _found(DELIVER, facts)
+
+
+def _lets_speak(case: Case, rule: VendorRule | None) -> bool:
+    """Whether a relationship that is in force lets the platform speak for the author."""
+    if rule is None or case.footing == "newcomer":
+        return False
+    return rule.lets_speak(case.sender.by)
 
 
 def _newcomer(case: Case, facts: dict[str, Fact]) -> Finding:

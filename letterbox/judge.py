@@ -13,7 +13,7 @@ from letterbox.model.address import Address
 from letterbox.model.case import Case, Filter
 from letterbox.model.message import Message
 from letterbox.model.record import RecordedCase
-from letterbox.model.sender import Proven, VendorRef, domains_of
+from letterbox.model.sender import Proven, Stranger, VendorRef, domains_of
 from letterbox.model.told import Told
 from letterbox.model.verdict import Decision, Defer, Deliver, Finding, Hold, Refuse, reason_of
 from letterbox.model.wishes import Relationship, Wishes
@@ -31,7 +31,11 @@ _DAY = timedelta(days=1)
 
 
 class Question(msgspec.Struct, frozen=True):
-    """What is asked about one recipient. ``relayed``: the peer hides the client behind it."""
+    """What is asked about one recipient.
+
+    ``relayed``: the peer hides the client behind it. ``why`` is what a stranger is told of the
+    message, where it came by way of a platform.
+    """
 
     recipient: Address
     sender: Proven
@@ -39,6 +43,7 @@ class Question(msgspec.Struct, frozen=True):
     message: Message
     now: datetime
     relayed: bool = False
+    why: str | None = None
     #: The consumer has said yes to this very message.
     answered: bool = False
     #: By when the consumer may answer, where that was set before.
@@ -93,6 +98,32 @@ class Judge:
         self._sensitive = TextWords(_sensitive_words(taxonomy))
         self._custody = custody
         self._probes_per_day = probes_per_day
+
+    async def ways(
+        self, stranger: Stranger, recipients: Sequence[Address]
+    ) -> dict[Address, Proven]:
+        """The sender as proven to each recipient who lets a signer speak for the author.
+
+        Of several signers the first counts. Every recipient is looked up whatever they wish, and
+        an unknown address like any other: equal answers cost equal work.
+        """
+        author = stranger.author
+        if author is None or not stranger.signers:
+            return {}
+        ways = [
+            Proven(domain=author.domain, how="via", author=author, signed=by.signed, by=by.domain)
+            for by in stranger.signers
+        ]
+        vendor = await self._vendors.behind(ways[0])
+        domains = domains_of(ways[0], vendor)
+        found: dict[Address, Proven] = {}
+        for address in recipients:
+            _, wishes = await self._consumers.addressed(address)
+            relationship = lookup(wishes, vendor, domains, author)
+            allowed = [w for w in ways if relationship and relationship.rule.lets_speak(w.by)]
+            if allowed:
+                found[address] = allowed[0]
+        return found
 
     async def judge(self, question: Question) -> Judgement:
         """Judge. Raises StoreUnavailable; whatever a filter raises is a Defer."""
@@ -224,7 +255,9 @@ class Judge:
             newcomers=wishes.newcomers,
             times=wishes.times,
             reply=registered.reply if registered else "refuse",
-            relayed=question.relayed,
+            # Whoever has an account at a platform may have written what it signs.
+            relayed=question.relayed or question.sender.how == "via",
+            why=question.why,
             taken=question.taken,
             sensitive=self._is_sensitive(question.message, wishes, decision),
         )

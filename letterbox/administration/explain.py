@@ -150,6 +150,10 @@ class Explaining:
                 told = self._disclosure.tell_all("lookup-failed", new_reference())
                 return _unjudged(to, at, f"undetermined: {detail}", "lookup-failed", told, notes)
             case Stranger(why=why, detail=detail):
+                way = (await self._judge.ways(sender, (to,))).get(to)
+                if way is not None:
+                    judged = await self._judged(mail, way, to, at, language, why=why)
+                    return msgspec.structs.replace(judged, notes=notes)
                 told = self._disclosure.tell_stranger(why, new_reference())
                 return _unjudged(to, at, f"a stranger: {detail}", why, told, notes)
             case Proven():
@@ -181,12 +185,19 @@ class Explaining:
         return sender, ()
 
     async def _judged(
-        self, mail: Mail, sender: Proven, to: Address, at: datetime, language: str | None
+        self,
+        mail: Mail,
+        sender: Proven,
+        to: Address,
+        at: datetime,
+        language: str | None,
+        *,
+        why: str | None = None,
     ) -> Explanation:
         facts = self._reader.read(mail, sender)
         vendor = await self._vendors.behind(sender)
         judgement = await self._judge.judge(
-            Question(recipient=to, sender=sender, vendor=vendor, message=facts, now=at)
+            Question(recipient=to, sender=sender, vendor=vendor, message=facts, now=at, why=why)
         )
         decision, wishes = judgement.decision, judgement.wishes
         language = language or wishes.language
@@ -332,6 +343,8 @@ class Explaining:
 def _proof(sender: Proven) -> str:
     if sender.how == "peer":
         return f"{sender.author}, taken as proven for {sender.domain}"
+    if sender.how == "via":
+        return f"{sender.author} by way of {sender.by}, which signed it"
     by = f" ({sender.by})" if sender.by else ""
     return f"{sender.author} proven for {sender.domain} by {sender.how}{by}"
 

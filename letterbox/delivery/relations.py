@@ -242,6 +242,9 @@ def _whole(rule: VendorRule, occasion: _Occasion) -> VendorRule:
     sender, vendor, covering = occasion.sender, occasion.vendor, occasion.covering
     if sender is None:
         raise LookupError(f"a message of {vendor.id} that nobody has proven")
+    if sender.how == "via" and covering is not None and not rule.via:
+        # How the message came is not what the word was about: such mail goes on coming so.
+        rule = msgspec.structs.replace(rule, via=covering.via)
     named = [side for side in _SIDES if getattr(rule, side)]
     if not named:
         known = covering or _usual(sender, vendor)

@@ -52,8 +52,10 @@ _CLASS_TEXTS = {
 class Hearing(msgspec.Struct, frozen=True):
     """Who hears, and what limits how much: everything disclosure rests on.
 
-    ``relayed``: the peer hides the client behind it, and would bounce our reasons to forged
-    senders. ``sensitive``: the subject is one of those of which at most the class is told.
+    ``relayed``: who asks may be another than the vendor. The peer hides the client behind it, and
+    would bounce our reasons to forged senders; or the message came by way of a platform, where
+    others write, too. ``why`` is what a stranger is told of the message then, if anything.
+    ``sensitive``: the subject is one of those of which at most the class is told.
     ``probed``: this vendor has asked its fill about this consumer today. ``taken``: the message
     was taken before, and this is about what became of it.
     """
@@ -64,6 +66,7 @@ class Hearing(msgspec.Struct, frozen=True):
     times: Times
     reply: Literal["refuse", "report"] = "refuse"
     relayed: bool = False
+    why: str | None = None
     sensitive: bool = False
     probed: bool = False
     taken: bool = False
@@ -186,11 +189,11 @@ class Disclosure:
         if _is_filed(hearing, reason) and (hearing.relayed or hearing.level == "nothing"):
             # It is taken, so that nothing is sent back; that it lies unread is not told here.
             return self._accepted(reference)
-        if hearing.relayed:
-            return self.tell_stranger(None, reference)
         if hearing.taken and hearing.level == "nothing":
             # What was accepted stays so: anything else would tell that it was held.
             return self._taken("deliver", "delivered", hearing, reference)
+        if hearing.relayed:
+            return self.tell_stranger(hearing.why, reference)
         if hearing.level in {None, "nothing"} or code in _AS_NEWCOMER:
             return self._agreed(self._no_relationship(reference), hearing, reason)
         if hearing.level == "class":

@@ -25,7 +25,7 @@ from letterbox.identity.spf import Spf, SpfRecords, check_path
 from letterbox.model.address import Address
 from letterbox.model.configuration import IdentitySection
 from letterbox.model.envelope import Envelope
-from letterbox.model.sender import Proven, Sender, Stranger, Undetermined
+from letterbox.model.sender import Proven, Sender, Signer, Stranger, Undetermined
 from letterbox.ports.resolver import Answer, RecordType, Resolver, ResolverTrouble
 from letterbox.reading.header import Ambiguous, author
 from letterbox.reading.mail import Field, Mail
@@ -40,11 +40,15 @@ NOBODY = IdentitySection()
 
 
 class Proof(msgspec.Struct, frozen=True):
-    """What one message proves. ``results`` is the value of an Authentication-Results field."""
+    """What one message proves. ``results`` is the value of an Authentication-Results field.
+
+    ``why`` is what a stranger is told of the message, where one is let speak for the author.
+    """
 
     sender: Sender
     spf: Spf
     results: str
+    why: str | None = None
 
     @property
     def path_passed(self) -> bool:
@@ -304,14 +308,38 @@ class _Proving:
             why = "dkim-missing"
         else:
             why = "sender-unproven"
-        return Stranger(why=why, detail="; ".join(details), domain=self._author.domain)
+        signers = self._signers(dkim) if wish in (None, "none") else ()
+        return Stranger(
+            why=why,
+            detail="; ".join(details),
+            domain=self._author.domain,
+            author=self._author if signers else None,
+            signers=signers,
+        )
+
+    def _signers(self, dkim: Sequence[Verified]) -> tuple[Signer, ...]:
+        """Whose signature passed: each domain once, but for those that sign for anybody."""
+        found: dict[str, frozenset[str]] = {}
+        for one in dkim:
+            if one.status == "pass" and "from" in one.signed and self._answers(one.domain):
+                found[one.domain] = found.get(one.domain, frozenset()) | one.signed
+        return tuple(Signer(domain=domain, signed=signed) for domain, signed in found.items())
+
+    def _answers(self, domain: str) -> bool:
+        """Whether there is one owner who can answer for what a domain signs."""
+        domains = self._domains
+        return not (domains.is_public_suffix(domain) or domains.is_mailbox_provider(domain))
 
     async def _wish(self) -> str | None:
-        """What the owner asks for; trouble changes a stranger's reason, never the verdict."""
+        """What the owner asks for; "unknown" where that cannot be asked.
+
+        Trouble changes a stranger's reason, never the verdict.
+        """
+        wish: str | None
         try:
             wish = await self._dmarc.wish()
         except ResolverTrouble:
-            wish, result = None, "temperror"
+            wish, result = "unknown", "temperror"
         else:
             result = "fail" if wish else "none"
         self._said = f"dmarc={result} header.from={self._author.domain}"  # RFC 9989, section 4.9

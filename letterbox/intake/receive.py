@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from weakref import WeakValueDictionary
 
+import msgspec
 import structlog
 
 from letterbox.feedback.disclosure import Disclosure
@@ -162,10 +163,10 @@ class Intake:
             case Stranger() as author if arrival.submission is not None:
                 return alike(self._tell_author(author))
             case Stranger() as stranger:
-                return alike(await self._strangers.refuse(arrival, recipients, stranger))
+                return await self._by_way_of(arrival, recipients, mail, proof, stranger, told)
             case sender:
                 vendor = await self._vendors.behind(sender)
-                if barred := await self._barred(sender, vendor):
+                if barred := await self._barred(sender, vendor, proof):
                     return alike(barred)
                 declared = arrival.submission.declared if arrival.submission else None
                 facts = self._reader.read(mail, sender, declared=declared)
@@ -173,18 +174,49 @@ class Intake:
                     arrival, recipients, mail, facts, proof, vendor, told
                 )
 
-    async def _barred(self, sender: Proven, vendor: VendorRef) -> Told | None:
+    async def _barred(self, sender: Proven, vendor: VendorRef, proof: Proof) -> Told | None:
         """Why nothing of a vendor's is taken now, whoever it is for; None where it is."""
         registered = await self._vendors.get(vendor.id) if vendor.registered else None
         if registered is not None and (suspended := registered.suspended) is not None:
+            if sender.how == "via":
+                # Whoever the platform signs for hears no more than any stranger.
+                return self._disclosure.tell_stranger(proof.why, new_reference())
             because = suspended.because or "ask its operator why"
             return self._disclosure.tell_all("vendor-suspended", new_reference(), because)
         most = registered.messages_per_second if registered else None
         # A relay of ours brings what many sent: it is not one vendor in a hurry.
-        if sender.how == "peer" or self._rates.take(vendor.id, most):
+        # What a platform signs for others must not use up the vendor's own share.
+        share = f"{vendor.id} via {sender.by}" if sender.how == "via" else vendor.id
+        if sender.how == "peer" or self._rates.take(share, most):
             return None
         limit = f"at most {most or self._rates.per_second} messages a second"
         return self._disclosure.tell_all("rate-limited", new_reference(), limit)
+
+    async def _by_way_of(
+        self,
+        arrival: Arrival,
+        recipients: tuple[Address, ...],
+        mail: Mail,
+        proof: Proof,
+        stranger: Stranger,
+        told: dict[Address, Told],
+    ) -> Settled:
+        """Refuse a stranger, but where a consumer lets a platform speak for the author.
+
+        Each signing domain makes a copy of the message of its own: what it signed is what counts.
+        """
+        ways = await self._settlement.ways(stranger, recipients)
+        if others := tuple(address for address in recipients if address not in ways):
+            refused = await self._strangers.refuse(arrival, others, stranger)
+            told = told | dict.fromkeys(others, refused)
+        settled = Settled(told=told, message=arrival.id, recorded=False)
+        why = None if arrival.envelope.client.inner else stranger.why
+        for nth, sender in enumerate(dict.fromkeys(ways.values())):
+            copy = arrival if nth == 0 else arrival._replace(id=new_id(arrival.at))
+            theirs = tuple(address for address, way in ways.items() if way == sender)
+            allowed = msgspec.structs.replace(proof, sender=sender, why=why)
+            settled = await self._by_proof(copy, theirs, mail, allowed, settled.told)
+        return settled
 
     def _tell_author(self, stranger: Stranger) -> Told:
         """What is wrong with the author, for a vendor whose key was shown: it wrote it itself."""

@@ -15,7 +15,7 @@ from letterbox.model.address import Address
 from letterbox.model.envelope import Envelope
 from letterbox.model.message import Message
 from letterbox.model.record import DecisionRecord, MessageRecord
-from letterbox.model.sender import Proven, VendorRef
+from letterbox.model.sender import Proven, Stranger, VendorRef
 from letterbox.model.told import Told
 from letterbox.model.verdict import Defer
 from letterbox.ports.store import (
@@ -99,6 +99,8 @@ class _Subject(NamedTuple):
     vendor: VendorRef
     facts: Message
     slots: tuple[_Slot, ...]
+    #: What a stranger is told of it, where it came by way of a platform.
+    why: str | None
 
 
 class _Course:
@@ -155,6 +157,12 @@ class Settlement:
         self._disclosure = disclosure
         self._retention = retention
 
+    async def ways(
+        self, stranger: Stranger, recipients: Sequence[Address]
+    ) -> dict[Address, Proven]:
+        """To whom a stranger is proven by way of a platform, and how."""
+        return await self._judge.ways(stranger, recipients)
+
     async def settle(
         self,
         arrival: Arrival,
@@ -171,7 +179,7 @@ class Settlement:
             raise TypeError("only a proven message is settled")
         course = _Course(arrival, told)
         slots = await self._slots(arrival, recipients, mail, sender)
-        subject = _Subject(arrival, sender, vendor, facts, slots)
+        subject = _Subject(arrival, sender, vendor, facts, slots, proof.why)
         pending = list(slots)
         for _ in range(_ATTEMPTS):
             ready = await self._judge_all(course, subject, pending)
@@ -226,6 +234,7 @@ class Settlement:
                 message=subject.facts,
                 now=subject.arrival.at,
                 relayed=subject.arrival.envelope.client.inner,
+                why=subject.why,
                 reference=slot.reference,
             )
             judgement = await self._judge.judge(question)
@@ -353,6 +362,7 @@ def _line(subject: _Subject, slot: _Slot, judgement: Judgement) -> Line:
         claim=slot.claim,
         extra=judgement.probed,
         your_reference=your_reference,
+        unlisted=subject.sender.how == "via" and judgement.told.reply >= _REFUSED,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from letterbox.model.address import fold_domain
+from letterbox.model.address import fold_domain, is_below
 from letterbox.model.kind import Kind
 from letterbox.model.money import Money
 
@@ -146,7 +146,11 @@ def each_limit(limits: Limits | None) -> tuple[Limit, ...]:
 
 
 class VendorRule(_Document, frozen=True):
-    """One relationship. Exactly one of ``vendor``, ``domain``, ``address`` names the other side."""
+    """One relationship. Exactly one of ``vendor``, ``domain``, ``address`` names the other side.
+
+    ``via`` are signing domains, each with all below it, that may speak for the other side where
+    its own domain does not: it writes by way of a platform.
+    """
 
     vendor: Word | None = None
     domain: Word | None = None
@@ -159,6 +163,7 @@ class VendorRule(_Document, frozen=True):
     when_unwanted: Literal["refuse", "file"] = "refuse"
     tells: Tells | None = None
     proof: Literal["any", "dkim"] = "any"
+    via: tuple[Word, ...] = ()
     from_: date | None = msgspec.field(name="from", default=None)
     until: date | None = None
     basis: Word | None = None
@@ -169,6 +174,11 @@ class VendorRule(_Document, frozen=True):
     def key(self) -> str:
         """What the relationship is about, as one word: its identity within the document."""
         return self.vendor or self.domain or self.address or ""
+
+    def lets_speak(self, signer: str) -> bool:
+        """Whether a signing domain (folded) may speak for the other side."""
+        ways = (fold_domain(way) for way in self.via)
+        return any(is_below(signer, way) for way in ways if way)
 
 
 class BoundAddress(_Document, frozen=True):

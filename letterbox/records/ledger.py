@@ -31,11 +31,12 @@ _SINK = 1024
 
 
 class Reference(msgspec.Struct, frozen=True):
-    """What a reference leads to."""
+    """What a reference leads to. ``unlisted``: for us; its page is that of one that never was."""
 
     consumer: str
     decision: str
     told: Told
+    unlisted: bool = False
 
 
 class Recorded(msgspec.Struct, frozen=True):
@@ -61,6 +62,8 @@ class Line(NamedTuple):
     before: HeldEntry | None = None
     #: The consumer let it in by hand: it counts, and no limit stops it.
     forced: bool = False
+    #: The sender is told what a stranger is told, whose references lead nowhere.
+    unlisted: bool = False
 
 
 class Ledger:
@@ -79,7 +82,12 @@ class Ledger:
         record = line.record
         partition = places.consumer(record.consumer)
         consumer = Commit(partition=partition, operations=self._operations(line))
-        row = Reference(consumer=record.consumer, decision=record.id, told=record.told)
+        row = Reference(
+            consumer=record.consumer,
+            decision=record.id,
+            told=record.told,
+            unlisted=line.unlisted,
+        )
         reference = msgspec.structs.replace(self.reference(row, record.at), with_previous=True)
         return consumer, reference
 

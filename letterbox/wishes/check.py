@@ -42,6 +42,8 @@ _MOST_MISTAKES: Final = 100
 #: The longest name of a time zone has 32 characters.
 _LONGEST_ZONE: Final = 64
 _LONGEST_SHOWN: Final = 60
+#: Signing domains that one relationship may trust.
+_MOST_WAYS: Final = 10
 
 _WITHOUT_SERVICE: Final = "offer, newsletter, personal"
 
@@ -270,7 +272,7 @@ def _rules(rules: Sequence[VendorRule], domains: Domains) -> Iterator[Mistake]:
     for nth, rule in enumerate(rules):
         path = f"vendor[{nth}]"
         yield from _other_side(path, rule, domains, seen)
-        yield from _rule(path, rule)
+        yield from _rule(path, rule, domains)
 
 
 def _other_side(path: str, rule: VendorRule, domains: Domains, seen: set[str]) -> Iterator[Mistake]:
@@ -314,7 +316,7 @@ def _domain(path: str, text: str, domains: Domains) -> Iterator[Mistake]:
         )
 
 
-def _rule(path: str, rule: VendorRule) -> Iterator[Mistake]:
+def _rule(path: str, rule: VendorRule, domains: Domains) -> Iterator[Mistake]:
     if not rule.accepts:
         yield Mistake(
             path=f"{path}.accepts",
@@ -339,6 +341,38 @@ def _rule(path: str, rule: VendorRule) -> Iterator[Mistake]:
             allowed="no kinds",
         )
     yield from _in_order(f"{path}.until", rule.from_, rule.until)
+    yield from _ways(f"{path}.via", rule.via, domains)
+
+
+def _ways(path: str, ways: Sequence[str], domains: Domains) -> Iterator[Mistake]:
+    """Signing domains that may speak for another: each of somebody who knows whom it signs for."""
+    if len(ways) > _MOST_WAYS:
+        yield _too_many(path, _MOST_WAYS)
+    seen: set[str] = set()
+    for nth, text in enumerate(ways[: _MOST_WAYS + 1]):
+        place, name = f"{path}[{nth}]", fold_domain(text)
+        if name is None or "." not in name:
+            yield Mistake(
+                path=place,
+                mistake=f"{_quoted(text)} is no domain",
+                allowed="the domain that signs the mail (d= in its DKIM-Signature), "
+                "such as k1.platform.example",
+            )
+        elif domains.is_public_suffix(name):
+            yield Mistake(
+                path=place,
+                mistake=f"{name} is a public suffix: anybody may sign with a name below it",
+                allowed=f"a registered domain, such as platform.{name}",
+            )
+        elif domains.is_mailbox_provider(name):
+            yield Mistake(
+                path=place,
+                mistake=f"{name} signs for everybody who has a mailbox there",
+                allowed="the domain of a platform that knows its senders, "
+                "such as k1.platform.example",
+            )
+        else:
+            yield from _unique(place, name, "domain", seen)
 
 
 def _in_order(path: str, start: date | None, end: date | None) -> Iterator[Mistake]:

@@ -158,14 +158,15 @@ class _Shown(NamedTuple):
 async def get_reference(call: Call) -> web.Response:
     """What the sender of one message may know.
 
-    A stranger's reference is kept nowhere, so that its page is the page of one that never was.
+    A stranger's reference is kept nowhere, so that its page is the page of one that never was;
+    so is that of whoever was told the stranger's text in its place.
     """
     name = call.request.match_info["reference"]
     row = None
     if _REFERENCE.fullmatch(name):
         value = await call.parts.store.claim(places.reference(name), places.REFERENCE)
         row = decode(value, Reference) if value else None
-    if row is None:
+    if row is None or row.unlisted:
         response = page("unknown.html", status=web.HTTPNotFound.status_code)
     else:
         response = page("reference.html", shown=_shown(row.told, call.parts.registry))
