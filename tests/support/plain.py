@@ -64,6 +64,7 @@ class PlainSender(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     domain: str = "greenleaf.example"
     author: str = "shop@greenleaf.example"
     how: How = "dkim"
+    by: str = ""
     registered: bool = True
     domains: tuple[str, ...] = ()
 
@@ -179,7 +180,7 @@ def case_of(row: Row, wishes: Wishes) -> Case:
     )
     return Case(
         recipient=recipient,
-        sender=Proven(domain=sender.domain, how=sender.how, author=author),
+        sender=Proven(domain=sender.domain, how=sender.how, author=author, by=sender.by),
         vendor=vendor,
         message=row.message,
         wishes=wishes,

@@ -39,6 +39,7 @@ NEW = [
     ("windows", {"id": "evening", "from": "18:00", "until": "20:00"}, "evening"),
     ("vendors", {"domain": "Bluebird.example", "standing": "blocked"}, "bluebird.example"),
     ("vendors", {"address": "Tom@gmail.com"}, "tom@gmail.com"),
+    ("vendors", {"domain": "tale.example", "via": ["K1.platform.example"]}, "tale.example"),
     (
         "addresses",
         {"address": "anna+shop@letterbox.example", "vendor": "greenleaf"},
@@ -172,6 +173,7 @@ WRONG = [
     ("interests", {"id": "trips", "vendors": ["greenleaf", "greenlef"]}, "vendors[1]"),
     ("windows", {"from": "09:00", "until": "10:00", "vendors": ["greenlef"]}, "vendors[0]"),
     ("vendors", {"vendor": "greenlef"}, "vendor"),
+    ("vendors", {"domain": "tale.example", "via": ["k.example", "hotmail.com"]}, "via[1]"),
 ]  # fmt: skip
 
 

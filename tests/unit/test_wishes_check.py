@@ -27,7 +27,7 @@ SOUND = {
     "vendor": [
         {"vendor": "greenleaf", "service_limit": {"messages": 3, "per": "day"}},
         {"domain": "bluebird.example", "standing": "blocked", "because": "other"},
-        {"address": "tom@provider.example"},
+        {"address": "tom@provider.example", "via": ["K1.platform.example", "müller.example"]},
     ],
 }
 
@@ -239,6 +239,32 @@ WRONG = [
         {"vendor": [{"address": "tom@x.example"}, {"address": "Tom+a@X.example"}]},
         "vendor[1].address",
         "tom@x.example stands here twice",
+        "once",
+    ),
+    ({"vendor": [{"vendor": "a", "via": ["x y"]}]}, "vendor[0].via[0]", "'x y' is no", "d= in"),
+    ({"vendor": [{"vendor": "a", "via": ["platform"]}]}, "vendor[0].via[0]", "no domain", "such as"),
+    (
+        {"vendor": [{"domain": "a.example", "via": ["k.example", "co.uk"]}]},
+        "vendor[0].via[1]",
+        "anybody may sign",
+        "platform.co.uk",
+    ),
+    (
+        {"vendor": [{"address": "a@gmail.com", "via": ["Gmail.com"]}]},
+        "vendor[0].via[0]",
+        "gmail.com signs for everybody",
+        "k1.platform.example",
+    ),
+    (
+        {"vendor": [{"vendor": "a", "via": [f"k{n}.example" for n in range(11)]}]},
+        "vendor[0].via",
+        "too many",
+        "at most 10",
+    ),
+    (
+        {"vendor": [{"vendor": "a", "via": ["k.example", "K.example."]}]},
+        "vendor[0].via[1]",
+        "k.example stands here twice",
         "once",
     ),
     ({"vendor": [{"vendor": "a", "accepts": []}]}, "vendor[0].accepts", "nothing", "blocked"),
