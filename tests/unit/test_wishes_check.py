@@ -242,7 +242,7 @@ WRONG = [
         "once",
     ),
     ({"vendor": [{"vendor": "a", "via": ["x y"]}]}, "vendor[0].via[0]", "'x y' is no", "d= in"),
-    ({"vendor": [{"vendor": "a", "via": ["platform"]}]}, "vendor[0].via[0]", "no domain", "such as"),
+    ({"vendor": [{"vendor": "a", "via": ["com"]}]}, "vendor[0].via[0]", "no domain", "such as"),
     (
         {"vendor": [{"domain": "a.example", "via": ["k.example", "co.uk"]}]},
         "vendor[0].via[1]",
