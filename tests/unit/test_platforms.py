@@ -422,10 +422,7 @@ async def test_explain_says_what_would_be_done(house: House) -> None:
         if to == "anna":
             assert found["sender"] == f"shop@{KATJES} by way of {SIGNER}, which signed it"
             (how,) = [each for each in found["lines"] if SIGNER in each]
-            assert how == (
-                f"It is from Katjes (shop@{KATJES}) by way of {SIGNER}, which signed it and "
-                "which you let speak for it."
-            )
+            assert how == f"It is from Katjes (shop@{KATJES}) by way of {SIGNER}, which signed it."
 
 
 # ---- what is held ------------------------------------------------------------------------------
