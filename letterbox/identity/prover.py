@@ -290,14 +290,24 @@ class _Proving:
         """Whether a pass of this path could have proven the author."""
         return spf.identity == "mailfrom" and self._related(spf.domain)
 
-    async def _stranger(self, spf: Spf, dkim: Sequence[Verified]) -> Stranger:
-        """The most precise reason there is."""
+    async def _stranger(self, spf: Spf, dkim: Sequence[Verified]) -> Stranger | Undetermined:
+        """The most precise reason there is.
+
+        Where somebody else's signature may pass, a consumer may let it speak for the author:
+        then trouble with its key, and with what the owner asks for, is waited out, too.
+        """
+        for one in dkim:
+            if one.status == "temperror":
+                return Undetermined(detail=one.detail)
         details = [f"spf {spf.result} {spf.domain} {spf.detail}".strip()]
         details += [f"dkim {one.status} {one.domain} {one.detail}".strip() for one in dkim]
         if self._chain:
             details.append(f"arc {self._chain.status} {self._chain.detail}".strip())
         own = [one for one in dkim if self._related(one.domain)]
         wish = await self._wish()
+        signers = self._signers(dkim) if wish not in ("quarantine", "reject") else ()
+        if wish == "unknown" and signers:
+            return Undetermined(detail=f"no answer about the policy of {self._author.domain}")
         if wish in ("quarantine", "reject"):
             why = "dmarc-refused"
         elif any(one.status != "pass" for one in own):
@@ -308,7 +318,6 @@ class _Proving:
             why = "dkim-missing"
         else:
             why = "sender-unproven"
-        signers = self._signers(dkim) if wish in (None, "none") else ()
         return Stranger(
             why=why,
             detail="; ".join(details),
