@@ -1,12 +1,14 @@
 """The composition root: the only importer of adapters, where everything is wired, once."""
 
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import structlog
+from msgspec import structs
 
 from filters import ORDER
 from letterbox.adapters.clock import SystemClock
@@ -14,7 +16,7 @@ from letterbox.adapters.dns import DnsResolver
 from letterbox.adapters.memory import MemoryStore
 from letterbox.adapters.sqlite import SqliteStore
 from letterbox.adapters.zones import zone_of, zones
-from letterbox.administration import Administration, Failed
+from letterbox.administration import Administration
 from letterbox.administration.explain import Explaining
 from letterbox.configuration import admin_socket, shipped
 from letterbox.delivery.forget import Forgetting
@@ -22,12 +24,12 @@ from letterbox.delivery.relations import Relations
 from letterbox.delivery.relay import Relay
 from letterbox.delivery.release import Holds
 from letterbox.delivery.worker import Worker
-from letterbox.doors import Doors, tls_context
+from letterbox.doors import Doors, open_socket, tls_context
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.explanation import Explanations
 from letterbox.feedback.sentences import Sentences
 from letterbox.feedback.wording import read_wording
-from letterbox.gateways.admin import AdminGateway, NotASocket, SocketInUse
+from letterbox.gateways.admin import AdminGateway
 from letterbox.gateways.http import AdminGateway as AdminHttpGateway
 from letterbox.gateways.http import HttpGateway, Parts
 from letterbox.gateways.smtp import SmtpGateway
@@ -38,6 +40,7 @@ from letterbox.intake import Intake
 from letterbox.intake.operator import OperatorMailbox
 from letterbox.intake.settle import Settlement
 from letterbox.intake.strangers import Strangers
+from letterbox.intake.submitters import Submitters
 from letterbox.judge import Judge
 from letterbox.metrics import Metrics
 from letterbox.model.configuration import Configuration
@@ -54,6 +57,7 @@ from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import Credentials
 from letterbox.records.custody import Custody
 from letterbox.records.feed import Feed
+from letterbox.records.guesses import Guesses
 from letterbox.records.ledger import Ledger
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.rates import Rates
@@ -93,7 +97,7 @@ class App:
         self._doors = Doors()
         self._records()
         self.reader = Reader(
-            _limits(configuration),
+            Limits(**structs.asdict(configuration.reading)),
             self.taxonomy,
             self.categories.ours,
             read_signs(shipped("signs.toml")),
@@ -157,7 +161,19 @@ class App:
         self.prover = Prover(resolver, self.domains, configuration.hostname, configuration.identity)
 
     def _registering(self, resolver: Resolver) -> None:
-        section = self.configuration.vendors
+        section, submission = self.configuration.vendors, self.configuration.submission
+        self.submitters = Submitters(
+            credentials=self.credentials,
+            vendors=self.vendors,
+            guesses=Guesses(
+                self.clock,
+                per_place=submission.failures_per_address,
+                per_name=submission.failures_per_vendor,
+                period=submission.failure_period,
+            ),
+            clock=self.clock,
+            metrics=self.metrics,
+        )
         self.registration = Registration(
             store=self.store,
             vendors=self.vendors,
@@ -315,25 +331,20 @@ class App:
     async def start(self) -> dict[str, str]:
         """Open the doors and begin to work; return the bound addresses by name.
 
-        Raises :class:`Failed` where somewhere cannot be listened.
+        Raises ``Failed`` where somewhere cannot be listened.
         """
         configuration = self.configuration
         addresses = {}
         try:
             if configuration.http.listen:
                 addresses["http"] = await self._doors.open(
-                    "http", self._http(), configuration.http.listen
+                    "http", HttpGateway(self._parts()), configuration.http.listen
                 )
                 if not configuration.public_url:
                     self.public_url = f"http://{addresses['http']}"
             tls = tls_context(configuration)
-            for name, listen in (
-                ("smtp", configuration.smtp.listen),
-                ("lmtp", configuration.lmtp.listen),
-            ):
-                if listen:
-                    gateway = self._smtp(tls, lmtp=name == "lmtp")
-                    addresses[name] = await self._doors.open(name, gateway, listen)
+            for name, gateway, listen in self._mail_gateways(tls):
+                addresses[name] = await self._doors.open(name, gateway, listen)
             if configuration.admin.listen:
                 operators = AdminHttpGateway(self._parts())
                 addresses["admin"] = await self._doors.open(
@@ -341,22 +352,13 @@ class App:
                 )
             path = admin_socket(configuration)
             if path is not None:
-                await self._open_socket(path)
+                await open_socket(self._socket, path)
             await self.worker.start()
         except BaseException:
             await self.stop()
             raise
         log.info("started", **addresses)
         return addresses
-
-    async def _open_socket(self, path: Path) -> None:
-        try:
-            await self._socket.start(path)
-        except (SocketInUse, NotASocket) as error:
-            raise Failed(str(error)) from error
-        except OSError as error:
-            why = error.strerror or str(error)
-            raise Failed(f"the admin socket {path}: {why}; set admin.socket elsewhere") from error
 
     async def stop(self) -> None:
         """Close the doors, let those inside finish, and stop working."""
@@ -366,21 +368,30 @@ class App:
         await self.worker.stop()
         log.info("stopped")
 
-    def _smtp(self, tls: ssl.SSLContext | None, *, lmtp: bool) -> SmtpGateway:
-        configuration = self.configuration
-        return SmtpGateway(
-            self.intake,
-            hostname=configuration.hostname,
-            domains=configuration.our_domains,
-            section=configuration.smtp,
-            clock=self.clock,
-            metrics=self.metrics,
-            lmtp=lmtp,
-            tls_context=tls,
-        )
+    def _mail_gateways(self, tls: ssl.SSLContext | None) -> Iterator[tuple[str, SmtpGateway, str]]:
+        """Those that are to listen, each with its name and where."""
+        section = self.configuration.submission
 
-    def _http(self) -> HttpGateway:
-        return HttpGateway(self._parts())
+        def gateway(**said: Any) -> SmtpGateway:
+            return SmtpGateway(
+                self.intake,
+                hostname=self.configuration.hostname,
+                domains=self.configuration.our_domains,
+                section=self.configuration.smtp,
+                clock=self.clock,
+                metrics=self.metrics,
+                tls_context=tls,
+                **said,
+            )
+
+        if listen := self.configuration.smtp.listen:
+            yield "smtp", gateway(), listen
+        if listen := self.configuration.lmtp.listen:
+            yield "lmtp", gateway(lmtp=True), listen
+        if listen := section.listen:
+            yield "submission", gateway(keys=self.submitters), listen
+        if listen := section.listen_tls:
+            yield "submissions", gateway(keys=self.submitters, tls=True), listen
 
     def _parts(self) -> Parts:
         return Parts(
@@ -433,17 +444,6 @@ async def _open_store(url: str, clock: Clock) -> SqliteStore | MemoryStore:
     if scheme == "memory":
         return MemoryStore(clock)
     return await SqliteStore.open(Path(rest), clock)
-
-
-def _limits(configuration: Configuration) -> Limits:
-    reading = configuration.reading
-    return Limits(
-        header_bytes=reading.header_bytes,
-        header_fields=reading.header_fields,
-        mime_depth=reading.mime_depth,
-        mime_parts=reading.mime_parts,
-        text_chars=reading.text_chars,
-    )
 
 
 def _guess(configuration: Configuration) -> str:

@@ -190,12 +190,7 @@ def _value(keys: list[str], text: str) -> Any:
 def _check(configuration: Configuration) -> Iterator[Mistake]:
     yield from _names(configuration)
     yield from _listeners(configuration)
-    if configuration.submission.listen:
-        yield Mistake(
-            path="submission.listen",
-            mistake="submission with AUTH is not spoken yet",
-            allowed="empty; vendors with a key use the HTTP API",
-        )
+    yield from _submission(configuration)
     for nth, peer in enumerate(configuration.smtp.trusted_peers):
         yield from _peer(f"smtp.trusted_peers[{nth}]", peer)
     yield from _store(configuration.store.url)
@@ -230,12 +225,40 @@ def _names(configuration: Configuration) -> Iterator[Mistake]:
         )
 
 
+def _submission(configuration: Configuration) -> Iterator[Mistake]:
+    """A key must not be shown in the clear but on this machine."""
+    section = configuration.submission
+    if configuration.tls.certificate:
+        return
+    if section.listen_tls:
+        yield Mistake(
+            path="submission.listen_tls",
+            mistake="there is no certificate to speak TLS with",
+            allowed="empty, or tls.certificate and tls.key beside it",
+        )
+    if section.listen and not _is_loopback(section.listen):
+        yield Mistake(
+            path="submission.listen",
+            mistake=f"{section.listen} is open to others, who would show their keys in the clear",
+            allowed="a loopback address, or tls.certificate and tls.key beside it",
+        )
+
+
+def _is_loopback(listen: str) -> bool:
+    host = listen.rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def _listeners(configuration: Configuration) -> Iterator[Mistake]:
     places = {
         f"{section}.listen": getattr(configuration, section).listen
         for section in ("http", "smtp", "lmtp", "submission", "admin")
     }
-    if not any(places[f"{section}.listen"] for section in ("http", "smtp", "lmtp")):
+    places["submission.listen_tls"] = configuration.submission.listen_tls
+    if not any(place for path, place in places.items() if path != "admin.listen"):
         yield Mistake(
             path="http.listen, smtp.listen, lmtp.listen",
             mistake="they are all empty, so that nothing could come in",

@@ -4,9 +4,11 @@ import asyncio
 import errno
 import socket
 import ssl
+from pathlib import Path
 from typing import Final, Protocol
 
 from letterbox.administration import Failed
+from letterbox.gateways.admin import AdminGateway, NotASocket, SocketInUse
 from letterbox.model.configuration import Configuration
 
 _DRAIN_SECONDS: Final = 20.0  # within the 30 s that supervisors give before they kill
@@ -43,6 +45,17 @@ class Doors:
         """Let those inside finish, and close them all."""
         await asyncio.gather(*(door.drain(_DRAIN_SECONDS) for door in self._open))
         self._open.clear()
+
+
+async def open_socket(socket: AdminGateway, path: Path) -> None:
+    """Listen to the command line. Raises :class:`Failed`."""
+    try:
+        await socket.start(path)
+    except (SocketInUse, NotASocket) as error:
+        raise Failed(str(error)) from error
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise Failed(f"the admin socket {path}: {why}; set admin.socket elsewhere") from error
 
 
 def tls_context(configuration: Configuration) -> ssl.SSLContext | None:

@@ -41,6 +41,12 @@ class Metrics:
         self.sessions = Gauge(
             "letterbox_sessions", "Open sessions", ["edge"], registry=self.registry
         )
+        self.authentications = Counter(
+            "letterbox_authentications",
+            "Keys shown at the submission port",
+            ["outcome"],
+            registry=self.registry,
+        )
         self.released = Counter(
             "letterbox_released",
             "Held messages decided again",

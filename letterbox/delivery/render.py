@@ -20,13 +20,15 @@ _CLAIMS = re.compile(
 _HIDING = re.compile(rb'[\s"]+|\\[()]?')
 _COMMENT = re.compile(rb"\([^()]*\)")
 _MOST_NESTED = 20  # comments within one another that are taken out; more are a forger's
+_MESSAGE_ID = re.compile(rb"^message-id[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _DATE = re.compile(rb"^date[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _MBOX = re.compile(rb"\A>?From (?![ \t]*:)")
 _MASK = b"X-Masked-"
 # RFC 5321, section 4.1.2: what a Domain or an address literal is made of.
 _HELO = re.compile(r"[A-Za-z0-9.\-:\[\]_]{1,255}")
 # RFC 5321, section 4.4: the protocols of the With clause.
-_PROTOCOLS = {"smtp": "ESMTP", "lmtp": "LMTP", "http": "HTTP"}
+#: RFC 3848 names ESMTPA; whether it was under TLS is not written down.
+_PROTOCOLS = {"smtp": "ESMTP", "lmtp": "LMTP", "http": "HTTP", "submission": "ESMTPA"}
 
 
 def with_trace(record: MessageRecord, entry: InboxEntry, body: bytes, hostname: str) -> bytes:
@@ -44,6 +46,8 @@ def with_trace(record: MessageRecord, entry: InboxEntry, body: bytes, hostname: 
     if not _DATE.search(header):
         # A submission server may add what is missing (RFC 6409, section 8.1).
         trace.append(f"Date: {format_datetime(record.at)}")
+    if record.edge == "submission" and not _MESSAGE_ID.search(header):
+        trace.append(f"Message-ID: <{record.id}@{hostname}>")
     prefix = "".join(f"{line}\r\n" for line in trace)
     return prefix.encode("utf-8", "replace") + masked + body[at:]
 

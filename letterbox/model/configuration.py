@@ -68,6 +68,20 @@ class ListenSection(_Section, frozen=True):
     listen: str = ""
 
 
+class SubmissionSection(_Section, frozen=True):
+    """SMTP with AUTH, for vendors. ``listen_tls`` speaks TLS from the first octet (RFC 8314).
+
+    Wrong keys: so many within ``failure_period`` seconds lock out an address, or a vendor's id
+    for addresses that have not shown its key before.
+    """
+
+    listen: str = ""
+    listen_tls: str = ""
+    failures_per_address: Count = 10
+    failures_per_vendor: Count = 20
+    failure_period: Seconds = 900.0
+
+
 class AdminSection(_Section, frozen=True):
     """Operators: ``listen`` serves /metrics and health, ``socket`` the command line."""
 
@@ -183,7 +197,7 @@ class Configuration(_Section, frozen=True):
     http: HttpSection = HttpSection()
     smtp: SmtpSection = SmtpSection()
     lmtp: ListenSection = ListenSection()
-    submission: ListenSection = ListenSection()
+    submission: SubmissionSection = SubmissionSection()
     admin: AdminSection = AdminSection()
     store: StoreSection = StoreSection()
     bodies: BodiesSection = BodiesSection()

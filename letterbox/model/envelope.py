@@ -6,7 +6,8 @@ import msgspec
 
 from letterbox.model.address import Address
 
-Edge = Literal["smtp", "lmtp", "http"]
+#: How a message comes in. ``submission`` is SMTP with AUTH (RFC 6409).
+Edge = Literal["smtp", "lmtp", "http", "submission"]
 
 
 class Client(msgspec.Struct, frozen=True):

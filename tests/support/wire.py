@@ -11,7 +11,7 @@ import uvloop
 
 from letterbox.adapters.clock import SystemClock
 from letterbox.gateways.smtp import SmtpGateway
-from letterbox.intake import Outcome, Received
+from letterbox.intake import Outcome, Received, Submission
 from letterbox.metrics import Metrics
 from letterbox.model.configuration import SmtpSection
 from letterbox.model.envelope import Envelope
@@ -44,7 +44,10 @@ class StubIntake:
         self.go_on = asyncio.Event()
         self.finished = False
 
-    async def receive(self, envelope: Envelope, content: bytes) -> Received:
+    async def receive(
+        self, envelope: Envelope, content: bytes, submission: Submission | None = None
+    ) -> Received:
+        assert submission is None
         self.taken.append((envelope, content))
         locals_ = {recipient.local for recipient in envelope.recipients}
         if "fault" in locals_:

@@ -1,46 +1,18 @@
 """STARTTLS (RFC 3207), with a certificate made for the test."""
 
 import asyncio
-import datetime as dt
 import ssl
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.support.tls import tls_contexts
 from tests.support.wire import HOST, Wire, greeted, on_both_loops, serving
 
 
 @pytest.fixture(scope="module")
 def contexts(tmp_path_factory):
     """The server's and the client's."""
-    folder = tmp_path_factory.mktemp("tls")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, HOST)])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = certificate.public_bytes(serialization.Encoding.PEM)
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    (folder / "chain.pem").write_bytes(pem + private)
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(folder / "chain.pem")
-    client = ssl.create_default_context(cafile=str(folder / "chain.pem"))
-    return server, client
+    return tls_contexts(tmp_path_factory.mktemp("tls"))
 
 
 async def secured(wire: Wire, context: ssl.SSLContext) -> Wire:

@@ -24,6 +24,8 @@ addresses = ["anna@letterbox.example"]
   accepts = ["personal", "newsletter"]
 """
 
+_PROTOCOLS = {"smtp": "SMTP", "lmtp": "LMTP", "submission": "ESMTP"}
+
 
 def program(name: str) -> str:
     found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
@@ -34,7 +36,7 @@ def program(name: str) -> str:
     return found
 
 
-def swaks(letterbox: Letterbox, edge: str, content: bytes, folder: Path) -> str:
+def swaks(letterbox: Letterbox, edge: str, content: bytes, folder: Path, *options: str) -> str:
     """Send with swaks; its transcript."""
     file = folder / "mail.eml"
     file.write_bytes(content.replace(b"\r\n", b"\n"))
@@ -42,9 +44,10 @@ def swaks(letterbox: Letterbox, edge: str, content: bytes, folder: Path) -> str:
     done = subprocess.run(
         [
             *(program("swaks"), "--server", host, "--port", str(port)),
-            *("--protocol", edge.upper(), "--helo", "mail.elsewhere.example"),
+            *("--protocol", _PROTOCOLS[edge], "--helo", "mail.elsewhere.example"),
             *("--from", "bounces@elsewhere.example", "--to", "anna@letterbox.example"),
             *("--data", f"@{file}", "--timeout", "20"),
+            *options,
         ],
         capture_output=True,
         text=True,
@@ -78,6 +81,32 @@ def signed_and_changed(folder: Path, resolver: str) -> None:
         assert "250 2.0.0 delivered " in swaks(letterbox, "lmtp", content, folder)
         exported = letterbox.ask("export", "anna")
         assert [entry["subject"] for entry in exported["inbox"]] == ["Spring sale"]
+
+
+def test_swaks_submits_as_a_vendor_with_its_key(tmp_path):
+    people = (
+        PEOPLE
+        + """
+[[vendor]]
+id = "greenleaf"
+name = "Greenleaf"
+domains = ["greenleaf.example"]
+"""
+    )
+    with serving(tmp_path, f'{FREE_PORTS}[submission]\nlisten = "127.0.0.1:0"\n') as letterbox:
+        assert letterbox.apply(people).returncode == 0
+        key = letterbox.ask("key", "issue", "greenleaf")["key"]
+        options = ("--auth", "PLAIN", "--auth-user", "greenleaf", "--auth-password")
+        told = swaks(letterbox, "submission", mail("By a tool"), tmp_path, *options, key)
+        assert "235 2.7.0" in told
+        assert "250 2.0.0 delivered " in told
+        wrong = swaks(letterbox, "submission", mail("By a thief"), tmp_path, *options, "guess")
+        assert "535 5.7.8" in wrong
+        foreign = mail("As another", domain="voltshop.example")
+        told = swaks(letterbox, "submission", foreign, tmp_path, *options, key)
+        assert "550 5.7.1 author-not-yours" in told
+        exported = letterbox.ask("export", "anna")
+        assert [entry["subject"] for entry in exported["inbox"]] == ["By a tool"]
 
 
 @pytest.mark.parametrize("edge", ["smtp", "lmtp"])

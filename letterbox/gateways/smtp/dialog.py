@@ -6,8 +6,10 @@ from collections.abc import Callable
 import msgspec
 
 from letterbox.gateways.smtp import replies
+from letterbox.gateways.smtp.auth import Plain, read_plain
 from letterbox.gateways.smtp.replies import Reply, reply
 from letterbox.gateways.smtp.syntax import read_mailbox, read_parameters, read_path
+from letterbox.intake.submitters import Shown
 from letterbox.model.address import Address
 
 # What a host calls itself goes to a log line and into SPF: one printable word.
@@ -19,7 +21,7 @@ _NOT_OFFERED = frozenset({"EXPN", "TURN", "ETRN", "ATRN", "SEND", "SOML", "SAML"
 _OTHER_PROTOCOL = frozenset({"GET", "POST", "PUT", "HEAD", "OPTIONS", "CONNECT", "HOST:"})
 #: RFC 2920, section 3.1, and RFC 3207, section 4: nothing may be sent behind these before their
 #: reply, since it decides about what follows.
-LAST_IN_GROUP = frozenset({"EHLO", "HELO", "LHLO", "DATA", "STARTTLS"})
+LAST_IN_GROUP = frozenset({"EHLO", "HELO", "LHLO", "DATA", "STARTTLS", "AUTH"})
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +34,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     max_transactions: int
     lmtp: bool
     tls: bool
+    #: Mail is taken from those who have shown a key, and from nobody else (RFC 6409).
+    submission: bool = False
 
 
 class Transaction:
@@ -57,6 +61,10 @@ class Dialog:
         self.secure = False
         self.transaction: Transaction | None = None
         self.transactions = 0
+        #: Who has shown a key.
+        self.shown: Shown | None = None
+        #: What stands in an AUTH command, to be looked at.
+        self.plain: Plain | None = None
         greetings: dict[str, Callable[[str], Reply]] = (
             {"LHLO": self._ehlo}  # RFC 2033, section 4.1: in place of HELO and EHLO
             if terms.lmtp
@@ -74,6 +82,8 @@ class Dialog:
         }
         if terms.tls:
             self._verbs["STARTTLS"] = self._starttls
+        if terms.submission:
+            self._verbs["AUTH"] = self._auth
 
     def answer(self, verb: str, arg: str) -> Reply:
         """The reply to a command. ``verb`` in capitals, ``arg`` the rest of its line."""
@@ -90,6 +100,12 @@ class Dialog:
         self.helo = ""
         self.extended = False
         self.transaction = None
+        self.shown = None
+
+    @property
+    def may_authenticate(self) -> bool:
+        """Whether a key may be shown: under TLS, or where there is none and nobody listens in."""
+        return self._terms.submission and (self.secure or not self._terms.tls)
 
     # ---- greetings
 
@@ -112,6 +128,8 @@ class Dialog:
             "SMTPUTF8",
             "ENHANCEDSTATUSCODES",
         ]
+        if self.may_authenticate and self.shown is None:
+            lines.append("AUTH PLAIN")  # RFC 4954, section 3
         if self._terms.tls and not self.secure:
             lines.append("STARTTLS")  # RFC 3207, section 4.2: not offered again under TLS
         text = "".join(f"250-{line}\r\n" for line in lines[:-1]) + f"250 {lines[-1]}\r\n"
@@ -122,11 +140,35 @@ class Dialog:
             return replies.BAD_ARGUMENT
         return replies.SECURE_ALREADY if self.secure else replies.START_TLS
 
+    def _auth(self, arg: str) -> Reply:
+        """Take what is shown (RFC 4954, section 4); it is looked at by the session."""
+        mechanism, _, response = arg.partition(" ")
+        if not self.extended:
+            return replies.GREET_FIRST
+        if self.shown is not None or self.transaction is not None:
+            return replies.NO_AUTH_NOW
+        if not self.may_authenticate:
+            return replies.NEEDS_TLS
+        if mechanism.upper() != "PLAIN":
+            return replies.OTHER_MECHANISM
+        if not response:
+            return replies.SHOW_KEY
+        return self.respond(response.strip(" "))
+
+    def respond(self, response: str) -> Reply:
+        """Take the answer to a challenge; ``*`` gives up."""
+        if response == "*":
+            return replies.AUTH_GIVEN_UP
+        self.plain = read_plain("" if response == "=" else response)
+        return replies.BAD_RESPONSE if self.plain is None else replies.LOOKING
+
     # ---- a transaction
 
     def _mail(self, arg: str) -> Reply:
         if not self.helo:
             return replies.LHLO_FIRST if self._terms.lmtp else replies.GREET_FIRST
+        if self._terms.submission and self.shown is None:
+            return replies.AUTH_FIRST  # RFC 4954, section 6
         if self.transaction is not None:
             return replies.ONE_MAIL
         if self.transactions >= self._terms.max_transactions:
@@ -168,6 +210,8 @@ class Dialog:
                 case "SMTPUTF8":  # RFC 6531, section 3.4: without a value
                     if value is not None:
                         return replies.BAD_PARAMETER
+                case "AUTH" if self._terms.submission and value:
+                    pass  # RFC 4954, section 5: whoever it names is not believed
                 case _:
                     return replies.UNKNOWN_PARAMETER
         return None

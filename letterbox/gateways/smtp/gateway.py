@@ -2,7 +2,9 @@
 
 import asyncio
 import ssl
+from collections.abc import Awaitable, Callable
 
+from letterbox.gateways.smtp.auth import Keys
 from letterbox.gateways.smtp.content import Bounds, Room
 from letterbox.gateways.smtp.dialog import Terms
 from letterbox.gateways.smtp.peers import Door
@@ -21,7 +23,9 @@ _LARGEST = 3
 class SmtpGateway:
     """SMTP (RFC 5321), or LMTP (RFC 2033) where ``lmtp``, in front of the intake.
 
-    ``domains`` are ours, folded. Without a ``tls_context`` STARTTLS is not offered.
+    ``domains`` are ours, folded. Without a ``tls_context`` STARTTLS is not offered. With ``keys``
+    it is a submission server (RFC 6409), which takes mail from those alone who show one; ``tls``:
+    it speaks TLS from the first octet (RFC 8314). ``pause`` puts off the answer to a wrong key.
     """
 
     def __init__(
@@ -35,7 +39,11 @@ class SmtpGateway:
         metrics: Metrics,
         lmtp: bool = False,
         tls_context: ssl.SSLContext | None = None,
+        tls: bool = False,
+        keys: Keys | None = None,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        self._tls = tls_context if tls else None
         self._sessions: set[Session] = set()
         self._server: asyncio.Server | None = None
         self._house = House(
@@ -48,6 +56,7 @@ class SmtpGateway:
                 max_transactions=section.max_transactions,
                 lmtp=lmtp,
                 tls=tls_context is not None,
+                submission=keys is not None,
             ),
             bounds=Bounds(max_size=section.max_size, max_line=section.max_line),
             room=Room(max(section.max_buffered, _LARGEST * section.max_size)),
@@ -60,6 +69,8 @@ class SmtpGateway:
             max_errors=section.max_errors,
             command_timeout=section.command_timeout,
             content_timeout=section.content_timeout,
+            keys=keys,
+            pause=pause,
         )
 
     async def start(self, listen: str) -> str:
@@ -71,7 +82,11 @@ class SmtpGateway:
         if not colon or not port.isdecimal() or int(port) > _LAST_PORT:
             raise ValueError(f"{listen!r} is no address to listen on; write host:port")
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: Session(self._house), host.strip("[]") or None, int(port), backlog=_BACKLOG
+            lambda: Session(self._house),
+            host.strip("[]") or None,
+            int(port),
+            backlog=_BACKLOG,
+            ssl=self._tls,
         )
         bound_host, bound_port = self._server.sockets[0].getsockname()[:2]
         return f"[{bound_host}]:{bound_port}" if ":" in bound_host else f"{bound_host}:{bound_port}"

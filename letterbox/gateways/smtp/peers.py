@@ -77,6 +77,11 @@ def plain_address(peername: object) -> str:
     return str(ip)
 
 
+def network_of(address: str) -> str:
+    """What counts as one place that guesses."""
+    return str(_place(address))
+
+
 def _place(address: str) -> _Network:
     """What counts as one address: IPv4 the address itself, IPv6 its subnet of 64 bits."""
     return ipaddress.ip_network((address, 64 if ":" in address else 32), strict=False)

@@ -33,6 +33,12 @@ START_TLS = reply(220, "2.0.0", "Go ahead with TLS")
 # RFC 5321, section 7.3: who exists is not told.
 CANNOT_VERIFY = reply(252, "2.0.0", "Every well-formed address of ours is taken; send and see")
 
+# RFC 4954, sections 4 and 6.
+SHOW_KEY = reply(334, "", "")
+AUTHENTICATED = reply(235, "2.7.0", "Welcome")
+#: Says nothing to anybody: what was shown is being looked at.
+LOOKING = Reply(octets=b"")
+
 # ---- not now
 
 BUSY = reply(421, "4.3.2", "busy: Too many sessions; try again later", closes=True)
@@ -50,6 +56,9 @@ ONE_RECIPIENT = reply(
     452, "4.5.3", "One recipient a transaction, so that each gets its answer; send this one next"
 )
 TOO_MANY_RECIPIENTS = reply(452, "4.5.3", "Too many recipients in one transaction")
+
+LOCKED_OUT = reply(454, "4.7.0", "Too many wrong keys; try again later")
+NO_LOOK = reply(454, "4.7.0", "A key cannot be looked at now; try again soon")
 
 # ---- refused
 
@@ -71,6 +80,15 @@ MAIL_FIRST = reply(503, "5.5.1", "Say MAIL first")
 RCPT_FIRST = reply(503, "5.5.1", "No recipient was taken")
 ONE_MAIL = reply(503, "5.5.1", "A transaction has begun already; RSET ends it")
 SECURE_ALREADY = reply(503, "5.5.1", "TLS is in use already")
+WRONG_KEY = reply(535, "5.7.8", "No vendor with that id and key")
+AUTH_FIRST = reply(530, "5.7.0", "Say AUTH first: your vendor id, and an API key")
+NEEDS_TLS = reply(538, "5.7.11", "Say STARTTLS first: a key is not shown in the clear")
+NO_AUTH_NOW = reply(503, "5.5.1", "AUTH comes once, and before MAIL")
+OTHER_MECHANISM = reply(504, "5.5.4", "Only AUTH PLAIN is spoken here")
+AUTH_GIVEN_UP = reply(501, "5.7.0", "Given up")
+BAD_RESPONSE = reply(501, "5.5.2", "Write base64 of NUL, vendor id, NUL, API key")
+RESPONSE_TOO_LONG = reply(500, "5.5.6", "That is longer than any id and key")
+KEY_GONE = reply(535, "5.7.8", "The key is good no more; say AUTH with another", closes=True)
 # RFC 6531, section 3.5: 553 for a mailbox name, with X.6.7.
 NEEDS_SMTPUTF8 = reply(553, "5.6.7", "An address beyond ASCII needs SMTPUTF8 at MAIL")
 UNKNOWN_PARAMETER = reply(555, "5.5.4", "This parameter is not offered here")

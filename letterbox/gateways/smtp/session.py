@@ -4,6 +4,7 @@ import asyncio
 import math
 import select
 import ssl
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, cast
 
 import msgspec
@@ -11,11 +12,12 @@ import structlog
 from aiosmtpd.smtp import SMTP
 
 from letterbox.gateways.smtp import replies
+from letterbox.gateways.smtp.auth import Keys, look
 from letterbox.gateways.smtp.content import BLOCK, Bounds, Room, Share, read_content
 from letterbox.gateways.smtp.dialog import LAST_IN_GROUP, Dialog, Terms, Transaction
-from letterbox.gateways.smtp.peers import Door, plain_address
+from letterbox.gateways.smtp.peers import Door, network_of, plain_address
 from letterbox.gateways.smtp.replies import Reply
-from letterbox.intake import Received
+from letterbox.intake import Received, Submission
 from letterbox.metrics import Metrics
 from letterbox.model.envelope import Edge, Envelope
 from letterbox.ports.clock import Clock
@@ -37,7 +39,9 @@ log = structlog.get_logger("letterbox.smtp")
 class Receiver(Protocol):
     """What a gateway needs of the intake."""
 
-    async def receive(self, envelope: Envelope, content: bytes) -> Received:
+    async def receive(
+        self, envelope: Envelope, content: bytes, submission: Submission | None = None
+    ) -> Received:
         """Take a message; what is answered is durable."""
         ...
 
@@ -58,10 +62,15 @@ class House(msgspec.Struct, frozen=True, kw_only=True):
     max_errors: int
     command_timeout: float
     content_timeout: float
+    keys: Keys | None = None
+    #: Puts a wrong key's answer off.
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     @property
     def edge(self) -> Edge:
         """Which protocol is spoken."""
+        if self.terms.submission:
+            return "submission"
         return "lmtp" if self.terms.lmtp else "smtp"
 
 
@@ -104,6 +113,7 @@ class Session(SMTP):
             return
         self._id = new_id(house.clock.now())
         self._began = house.clock.monotonic()
+        self._dialog.secure = transport.get_extra_info("sslcontext") is not None
         house.sessions.add(self)
         house.metrics.sessions.labels(house.edge).inc()
         super().connection_made(transport)
@@ -233,6 +243,8 @@ class Session(SMTP):
             await self._drained()
             self._allow(self._house.command_timeout)
             reply = await self._turn()
+            if reply in {replies.SHOW_KEY, replies.LOOKING}:
+                reply = await self._look_at_key(reply)
             if reply.refuses:
                 self._errors += 1
             if reply is replies.GO_AHEAD:
@@ -298,6 +310,31 @@ class Session(SMTP):
         self._link = cast("asyncio.Transport", self._writer.transport)
         self._dialog.secured()
 
+    # ---- who it is (RFC 4954)
+
+    async def _look_at_key(self, reply: Reply) -> Reply:
+        """Look at what is shown, asking for it first where it did not come with the command."""
+        if reply is replies.SHOW_KEY:
+            self._say(reply)
+            self._allow(self._house.command_timeout)
+            line = await self._read_line()
+            if isinstance(line, Reply):
+                return line if line.closes else replies.RESPONSE_TOO_LONG
+            if not line.endswith(b"\r\n") or not line.isascii():
+                return replies.DIRTY_COMMAND
+            reply = self._dialog.respond(line[:-2].decode("ascii"))
+        plain, keys = self._dialog.plain, self._house.keys
+        self._dialog.plain = None
+        if reply is not replies.LOOKING or plain is None or keys is None:
+            return reply
+        self._deadline = math.inf  # it takes no long, and is not to be cut short
+        place = network_of(self._address)
+        found = await look(keys, plain, place=place, session=self._id, pause=self._house.pause)
+        if isinstance(found, Reply):
+            return found
+        self._dialog.shown = found
+        return replies.AUTHENTICATED
+
     # ---- the content
 
     async def _take_message(self) -> Reply:
@@ -352,7 +389,14 @@ class Session(SMTP):
             recipients=tuple(transaction.recipients.values()),
         )
         try:
-            received = await house.intake.receive(envelope, content)
+            submission: Submission | None = None
+            if house.keys is not None and self._dialog.shown is not None:
+                # Looked up for each message: what is revoked is revoked at once.
+                vendor = await house.keys.vendor(self._dialog.shown)
+                if vendor is None:
+                    return replies.KEY_GONE
+                submission = Submission(vendor=vendor)
+            received = await house.intake.receive(envelope, content, submission)
             told = {outcome.recipient: outcome.told for outcome in received.outcomes}
             taken = transaction.taken if house.terms.lmtp else transaction.taken[:1]
             answers = [told[recipient] for recipient in taken]

@@ -1,0 +1,337 @@
+"""The submission port (RFC 6409): SMTP with AUTH, in front of a whole house."""
+
+import asyncio
+import base64
+import datetime as dt
+import smtplib
+import ssl
+from contextlib import asynccontextmanager
+
+import pytest
+
+from letterbox.gateways.smtp import SmtpGateway
+from letterbox.intake.submitters import Submitters
+from letterbox.model.configuration import Configuration, SmtpSection, VendorsSection
+from letterbox.records.guesses import Guesses
+from tests.support.house import House, mail, open_house
+from tests.support.tls import tls_contexts
+from tests.support.wire import HOST, Wire, greeted
+
+PEOPLE = """
+[[vendor]]
+id = "greenleaf"
+name = "Greenleaf"
+domains = ["greenleaf.example"]
+[[vendor]]
+id = "voltshop"
+name = "Voltshop"
+domains = ["voltshop.example"]
+[[consumer]]
+id = "anna"
+addresses = ["anna@letterbox.example"]
+  [[consumer.vendor]]
+  vendor = "greenleaf"
+  scope = "everything"
+  accepts = ["service", "offer", "newsletter", "personal"]
+"""
+
+
+class Port:
+    """The port, the house behind it, and what it waited."""
+
+    def __init__(self, house: House, **options) -> None:
+        self.house = house
+        self.waited: list[float] = []
+        app = house.app
+        guesses = Guesses(house.clock, per_place=4, per_name=6, period=900)
+        self.keys = Submitters(
+            credentials=app.credentials,
+            vendors=app.vendors,
+            guesses=guesses,
+            clock=house.clock,
+            metrics=app.metrics,
+        )
+        self.gateway = SmtpGateway(
+            app.intake,
+            hostname=HOST,
+            domains=frozenset({HOST}),
+            section=SmtpSection(),
+            clock=house.clock,
+            metrics=app.metrics,
+            keys=self.keys,
+            pause=self.pause,
+            **options,
+        )
+        self.address = ""
+
+    async def pause(self, seconds: float) -> None:
+        self.waited.append(seconds)
+
+    async def key(self, vendor: str, **options) -> str:
+        now = self.house.clock.now()
+        return await self.house.app.credentials.issue("key", vendor, now, **options)
+
+
+@asynccontextmanager
+async def opened(people: str = PEOPLE, *, configuration=None, **options):
+    async with open_house(people, configuration=configuration) as house:
+        port = Port(house, **options)
+        port.address = await port.gateway.start("127.0.0.1:0")
+        try:
+            yield port
+        finally:
+            await port.gateway.close()
+
+
+def plain(name: str, key: str, act_as: str = "") -> str:
+    return base64.b64encode(f"{act_as}\0{name}\0{key}".encode()).decode()
+
+
+@asynccontextmanager
+async def hello(port: Port, source: str = "127.0.0.1"):
+    async with greeted(port.address, source) as wire:
+        assert (await wire.say("EHLO tool.example")).startswith("250")
+        yield wire
+
+
+async def login(wire: Wire, name: str, key: str) -> str:
+    return await wire.say(f"AUTH PLAIN {plain(name, key)}")
+
+
+async def send(wire: Wire, content: bytes, to: str = "anna@letterbox.example") -> str:
+    assert (await wire.say("MAIL FROM:<bounces@tool.example>")).startswith("250")
+    assert (await wire.say(f"RCPT TO:<{to}>")).startswith("250")
+    assert (await wire.say("DATA")).startswith("354")
+    await wire.send(content + b".\r\n")
+    return await wire.reply()
+
+
+async def test_a_tool_sends_as_its_vendor_without_a_signature():
+    async with opened() as port, hello(port) as wire:
+        assert await login(wire, "greenleaf", await port.key("greenleaf")) == "235 2.7.0 Welcome"
+        assert "delivered" in await send(wire, mail())
+        entry = (await port.house.app.mailboxes.inbox("anna", after=None, limit=1)).items[0]
+        record = await port.house.app.mailboxes.message(entry.message)
+        assert (record.edge, record.sender.how, record.vendor.id) == (
+            "submission",
+            "key",
+            "greenleaf",
+        )
+
+
+async def test_what_a_tool_leaves_out_is_added_where_it_is_read():
+    from letterbox.delivery.render import with_trace
+
+    bare = b"From: shop@greenleaf.example\r\nSubject: Bare\r\n\r\nHello\r\n"
+    async with opened() as port, hello(port) as wire:
+        await login(wire, "greenleaf", await port.key("greenleaf"))
+        assert "delivered" in await send(wire, bare)
+        mailboxes = port.house.app.mailboxes
+        entry = (await mailboxes.inbox("anna", after=None, limit=1)).items[0]
+        record = await mailboxes.message(entry.message)
+        body = await mailboxes.body(entry.message)
+        assert body == bare
+        shown = with_trace(record, entry, body, HOST)
+        assert shown.count(b"\r\nMessage-ID: <") == 1
+        assert shown.count(b"\r\nDate: ") == 1
+        assert b"with ESMTPA id" in shown
+
+
+async def test_a_vendor_writes_as_nobody_else():
+    async with opened() as port, hello(port) as wire:
+        await login(wire, "voltshop", await port.key("voltshop"))
+        told = await send(wire, mail())
+        assert told.startswith("550 5.7.1 author-not-yours")
+        assert "greenleaf.example" in told
+        two = b"From: a@voltshop.example\r\nFrom: b@greenleaf.example\r\n\r\nx\r\n"
+        assert (await send(wire, two)).startswith("550 5.7.1 author-ambiguous")
+        assert await port.house.inbox("anna") == []
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        ("MAIL FROM:<a@greenleaf.example>", "530 5.7.0"),
+        ("AUTH", "504 5.5.4"),
+        ("AUTH LOGIN", "504 5.5.4"),
+        ("AUTH CRAM-MD5", "504 5.5.4"),
+        ("AUTH PLAIN ***", "501 5.5.2"),
+        ("AUTH PLAIN =", "501 5.5.2"),
+        (f"AUTH PLAIN {base64.b64encode(b'greenleaf').decode()}", "501 5.5.2"),
+        (f"AUTH PLAIN {base64.b64encode(bytes(3)).decode()}", "501 5.5.2"),
+        (f"AUTH PLAIN {base64.b64encode(b'a' * 300 + bytes(1) + b'b' + bytes(1)).decode()}", "501"),
+        (f"AUTH PLAIN {plain('greenleaf', 'x', act_as='voltshop')}", "501 5.5.2"),
+        (f"AUTH PLAIN {base64.b64encode(bytes([0, 255, 0, 254])).decode()}", "501 5.5.2"),
+        ("AUTH PLAIN " + "A" * 3000, "500 5.5.2"),
+    ],
+)
+async def test_what_is_no_answer_is_told_so(said, answer):
+    async with opened() as port, hello(port) as wire:
+        assert (await wire.say(said)).startswith(answer)
+        assert (await login(wire, "greenleaf", await port.key("greenleaf"))).startswith("235")
+
+
+async def test_a_key_may_be_asked_for_and_kept_back():
+    async with opened() as port, hello(port) as wire:
+        key = await port.key("greenleaf")
+        assert await wire.say("auth plain") == "334 "
+        assert (await wire.say("*")).startswith("501 5.7.0")
+        assert await wire.say("AUTH PLAIN") == "334 "
+        assert (await wire.say("A" * 5000)).startswith("500 5.5.6")
+        assert await wire.say("AUTH PLAIN") == "334 "
+        assert (await wire.say(plain("GreenLeaf", key))).startswith("235")
+        assert (await login(wire, "greenleaf", key)).startswith("503")
+        assert (await wire.say("MAIL FROM:<a@greenleaf.example> AUTH=<>")).startswith("250")
+
+
+async def test_nothing_goes_ahead_of_the_answer():
+    async with opened() as port, hello(port) as wire:
+        key = await port.key("greenleaf")
+        line = f"AUTH PLAIN {plain('greenleaf', key)}\r\nMAIL FROM:<a@b.example>\r\n"
+        await wire.send(line.encode())
+        assert await wire.line() == "554 5.5.0 You spoke ahead of a reply"
+        assert await wire.closed()
+
+
+async def test_whatever_is_wrong_is_answered_alike():
+    configuration = Configuration(vendors=VendorsSection(self_registration=True))
+    async with opened(configuration=configuration) as port:
+        key = await port.key("greenleaf")
+        narrow = await port.key("greenleaf", scopes=("feedback",))
+        over = await port.key("greenleaf", lasts=dt.timedelta(seconds=1))
+        port.house.clock.advance(hours=1)
+        told = set()
+        tries = [
+            ("greenleaf", "lbk_00000000_" + "x" * 25),
+            ("nobody", key),
+            ("voltshop", key),
+            ("greenleaf", narrow),
+            ("greenleaf", over),
+            ("greenleaf", "é" * 20),
+            ("gr\u00e9enleaf", key),
+        ]
+        for nth, (name, shown) in enumerate(tries, 2):
+            async with hello(port, f"127.0.0.{nth}") as wire:
+                told.add(await login(wire, name, shown))
+        assert told == {"535 5.7.8 No vendor with that id and key"}
+        assert port.waited == [1.0] * len(tries)
+
+
+async def test_guessing_is_slowed_and_then_locked_out_for_an_address():
+    async with opened() as port:
+        key = await port.key("greenleaf")
+        async with hello(port) as wire:
+            told = [await login(wire, f"v{n}", "lbk_guess") for n in range(4)]
+            assert {line[:3] for line in told} == {"535"}
+            assert port.waited == [1.0, 2.0, 4.0, 8.0]
+            assert (await login(wire, "greenleaf", key)).startswith("454 4.7.0")
+        async with hello(port, "127.0.0.2") as wire:
+            assert (await login(wire, "greenleaf", key)).startswith("235")
+        port.house.clock.advance(minutes=16)
+        async with hello(port) as wire:
+            assert (await login(wire, "greenleaf", key)).startswith("235")
+
+
+async def test_guessing_from_many_addresses_locks_the_name_but_not_its_own_tools():
+    async with opened() as port:
+        key = await port.key("greenleaf")
+        async with hello(port, "127.0.0.9") as wire:
+            assert (await login(wire, "greenleaf", key)).startswith("235")
+        for nth in range(2, 8):
+            async with hello(port, f"127.0.0.{nth}") as wire:
+                await login(wire, "greenleaf", "lbk_guess")
+        async with hello(port, "127.0.0.8") as wire:
+            assert (await login(wire, "greenleaf", key)).startswith("454")
+        async with hello(port, "127.0.0.9") as wire:
+            assert (await login(wire, "greenleaf", key)).startswith("235")
+        async with hello(port, "127.0.0.8") as wire:
+            voltkey = await port.key("voltshop")
+            assert (await login(wire, "voltshop", voltkey)).startswith("235")
+
+
+async def test_a_key_that_is_revoked_serves_no_longer_in_a_session_that_is_open():
+    async with opened() as port, hello(port) as wire:
+        key = await port.key("greenleaf")
+        await login(wire, "greenleaf", key)
+        assert "delivered" in await send(wire, mail(number=1))
+        await port.house.app.credentials.revoke(key[:12])
+        assert (await send(wire, mail(number=2))).startswith("535 5.7.8")
+        assert await wire.closed()
+        assert len(await port.house.inbox("anna")) == 1
+
+
+async def test_a_suspended_vendor_is_told_so():
+    async with opened() as port, hello(port) as wire:
+        await login(wire, "greenleaf", await port.key("greenleaf"))
+        await port.house.app.administration.perform("vendor suspend", {"vendor": "greenleaf"})
+        assert (await send(wire, mail())).startswith("550 5.7.1 vendor-suspended")
+
+
+async def test_one_who_has_proven_nothing_does_not_get_in():
+    configuration = Configuration(vendors=VendorsSection(self_registration=True))
+    async with opened(configuration=configuration) as port:
+        from letterbox.registration import Application
+
+        application = Application("newshop", "New Shop", ("newshop.example",))
+        welcome = await port.house.app.registration.register(application, "127.0.0.1")
+        async with hello(port) as wire:
+            assert (await login(wire, "newshop", welcome.key)).startswith("535")
+
+
+async def test_no_key_and_no_name_is_logged(caplog, capsys):
+    async with opened() as port, hello(port) as wire:
+        key = await port.key("greenleaf")
+        await login(wire, key, "greenleaf")  # in the wrong order
+        await login(wire, "greenleaf", key)
+        out = capsys.readouterr()
+        assert "outcome=wrong" in out.out + out.err + caplog.text
+        assert key[13:] not in out.out + out.err + caplog.text
+
+
+# ---- TLS
+
+
+@pytest.fixture(scope="module")
+def contexts(tmp_path_factory):
+    return tls_contexts(tmp_path_factory.mktemp("tls"))
+
+
+async def test_where_there_is_a_certificate_no_key_is_shown_in_the_clear(contexts):
+    server, client = contexts
+    async with opened(tls_context=server) as port, greeted(port.address) as wire:
+        await wire.send(b"EHLO tool.example\r\n")
+        offered = [await wire.line() for _ in range(7)]
+        assert not any("AUTH" in line for line in offered)
+        key = await port.key("greenleaf")
+        assert (await login(wire, "greenleaf", key)).startswith("538 5.7.11")
+        assert (await wire.say("STARTTLS")).startswith("220")
+        await wire.writer.start_tls(client, server_hostname=HOST)
+        await wire.send(b"EHLO tool.example\r\n")
+        offered = [await wire.line() for _ in range(7)]
+        assert any("AUTH PLAIN" in line for line in offered)
+        assert (await login(wire, "greenleaf", key)).startswith("235")
+
+
+def by_smtplib(address: str, key: str, content: bytes, client: ssl.SSLContext, kind: str) -> None:
+    host, _, port = address.rpartition(":")
+    make = smtplib.SMTP
+    options = {}
+    if kind == "from-the-first-octet":
+        make, options = smtplib.SMTP_SSL, {"context": client}
+    with make(host, int(port), timeout=20, **options) as tool:
+        if kind == "starttls":
+            tool.starttls(context=client)
+        tool.login("greenleaf", key)
+        tool.sendmail("shop@greenleaf.example", ["anna@letterbox.example"], content)
+
+
+@pytest.mark.parametrize("kind", ["clear", "starttls", "from-the-first-octet"])
+async def test_a_tool_nobody_here_wrote_sends_by_it(contexts, kind):
+    server, client = contexts
+    options = {} if kind == "clear" else {"tls_context": server}
+    if kind == "from-the-first-octet":
+        options["tls"] = True
+    async with opened(**options) as port:
+        key = await port.key("greenleaf")
+        await asyncio.to_thread(by_smtplib, port.address, key, mail(), client, kind)
+        assert await port.house.inbox("anna") == ["Spring sale"]
