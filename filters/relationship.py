@@ -45,9 +45,14 @@ def _lets_speak(case: Case, rule: VendorRule | None) -> bool:
 
 
 def _newcomer(case: Case, facts: dict[str, Fact]) -> Finding:
+    if case.resembles:
+        facts["resembles"] = case.resembles
     match case.wishes.newcomers:
         case "ask" if not case.answered:
             return _ask(case, facts)
+        case "interests" if case.resembles and not case.answered:
+            # What the consumer takes from strangers, it does not take from an impostor.
+            return _found(Refuse(reason="vendor-not-allowed"), facts)
         case "refuse" if not case.answered:
             return _found(Refuse(reason="vendor-not-allowed"), facts)
         case _:

@@ -61,6 +61,7 @@ from letterbox.records.guesses import Guesses
 from letterbox.records.ledger import Ledger
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.rates import Rates
+from letterbox.records.resemblances import Resemblances
 from letterbox.records.strangers import StrangerCounts
 from letterbox.records.vendors import Vendors
 from letterbox.registration import DomainProofs, Registration
@@ -157,6 +158,11 @@ class App:
             taxonomy=self.taxonomy,
             custody=self.custody,
             probes_per_day=configuration.probes.per_day,
+            resemblances=Resemblances(
+                self.vendors,
+                organization=self.domains.organizational,
+                is_mailbox_provider=self.domains.is_mailbox_provider,
+            ),
         )
         self.prover = Prover(resolver, self.domains, configuration.hostname, configuration.identity)
 

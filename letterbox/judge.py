@@ -24,8 +24,10 @@ from letterbox.records.coding import encode
 from letterbox.records.consumers import Consumers, Owner
 from letterbox.records.custody import Custody
 from letterbox.records.names import new_reference
+from letterbox.records.resemblances import Resemblances
 from letterbox.records.vendors import Vendors
 from letterbox.wishes import Counted, Taxonomy, lookup, quotas_for
+from letterbox.wishes.provenance import flags_of
 
 _DAY = timedelta(days=1)
 
@@ -87,6 +89,7 @@ class Judge:
         taxonomy: Taxonomy,
         custody: Custody,
         probes_per_day: int,
+        resemblances: Resemblances,
     ) -> None:
         self._store = store
         self._consumers = consumers
@@ -98,6 +101,7 @@ class Judge:
         self._sensitive = TextWords(_sensitive_words(taxonomy))
         self._custody = custody
         self._probes_per_day = probes_per_day
+        self._resemblances = resemblances
 
     async def ways(
         self, stranger: Stranger, recipients: Sequence[Address]
@@ -134,6 +138,13 @@ class Judge:
         )
         counted = quotas_for(wishes, relationship, message.kind, question.now)
         usage, waiting = await self._usage(owner, counted, question.vendor)
+        # Whom the consumer knows looks like nobody else, whatever was agreed with them.
+        alike = await self._resemblances.of(wishes)
+        lookalikes = (
+            ()
+            if relationship
+            else alike.flags(message.author_name, sender.domain, question.vendor.id)
+        )
         case = Case(
             recipient=question.recipient,
             sender=sender,
@@ -146,6 +157,7 @@ class Judge:
             usage=usage,
             answered=question.answered,
             asked_by=question.asked_by,
+            flags=(*lookalikes, *flags_of(sender, message, question.recipient, wishes)),
         )
         decision = evaluate(self._filters, case)
         if owner.consumer == places.NOBODY:
@@ -315,6 +327,7 @@ def recorded_case(case: Case, decision: Decision) -> RecordedCase:
         usage=dict(case.usage),
         answered=case.answered,
         asked_by=case.asked_by,
+        flags=case.flags,
     )
 
 

@@ -218,6 +218,7 @@ class Explaining:
             told=judgement.told,
             size=0,
             case=judgement.case,
+            flags=judgement.case.flags,
         )
         return Explanation(
             at=at,

@@ -10,6 +10,7 @@ from letterbox.feedback.events import event
 from letterbox.judge import Judge, Judgement, Question
 from letterbox.metrics import Metrics
 from letterbox.model.address import parse_address
+from letterbox.model.flag import together
 from letterbox.model.message import Message
 from letterbox.model.record import DecisionRecord, HeldEntry, MessageRecord, Word
 from letterbox.model.sender import Proven
@@ -311,6 +312,7 @@ def _record(waiting: _Waiting, judgement: Judgement) -> DecisionRecord:
         channel="page",
         follows=entry.id,
         case=judgement.case,
+        flags=together(entry.flags, judgement.case.flags),
     )
 
 

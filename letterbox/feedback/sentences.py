@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from letterbox.feedback.wording import Wording
+from letterbox.model.flag import Flag
 from letterbox.model.reason import Phrases, Registry, Texts
 from letterbox.model.verdict import Fact, Finding, Hold, reason_of
 
@@ -69,7 +70,7 @@ class Sentences:
 
     def line(
         self,
-        group: Literal["explanation", "change"],
+        group: Literal["explanation", "change", "flag"],
         name: str,
         facts: Mapping[str, Fact],
         language: str,
@@ -78,8 +79,14 @@ class Sentences:
     ) -> str:
         """A line of the wording by its name; empty where a fact it needs is lacking."""
         wording = self._wording.get(language) or self._wording["en"]
-        pattern = wording.explanation[name] if group == "explanation" else wording.change[name]
+        patterns: Mapping[str, str] = getattr(wording, group)
+        pattern = patterns.get(name, "") if group == "flag" else patterns[name]
         return self.fill(pattern, facts, language, longest=longest)
+
+    def flag(self, flag: Flag, language: str) -> str:
+        """What the consumer reads about a flag; where a fact is lacking, without it."""
+        said = self.line("flag", flag.code, flag.facts, language)
+        return said or self.line("flag", f"{flag.code}-else", flag.facts, language) or flag.code
 
     def company(self, finding: Finding, language: str = "en") -> str:
         """What a vendor at level ``reason`` reads."""

@@ -7,7 +7,7 @@ from letterbox.decide import evaluate
 from letterbox.model.address import parse_address
 from letterbox.model.case import Case, Filter
 from letterbox.model.kind import Kind
-from letterbox.model.message import Categories, Message, Offer, Origin, Words
+from letterbox.model.message import Addressees, Categories, Message, Offer, Origin, Words
 from letterbox.model.record import DecisionRecord, RecordedCase
 from letterbox.model.sender import Proven, domains_of
 from letterbox.model.verdict import Decision
@@ -45,6 +45,16 @@ class PastMessage:
     def subject(self) -> str:
         """As it was written down."""
         return self.record.subject
+
+    @property
+    def author_name(self) -> str:
+        """The display name in From of the message itself."""
+        return self._read().author_name
+
+    @property
+    def addressees(self) -> Addressees:
+        """Whom the message itself is addressed to."""
+        return self._read().addressees
 
     @property
     def kind(self) -> Kind:
@@ -107,6 +117,7 @@ def case_again(
         usage=recorded.usage if usage is None else usage,
         answered=recorded.answered if answered is None else answered,
         asked_by=recorded.asked_by,
+        flags=recorded.flags,
     )
 
 

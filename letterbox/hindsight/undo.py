@@ -10,6 +10,7 @@ from letterbox.hindsight.cases import Unjudged
 from letterbox.hindsight.changes import Changes, Found
 from letterbox.judge import Judge, Judgement, Question
 from letterbox.model.address import parse_address
+from letterbox.model.flag import together
 from letterbox.model.record import DecisionRecord, MessageRecord
 from letterbox.model.sender import Proven
 from letterbox.model.verdict import DELIVER, Finding, Refuse
@@ -170,6 +171,7 @@ class Undo:
             edge=before.edge,
             follows=before.id,
             case=judgement.case,
+            flags=together(before.flags, judgement.case.flags),
         )
         followed = msgspec.structs.replace(before, followed_by=record.id)
         kept = places.kept(before.follows or before.id)

@@ -343,6 +343,7 @@ def _line(subject: _Subject, slot: _Slot, judgement: Judgement) -> Line:
         size=len(arrival.content),
         edge=arrival.envelope.edge,
         case=judgement.case,
+        flags=judgement.case.flags,
     )
     event = None
     if subject.vendor.registered:

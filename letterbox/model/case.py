@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from letterbox.model.address import Address
+from letterbox.model.flag import Flag, resembled
 from letterbox.model.message import Message
 from letterbox.model.sender import Proven, VendorRef, known_as
 from letterbox.model.verdict import Decision, Finding
@@ -40,6 +41,8 @@ class Case(msgspec.Struct, frozen=True, dict=True):
     answered: bool = False
     #: By when the consumer may answer, where that was set when the message came (UTC).
     asked_by: datetime | None = None
+    #: What was observed beside: whom the sender looks like, and the like.
+    flags: tuple[Flag, ...] = ()
 
     # Worked out once, when the first filter asks.
 
@@ -69,6 +72,11 @@ class Case(msgspec.Struct, frozen=True, dict=True):
         """Whether the sender's domain has changed hands since the relationship was declared."""
         related = self.relationship
         return related is not None and related.is_older_than(self.vendor.changed)
+
+    @cached_property
+    def resembles(self) -> str | None:
+        """The vendor of the consumer's that the sender looks like and is not, by name."""
+        return resembled(self.flags)
 
     @cached_property
     def opening(self) -> Opening:

@@ -66,12 +66,33 @@ class Words(Protocol):
         ...
 
 
+class Addressees(msgspec.Struct, frozen=True):
+    """Whom To and Cc name. ``shown`` is what they say, safe to show, maybe empty.
+
+    ``mailboxes`` are folded, without subaddresses. ``whole`` is False where there may be more.
+    """
+
+    mailboxes: frozenset[str] = frozenset()
+    shown: str = ""
+    whole: bool = True
+
+
 class Message(Protocol):
     """The facts of one message. Costly ones are read when first asked for, then kept."""
 
     @property
     def subject(self) -> str:
         """The decoded subject on one line, at most 998 characters."""
+        ...
+
+    @property
+    def author_name(self) -> str:
+        """The display name in From, decoded and safe to show; maybe empty."""
+        ...
+
+    @property
+    def addressees(self) -> Addressees:
+        """Whom To and Cc name."""
         ...
 
     @property

@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from letterbox.model.envelope import Edge
+from letterbox.model.flag import Flag
 from letterbox.model.kind import Kind
 from letterbox.model.message import Categories, Offer, Origin
 from letterbox.model.sender import Proven, Stranger, VendorRef
@@ -62,6 +63,7 @@ class RecordedCase(msgspec.Struct, frozen=True, omit_defaults=True):
     usage: dict[str, int] = {}
     answered: bool = False
     asked_by: datetime | None = None
+    flags: tuple[Flag, ...] = ()
 
 
 class DecisionRecord(msgspec.Struct, frozen=True):
@@ -93,6 +95,8 @@ class DecisionRecord(msgspec.Struct, frozen=True):
     followed_by: str | None = None
     #: None for decisions of old, and where nobody has the address.
     case: RecordedCase | None = None
+    #: What the consumer should know beside it; no sender is told.
+    flags: tuple[Flag, ...] = ()
 
 
 class InboxEntry(msgspec.Struct, frozen=True):
@@ -111,6 +115,7 @@ class InboxEntry(msgspec.Struct, frozen=True):
     size: int
     read: bool = False
     archived: bool = False
+    flags: tuple[Flag, ...] = ()
 
 
 #: A consumer's word about a message that waits.
@@ -141,3 +146,4 @@ class HeldEntry(msgspec.Struct, frozen=True):
     counted: bool = False
     #: The consumer's own word, where it was said together with something that is done already.
     word: Word | None = None
+    flags: tuple[Flag, ...] = ()

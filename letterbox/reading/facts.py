@@ -9,11 +9,12 @@ from typing import Final
 import msgspec
 
 from letterbox.model.kind import FREE_OF_INTERESTS, Kind
-from letterbox.model.message import Categories, Offer, Origin
+from letterbox.model.message import Addressees, Categories, Offer, Origin
 from letterbox.model.record import Declared
 from letterbox.model.sender import Proven
 from letterbox.model.taxonomy import Taxonomy, upwards
 from letterbox.reading import header, html, mime
+from letterbox.reading.addressees import read_addressees
 from letterbox.reading.charset import to_text
 from letterbox.reading.kinds import Marks
 from letterbox.reading.mail import DEFAULT_LIMITS, Field, Limits, Mail
@@ -91,6 +92,17 @@ class MailFacts:
     def subject(self) -> str:
         """The decoded subject on one line, at most 998 characters."""
         return header.subject(self._mail)
+
+    @cached_property
+    def author_name(self) -> str:
+        """The display name in From, safe to show; empty where there is no one author."""
+        found = header.author(self._mail)
+        return found.name if isinstance(found, header.Author) else ""
+
+    @cached_property
+    def addressees(self) -> Addressees:
+        """Whom To and Cc name, as far as the sender stands behind them."""
+        return read_addressees((*self._vouched("to"), *self._vouched("cc")))
 
     @property
     def kind(self) -> Kind:

@@ -155,6 +155,7 @@ class Ledger:
             your_reference=line.your_reference,
             answered=line.answered,
             counted=before.counted if before else True,
+            flags=record.flags,
         )
 
 
@@ -178,6 +179,7 @@ def _inbox_entry(record: DecisionRecord) -> InboxEntry:
         kind=record.kind,
         interests=record.interests,
         size=record.size,
+        flags=record.flags,
     )
 
 

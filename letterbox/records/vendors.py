@@ -83,6 +83,9 @@ class Vendors:
         self._changing = asyncio.Lock()
         self._vendors: Recent[str, Registered] = Recent(_CACHED)
         self._claimants: Recent[str, Claimant] = Recent(_CACHED)
+        self._directory: dict[str, Vendor] | None = None
+        #: Grows with every change, so that what was worked out from vendors is known to be old.
+        self.changes = 0
 
     # ---- who there is
 
@@ -125,6 +128,19 @@ class Vendors:
             names += [document.key.removeprefix("vendor/") for document in page]
             after = page[-1].key
         return names
+
+    async def directory(self) -> Mapping[str, Vendor]:
+        """Every registered vendor by its id: read once, and then kept in memory.
+
+        What a consumer's mail costs must not tell which vendors that consumer has.
+        """
+        if self._directory is not None:
+            return self._directory
+        async with self._changing:
+            if self._directory is None:
+                found = [await self.get(name) for name in await self.all()]
+                self._directory = {vendor.id: vendor for vendor in found if vendor is not None}
+            return self._directory
 
     # ---- who stands behind a domain
 
@@ -230,7 +246,7 @@ class Vendors:
                 _one(places.vendor(name), Delete(key=places.VENDOR)),
                 _one(places.DIRECTORY, Delete(key=f"vendor/{name}")),
             )
-            self._vendors.drop(name)
+            self._changed(name, None)
             return True
 
     async def suspend(self, name: str, suspension: Suspension | None) -> bool:
@@ -261,15 +277,19 @@ class Vendors:
             before = await self.get(name)
             if before is None:
                 raise LookupError(name)
-            loser = (await self._claimant(domain)).vendor
+            loser = await self.get((await self._claimant(domain)).vendor)
             proven = tuple(dict.fromkeys((*before.proven, domain)))
             after = msgspec.structs.replace(before, proven=proven)
             more = [_one(places.domain(domain), Schedule(key=places.RECHECK, at=again))]
-            if loser not in {"", name}:
-                more += await self._without(loser, domain, lost.get(loser, ()))
+            if loser is None or loser.id == name:
+                await self._set(before, after, also=also, more=more)
+                return ""
+            left = _without(loser, domain)
+            put = Put(key=places.VENDOR, value=msgspec.json.encode(left))
+            more.append(Commit(places.vendor(loser.id), (put, *lost.get(loser.id, ()))))
             await self._set(before, after, also=also, more=more)
-            self._vendors.drop(loser)
-            return loser if loser != name else ""
+            self._changed(loser.id, left)
+            return loser.id
 
     async def disprove(self, name: str, domain: str, *also: Operation) -> bool:
         """Take a domain from a vendor that has proven it before, and does so no more.
@@ -280,21 +300,10 @@ class Vendors:
             before = await self.get(name)
             if before is None or domain not in before.proven:
                 return False
-            proven = tuple(each for each in before.proven if each != domain)
-            after = msgspec.structs.replace(before, proven=proven)
+            after = _without(before, domain)
             stop = Unschedule(key=places.RECHECK, expect=False)
             await self._set(before, after, also=also, more=[_one(places.domain(domain), stop)])
             return True
-
-    async def _without(self, name: str, domain: str, also: Sequence[Operation]) -> list[Commit]:
-        """The commit that takes a domain out of a vendor's own document."""
-        vendor = await self.get(name)
-        if vendor is None:
-            return []
-        proven = tuple(each for each in vendor.proven if each != domain)
-        left = msgspec.structs.replace(vendor, proven=proven)
-        put = Put(key=places.VENDOR, value=msgspec.json.encode(left))
-        return [Commit(places.vendor(name), (put, *also))]
 
     async def _set(
         self,
@@ -317,9 +326,19 @@ class Vendors:
             claimant = await self._passed(domain, after.id if has else "", basis)
             commits.append(_one(places.domain(domain), Put(places.OWNER, encode(claimant))))
         await self._store.commit(*commits, *more)
-        self._vendors.drop(after.id)
+        self._changed(after.id, after)
         for domain in touched:
             self._claimants.drop(domain)
+
+    def _changed(self, name: str, vendor: Registered | None) -> None:
+        """A vendor is another than it was, or is none any more: once that is durable."""
+        self.changes += 1
+        self._vendors.drop(name)
+        if self._directory is None:
+            return
+        self._directory.pop(name, None)
+        if vendor is not None:
+            self._directory[name] = vendor
 
     async def _passed(self, domain: str, vendor: str, basis: Basis) -> Claimant:
         """A domain's claimant when it passes to ``vendor``, or to nobody.
@@ -336,6 +355,12 @@ class Vendors:
             return Claimant(vendor, basis, changed=changed, before=was.before)
         now = self._clock.now()
         return Claimant(vendor, basis, changed=now, before=last, back=was.changed)
+
+
+def _without(vendor: Registered, domain: str) -> Registered:
+    """A vendor that has a domain no more which it had proven."""
+    proven = tuple(each for each in vendor.proven if each != domain)
+    return msgspec.structs.replace(vendor, proven=proven)
 
 
 def _one(partition: str, operation: Operation) -> Commit:

@@ -16,7 +16,7 @@ from letterbox.model.address import Address, parse_address
 from letterbox.model.case import Case, Filter
 from letterbox.model.interests import Interests
 from letterbox.model.kind import Kind
-from letterbox.model.message import Categories, Offer, Origin
+from letterbox.model.message import Addressees, Categories, Offer, Origin
 from letterbox.model.preferences import Preferences
 from letterbox.model.sender import How, Proven, VendorRef, domains_of
 from letterbox.model.wishes import Wishes
@@ -46,6 +46,8 @@ class PlainMessage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     kind: Kind = Kind.OFFER
     kind_origin: Origin = "declared"
+    author_name: str = ""
+    addressees: Addressees = Addressees()
     subject: str = "Hello"
     text: str = ""
     categories: Categories = Categories()

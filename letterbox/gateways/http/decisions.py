@@ -9,6 +9,7 @@ from aiohttp import web
 
 from letterbox.gateways.http.answers import answer
 from letterbox.gateways.http.call import Call, bad
+from letterbox.gateways.http.flags import worded
 from letterbox.gateways.http.forms import (
     ChangeItem,
     DecisionItem,
@@ -42,13 +43,17 @@ async def list_decisions(call: Call) -> web.Response:
         call.owner, after=call.after(), limit=call.limit, verdict=verdict
     )
     language = (await call.parts.consumers.wishes(call.owner)).language
-    items = tuple(decision_item(row, _sentence(call, row, language)) for row in page.items)
+    word = await worded(call, language)
+    items = tuple(
+        decision_item(row, _sentence(call, row, language), flags=word(row.flags))
+        for row in page.items
+    )
     return answer(Items(items=items, after=page.after))
 
 
 async def get_decision(call: Call) -> web.Response:
     """One decision, told line by line."""
-    return answer(_told(call, await _decision(call), await _language(call)))
+    return answer(await _told(call, await _decision(call), await _language(call)))
 
 
 async def list_changes(call: Call) -> web.Response:
@@ -72,7 +77,8 @@ async def undo(call: Call) -> web.Response:
     if record is None:
         raise Problem("not-found")
     offered = _offered(call, found, language)
-    return answer(UndoAnswer(id=name, decision=_told(call, record, language), changes=offered))
+    told = await _told(call, record, language)
+    return answer(UndoAnswer(id=name, decision=told, changes=offered))
 
 
 @contextmanager
@@ -140,9 +146,10 @@ async def _language(call: Call) -> str:
     return asked
 
 
-def _told(call: Call, row: DecisionRecord, language: str) -> DecisionItem:
+async def _told(call: Call, row: DecisionRecord, language: str) -> DecisionItem:
     lines = call.parts.explanations.lines(row, language)
-    return decision_item(row, _sentence(call, row, language), lines)
+    word = await worded(call, language)
+    return decision_item(row, _sentence(call, row, language), lines, word(row.flags))
 
 
 def _sentence(call: Call, row: DecisionRecord, language: str) -> str:

@@ -58,6 +58,14 @@ _ENTRY = {
     "interests": ["garden-tools"],
     "size": 4096,
     "read": False,
+    "flags": [
+        {
+            "code": "forwarded",
+            "sentence": "It was passed on: that it is from greenleaf.example, "
+            "mail.school.example says.",
+            "facts": {"by": "mail.school.example", "domain": "greenleaf.example"},
+        }
+    ],
 }
 _DOMAIN = {
     "domain": "greenleaf.example",

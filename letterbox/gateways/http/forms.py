@@ -6,6 +6,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from letterbox.model.flag import FlagCode
 from letterbox.model.kind import Kind
 from letterbox.model.money import Money
 from letterbox.model.preferences import Preferences, Region, VendorRule, Word
@@ -91,6 +92,17 @@ class Items(msgspec.Struct, Generic[Item], frozen=True):
     after: str | None
 
 
+class FlagItem(msgspec.Struct, frozen=True):
+    """What to know about a message beside the decision, in the consumer's language."""
+
+    code: FlagCode
+    sentence: str
+    facts: dict[str, Fact]
+
+
+Flags = tuple[FlagItem, ...]
+
+
 class InboxItem(msgspec.Struct, frozen=True):
     """A message that was delivered. ``archived`` is there only when it is."""
 
@@ -105,6 +117,7 @@ class InboxItem(msgspec.Struct, frozen=True):
     size: int
     read: bool
     archived: bool | UnsetType = UNSET
+    flags: Flags | UnsetType = UNSET
 
 
 class HeldItem(msgspec.Struct, frozen=True):
@@ -122,6 +135,7 @@ class HeldItem(msgspec.Struct, frozen=True):
     read: bool
     until: datetime
     why: str
+    flags: Flags | UnsetType = UNSET
 
 
 class FindingItem(msgspec.Struct, frozen=True):
@@ -157,6 +171,7 @@ class DecisionItem(msgspec.Struct, frozen=True):
     explanation: tuple[str, ...] | UnsetType = UNSET
     follows: str | UnsetType = UNSET
     followed_by: str | UnsetType = UNSET
+    flags: Flags | UnsetType = UNSET
 
 
 class ChangeItem(msgspec.Struct, frozen=True):
@@ -272,7 +287,7 @@ class Nothing(Form, frozen=True):
     """An empty object."""
 
 
-def inbox_item(entry: InboxEntry) -> InboxItem:
+def inbox_item(entry: InboxEntry, flags: Flags = ()) -> InboxItem:
     """An inbox entry as its owner sees it."""
     return InboxItem(
         id=entry.id,
@@ -286,10 +301,11 @@ def inbox_item(entry: InboxEntry) -> InboxItem:
         size=entry.size,
         read=entry.read,
         archived=entry.archived or UNSET,
+        flags=flags or UNSET,
     )
 
 
-def held_item(entry: HeldEntry) -> HeldItem:
+def held_item(entry: HeldEntry, flags: Flags = ()) -> HeldItem:
     """A held entry as its owner sees it."""
     return HeldItem(
         id=entry.id,
@@ -304,6 +320,7 @@ def held_item(entry: HeldEntry) -> HeldItem:
         read=False,
         until=entry.until,
         why=entry.why,
+        flags=flags or UNSET,
     )
 
 
@@ -318,7 +335,10 @@ def finding_item(finding: Finding) -> FindingItem:
 
 
 def decision_item(
-    record: DecisionRecord, sentence: str, explanation: tuple[str, ...] | UnsetType = UNSET
+    record: DecisionRecord,
+    sentence: str,
+    explanation: tuple[str, ...] | UnsetType = UNSET,
+    flags: Flags = (),
 ) -> DecisionItem:
     """A decision as the consumer sees it."""
     return DecisionItem(
@@ -339,6 +359,7 @@ def decision_item(
         explanation=explanation,
         follows=record.follows or UNSET,
         followed_by=record.followed_by or UNSET,
+        flags=flags or UNSET,
     )
 
 

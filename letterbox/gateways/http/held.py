@@ -5,6 +5,7 @@ from aiohttp import web
 
 from letterbox.gateways.http.answers import answer
 from letterbox.gateways.http.call import Call
+from letterbox.gateways.http.flags import worded
 from letterbox.gateways.http.forms import HeldAnswer, HeldItem, HeldWord, Items, held_item
 from letterbox.gateways.http.problems import Problem, mistaken
 from letterbox.gateways.http.route import JSON, PAGED, Route
@@ -16,7 +17,9 @@ from letterbox.wishes import Mistake
 async def list_held(call: Call) -> web.Response:
     """What waits, newest first."""
     page = await call.parts.mailboxes.held(call.owner, after=call.after(), limit=call.limit)
-    return answer(Items(items=tuple(map(held_item, page.items)), after=page.after))
+    word = await worded(call)
+    items = tuple(held_item(entry, word(entry.flags)) for entry in page.items)
+    return answer(Items(items=items, after=page.after))
 
 
 async def release(call: Call) -> web.Response:

@@ -5,6 +5,7 @@ from aiohttp import web
 from letterbox.delivery.render import with_trace
 from letterbox.gateways.http.answers import answer, nothing
 from letterbox.gateways.http.call import Call
+from letterbox.gateways.http.flags import worded
 from letterbox.gateways.http.forms import (
     AdvertisingAnswer,
     InboxItem,
@@ -21,12 +22,14 @@ from letterbox.model.record import InboxEntry
 async def list_inbox(call: Call) -> web.Response:
     """What was delivered, newest first."""
     page = await call.parts.mailboxes.inbox(call.owner, after=call.after(), limit=call.limit)
-    return answer(Items(items=tuple(map(inbox_item, page.items)), after=page.after))
+    word = await worded(call)
+    items = tuple(inbox_item(entry, word(entry.flags)) for entry in page.items)
+    return answer(Items(items=items, after=page.after))
 
 
 async def get_entry(call: Call) -> web.Response:
     """One entry."""
-    return answer(inbox_item(await _entry(call)))
+    return await _shown(call, await _entry(call))
 
 
 async def mark_entry(call: Call) -> web.Response:
@@ -37,7 +40,7 @@ async def mark_entry(call: Call) -> web.Response:
     )
     if entry is None:
         raise Problem("not-found")
-    return answer(inbox_item(entry))
+    return await _shown(call, entry)
 
 
 async def remove_entry(call: Call) -> web.Response:
@@ -79,6 +82,11 @@ async def advertising(call: Call) -> web.Response:
     return answer(
         AdvertisingAnswer(id=call.item, sentence=sentence, before=done.before, after=done.after)
     )
+
+
+async def _shown(call: Call, entry: InboxEntry) -> web.Response:
+    word = await worded(call)
+    return answer(inbox_item(entry, word(entry.flags)))
 
 
 async def _entry(call: Call) -> InboxEntry:

@@ -1,0 +1,83 @@
+"""Whom senders may be taken for: each consumer's vendors by their names and domains."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+from letterbox.model.address import parse_address
+from letterbox.model.preferences import Vendor
+from letterbox.model.wishes import Wishes
+from letterbox.records.cache import Recent
+from letterbox.records.vendors import Vendors
+from letterbox.wishes.lookalike import Known, Lookalikes
+
+#: A consumer with twenty vendors needs some 50 KB.
+_CACHED: Final = 1_000
+
+_Registered = Mapping[str, Vendor]
+
+
+class Resemblances:
+    """Compiled when a consumer's mail first asks, and kept until its wishes or a vendor change.
+
+    ``organization`` and ``is_mailbox_provider`` as in :class:`Vendors`.
+    """
+
+    def __init__(
+        self,
+        vendors: Vendors,
+        *,
+        organization: Callable[[str], str],
+        is_mailbox_provider: Callable[[str], bool],
+    ) -> None:
+        self._vendors = vendors
+        self._organization = organization
+        self._is_mailbox_provider = is_mailbox_provider
+        self._compiled: Recent[str, tuple[tuple[int, int], Lookalikes]] = Recent(_CACHED)
+        self._by_domain: tuple[int, Mapping[str, Vendor]] = (-1, {})
+
+    async def of(self, wishes: Wishes) -> Lookalikes:
+        """The vendors of a consumer. Raises StoreUnavailable the first time of all alone."""
+        registered = await self._vendors.directory()
+        state = (wishes.revision, self._vendors.changes)
+        kept = self._compiled.get(wishes.consumer)
+        if kept is not None and kept[0] == state:
+            return kept[1]
+        compiled = Lookalikes(self._known(wishes, registered), self._organization)
+        self._compiled.put(wishes.consumer, (state, compiled))
+        return compiled
+
+    def _owners(self, registered: _Registered) -> Mapping[str, Vendor]:
+        changes, owners = self._by_domain
+        if changes != self._vendors.changes:
+            owners = {own: each for each in registered.values() for own in each.own_domains}
+            self._by_domain = self._vendors.changes, owners
+        return owners
+
+    def _known(self, wishes: Wishes, registered: _Registered) -> Iterator[Known]:
+        for each in wishes.vendors.values():
+            name = each.rule.key
+            if vendor := registered.get(name) or registered.get(name.casefold()):
+                yield _known(vendor)
+        if wishes.domains:
+            owners = self._owners(registered)
+            for domain in wishes.domains:
+                owner = _owner(domain, owners)
+                name = self._organization(domain)
+                yield _known(owner) if owner else Known(name, domain, (), (domain,))
+        for mailbox in wishes.addresses:
+            address = parse_address(mailbox)
+            if address and not self._is_mailbox_provider(address.domain):
+                yield Known(mailbox, mailbox, (), (address.domain,))
+
+
+def _owner(domain: str, owners: Mapping[str, Vendor]) -> Vendor | None:
+    """The vendor who has a domain or the nearest one above it."""
+    while domain:
+        if found := owners.get(domain):
+            return found
+        domain = domain.partition(".")[2]
+    return None
+
+
+def _known(vendor: Vendor) -> Known:
+    return Known(vendor.id, vendor.name, (vendor.name, vendor.id), vendor.own_domains)
