@@ -159,9 +159,7 @@ class App:
             custody=self.custody,
             probes_per_day=configuration.probes.per_day,
             resemblances=Resemblances(
-                self.vendors,
-                organization=self.domains.organizational,
-                is_mailbox_provider=self.domains.is_mailbox_provider,
+                self.vendors, self.domains.organizational, self.domains.is_mailbox_provider
             ),
         )
         self.prover = Prover(resolver, self.domains, configuration.hostname, configuration.identity)
@@ -350,7 +348,8 @@ class App:
                     self.public_url = f"http://{addresses['http']}"
             tls = tls_context(configuration)
             for name, gateway, listen in self._mail_gateways(tls):
-                addresses[name] = await self._doors.open(name, gateway, listen)
+                if listen:
+                    addresses[name] = await self._doors.open(name, gateway, listen)
             if configuration.admin.listen:
                 operators = AdminHttpGateway(self._parts())
                 addresses["admin"] = await self._doors.open(
@@ -375,7 +374,7 @@ class App:
         log.info("stopped")
 
     def _mail_gateways(self, tls: ssl.SSLContext | None) -> Iterator[tuple[str, SmtpGateway, str]]:
-        """Those that are to listen, each with its name and where."""
+        """Each with its name, and where it listens; empty for nowhere."""
         section = self.configuration.submission
 
         def gateway(**said: Any) -> SmtpGateway:
@@ -390,14 +389,10 @@ class App:
                 **said,
             )
 
-        if listen := self.configuration.smtp.listen:
-            yield "smtp", gateway(), listen
-        if listen := self.configuration.lmtp.listen:
-            yield "lmtp", gateway(lmtp=True), listen
-        if listen := section.listen:
-            yield "submission", gateway(keys=self.submitters), listen
-        if listen := section.listen_tls:
-            yield "submissions", gateway(keys=self.submitters, tls=True), listen
+        yield "smtp", gateway(), self.configuration.smtp.listen
+        yield "lmtp", gateway(lmtp=True), self.configuration.lmtp.listen
+        yield "submission", gateway(keys=self.submitters), section.listen
+        yield "submissions", gateway(keys=self.submitters, tls=True), section.listen_tls
 
     def _parts(self) -> Parts:
         return Parts(

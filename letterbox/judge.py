@@ -27,7 +27,7 @@ from letterbox.records.names import new_reference
 from letterbox.records.resemblances import Resemblances
 from letterbox.records.vendors import Vendors
 from letterbox.wishes import Counted, Taxonomy, lookup, quotas_for
-from letterbox.wishes.provenance import flags_of
+from letterbox.wishes.provenance import flags_of, hands_of
 
 _DAY = timedelta(days=1)
 
@@ -157,7 +157,11 @@ class Judge:
             usage=usage,
             answered=question.answered,
             asked_by=question.asked_by,
-            flags=(*lookalikes, *flags_of(sender, message, question.recipient, wishes)),
+            flags=(
+                *lookalikes,
+                *flags_of(sender, message, question.recipient, wishes),
+                *hands_of(question.vendor, sender, relationship, wishes),
+            ),
         )
         decision = evaluate(self._filters, case)
         if owner.consumer == places.NOBODY:

@@ -10,7 +10,7 @@ from letterbox.model.verdict import Fact
 #: ``lookalike-name`` and ``lookalike-domain``: it looks like one of the consumer's vendors, and
 #: is another. ``not-addressed``: signed for somebody else's eyes (a replay). ``by-way-of``: a
 #: platform's signature speaks for the author. ``forwarded``: another server found the proof.
-#: ``changed-hands``: the vendor's domain may have a new owner.
+#: ``changed-hands``: the domain has passed to somebody else since it was allowed.
 FlagCode = Literal[
     "lookalike-name",
     "lookalike-domain",

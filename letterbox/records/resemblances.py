@@ -25,7 +25,6 @@ class Resemblances:
     def __init__(
         self,
         vendors: Vendors,
-        *,
         organization: Callable[[str], str],
         is_mailbox_provider: Callable[[str], bool],
     ) -> None:

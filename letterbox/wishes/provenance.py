@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from letterbox.model.address import Address, parse_address
 from letterbox.model.flag import Flag
 from letterbox.model.message import Message
-from letterbox.model.sender import Proven
-from letterbox.model.wishes import Wishes
+from letterbox.model.sender import Proven, VendorRef
+from letterbox.model.wishes import Relationship, Wishes
 
 
 def flags_of(
@@ -27,6 +27,17 @@ def _flags(sender: Proven, message: Message, recipient: Address, wishes: Wishes)
             yield Flag(code="not-addressed", facts={"to": message.addressees.shown})
         case _:
             pass
+
+
+def hands_of(
+    vendor: VendorRef, sender: Proven, relationship: Relationship | None, wishes: Wishes
+) -> tuple[Flag, ...]:
+    """Whether the domain has passed to somebody else since the relationship was declared."""
+    changed = vendor.changed
+    if changed is None or relationship is None or not relationship.is_older_than(changed):
+        return ()
+    day = wishes.times.local_date(changed).isoformat()
+    return (Flag(code="changed-hands", facts={"domain": sender.domain, "changed": day}),)
 
 
 def _misses(message: Message, recipient: Address, wishes: Wishes) -> bool:

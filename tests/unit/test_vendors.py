@@ -396,6 +396,8 @@ async def test_a_domain_that_changes_hands_suspends_what_allowed_it(confirm):
         assert [bool(item.get("unconfirmed")) for item in listed] == [True]
         decision = await api.call("GET", f"/v1/me/decisions/{held[0]['id']}", who="cor")
         assert any("other hands" in line for line in decision.json["explanation"])
+        assert [flag["code"] for flag in held[0]["flags"]] == ["changed-hands"]
+        assert "other hands" in held[0]["flags"][0]["sentence"]
         house.clock.advance(hours=1)
         match confirm:
             case "call":
