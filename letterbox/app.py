@@ -333,10 +333,7 @@ class App:
     # ---- running ----
 
     async def start(self) -> dict[str, str]:
-        """Open the doors and begin to work; return the bound addresses by name.
-
-        Raises ``Failed`` where somewhere cannot be listened.
-        """
+        """Open the doors and begin to work; the bound addresses by name. May raise ``Failed``."""
         configuration = self.configuration
         addresses = {}
         try:
@@ -375,24 +372,25 @@ class App:
 
     def _mail_gateways(self, tls: ssl.SSLContext | None) -> Iterator[tuple[str, SmtpGateway, str]]:
         """Each with its name, and where it listens; empty for nowhere."""
-        section = self.configuration.submission
+        configuration = self.configuration
 
         def gateway(**said: Any) -> SmtpGateway:
             return SmtpGateway(
                 self.intake,
-                hostname=self.configuration.hostname,
-                domains=self.configuration.our_domains,
-                section=self.configuration.smtp,
+                hostname=configuration.hostname,
+                domains=configuration.our_domains,
+                section=configuration.smtp,
                 clock=self.clock,
                 metrics=self.metrics,
                 tls_context=tls,
                 **said,
             )
 
-        yield "smtp", gateway(), self.configuration.smtp.listen
-        yield "lmtp", gateway(lmtp=True), self.configuration.lmtp.listen
-        yield "submission", gateway(keys=self.submitters), section.listen
-        yield "submissions", gateway(keys=self.submitters, tls=True), section.listen_tls
+        keys, submission = self.submitters, configuration.submission
+        yield "smtp", gateway(), configuration.smtp.listen
+        yield "lmtp", gateway(lmtp=True), configuration.lmtp.listen
+        yield "submission", gateway(keys=keys), submission.listen
+        yield "submissions", gateway(keys=keys, tls=True), submission.listen_tls
 
     def _parts(self) -> Parts:
         return Parts(
