@@ -122,7 +122,7 @@ async def test_what_is_admitted_from_anyone_is_not_from_an_impostor() -> None:
         # As who looks like nobody and meets no interest.
         first, other = (each.line.replace(each.reference, "") for each in told[1:])
         assert first == other
-        (refused, _) = await get(api, "decisions", "ben")
+        (refused,) = await get(api, "decisions?verdict=refuse", "ben")
         assert refused["reason"] == "vendor-not-allowed"
         assert refused["sentence"] == (
             "other.example is not on your list, and looks like Greenleaf Garden, which it is not."
@@ -136,8 +136,9 @@ async def test_what_is_admitted_from_anyone_is_not_from_an_impostor() -> None:
         # Undone by hand, it is let in with its flag.
         undo = f"/v1/me/decisions/{refused['id']}/undo"
         assert (await api.call("POST", undo, who="ben", json={})).status == 200
-        (entry, _) = await get(api, "inbox", "ben")
-        assert [flag["code"] for flag in entry["flags"]] == ["lookalike-name"]
+        entries = await get(api, "inbox", "ben")
+        flags = sorted([flag["code"] for flag in each.get("flags", ())] for each in entries)
+        assert flags == [[], ["lookalike-name"]]
 
 
 async def test_no_sender_learns_of_a_flag() -> None:
@@ -169,11 +170,14 @@ async def test_a_vendors_new_name_counts_at_once() -> None:
                     'domains = ["greenleaf.example"]\n'
                 )
             await api.house.send(
-                mail(number=number, **OTHER, From="Bloemenhof <shop@other.example>"),
+                mail(
+                    name or "Before", number=number, **OTHER, From="Bloemenhof <shop@other.example>"
+                ),
                 "anna@letterbox.example",
                 sender="x@other.example",
             )
-        assert ["flags" in each for each in await get(api, "held")] == [True, False]
+        seen = {each["subject"]: "flags" in each for each in await get(api, "held")}
+        assert seen == {"Before": False, "Bloemenhof": True}
 
 
 @pytest.mark.parametrize("language", ["en", "nl"])
