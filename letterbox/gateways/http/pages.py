@@ -57,6 +57,7 @@ _FACTS: Mapping[str, Fact] = {
     "period": "week",
     "price": "169.95 EUR",
     "remedy": "at most 1 per month",
+    "resembles": "Voltshop",
     "own": "2",
     "size": "31 MB",
     "time": "60 seconds",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import msgspec
 
 from letterbox.gateways.smtp import replies
-from letterbox.gateways.smtp.auth import Plain, read_plain
+from letterbox.gateways.smtp.auth import LOOKING, Plain, read_plain
 from letterbox.gateways.smtp.replies import Reply, reply
 from letterbox.gateways.smtp.syntax import read_mailbox, read_parameters, read_path
 from letterbox.intake.submitters import Shown
@@ -160,7 +160,7 @@ class Dialog:
         if response == "*":
             return replies.AUTH_GIVEN_UP
         self.plain = read_plain("" if response == "=" else response)
-        return replies.BAD_RESPONSE if self.plain is None else replies.LOOKING
+        return replies.BAD_RESPONSE if self.plain is None else LOOKING
 
     # ---- a transaction
 

@@ -34,10 +34,8 @@ START_TLS = reply(220, "2.0.0", "Go ahead with TLS")
 CANNOT_VERIFY = reply(252, "2.0.0", "Every well-formed address of ours is taken; send and see")
 
 # RFC 4954, sections 4 and 6.
-SHOW_KEY = reply(334, "", "")
+SHOW_KEY = reply(334, "", "")  # an empty challenge: PLAIN has none
 AUTHENTICATED = reply(235, "2.7.0", "Welcome")
-#: Says nothing to anybody: what was shown is being looked at.
-LOOKING = Reply(octets=b"")
 
 # ---- not now
 

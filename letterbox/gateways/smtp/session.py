@@ -12,7 +12,7 @@ import structlog
 from aiosmtpd.smtp import SMTP
 
 from letterbox.gateways.smtp import replies
-from letterbox.gateways.smtp.auth import Keys, look
+from letterbox.gateways.smtp.auth import LOOKING, Keys, look
 from letterbox.gateways.smtp.content import BLOCK, Bounds, Room, Share, read_content
 from letterbox.gateways.smtp.dialog import LAST_IN_GROUP, Dialog, Terms, Transaction
 from letterbox.gateways.smtp.peers import Door, network_of, plain_address
@@ -243,7 +243,7 @@ class Session(SMTP):
             await self._drained()
             self._allow(self._house.command_timeout)
             reply = await self._turn()
-            if reply in {replies.SHOW_KEY, replies.LOOKING}:
+            if reply in {replies.SHOW_KEY, LOOKING}:
                 reply = await self._look_at_key(reply)
             if reply.refuses:
                 self._errors += 1
@@ -325,7 +325,7 @@ class Session(SMTP):
             reply = self._dialog.respond(line[:-2].decode("ascii"))
         plain, keys = self._dialog.plain, self._house.keys
         self._dialog.plain = None
-        if reply is not replies.LOOKING or plain is None or keys is None:
+        if reply is not LOOKING or plain is None or keys is None:
             return reply
         self._deadline = math.inf  # it takes no long, and is not to be cut short
         place = network_of(self._address)
