@@ -21,7 +21,7 @@ from letterbox.model.sender import Proven, Sender, Stranger
 from letterbox.reading.header import Author, author
 from letterbox.reading.mail import split
 from tests.support.house import open_house
-from tests.support.signing import Signer, craft, ed25519_record
+from tests.support.signing import Signer, Zone, craft, ed25519_record
 
 TABLE = Path(__file__).parents[1] / "attacks" / "composition.toml"
 PROVIDERS = (Path(__file__).parents[2] / "config" / "mailbox_providers.toml").read_bytes()
@@ -42,6 +42,7 @@ RECORDS: dict[str, dict[str, list[str]]] = {
     "legit.example.attacker.example": {"TXT": [f"v=spf1 ip4:{HOST} -all"]},
     "_dmarc.attacker.example": {"TXT": ["v=DMARC1; p=reject"]},
     "e1._domainkey.attacker.example": {"TXT": [ed25519_record()]},
+    "e1._domainkey.example": {"TXT": [ed25519_record()]},
     "e1._domainkey.legit.example.attacker.example": {"TXT": [ed25519_record()]},
 }
 
@@ -150,6 +151,20 @@ async def test_nobody_is_proven_under_anothers_name(case: Case, resolver) -> Non
         assert isinstance(sender, Stranger), sender
         assert sender.why == case.expect
         assert not sender.signers or sender.domain != "legit.example"
+
+
+@pytest.mark.parametrize(
+    "policy", [["v=DMARC1; p=none"], []], ids=["asks-for-nothing", "no-record"]
+)
+async def test_nor_where_the_owner_asks_for_nothing(policy) -> None:
+    """What is proven does not hang on what the owner asks to be done with the rest."""
+    zone = Zone(RECORDS | {"_dmarc.legit.example": {"TXT": policy}})
+    for case in CASES:
+        sender = await prove(case, zone)
+        proven = isinstance(sender, Proven)
+        assert proven is (case.expect in {"itself", "legit"}), (case.id, sender)
+        if isinstance(sender, Proven) and case.expect == "itself":
+            assert sender.domain.endswith("attacker.example"), case.id
 
 
 def test_the_cases_are_numbered_and_many() -> None:
