@@ -163,6 +163,9 @@ class Intake:
             case Stranger() as author if arrival.submission is not None:
                 return alike(self._tell_author(author))
             case Stranger() as stranger:
+                log.info(
+                    "stranger", message=arrival.id, reason=stranger.why, detail=stranger.detail
+                )
                 return await self._by_way_of(arrival, recipients, mail, proof, stranger, told)
             case sender:
                 vendor = await self._vendors.behind(sender)

@@ -15,6 +15,7 @@ from letterbox.model.preferences import Vendor
 from letterbox.model.record import Declared
 from letterbox.ports.store import StoreUnavailable
 from letterbox.records import places
+from tests.support.counting import Counting
 from tests.support.house import HERE, House, mail, open_house, signed
 from tests.support.signing import Signer
 
@@ -414,29 +415,6 @@ async def test_a_newcomer_that_tries_too_often_is_shut_out_for_the_day() -> None
 
 
 # ---- what differs must not show ---------------------------------------------------------------
-
-
-class Counting:
-    """Counts what is asked of the store."""
-
-    def __init__(self, house: House, monkeypatch) -> None:
-        self.calls: list[str] = []
-        for name in ("get", "commit", "counters", "claim", "documents", "log"):
-            monkeypatch.setattr(house.app.store, name, self.counted(name, house.app.store))
-
-    def counted(self, name: str, store):
-        ask = getattr(store, name)
-
-        async def counted(*arguments, **options):
-            size = sum(len(c.operations) for c in arguments) if name == "commit" else ""
-            self.calls.append(f"{name}{size}")
-            return await ask(*arguments, **options)
-
-        return counted
-
-    def taken(self) -> list[str]:
-        calls, self.calls = self.calls, []
-        return calls
 
 
 @pytest.mark.parametrize("proven", [False, True], ids=["stranger", "newcomer"])
