@@ -188,6 +188,23 @@ async def test_work_is_bounded(domains) -> None:
     assert len(published.asked) == len(set(published.asked)) <= 16  # two walks of eight
 
 
+@pytest.mark.parametrize("labels", [1, 2, 7, 8, 9, 30])
+async def test_one_walk_asks_eight_questions_at_most(domains, labels) -> None:
+    """RFC 9989, section 4.10: the name itself, and then from its last seven labels upwards."""
+    name = ".".join([f"n{n}" for n in range(labels - 1)] + ["example"])
+    published = zone({})
+    await Dmarc(published, domains, name).organizational(name)
+    assert published.asked == [(f"_dmarc.{each}", "TXT") for each in walk_names(name)]
+    assert len(published.asked) == min(labels, 8)
+
+
+async def test_a_walk_ends_where_a_record_says_so(domains) -> None:
+    published = zone({"shop.example": N, "example": P})
+    home = await Dmarc(published, domains, "a.shop.example").organizational("a.shop.example")
+    assert home == "shop.example"
+    assert [name for name, _ in published.asked] == ["_dmarc.a.shop.example", "_dmarc.shop.example"]
+
+
 PSL = SHARED / "vectors" / "psl-tests.txt"
 
 
