@@ -23,6 +23,7 @@ from letterbox.ports.store import (
 from letterbox.records import places
 
 _BATCH = 200
+_DOMAIN = places.domain("")
 _LONGEST_SLEEP = 30.0  # seconds; the wall clock may be set while we sleep
 _AFTER_TROUBLE = 1.0
 _TRY_AGAIN = timedelta(minutes=5)
@@ -102,10 +103,14 @@ class Worker:
     async def run_once(self) -> int:
         """Do everything that is due or owed now; return how many things that were."""
         done = await self._relay.run()
-        for entry in await self._store.due(self._clock.now(), limit=_BATCH):
-            await self._do(entry)
-            done += 1
-        return done
+        due = await self._store.due(self._clock.now(), limit=_BATCH)
+        asking = [entry for entry in due if entry.partition.startswith(_DOMAIN)]
+        for entry in due:
+            if not entry.partition.startswith(_DOMAIN):
+                await self._do(entry)
+        # All at once: each may wait for a name server that never answers.
+        await asyncio.gather(*map(self._do, asking))
+        return done + len(due)
 
     async def _do(self, entry: DueEntry) -> None:
         room, _, name = entry.partition.partition("/")

@@ -61,6 +61,8 @@ class Explanations:
         how: str = case.sender.how if case else "unknown"
         how = "supposed" if supposed and how == "peer" else how
         yield self._line(f"from_{how}", facts, language)
+        for flag in record.flags:
+            yield self._sentences.flag(flag, language)
         if case is not None:
             yield self._line(f"kind_{case.kind_origin}", facts, language)
             if case.categories is not None:

@@ -100,6 +100,11 @@ def idempotency(key: str) -> str:
     return f"idempotency/{key}"
 
 
+def call(key: str) -> str:
+    """The claim of the idempotency key of a vendor's call that is no message."""
+    return f"call/{key}"
+
+
 def waiting(of: str) -> str:
     """The counter of what waits of one vendor's at a consumer."""
     return f"waiting/with/{of}"

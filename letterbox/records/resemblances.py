@@ -1,7 +1,7 @@
 """Whom senders may be taken for: each consumer's vendors by their names and domains."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from letterbox.model.address import parse_address
 from letterbox.model.preferences import Vendor
@@ -14,6 +14,14 @@ from letterbox.wishes.lookalike import Known, Lookalikes
 _CACHED: Final = 1_000
 
 _Registered = Mapping[str, Vendor]
+
+
+class _Compiled(NamedTuple):
+    """A consumer's vendors made ready, as of a revision of its wishes and of all vendors."""
+
+    state: tuple[int, int]
+    known: tuple[Known, ...]
+    lookalikes: Lookalikes
 
 
 class Resemblances:
@@ -31,7 +39,7 @@ class Resemblances:
         self._vendors = vendors
         self._organization = organization
         self._is_mailbox_provider = is_mailbox_provider
-        self._compiled: Recent[str, tuple[tuple[int, int], Lookalikes]] = Recent(_CACHED)
+        self._compiled: Recent[str, _Compiled] = Recent(_CACHED)
         self._by_domain: tuple[int, Mapping[str, Vendor]] = (-1, {})
 
     async def of(self, wishes: Wishes) -> Lookalikes:
@@ -39,11 +47,14 @@ class Resemblances:
         registered = await self._vendors.directory()
         state = (wishes.revision, self._vendors.changes)
         kept = self._compiled.get(wishes.consumer)
-        if kept is not None and kept[0] == state:
-            return kept[1]
-        compiled = Lookalikes(self._known(wishes, registered), self._organization)
-        self._compiled.put(wishes.consumer, (state, compiled))
-        return compiled
+        if kept is not None and kept.state == state:
+            return kept.lookalikes
+        known = tuple(self._known(wishes, registered))
+        # Most changes are of vendors that this consumer has nothing to do with.
+        same = kept.lookalikes if kept is not None and kept.known == known else None
+        lookalikes = same or Lookalikes(known, self._organization)
+        self._compiled.put(wishes.consumer, _Compiled(state, known, lookalikes))
+        return lookalikes
 
     def _owners(self, registered: _Registered) -> Mapping[str, Vendor]:
         changes, owners = self._by_domain

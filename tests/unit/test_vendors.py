@@ -1,5 +1,7 @@
 """Vendors register, prove their domains, lose them, and hold keys; seen through the API."""
 
+import asyncio
+
 import pytest
 
 from letterbox.intake import Submission
@@ -332,6 +334,41 @@ async def test_an_idempotent_claim_is_made_once():
         assert calls[0].body == calls[1].body
 
 
+async def test_a_key_of_a_message_is_not_one_for_another_call():
+    async with open_api() as api:
+        again = {"Idempotency-Key": "same"}
+        content = CONTENT | {"to": ["nobody@letterbox.example"]}
+        sent = await api.call("POST", "/v1/messages", who="voltshop", json=content, headers=again)
+        assert sent.status == 200
+        reused = await api.call("POST", "/v1/vendor/keys", who="voltshop", json={}, headers=again)
+        assert reused.status == 422
+        made = await api.call(
+            "POST", "/v1/vendor/keys", who="voltshop", json={}, headers={"Idempotency-Key": "new"}
+        )
+        assert made.status == 201
+
+
+async def test_many_name_servers_that_do_not_answer_hold_nobody_up():
+    async with open_api() as api:
+        house, waiting = api.house, []
+        for number in range(30):
+            await proven(api, "voltshop", f"v{number}.example")
+        ask, most = house.zone.ask, 0
+
+        async def slow(name, record):
+            nonlocal most
+            waiting.append(name)
+            most = max(most, len(waiting))
+            await asyncio.sleep(0)
+            waiting.remove(name)
+            return await ask(name, record)
+
+        house.zone.ask = slow
+        house.clock.advance(days=1)
+        await house.work()
+        assert most == 30
+
+
 async def test_applying_a_people_file_leaves_what_was_proven():
     async with open_api() as api:
         await proven(api, "voltshop", "volt.example")
@@ -576,7 +613,7 @@ async def test_a_secret_is_shown_once_even_to_a_repeated_call():
         assert calls[0].json["key"] not in calls[1].body.decode()
         listed = (await api.call("GET", "/v1/vendor/keys", who="voltshop")).json["items"]
         assert sum(item["label"] == "once" for item in listed) == 1
-        claim = await api.house.app.store.claim("vendor/voltshop", "idempotency/key-1")
+        claim = await api.house.app.store.claim("vendor/voltshop", "call/key-1")
         assert calls[0].json["key"].encode() not in claim
 
 

@@ -16,7 +16,6 @@ from letterbox.gateways.http.problems import Problem, Reasoned, render
 from letterbox.gateways.http.repeated import Repeated
 from letterbox.gateways.http.route import Route
 from letterbox.ports.store import StoreUnavailable
-from letterbox.records import places
 from letterbox.records.credentials import Purpose
 from letterbox.records.names import new_id
 
@@ -90,10 +89,7 @@ class _Way:
         if route.path.startswith("/v1/"):
             check_query(request, route.query)
         if call.owner and route.method != "GET" and route.once != "message":
-            place = places.vendor if route.who == "vendor" else places.consumer
-            return await self._repeated.run(
-                call, route.run, partition=place(call.owner), secret=route.once == "secret"
-            )
+            return await self._repeated.run(call, route)
         return await route.run(call)
 
     async def _owner(self, request: web.Request) -> str:

@@ -5,7 +5,6 @@ holds a secret is not written down: the same call again is told that it was made
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from hashlib import sha256
 from weakref import WeakValueDictionary
@@ -15,6 +14,7 @@ from aiohttp import web
 
 from letterbox.gateways.http.call import KEPT, MOST_DOCUMENT, Call, read_body
 from letterbox.gateways.http.problems import Problem
+from letterbox.gateways.http.route import Route
 from letterbox.ports.store import Claim, Commit
 from letterbox.records import places
 from letterbox.records.coding import decode, encode
@@ -41,31 +41,26 @@ class Repeated:
     def __init__(self) -> None:
         self._calls: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
-    async def run(
-        self,
-        call: Call,
-        answer: Callable[[Call], Awaitable[web.StreamResponse]],
-        *,
-        partition: str,
-        secret: bool,
-    ) -> web.StreamResponse:
-        """The recorded answer of the same call, or a new one, which is then recorded.
-
-        ``partition`` is the caller's; ``secret``: the answer is not to be written down.
-        """
+    async def run(self, call: Call, route: Route) -> web.StreamResponse:
+        """The recorded answer of the same call, or a new one, which is then recorded."""
         key = call.idempotency_key
         if key is None:
-            return await answer(call)
+            return await route.run(call)
+        vendor, secret = route.who == "vendor", route.once == "secret"
+        partition = places.vendor(call.owner) if vendor else places.consumer(call.owner)
+        name = places.call(key) if vendor else places.idempotency(key)
         body = await read_body(
             call.request, MOST_DOCUMENT, call.parts.configuration.http.body_timeout
         )
         call.request[KEPT] = body
         fingerprint = _fingerprint(call.request, body)
         async with self._calls.setdefault((partition, key), asyncio.Lock()):
-            value = await call.parts.store.claim(partition, places.idempotency(key))
+            value = await call.parts.store.claim(partition, name)
             if value is not None:
                 return _again(decode(value, _Recorded), fingerprint)
-            response = await answer(call)
+            if vendor and await call.parts.store.claim(partition, places.idempotency(key)):
+                raise Problem("key-reused")  # for a message
+            response = await route.run(call)
             content = response.body if isinstance(response, web.Response) else None
             row = _Recorded(
                 fingerprint=fingerprint,
@@ -75,7 +70,7 @@ class Repeated:
                 },
                 body=content if isinstance(content, bytes) and not secret else b"",
             )
-            await _record(call, partition, key, row)
+            await _record(call, partition, name, row)
             return response
 
 
@@ -94,11 +89,11 @@ def _again(recorded: _Recorded, fingerprint: bytes) -> web.Response:
     )
 
 
-async def _record(call: Call, partition: str, key: str, row: _Recorded) -> None:
+async def _record(call: Call, partition: str, name: str, row: _Recorded) -> None:
     if len(row.body) > _LONGEST_ANSWER:
         return
     claim = Claim(
-        name=places.idempotency(key),
+        name=name,
         value=encode(row),
         expires=call.parts.clock.now() + _KEPT_FOR,
     )

@@ -14,6 +14,8 @@ from letterbox.model.configuration import SmtpSection
 from letterbox.ports.clock import Clock
 
 _BACKLOG = 1024
+#: Seconds for a client to agree on TLS: until then it is no session, and counts as none.
+_HANDSHAKE = 10.0
 _LAST_PORT = 65535
 #: A message may hold as much room as it leaves free, and is a third longer before dots are
 #: taken out: with less room than this the largest would never come in.
@@ -87,6 +89,7 @@ class SmtpGateway:
             int(port),
             backlog=_BACKLOG,
             ssl=self._tls,
+            ssl_handshake_timeout=_HANDSHAKE if self._tls else None,
         )
         bound_host, bound_port = self._server.sockets[0].getsockname()[:2]
         return f"[{bound_host}]:{bound_port}" if ":" in bound_host else f"{bound_host}:{bound_port}"
