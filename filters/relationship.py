@@ -70,13 +70,10 @@ def _outside(rule: VendorRule, today: date) -> dict[str, Fact]:
 
 def _changed_hands(case: Case) -> dict[str, Fact]:
     """Why a relationship that allows asks again: the domain is not in the hands it was in."""
-    changed = case.vendor.changed
-    if not case.suspended or changed is None:
+    if case.changed_hands is None:
         return {}
-    return {
-        "domain": case.sender.domain,
-        "changed": case.wishes.times.local_date(changed).isoformat(),
-    }
+    domain, changed = case.changed_hands
+    return {"domain": domain, "changed": case.wishes.times.local_date(changed).isoformat()}
 
 
 def _ask(case: Case, facts: dict[str, Fact]) -> Finding:

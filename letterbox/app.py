@@ -306,6 +306,7 @@ class App:
             vendors=self.vendors,
             credentials=self.credentials,
             claims=self.claims,
+            proofs=self.domain_proofs,
             mailboxes=self.mailboxes,
             strangers=StrangerCounts(self.store, self.registry),
             explaining=Explaining(

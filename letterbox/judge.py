@@ -11,6 +11,7 @@ from letterbox.decide import evaluate
 from letterbox.feedback.disclosure import UNPROBED, Disclosure, Hearing
 from letterbox.model.address import Address
 from letterbox.model.case import Case, Filter
+from letterbox.model.flag import Flag
 from letterbox.model.message import Message
 from letterbox.model.record import RecordedCase
 from letterbox.model.sender import Proven, Stranger, VendorRef, domains_of
@@ -140,11 +141,12 @@ class Judge:
         usage, waiting = await self._usage(owner, counted, question.vendor)
         # Whom the consumer knows looks like nobody else, whatever was agreed with them.
         alike = await self._resemblances.of(wishes)
-        lookalikes = (
-            ()
-            if relationship
-            else alike.flags(message.author_name, sender.domain, question.vendor.id)
-        )
+        lookalikes: tuple[Flag, ...] = ()
+        if not relationship:
+            names = (message.author_name, question.vendor.name)
+            known = domains_of(sender, question.vendor)
+            domain = known[0] if known else sender.domain
+            lookalikes = alike.flags(names, domain, question.vendor.id)
         case = Case(
             recipient=question.recipient,
             sender=sender,
@@ -157,12 +159,9 @@ class Judge:
             usage=usage,
             answered=question.answered,
             asked_by=question.asked_by,
-            flags=(
-                *lookalikes,
-                *flags_of(sender, message, question.recipient, wishes),
-                *hands_of(question.vendor, sender, relationship, wishes),
-            ),
+            flags=(*lookalikes, *flags_of(sender, message, question.recipient, wishes)),
         )
+        case = msgspec.structs.replace(case, flags=(*case.flags, *hands_of(case)))
         decision = evaluate(self._filters, case)
         if owner.consumer == places.NOBODY:
             decision = _unknown(decision, question.recipient)

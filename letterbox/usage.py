@@ -114,10 +114,11 @@ def _add_keys(issue: Any, group: Any, add: Callable[..., Any]) -> None:
 
 
 def _add_vendors(parser: Any, add: Callable[..., Any]) -> None:
-    group = parser.add_subparsers(metavar="list|show|suspend|resume", required=True)
+    group = parser.add_subparsers(metavar="list|show|drop|suspend|resume", required=True)
     for name, about in (
         ("list", "list the registered vendors"),
         ("show", "show a vendor, its domains and its claims"),
+        ("drop", "take a domain away that a vendor has proven"),
         ("suspend", "take nothing of a vendor's for now"),
         ("resume", "take a vendor's mail again"),
     ):
@@ -126,6 +127,9 @@ def _add_vendors(parser: Any, add: Callable[..., Any]) -> None:
         if name != "list":
             within.add_argument("vendor", metavar="VENDOR")
             takes = ("vendor",)
+        if name == "drop":
+            within.add_argument("domain", metavar="DOMAIN")
+            takes = ("vendor", "domain")
         if name == "suspend":
             within.add_argument("--because", default="", help="why; the vendor is told")
             takes = ("vendor", "because")

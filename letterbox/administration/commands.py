@@ -30,6 +30,7 @@ from letterbox.records.credentials import PREFIX, Credentials
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.strangers import StrangerCounts
 from letterbox.records.vendors import Vendors
+from letterbox.registration import DomainProofs
 
 _PAGE = 500
 
@@ -104,6 +105,7 @@ class Administration:
         vendors: Vendors,
         credentials: Credentials,
         claims: Claims,
+        proofs: DomainProofs,
         mailboxes: Mailboxes,
         strangers: StrangerCounts,
         explaining: Explaining,
@@ -141,7 +143,7 @@ class Administration:
             "export": taking(Export, self._export),
             "taxonomy import": taking(ImportTaxonomy, self._import_taxonomy),
             "taxonomy foreign": taking(ForeignTaxonomy, self._foreign_taxonomy),
-            **VendorCommands(vendors, credentials, claims, clock).table,
+            **VendorCommands(vendors, credentials, claims, proofs, clock).table,
         }
 
     async def perform(self, command: str, arguments: Mapping[str, Any]) -> Answer:

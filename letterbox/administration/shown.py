@@ -98,9 +98,10 @@ def _show_lines(done: Mapping[str, Any]) -> list[str]:
 
 
 def _vendor_line(item: Mapping[str, Any]) -> str:
-    suspended = "  SUSPENDED" if item["suspended"] else ""
+    marks = "  registered itself" if item["registered"] == "self" else ""
+    marks += "  SUSPENDED" if item["suspended"] else ""
     domains = ", ".join(item["domains"]) or "no domain"
-    return f"{item['id']:24} {item['name']}  ({domains}){suspended}"
+    return f"{item['id']:24} {item['name']}  ({domains}){marks}"
 
 
 #: How the answer to each command is told.
@@ -108,6 +109,7 @@ VENDOR_LINES: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "key list": _key_lines,
     "vendor list": _list_lines,
     "vendor show": _show_lines,
+    "vendor drop": lambda done: [f"vendor {done['vendor']} has {done['domain']} no more"],
     "vendor suspend": lambda done: [f"vendor {done['vendor']} is suspended"],
     "vendor resume": lambda done: [f"vendor {done['vendor']} goes on"],
 }

@@ -10,11 +10,13 @@ from letterbox.administration.failed import Failed
 from letterbox.administration.shape import nearest
 from letterbox.administration.taking import Answer, Arguments, Command, Nothing, plain, taking
 from letterbox.feedback.sentences import safe
+from letterbox.model.address import fold_domain
 from letterbox.model.vendor import Because, Registered, Scope, Suspension
 from letterbox.ports.clock import Clock
 from letterbox.records.claims import Claims
 from letterbox.records.credentials import PREFIX, Credentials
 from letterbox.records.vendors import Vendors
+from letterbox.registration import DomainProofs
 
 
 class IssueKey(Arguments, frozen=True):
@@ -39,6 +41,13 @@ class Owner(Arguments, frozen=True):
     vendor: str
 
 
+class Drop(Arguments, frozen=True):
+    """A domain that a vendor has proven, and is to have no more."""
+
+    vendor: str
+    domain: str
+
+
 class Suspend(Arguments, frozen=True):
     """A vendor of which nothing is taken for now; ``because`` is told to it."""
 
@@ -50,8 +59,14 @@ class VendorCommands:
     """The commands over vendors, their domains and their keys."""
 
     def __init__(
-        self, vendors: Vendors, credentials: Credentials, claims: Claims, clock: Clock
+        self,
+        vendors: Vendors,
+        credentials: Credentials,
+        claims: Claims,
+        proofs: DomainProofs,
+        clock: Clock,
     ) -> None:
+        self._proofs = proofs
         self._vendors = vendors
         self._credentials = credentials
         self._claims = claims
@@ -62,6 +77,7 @@ class VendorCommands:
             "key list": taking(Owner, self._list_keys),
             "vendor list": taking(Nothing, self._list_vendors),
             "vendor show": taking(Owner, self._show_vendor),
+            "vendor drop": taking(Drop, self._drop),
             "vendor suspend": taking(Suspend, self._suspend),
             "vendor resume": taking(Owner, self._resume),
         }
@@ -127,9 +143,22 @@ class VendorCommands:
         claims = await self._claims.of(vendor.id)
         return _vendor_line(vendor) | {"claims": plain(claims)}
 
+    async def _drop(self, asked: Drop) -> Answer:
+        vendor = await self._vendor(asked.vendor)
+        domain = fold_domain(asked.domain) or asked.domain
+        if domain in vendor.given_domains:
+            raise Failed(f"{domain} is in a people file; take it out there, and apply that")
+        if not await self._proofs.give_up(vendor.id, domain):
+            claimed = [claim.domain for claim in await self._claims.of(vendor.id)]
+            raise Failed(f"vendor {vendor.id} has no domain {domain!r}" + nearest(domain, claimed))
+        return {"vendor": vendor.id, "domain": domain}
+
     async def _suspend(self, asked: Suspend) -> Answer:
         vendor = await self._vendor(asked.vendor)
-        suspension = Suspension(at=self._clock.now(), because=safe(asked.because, 200))
+        because = safe(asked.because, 200)
+        if vendor.suspended is not None and not because:
+            because = vendor.suspended.because
+        suspension = Suspension(at=self._clock.now(), because=because)
         await self._vendors.suspend(vendor.id, suspension)
         return {"vendor": vendor.id, "suspended": True, "because": suspension.because}
 

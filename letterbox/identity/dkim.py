@@ -23,6 +23,12 @@ _ALGORITHMS: dict[str, KeyKind] = {"rsa-sha256": "rsa", "ed25519-sha256": "ed255
 _SELECTOR = re.compile(r"[A-Za-z0-9_\-]{1,63}(?:\.[A-Za-z0-9_\-]{1,63})*")
 _NUMBER = re.compile(r"\d{1,15}")
 _HEADER_NAME = re.compile(r"[!-9<-~]+")
+#: What may stand once (RFC 5322, section 3.6; RFC 2045) and is shown or read: of two, programs
+#: differ about which one counts.
+_ONCE = (
+    "subject", "date", "to", "cc", "reply-to", "sender", "message-id",
+    "mime-version", "content-type", "content-transfer-encoding",
+)  # fmt: skip
 _SKEW = 300  # seconds a signer's clock may be ahead of ours
 _LARGE = 512 * 1024  # octets: working on more takes a thread, so that others are served
 _KEYS = 2_000  # parsed keys that are kept
@@ -55,7 +61,8 @@ class Signature(msgspec.Struct, frozen=True):
 class Verified(msgspec.Struct, frozen=True):
     """What became of one signature.
 
-    ``policy`` is a signature that fits but does not cover the whole body. ``signed`` holds the
+    ``policy`` is a signature that fits and leaves room for another's words: it does not cover
+    the whole body, or one of two fields that may stand once. ``signed`` holds the
     lower-case names of fields of which every instance is covered, and of those that are
     covered in being absent. ``detail`` is for our own log.
     """
@@ -238,13 +245,11 @@ class DkimVerifier:
         header = _signed_header(message, signature)
         if not key.verify(signature.signature, header, hashlib.sha256(header).digest()):
             return told(status="fail", detail="the signature does not fit")
+        signed = _covered(message, signature.names)
         # Section 8.2: what follows the signed part of a body may be anybody's.
         whole = signature.length is None or signature.length == body
-        return told(
-            status="pass" if whole else "policy",
-            signed=_covered(message, signature.names),
-            detail="" if whole else "a part of the body is not signed",
-        )
+        room = _room(message, signed) if whole else "a part of the body is not signed"
+        return told(status="policy" if room else "pass", signed=signed, detail=room)
 
     async def key(self, resolver: Resolver, signature: Signature) -> Key:
         """Find the key (section 3.6.2.2): the first record that is one.
@@ -317,3 +322,11 @@ def _covered(message: Signable, names: tuple[str, ...]) -> frozenset[str]:
     for name in names:
         counts[name] = counts.get(name, 0) + 1
     return frozenset(name for name, count in counts.items() if count >= message.count(name))
+
+
+def _room(message: Signable, signed: frozenset[str]) -> str:
+    """What others may have put above the fields that were signed (section 8.15); "" for nothing."""
+    for name in _ONCE:
+        if name not in signed and message.count(name) > 1:
+            return f"one of several {name} fields is not signed"
+    return ""

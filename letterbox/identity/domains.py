@@ -34,7 +34,8 @@ class Domains:
 
         ``ours`` are the domains of this letterbox.
         """
-        if fold_domain(domain) is None or "." not in domain:
+        top = domain.rpartition(".")[2]
+        if fold_domain(domain) is None or top in {"", domain} or top.isdecimal():
             return f"{domain[:80]!r} is no domain", "a domain such as shop.example"
         if domain in ours:
             return f"{domain} is this letterbox's own", "a domain of the vendor's"

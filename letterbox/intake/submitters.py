@@ -28,6 +28,12 @@ class Wrong(NamedTuple):
     seconds: float
 
 
+class Unfit(NamedTuple):
+    """The id and the key are right, and do not serve: ``why`` says what is lacking."""
+
+    why: Literal["scope", "domain"]
+
+
 class Submitters:
     """Checks ids and keys. Whatever is wrong about them costs the same and is told alike."""
 
@@ -48,19 +54,23 @@ class Submitters:
 
     async def authenticate(
         self, name: str, key: str, *, place: str, session: str
-    ) -> Shown | Wrong | Literal["locked"]:
+    ) -> Shown | Wrong | Unfit | Literal["locked"]:
         """Look at an id and a key shown from ``place``, an address. Raises StoreUnavailable."""
         name = name.lower()
         if self._guesses.locked(place, name):
             self._told("locked", session=session, client=place)
             return "locked"
         row = await self._credentials.shown("key", key, self._clock.now())
-        owner = row.owner if row is not None and row.serves("send") else ""
+        owner = row.owner if row is not None else ""
         same = hmac.compare_digest(owner.encode(), name.encode("utf-8", "surrogateescape"))
         vendor = await self._vendors.get(owner)
-        if row is None or not same or vendor is None or vendor.is_nobody_yet:
+        if row is None or not same or vendor is None:
             self._told("wrong", session=session, client=place)
             return Wrong(self._guesses.failed(place, name))
+        # Whoever has the key is no guesser, and may know what it lacks.
+        if vendor.is_nobody_yet or not row.serves("send"):
+            self._told("unfit", session=session, client=place)
+            return Unfit("domain" if vendor.is_nobody_yet else "scope")
         self._guesses.succeeded(place, name)
         self._told("right", session=session, client=place)
         return Shown(vendor.id, row.prefix)

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from letterbox.model.address import Address
+from letterbox.model.address import Address, fold_domain, is_below
 from letterbox.model.flag import Flag, resembled
 from letterbox.model.message import Message
 from letterbox.model.sender import Proven, VendorRef, known_as
@@ -70,8 +70,24 @@ class Case(msgspec.Struct, frozen=True, dict=True):
     @property
     def suspended(self) -> bool:
         """Whether the sender's domain has changed hands since the relationship was declared."""
-        related = self.relationship
-        return related is not None and related.is_older_than(self.vendor.changed)
+        return self.relationship is not None and self.changed_hands is not None
+
+    @cached_property
+    def changed_hands(self) -> tuple[str, datetime] | None:
+        """The domain that has changed hands since the relationship was declared, and when.
+
+        By a key it is the domain that the relationship speaks of.
+        """
+        related, vendor = self.relationship, self.vendor
+        if related is None:
+            return None
+        if vendor.changed is not None and related.is_older_than(vendor.changed):
+            return self.sender.domain, vendor.changed
+        spoken = fold_domain(related.rule.domain or "")
+        for domain, changed in vendor.changes:
+            if spoken and is_below(domain, spoken) and related.is_older_than(changed):
+                return domain, changed
+        return None
 
     @cached_property
     def resembles(self) -> str | None:

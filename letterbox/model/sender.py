@@ -95,7 +95,8 @@ class VendorRef(msgspec.Struct, frozen=True, omit_defaults=True):
     ``id`` is the registered id; for an unregistered vendor its domain; for an author at a
     mailbox provider (whose domain is nobody's vendor) the author's address. ``domains`` are
     those it is known by beside the one that is proven: all of its own, where it showed its key.
-    ``changed`` is when the proven domain last passed from one vendor to another, or to nobody.
+    ``changed`` is when the proven domain last passed from one vendor to another, or to nobody;
+    ``changes`` says the same of each of ``domains`` that did.
     """
 
     id: str
@@ -103,6 +104,7 @@ class VendorRef(msgspec.Struct, frozen=True, omit_defaults=True):
     registered: bool
     domains: tuple[str, ...] = ()
     changed: datetime | None = None
+    changes: tuple[tuple[str, datetime], ...] = ()
 
 
 def domains_of(sender: Proven, vendor: VendorRef) -> tuple[str, ...]:

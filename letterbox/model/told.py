@@ -61,14 +61,16 @@ EventType = Literal[
     "domain.failing",
     "domain.lost",
     "domain.contested",
+    "vendor.suspended",
+    "vendor.resumed",
 ]
 
 
 class Event(msgspec.Struct, frozen=True):
     """One entry of a vendor's feed: what was disclosed, nothing more. ``at`` in UTC.
 
-    It is about a message for one recipient, or about a ``domain`` of the vendor's: then the
-    fields that speak of a message are empty.
+    It is about a message for one recipient, about a ``domain`` of the vendor's, or about the
+    vendor itself: then the fields that speak of a message are empty.
     """
 
     id: str

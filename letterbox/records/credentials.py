@@ -177,7 +177,7 @@ class Credentials:
         return decode(document.value, Credential) if document else None
 
     async def rotate(self, prefix: str, now: datetime, *, overlap: timedelta) -> str | None:
-        """Issue another of the same kind; the old one serves for ``overlap`` more.
+        """Issue another of the same kind, which lasts as long; the old serves for ``overlap`` more.
 
         None where there is no such credential, or its time is up.
         """
@@ -185,7 +185,10 @@ class Credentials:
         row = decode(document.value, Credential) if document else None
         if document is None or row is None or row.is_over(now):
             return None
-        whole = await self.issue(row.purpose, row.owner, now, scopes=row.scopes, label=row.label)
+        lasts = row.expires - row.issued if row.expires else None
+        whole = await self.issue(
+            row.purpose, row.owner, now, lasts=lasts, scopes=row.scopes, label=row.label
+        )
         ends = now + overlap
         if row.expires is None or row.expires > ends:
             over = msgspec.structs.replace(row, expires=ends)

@@ -9,12 +9,23 @@ import msgspec
 
 from letterbox.model.preferences import Vendor, VendorRule
 from letterbox.model.sender import Proven, VendorRef
+from letterbox.model.told import Event, EventType
 from letterbox.model.vendor import Basis, Registered, Suspension
 from letterbox.ports.clock import Clock
-from letterbox.ports.store import Commit, Delete, Operation, Put, Schedule, Store, Unschedule
+from letterbox.ports.store import (
+    Append,
+    Commit,
+    Delete,
+    Operation,
+    Put,
+    Schedule,
+    Store,
+    Unschedule,
+)
 from letterbox.records import places
 from letterbox.records.cache import Recent
 from letterbox.records.coding import decode, encode
+from letterbox.records.names import new_id
 from letterbox.wishes import name_of
 
 _CACHED = 20_000
@@ -151,12 +162,14 @@ class Vendors:
         if registered and (vendor := await self.get(registered)):
             # A key stands for the vendor whole, under whatever domain its mail is written.
             domains = vendor.own_domains if sender.how == "key" else ()
+            holders = [(domain, await self.holder(domain)) for domain in domains]
             return VendorRef(
                 id=vendor.id,
                 name=vendor.name,
                 registered=True,
                 domains=domains,
                 changed=holder.changed,
+                changes=tuple((name, each.changed) for name, each in holders if each.changed),
             )
         if self._is_mailbox_provider(sender.domain):
             person = str(sender.author)
@@ -255,7 +268,11 @@ class Vendors:
             before = await self.get(name)
             if before is None:
                 return False
-            await self._set(before, msgspec.structs.replace(before, suspended=suspension))
+            now = self._clock.now()
+            kind: EventType = "vendor.suspended" if suspension else "vendor.resumed"
+            event = Append(places.FEED, encode(Event(id=new_id(now), type=kind, at=now)))
+            after = msgspec.structs.replace(before, suspended=suspension)
+            await self._set(before, after, also=(event,))
             return True
 
     async def prove(

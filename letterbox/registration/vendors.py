@@ -14,6 +14,7 @@ from letterbox.records import places
 from letterbox.records.claims import new_claim, put
 from letterbox.records.credentials import Credentials
 from letterbox.records.vendors import Vendors
+from letterbox.wishes.skeleton import skeletons
 
 _DAY = timedelta(days=1)
 _KEY = "first key"
@@ -22,7 +23,7 @@ log = structlog.get_logger("letterbox.registration")
 
 
 class Taken(Exception):
-    """There is a vendor of that name already."""
+    """There is a vendor of that id or name already, or of one that is taken for it."""
 
 
 class Full(Exception):
@@ -70,7 +71,7 @@ class Registration:
 
     async def register(self, application: Application, client: str) -> Welcome:
         """Register a vendor that asks from the address ``client``. Raises Taken, Full."""
-        if await self._vendors.get(application.id) is not None:
+        if await self._is_like_another(application):
             raise Taken
         await self._count(client)
         now = self._clock.now()
@@ -83,6 +84,16 @@ class Registration:
         log.info("vendor-registered", vendor=vendor.id, client=client)
         return Welcome(vendor, key, claims)
 
+    async def _is_like_another(self, application: Application) -> bool:
+        """Whether somebody is registered under such an id or name, or one that looks like it."""
+        if await self._vendors.get(application.id) is not None:
+            return True
+        asked = skeletons(application.id) | skeletons(application.name)
+        return any(
+            not asked.isdisjoint(skeletons(vendor.id) | skeletons(vendor.name))
+            for vendor in (await self._vendors.directory()).values()
+        )
+
     async def _count(self, client: str) -> None:
         """Count a registration. Raises Full past a bound of the day."""
         now, section = self._clock.now(), self._section
@@ -93,7 +104,8 @@ class Registration:
         adds = tuple(Add(counter=name, expires=now + _DAY, limit=limit) for name, limit in bounds)
         (result,) = await self._store.commit(Commit(places.DIRECTORY, adds))
         if isinstance(result, Rejected):
-            raise Full
+            whole = result.operation == adds[0]
+            raise Full("here" if whole else "from your network")
 
     async def expire(self, name: str) -> None:
         """Forget a vendor that registered by itself and has no domain, as is due now."""

@@ -62,19 +62,26 @@ def lookup(
     """The relationship that covers a sender: by its address, its vendor, or its domain.
 
     ``domains`` are those it is known by (:func:`letterbox.model.sender.domains_of`). The most
-    particular rule counts, so one for a domain covers those below it that have none.
+    particular rule counts, so one for a domain covers those below it that have none. Of rules for
+    several domains of one sender a block counts first: it is the vendor that is locked out.
     """
     if found := wishes.addresses.get(str(author.mailbox)):
         return found
     if found := wishes.vendors.get(name_of(vendor.id)):
         return found
-    if wishes.domains:
-        for domain in domains:
-            name = domain
-            while name:
-                if found := wishes.domains.get(name):
-                    return found
-                name = name.partition(".")[2]
+    if not wishes.domains:
+        return None
+    nearest = [rule for rule in (_nearest(wishes, domain) for domain in domains) if rule]
+    blocked = (each for each in nearest if each.rule.standing == "blocked")
+    return next(blocked, nearest[0] if nearest else None)
+
+
+def _nearest(wishes: Wishes, domain: str) -> Relationship | None:
+    """The rule for a domain, or for the nearest one above it."""
+    while domain:
+        if found := wishes.domains.get(domain):
+            return found
+        domain = domain.partition(".")[2]
     return None
 
 

@@ -6,7 +6,7 @@ are: skeletons are compared whole, and labels one edit apart share a form with o
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import idna
@@ -99,19 +99,22 @@ class Lookalikes:
                 for form in _deletions(own.label):
                     self._near.setdefault(hash(form), []).append(own)
 
-    def flags(self, name: str, domain: str, sender: str) -> tuple[Flag, ...]:
+    def flags(self, names: Sequence[str], domain: str, sender: str) -> tuple[Flag, ...]:
         """What to flag of a sender that is none of the vendors.
 
-        ``name`` is its display name, ``domain`` the proven one (folded), ``sender`` its vendor
-        id: a vendor does not look like itself, under whichever of its domains.
+        ``names`` are those it goes by (its display name, and the one it is registered under),
+        ``domain`` its own one (folded), ``sender`` its vendor id: a vendor does not look like
+        itself, under whichever of its domains.
         """
         if not self._names and not self._domains:
             return ()
         found: list[Flag] = []
-        named = self._named(name)
-        if named is not None and not _is(named, domain, sender):
-            facts = {"name": name, "resembles": named.name, "domain": shown(domain)}
-            found.append(Flag(code="lookalike-name", facts=dict(facts)))
+        for name in dict.fromkeys(names):
+            named = self._named(name)
+            if named is not None and not _is(named, domain, sender):
+                facts = {"name": name, "resembles": named.name, "domain": shown(domain)}
+                found.append(Flag(code="lookalike-name", facts=dict(facts)))
+                break
         near = self.near(domain)
         if near is not None and not _is(near.vendor, domain, sender):
             written = {

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 
 from letterbox.model.address import Address, parse_address
+from letterbox.model.case import Case
 from letterbox.model.flag import Flag
 from letterbox.model.message import Message
-from letterbox.model.sender import Proven, VendorRef
-from letterbox.model.wishes import Relationship, Wishes
+from letterbox.model.sender import Proven
+from letterbox.model.wishes import Wishes
 
 
 def flags_of(
@@ -17,27 +18,22 @@ def flags_of(
 
 
 def _flags(sender: Proven, message: Message, recipient: Address, wishes: Wishes) -> Iterator[Flag]:
-    match sender.how:
-        case "via":
-            yield Flag(code="by-way-of", facts={"by": sender.by, "domain": sender.domain})
-        case "arc" | "results":
-            yield Flag(code="forwarded", facts={"by": sender.by, "domain": sender.domain})
-        case "dkim" if "to" in sender.signed and _misses(message, recipient, wishes):
-            # Also where To is absent and signed as such (RFC 6376, section 5.4).
-            yield Flag(code="not-addressed", facts={"to": message.addressees.shown})
-        case _:
-            pass
+    if sender.how == "via":
+        yield Flag(code="by-way-of", facts={"by": sender.by, "domain": sender.domain})
+    if sender.how in {"arc", "results"}:
+        yield Flag(code="forwarded", facts={"by": sender.by, "domain": sender.domain})
+    # Also where To is absent and signed as such (RFC 6376, section 5.4).
+    if "to" in sender.signed and _misses(message, recipient, wishes):
+        yield Flag(code="not-addressed", facts={"to": message.addressees.shown})
 
 
-def hands_of(
-    vendor: VendorRef, sender: Proven, relationship: Relationship | None, wishes: Wishes
-) -> tuple[Flag, ...]:
-    """Whether the domain has passed to somebody else since the relationship was declared."""
-    changed = vendor.changed
-    if changed is None or relationship is None or not relationship.is_older_than(changed):
+def hands_of(case: Case) -> tuple[Flag, ...]:
+    """Whether a domain has passed to somebody else since the relationship was declared."""
+    if case.changed_hands is None:
         return ()
-    day = wishes.times.local_date(changed).isoformat()
-    return (Flag(code="changed-hands", facts={"domain": sender.domain, "changed": day}),)
+    domain, changed = case.changed_hands
+    day = case.wishes.times.local_date(changed).isoformat()
+    return (Flag(code="changed-hands", facts={"domain": domain, "changed": day}),)
 
 
 def _misses(message: Message, recipient: Address, wishes: Wishes) -> bool:

@@ -18,8 +18,8 @@ def test_a_vendor_is_never_taken_for_itself(label, name, others):
     known = [Known(each, each, (each,), (f"{each}.example",)) for each in {*others} - {label}]
     own = Known(label, name, (name, label), (f"{label}.example",))
     # Where it is alone; beside others it may well look like one of those.
-    assert Lookalikes([own], ORGANIZATION).flags(name, f"{label}.example", label) == ()
-    found = Lookalikes([own, *known], ORGANIZATION).flags(name, f"{label}.example", label)
+    assert Lookalikes([own], ORGANIZATION).flags((name,), f"{label}.example", label) == ()
+    found = Lookalikes([own, *known], ORGANIZATION).flags((name,), f"{label}.example", label)
     assert all(flag.facts["resembles"] != name or name in others for flag in found)
 
 
@@ -37,7 +37,7 @@ def test_one_edit_is_seen(label, data):
         ])
     )  # fmt: skip
     known = Lookalikes([Known("x", "X", (), (f"{label}.example",))], ORGANIZATION)
-    flagged = bool(known.flags("", f"{edited}.example", "y"))
+    flagged = bool(known.flags(("",), f"{edited}.example", "y"))
     assert flagged == (edited != label and (len(edited) > 4 or skeleton(edited) == skeleton(label)))
 
 
@@ -61,4 +61,4 @@ def test_a_skeleton_is_bounded_and_has_letters_alone(text):
 @given(NAME, st.text(max_size=60))
 def test_nothing_raises(name, domain):
     known = Lookalikes([Known("x", "Xerox", ("Xerox",), ("xerox.example",))], ORGANIZATION)
-    known.flags(name, fold_domain(domain) or "example", "y")
+    known.flags((name,), fold_domain(domain) or "example", "y")

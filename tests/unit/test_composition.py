@@ -14,6 +14,7 @@ from letterbox.adapters.dns import DnsResolver
 from letterbox.demo.dns import DnsServer
 from letterbox.gateways.smtp.syntax import read_mailbox, read_path
 from letterbox.identity import Domains, Prover
+from letterbox.intake import Submission
 from letterbox.model.address import Address
 from letterbox.model.configuration import Configuration, IdentitySection
 from letterbox.model.envelope import Client, Envelope
@@ -183,6 +184,32 @@ addresses = ["anna@letterbox.example"]
   scope = "everything"
   accepts = ["service", "offer", "newsletter", "personal"]
 """
+
+
+async def test_nor_by_a_key_of_the_attackers(resolver) -> None:
+    """A vendor that shows its own key writes as nobody else, signed or not."""
+    vendors = """
+[[vendor]]
+id = "attacker"
+name = "Attacker"
+domains = ["attacker.example"]
+"""
+    async with open_house(ALLOWS + vendors) as house:
+        house.app.prover._resolver = resolver
+        vendor = await house.app.vendors.get("attacker")
+        for case in CASES:
+            received = await house.send(
+                case.raw,
+                "anna@letterbox.example",
+                edge="submission",
+                submission=Submission(vendor=vendor),
+            )
+            told = received.outcomes[0].told
+            wanted = "no-relationship" if case.expect == "itself" else "author-"
+            assert told.reply == 550, (case.id, told.line)
+            if case.id != "A2d":  # it says that it is the attacker, and is
+                assert f" {wanted}" in told.line, (case.id, told.line)
+        assert await house.inbox("anna") == []
 
 
 async def test_none_of_them_comes_in_where_the_domain_is_allowed(resolver) -> None:

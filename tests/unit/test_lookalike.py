@@ -128,20 +128,20 @@ DOMAINS = [
 
 @pytest.mark.parametrize(("name", "vendor"), NAMES)
 def test_a_display_name(name: str, vendor: str) -> None:
-    flags = KNOWN.flags(name, "strange.example", "strange.example")
+    flags = KNOWN.flags((name,), "strange.example", "strange.example")
     assert [flag.code for flag in flags] == ["lookalike-name"] * bool(vendor)
     assert [flag.facts["resembles"] for flag in flags] == [vendor] * bool(vendor)
 
 
 @pytest.mark.parametrize(("domain", "vendor"), DOMAINS)
 def test_a_domain(domain: str, vendor: str) -> None:
-    flags = KNOWN.flags("", folded(domain), "somebody")
+    flags = KNOWN.flags(("",), folded(domain), "somebody")
     assert [flag.code for flag in flags] == ["lookalike-domain"] * bool(vendor)
     assert [flag.facts["resembles"] for flag in flags] == [vendor] * bool(vendor)
 
 
 def test_an_internationalised_domain_is_shown_in_both_forms() -> None:
-    (flag,) = KNOWN.flags("", folded("gr\u0435enleaf.example"), "somebody")
+    (flag,) = KNOWN.flags(("",), folded("gr\u0435enleaf.example"), "somebody")
     assert flag.facts["domain"] == "gr\u0435enleaf.example (xn--grenleaf-d8g.example)"
     assert flag.facts["theirs"] == "greenleaf.example"
 
@@ -150,12 +150,12 @@ def test_an_internationalised_domain_is_shown_in_both_forms() -> None:
 def test_a_vendor_never_looks_like_itself(vendor: Known) -> None:
     for domain in map(folded, vendor.domains):
         for name in (vendor.name, *vendor.names, domain):
-            assert KNOWN.flags(name, domain, vendor.id) == ()
-            assert KNOWN.flags(name, f"news.{domain}", domain) == ()
+            assert KNOWN.flags((name,), domain, vendor.id) == ()
+            assert KNOWN.flags((name,), f"news.{domain}", domain) == ()
     for name in vendor.names:  # under a domain that the consumer does not know it by
-        assert KNOWN.flags(name, "elsewhere.test", vendor.id) == ()
+        assert KNOWN.flags((name,), "elsewhere.test", vendor.id) == ()
 
 
 def test_who_knows_nobody_takes_nobody_for_another() -> None:
     nobody = Lookalikes((), domains().organizational)
-    assert nobody.flags("Greenleaf Garden", "greenleaf.test", "x") == ()
+    assert nobody.flags(("Greenleaf Garden",), "greenleaf.test", "x") == ()

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from letterbox.administration import Failed
 from letterbox.intake import Submission
 from letterbox.model.configuration import Configuration, LimitsSection, VendorsSection
 from tests.support.api import PEOPLE, open_api
@@ -24,7 +25,8 @@ CONTENT = {
 
 async def registered(api, **changes):
     """A vendor that has registered by itself; its answer, and its key kept for calls."""
-    reply = await api.call("POST", "/v1/vendors", json=NEW | changes)
+    name = f"The {changes.get('id', 'new')} shop"
+    reply = await api.call("POST", "/v1/vendors", json=NEW | {"name": name} | changes)
     assert reply.status == 201, reply.body
     api.credentials[reply.json["id"]] = reply.json["key"]
     return reply.json
@@ -128,10 +130,17 @@ async def test_an_id_is_given_once_and_a_network_has_its_share():
     async with open_api(configuration=OPEN) as api:
         await registered(api)
         assert (await api.call("POST", "/v1/vendors", json=NEW)).status == 409
-        assert (await api.call("POST", "/v1/vendors", json=NEW | {"id": "greenleaf"})).status == 409
+        for like in (
+            {"id": "greenleaf"},
+            {"id": "gr33nleaf"},
+            {"id": "garden", "name": "greenleaf  GARDEN"},
+            {"id": "garden", "name": "Gr\u0435enleaf Garden"},
+        ):
+            reply = await api.call("POST", "/v1/vendors", json=NEW | like)
+            assert (reply.status, like) == (409, like)
         await registered(api, id="second")
         await registered(api, id="third")
-        full = await api.call("POST", "/v1/vendors", json=NEW | {"id": "fourth"})
+        full = await api.call("POST", "/v1/vendors", json=NEW | {"id": "fourth", "name": "4th"})
         assert full.status == 429
         assert int(full.headers["Retry-After"]) > 0
         api.house.clock.advance(days=1)
@@ -497,6 +506,35 @@ async def test_the_first_to_register_an_allowed_domain_changes_nothing():
         assert (await arrive(api, 2)).text.startswith("delivered")
 
 
+async def test_nor_does_the_new_owner_get_round_it_by_its_key():
+    people = ALLOWS_DOMAIN.format(side='domain = "other.example"')
+    async with open_api(people) as api:
+        first = await proven(api, "oldshop", "other.example")
+        api.house.clock.advance(hours=1)
+        unpublish(api, first)
+        await proven(api, "newowner", "other.example")
+        content = CONTENT | {"to": ["cor@letterbox.example"]}
+        sent = await api.call("POST", "/v1/messages", who="newowner", json=content)
+        assert sent.json["results"][0]["verdict"] == "hold"
+        await api.call("POST", "/v1/me/vendors/other.example/confirm", who="cor")
+        again = await api.call(
+            "POST", "/v1/messages", who="newowner", json=content | {"subject": "Another"}
+        )
+        assert again.json["results"][0]["verdict"] == "deliver"
+
+
+async def test_a_vendor_that_is_blocked_under_one_domain_is_under_all_by_its_key():
+    people = ALLOWS_DOMAIN.format(side='domain = "one.example"') + (
+        '  [[consumer.vendor]]\n  domain = "two.example"\n  standing = "blocked"\n'
+    )
+    async with open_api(people) as api:
+        await proven(api, "newowner", "one.example")
+        await proven(api, "newowner", "two.example")
+        content = CONTENT | {"to": ["cor@letterbox.example"]}
+        sent = await api.call("POST", "/v1/messages", who="newowner", json=content)
+        assert sent.json["results"][0]["reason"]["code"] == "vendor-blocked"
+
+
 async def test_a_domain_that_changes_hands_does_not_open_what_is_blocked():
     people = ALLOWS_DOMAIN.format(side='domain = "other.example"\n  standing = "blocked"')
     async with open_api(people) as api:
@@ -543,6 +581,23 @@ async def test_keys_are_issued_rotated_and_revoked():
         gone = await api.call("DELETE", f"/v1/vendor/keys/{rotated.json['prefix']}", who="voltshop")
         assert gone.status == 204
         assert (await api.call("POST", "/v1/messages", who="till2", json=content)).status == 401
+
+
+async def test_a_rotated_key_lasts_as_long_as_the_one_before():
+    async with open_api() as api:
+        made = await api.call("POST", "/v1/vendor/keys", who="voltshop", json={"days": 30})
+        api.house.clock.advance(days=10)
+        path = f"/v1/vendor/keys/{made.json['prefix']}/rotate"
+        rotated = await api.call("POST", path, who="voltshop")
+        assert rotated.json["expires"] == "2027-01-02T12:00:00Z"
+
+
+async def test_no_scopes_are_a_mistake_and_no_body_is_a_key_for_all():
+    async with open_api() as api:
+        none = await api.call("POST", "/v1/vendor/keys", who="voltshop", json={"scopes": []})
+        assert none.status == 422
+        bare = await api.call("POST", "/v1/vendor/keys", who="voltshop")
+        assert bare.json["scopes"] == ["send", "feedback", "manage"]
 
 
 @pytest.mark.parametrize(
@@ -635,8 +690,28 @@ async def test_nothing_of_a_suspended_vendor_is_taken_until_it_goes_on():
         assert {(told.reply, told.reason.code) for told in by_mail} == {(550, "vendor-suspended")}
         assert (await api.call("GET", "/v1/vendor", who="greenleaf")).json["suspended"]
         assert (await api.call("GET", "/v1/feedback", who="greenleaf")).status == 200
+        await run("vendor suspend", {"vendor": "greenleaf"})
+        assert (await api.call("GET", "/v1/vendor", who="greenleaf")).json["suspended"]
         await run("vendor resume", {"vendor": "greenleaf"})
         assert (await api.send()).status == 200
+        told = [event.type for event in await api.house.feed("greenleaf")]
+        assert told[-1] == "vendor.resumed"
+        assert "vendor.suspended" in told
+
+
+async def test_the_operator_takes_a_domain_away_and_gives_it_to_another():
+    async with open_api() as api:
+        await proven(api, "voltshop", "volt.example")
+        run = api.house.app.administration.perform
+        with pytest.raises(Failed, match=r"no domain 'vlt.example'; did you mean volt.example"):
+            await run("vendor drop", {"vendor": "voltshop", "domain": "vlt.example"})
+        with pytest.raises(Failed, match="people file"):
+            await run("vendor drop", {"vendor": "voltshop", "domain": "voltshop.example"})
+        await run("vendor drop", {"vendor": "voltshop", "domain": "volt.example"})
+        assert (await api.house.app.vendors.holder("volt.example")).vendor == ""
+        given = PEOPLE.replace('["greenleaf.example"]', '["greenleaf.example", "volt.example"]')
+        await api.house.people(given)
+        assert (await api.house.app.vendors.holder("volt.example")).vendor == "greenleaf"
 
 
 async def test_a_vendor_has_its_own_rate():

@@ -29,7 +29,7 @@ class NewKey(Form, frozen=True):
     """A key to be made. No ``scopes``: all. ``days``: it ends by itself after so many."""
 
     label: Annotated[str, Meta(max_length=100)] = ""
-    scopes: tuple[Scope, ...] = ()
+    scopes: Annotated[tuple[Scope, ...], Meta(min_length=1)] | None = None
     days: Days | None = None
 
 
@@ -77,7 +77,7 @@ async def list_keys(call: Call) -> web.Response:
 
 async def issue_key(call: Call) -> web.Response:
     """Make a key; it is shown this once."""
-    form = await call.form(NewKey)
+    form = await call.form_if_any(NewKey) or NewKey()
     await _look_for_room(call)
     now = call.parts.clock.now()
     key = await call.parts.credentials.issue(
@@ -85,7 +85,7 @@ async def issue_key(call: Call) -> web.Response:
         call.owner,
         now,
         lasts=timedelta(days=form.days) if form.days else None,
-        scopes=tuple(dict.fromkeys(form.scopes)),
+        scopes=tuple(dict.fromkeys(form.scopes or ())),
         label=form.label,
     )
     return await _shown(call, key)

@@ -9,7 +9,7 @@ import msgspec
 from letterbox.gateways.http.call import MOST_ITEMS
 from letterbox.gateways.http.examples import EXAMPLES
 from letterbox.gateways.http.forms import HeldWord, Nothing
-from letterbox.gateways.http.keys import Rotation
+from letterbox.gateways.http.keys import NewKey, Rotation
 from letterbox.gateways.http.problems import KINDS, ProblemDocument
 from letterbox.gateways.http.route import JSON, Route
 
@@ -101,7 +101,7 @@ def _operation(route: Route, references: dict[Any, Any]) -> dict[str, Any]:
     if route.takes:
         operation["requestBody"] = {
             # What may say nothing may come without a body.
-            "required": route.takes.get(JSON) not in {Nothing, HeldWord, Rotation},
+            "required": route.takes.get(JSON) not in {Nothing, HeldWord, NewKey, Rotation},
             "content": _content(route.takes, references),
         }
     if route.who in {"vendor", "consumer"}:

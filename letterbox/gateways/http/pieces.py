@@ -132,6 +132,8 @@ class _Collection(NamedTuple):
         piece = (await declared(call)).pieces.get(key)
         if piece is None:
             raise Problem("not-found")
+        if await _unconfirmed(call, piece) is UNSET:
+            return _answered(piece)
         with refusals():
             again = await call.parts.consumers.revise_piece(
                 call.owner,

@@ -29,7 +29,10 @@ class NewVendor(Form, frozen=True):
 
     id: Name
     name: Word
-    domains: Annotated[tuple[Word, ...], Meta(min_length=1, max_length=20)]
+    domains: Annotated[
+        tuple[Word, ...],
+        Meta(min_length=1, max_length=20, description="a list of 1 to 20 domains"),
+    ]
 
 
 class NewDomain(Form, frozen=True):
@@ -89,11 +92,11 @@ async def register(call: Call) -> web.Response:
     try:
         welcome = await registration.register(application, call.request.remote or "")
     except Taken:
-        raise Problem(
-            "conflict", f"there is a vendor {form.id} already; choose another id"
-        ) from None
-    except Full:
-        raise _too_many("as many vendors as are taken in a day have registered") from None
+        detail = "there is a vendor of that id or name, or one that looks like it; choose others"
+        raise Problem("conflict", detail) from None
+    except Full as full:
+        detail = f"as many vendors as may in a day have registered {full}; come again tomorrow"
+        raise _too_many(detail) from None
     domains = tuple(_claimed(claim) for claim in welcome.claims)
     vendor = welcome.vendor
     item = NewcomerItem(id=vendor.id, name=vendor.name, key=welcome.key, domains=domains)
@@ -134,7 +137,7 @@ def _domain(call: Call, text: str, path: str) -> tuple[str, Mistake | None]:
 
 
 def _too_many(detail: str) -> Reasoned:
-    return Reasoned("rate-limited", "Not now: too many", detail, 429, 3600)
+    return Reasoned("rate-limited", "Not now: too many", detail, 429, 86_400)
 
 
 # ---- who am I
@@ -202,6 +205,8 @@ async def claim_domain(call: Call) -> web.Response:
     domain, wrong = _domain(call, (await call.form(NewDomain)).domain, "domain")
     if wrong:
         raise mistaken(wrong)
+    if domain in vendor.given_domains:
+        raise Problem("conflict", f"{domain} is yours already, by the operator's word")
     try:
         claim = await call.parts.claims.ask(vendor.id, domain, call.parts.clock.now())
     except TooMany:
@@ -244,6 +249,9 @@ async def give_up_domain(call: Call) -> web.Response:
 async def _claim(call: Call) -> DomainClaim:
     domain = fold_domain(call.request.match_info["domain"])
     claim = await call.parts.claims.find(call.owner, domain) if domain else None
+    vendor = await call.parts.vendors.get(call.owner)
+    if claim is None and vendor is not None and domain in vendor.given_domains:
+        raise Problem("conflict", f"{domain} is yours by the operator's word; ask the operator")
     if claim is None:
         raise Problem("not-found", "you have claimed no such domain; POST /v1/vendor/domains first")
     return claim

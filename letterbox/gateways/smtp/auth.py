@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from letterbox.gateways.smtp import replies
 from letterbox.gateways.smtp.replies import Reply
-from letterbox.intake.submitters import Shown, Wrong
+from letterbox.intake.submitters import Shown, Unfit, Wrong
 from letterbox.model.vendor import Registered
 from letterbox.ports.store import StoreUnavailable
 
@@ -22,7 +22,7 @@ class Keys(Protocol):
 
     async def authenticate(
         self, name: str, key: str, *, place: str, session: str
-    ) -> Shown | Wrong | Literal["locked"]:
+    ) -> Shown | Wrong | Unfit | Literal["locked"]:
         """Look at an id and a key. Raises StoreUnavailable."""
         ...
 
@@ -74,5 +74,7 @@ async def look(
         case Wrong(seconds=seconds):
             await pause(seconds)
             return replies.WRONG_KEY
+        case Unfit(why=why):
+            return replies.NO_DOMAIN if why == "domain" else replies.NOT_FOR_SENDING
         case _:
             return replies.LOCKED_OUT
