@@ -7,6 +7,7 @@ import smtplib
 import ssl
 from contextlib import asynccontextmanager
 
+import msgspec
 import pytest
 
 from letterbox.gateways.smtp import SmtpGateway
@@ -117,6 +118,55 @@ async def test_a_tool_sends_as_its_vendor_without_a_signature():
             "key",
             "greenleaf",
         )
+
+
+async def test_one_message_for_several_gets_one_answer_and_the_feed_says_the_rest():
+    async with opened() as port, hello(port) as wire:
+        await login(wire, "greenleaf", await port.key("greenleaf"))
+        for to, answer in (
+            (("anna", "nobody"), "250 2.0.0 taken for 1 of 2 recipients, see feedback "),
+            (("nobody", "anna", "anna+x"), "250 2.0.0 taken for 2 of 3 recipients, see feedback "),
+            (("nobody", "none"), "550 5.7.1 no-relationship: "),
+        ):
+            content = mail(f"To {len(to)} {to[0]}", number=hash(to))
+            assert (await wire.say("MAIL FROM:<b@tool.example>")).startswith("250")
+            for each in to:
+                assert (await wire.say(f"RCPT TO:<{each}@letterbox.example>")).startswith("250")
+            assert (await wire.say("DATA")).startswith("354")
+            await wire.send(content + b".\r\n")
+            assert (await wire.reply()).startswith(answer)
+        assert len(await port.house.inbox("anna")) == 2
+        told = [(e.type, e.recipient.partition("@")[0]) for e in await port.house.feed("greenleaf")]
+        refused = ["nobody", "nobody", "nobody", "none"]
+        assert told == [("message.refused", each) for each in refused]
+
+
+async def test_what_one_recipient_cannot_take_now_is_sent_again_for_all(monkeypatch):
+    async with opened() as port, hello(port) as wire:
+        key = await port.key("greenleaf")
+        await login(wire, "greenleaf", key)
+        receive, deferred = port.house.app.intake.receive, True
+
+        async def sometimes(envelope, content, submission=None):
+            received = await receive(envelope, content, submission)
+            if not deferred:
+                return received
+            told = port.house.app.disclosure.tell_all("busy", "R" * 32)
+            last = msgspec.structs.replace(received.outcomes[-1], told=told)
+            return msgspec.structs.replace(received, outcomes=(*received.outcomes[:-1], last))
+
+        monkeypatch.setattr(port.house.app.intake, "receive", sometimes)
+        for answer in ("421", "250"):
+            async with hello(port) as again:
+                await login(again, "greenleaf", key)
+                await again.say("MAIL FROM:<b@tool.example>")
+                await again.say("RCPT TO:<anna@letterbox.example>")
+                await again.say("RCPT TO:<nobody@letterbox.example>")
+                await again.say("DATA")
+                await again.send(mail() + b".\r\n")
+                assert (await again.reply()).startswith(answer)
+            deferred = False
+        assert await port.house.inbox("anna") == ["Spring sale"]
 
 
 async def test_what_a_tool_leaves_out_is_added_where_it_is_read():

@@ -245,9 +245,11 @@ class Dialog:
             return replies.TOO_MANY_RECIPIENTS  # RFC 5321, section 4.5.3.1.10
         form = str(address).lower()
         first = transaction.recipients.get(form)
-        if first is None and transaction.recipients and not self._terms.lmtp:
+        several = self._terms.lmtp or self._terms.submission
+        if first is None and transaction.recipients and not several:
             # SMTP has one reply for all recipients. With one of them, every refusal can be told
-            # in it, and none needs a report to a sender who may be forged.
+            # in it, and none needs a report to a sender who may be forged. Who has shown a key
+            # finds in its feed what the one reply cannot say.
             return replies.ONE_RECIPIENT
         transaction.recipients.setdefault(form, address)
         transaction.taken.append(first or address)

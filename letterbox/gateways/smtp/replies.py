@@ -1,6 +1,12 @@
 """Replies as they go over the wire, each with its enhanced status code (RFC 2034, RFC 3463)."""
 
+from collections.abc import Sequence
+
 import msgspec
+
+from letterbox.model.told import Told
+
+_PASSING, _REFUSED = 400, 500  # replies from here on (RFC 5321, section 4.2.1)
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,6 +25,20 @@ def reply(code: int, enhanced: str, text: str, *, closes: bool = False) -> Reply
     """A reply of one line. An empty ``enhanced`` leaves it out, where RFC 2034 does."""
     status = f"{code} {enhanced} " if enhanced else f"{code} "
     return Reply(octets=f"{status}{text}\r\n".encode("ascii", "replace"), closes=closes)
+
+
+def for_all(answers: Sequence[Told]) -> Told:
+    """The one answer to a message for all its recipients (RFC 5321, section 4.2).
+
+    Where one is to be tried again the whole message is: those who have it keep one copy. Where
+    some have taken it, it is taken, and the vendor's feed says what became of the others.
+    """
+    again = next((each for each in answers if _PASSING <= each.reply < _REFUSED), None)
+    taken = [each for each in answers if each.reply < _PASSING]
+    if again is not None or len(taken) in {0, len(answers)}:
+        return again or answers[0]
+    text = f"taken for {len(taken)} of {len(answers)} recipients, see feedback {taken[0].reference}"
+    return msgspec.structs.replace(taken[0], text=text)
 
 
 # ---- success

@@ -398,8 +398,9 @@ class Session(SMTP):
                 submission = Submission(vendor=vendor)
             received = await house.intake.receive(envelope, content, submission)
             told = {outcome.recipient: outcome.told for outcome in received.outcomes}
-            taken = transaction.taken if house.terms.lmtp else transaction.taken[:1]
-            answers = [told[recipient] for recipient in taken]
+            answers = [told[recipient] for recipient in transaction.taken]
+            if not house.terms.lmtp:
+                answers = [replies.for_all(answers)]
         except Exception:
             # Ours, never the mail's: it stays with the sender, who tries again.
             log.exception("gateway-failed", session=self._id)
