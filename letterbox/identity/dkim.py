@@ -27,7 +27,7 @@ _HEADER_NAME = re.compile(r"[!-9<-~]+")
 #: differ about which one counts.
 _ONCE = (
     "subject", "date", "to", "cc", "reply-to", "sender", "message-id",
-    "mime-version", "content-type", "content-transfer-encoding",
+    "mime-version", "content-type", "content-transfer-encoding", "content-disposition",
 )  # fmt: skip
 _SKEW = 300  # seconds a signer's clock may be ahead of ours
 _LARGE = 512 * 1024  # octets: working on more takes a thread, so that others are served

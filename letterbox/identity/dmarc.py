@@ -5,6 +5,7 @@ on the way, and where a record stands on a public suffix without saying ``psd=n`
 suffix list decides: what one shop publishes there must not speak for its neighbours.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Literal, cast
 
@@ -12,18 +13,24 @@ import msgspec
 
 from letterbox.identity.domains import Domains
 from letterbox.model.address import is_below
-from letterbox.ports.resolver import Answer, RecordType, Resolver
+from letterbox.ports.resolver import Answer, Resolver
 
 Wish = Literal["none", "quarantine", "reject"]
 Mode = Literal["r", "s"]
 
 _MOST_LABELS = 8  # section 4.10: never more than eight questions
 _WEAKER: dict[Wish, Wish] = {"reject": "quarantine", "quarantine": "none", "none": "none"}
+_WISHES = ("none", "quarantine", "reject")
 _SPACE = " \t\r\n"
+_URI = re.compile(r"[a-z][a-z0-9+.\-]*:[^\s,!]+")  # RFC 3986, section 3; commas are escaped
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """One record (section 4.7). ``psd``: y, n, or u for not said."""
+    """One record (section 4.7). ``psd``: y, n, or u for not said.
+
+    ``applies`` is false for one that asks for something unknown and wants no reports either: its
+    owner's wishes are then as if it had not been published (section 4.10.1).
+    """
 
     p: Wish = "none"
     sp: Wish = "none"
@@ -32,13 +39,14 @@ class Policy(msgspec.Struct, frozen=True):
     aspf: Mode = "r"
     psd: Literal["y", "n", "u"] = "u"
     testing: bool = False
+    applies: bool = True
 
 
 def read_policy(text: bytes) -> Policy | None:
     """Read a TXT value; None where it is no DMARC record.
 
-    Unknown tags and values are passed over (section 4.7); a record without a usable ``p`` asks
-    for nothing.
+    Unknown tags and values are passed over (section 4.7), but for those of ``p``, ``sp`` and
+    ``np``: a record in which one of them is unknown asks for nothing (section 4.10.1).
     """
     pieces = text.decode("ascii", "replace").split(";")
     pairs = [piece.partition("=") for piece in pieces]
@@ -49,22 +57,20 @@ def read_policy(text: bytes) -> Policy | None:
     if name.strip(_SPACE).lower() != "v" or version.strip(_SPACE) != "DMARC1":
         return None
     tags = {name: value.lower() for name, value in tags.items()}
-    p = _wish(tags.get("p"), "none")
-    sp = _wish(tags.get("sp"), p)
     psd = tags.get("psd", "u")
-    return Policy(
-        p=p,
-        sp=sp,
-        np=_wish(tags.get("np"), sp),
+    policy = Policy(
         adkim="s" if tags.get("adkim") == "s" else "r",
         aspf="s" if tags.get("aspf") == "s" else "r",
         psd=cast(Literal["y", "n"], psd) if psd in ("y", "n") else "u",
         testing=tags.get("t") == "y",
     )
-
-
-def _wish(text: str | None, otherwise: Wish) -> Wish:
-    return cast(Wish, text) if text in ("none", "quarantine", "reject") else otherwise
+    p = tags.get("p", "none")
+    sp = tags.get("sp", p)
+    np = tags.get("np", sp)
+    if not {p, sp, np} <= set(_WISHES):
+        reports = map(str.strip, tags.get("rua", "").split(","))
+        return msgspec.structs.replace(policy, applies=any(map(_URI.fullmatch, reports)))
+    return msgspec.structs.replace(policy, p=cast(Wish, p), sp=cast(Wish, sp), np=cast(Wish, np))
 
 
 def walk_names(domain: str) -> Iterator[str]:
@@ -127,7 +133,7 @@ class Dmarc:
     async def wish(self) -> Wish | None:
         """What the owner asks for mail that is not proven; None where nothing is published."""
         policy, name = await self.policy()
-        if policy is None:
+        if policy is None or not policy.applies:
             return None
         wish = policy.p
         if name != self._author:
@@ -137,12 +143,11 @@ class Dmarc:
         return _WEAKER[wish] if policy.testing else wish  # the tag t, section 4.7
 
     async def _exists(self) -> bool:
-        """A domain without any of these does not exist as far as mail goes (section 3.2.12)."""
-        kinds: tuple[RecordType, ...] = ("MX", "A", "AAAA")
-        for kind in kinds:
-            if (await self._resolver.ask(self._author, kind)).values:
-                return True
-        return False
+        """Whether the author's domain stands in the DNS at all (section 3.2.12; RFC 8020).
+
+        One without an address, or with names below it only, exists: just NXDOMAIN is a no.
+        """
+        return (await self._resolver.ask(self._author, "A")).exists
 
     async def _policy_at(self, name: str) -> Policy | None:
         """The one record of a name; several are none (section 4.10, step 2)."""

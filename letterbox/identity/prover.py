@@ -312,7 +312,7 @@ class _Proving:
             why = "dmarc-refused"
         elif any(one.status != "pass" for one in own):
             why = "dkim-failed"
-        elif not dkim and spf.result == "fail" and self._speaks(spf):
+        elif not own and spf.result == "fail" and self._speaks(spf):
             why = "spf-failed"
         elif not own and (spf.result == "none" or not self._speaks(spf)):
             why = "dkim-missing"

@@ -93,6 +93,11 @@ class MailFacts:
         """The decoded subject on one line, at most 998 characters."""
         return header.subject(self._mail)
 
+    @property
+    def _spoken(self) -> str:
+        """The subject, where the sender stands behind it: else anybody may have written it."""
+        return self.subject if self._sender.vouches_for("subject") else ""
+
     @cached_property
     def author_name(self) -> str:
         """The display name in From, safe to show; empty where there is no one author."""
@@ -154,10 +159,10 @@ class MailFacts:
 
     @cached_property
     def words(self) -> TextWords:
-        """Subject, text, and the words of a declared offer, folded."""
+        """Subject, text, and the words of a declared offer, folded; no subject of nobody's."""
         offer = self._declared.offer
         said = (offer.title, *offer.keywords) if offer else ()
-        return TextWords("\n".join((self.subject, *said, self.text)))
+        return TextWords("\n".join((self._spoken, *said, self.text)))
 
     @cached_property
     def text(self) -> str:
@@ -250,10 +255,10 @@ class MailFacts:
     @cached_property
     def _prose(self) -> Prose:
         """The words, with what the header says of them."""
-        date_field = self._mail.first("date")
+        date_field = next(iter(self._vouched("date")), None)
         return Prose(
             self._reader.tables,
-            self.subject,
+            self._spoken,
             self.text,
             pages=tuple(self._pages.values()),
             marks=Marks(
@@ -290,7 +295,7 @@ class MailFacts:
     @property
     def _is_discussed(self) -> bool:
         """Whether a list that is not the author's put its tag before the subject: ``[ILUG]``."""
-        tag = _TAG.match(self.subject)
+        tag = _TAG.match(self._spoken)
         author = str(self._sender.author).lower()
         return bool(tag and self._to_many and tag[1].split()[0].lower() not in author)
 

@@ -108,7 +108,7 @@ def _only_from(mail: Mail) -> Field:
     header = mail.raw[: mail.header.body_at]
     if b"\0" in header or not header.count(b"\r") == header.count(b"\n") == header.count(b"\r\n"):
         raise _Unclear("the header holds a bare CR, LF or NUL")
-    fields = [f for f in mail.fields if "from" in f.name and _plain_name(f.name) == "from"]
+    fields = [f for f in mail.fields if f.name == "from" or _passes_for_from(f.name)]
     if not fields:
         raise _Unclear("there is no From field")
     if len(fields) > 1:
@@ -120,7 +120,7 @@ def _only_from(mail: Mail) -> Field:
     return fields[0]
 
 
-_FROM_BEYOND = re.compile(rb"(?im)^[ \t]*from[ \t]*:")
+_FROM_BEYOND = re.compile(rb"(?im)^[ \t]*from[^!-~]*:")
 
 
 def _after(mail: Mail) -> int:
@@ -130,8 +130,10 @@ def _after(mail: Mail) -> int:
     return most if blank < 0 else blank
 
 
-def _plain_name(name: str) -> str:
-    return re.sub(r"[^!-~]", "", name)
+def _passes_for_from(name: str) -> bool:
+    """Whether a name is ``from`` to a program that drops what no name may hold."""
+    odd = " " in name or not (name.isascii() and name.isprintable())
+    return odd and re.sub(r"[^!-~]", "", name) == "from"
 
 
 def _author(field: Field) -> Author:

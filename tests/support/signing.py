@@ -95,7 +95,7 @@ def craft(
     bare = f"DKIM-Signature: {text}; b=".encode()
     header = message.header("relaxed", names) + relaxed_field(bare).removesuffix(b"\r\n")
     if kind == "rsa":
-        signature = rsa_key(2048).sign(header, padding.PKCS1v15(), SHA256())
+        signature = rsa_key(bits).sign(header, padding.PKCS1v15(), SHA256())
     else:
         signature = ed25519_key().sign(hashlib.sha256(header).digest())
     return bare + base64.b64encode(signature) + b"\r\n" + mail

@@ -386,3 +386,13 @@ def test_pages_without_text_share_one_limit():
     message = mail(["Content-Type: multipart/mixed; boundary=b"], body)
     assert reader().read(message, proven()).text.split() == ["tuin"]
     assert reader(Limits(html_bytes=200)).read(message, proven()).text.split() == []
+
+
+@pytest.mark.parametrize(
+    ("signed", "counts"), [(("from", "subject"), True), (("from",), False)], ids=["signed", "not"]
+)
+def test_a_subject_that_nobody_signed_is_shown_and_counts_for_nothing(signed, counts):
+    letter = mail(["From: a@b.example", "Subject: Pruners with 20 % discount"], "See you\n")
+    facts = reader().read(letter, proven("dkim", *signed))
+    assert facts.subject == "Pruners with 20 % discount"
+    assert facts.words.has(keyword("pruner")) is counts
