@@ -64,6 +64,10 @@ class Submitters:
         owner = row.owner if row is not None else ""
         same = hmac.compare_digest(owner.encode(), name.encode("utf-8", "surrogateescape"))
         vendor = await self._vendors.get(owner)
+        if self._guesses.locked(place, name):
+            # Many were looked at at one time: those over the limit learn nothing, right or wrong.
+            self._told("locked", session=session, client=place)
+            return "locked"
         if row is None or not same or vendor is None:
             self._told("wrong", session=session, client=place)
             return Wrong(self._guesses.failed(place, name))

@@ -5,14 +5,19 @@ import base64
 import datetime as dt
 import smtplib
 import ssl
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import msgspec
 import pytest
 
 from letterbox.gateways.smtp import SmtpGateway
 from letterbox.intake.submitters import Submitters
-from letterbox.model.configuration import Configuration, SmtpSection, VendorsSection
+from letterbox.model.configuration import (
+    Configuration,
+    SmtpSection,
+    TrustedPeer,
+    VendorsSection,
+)
 from letterbox.records.guesses import Guesses
 from tests.support.house import House, mail, open_house
 from tests.support.tls import tls_contexts
@@ -40,7 +45,7 @@ addresses = ["anna@letterbox.example"]
 class Port:
     """The port, the house behind it, and what it waited."""
 
-    def __init__(self, house: House, **options) -> None:
+    def __init__(self, house: House, *, section: SmtpSection, **options) -> None:
         self.house = house
         self.waited: list[float] = []
         app = house.app
@@ -56,7 +61,7 @@ class Port:
             app.intake,
             hostname=HOST,
             domains=frozenset({HOST}),
-            section=SmtpSection(),
+            section=section,
             clock=house.clock,
             metrics=app.metrics,
             keys=self.keys,
@@ -74,9 +79,11 @@ class Port:
 
 
 @asynccontextmanager
-async def opened(people: str = PEOPLE, *, configuration=None, **options):
+async def opened(
+    people: str = PEOPLE, *, configuration=None, section: SmtpSection | None = None, **options
+):
     async with open_house(people, configuration=configuration) as house:
-        port = Port(house, **options)
+        port = Port(house, section=section or SmtpSection(), **options)
         port.address = await port.gateway.start("127.0.0.1:0")
         try:
             yield port
@@ -295,6 +302,58 @@ async def test_guessing_from_many_addresses_locks_the_name_but_not_its_own_tools
         async with hello(port, "127.0.0.8") as wire:
             voltkey = await port.key("voltshop")
             assert (await login(wire, "voltshop", voltkey)).startswith("235")
+
+
+async def test_guesses_at_one_time_learn_no_more_than_guesses_in_turn(monkeypatch):
+    async with opened() as port, AsyncExitStack() as sessions:
+        key = await port.key("greenleaf")
+        looking, go_on = asyncio.Semaphore(0), asyncio.Event()
+        shown = port.house.app.credentials.shown
+
+        async def slowly(*arguments):
+            looking.release()
+            await go_on.wait()
+            return await shown(*arguments)
+
+        monkeypatch.setattr(port.house.app.credentials, "shown", slowly)
+        wires = [await sessions.enter_async_context(hello(port)) for _ in range(12)]
+        tries = [asyncio.ensure_future(login(wire, "greenleaf", "lbk_guess")) for wire in wires[1:]]
+        for _ in tries:
+            await looking.acquire()
+        tries.append(asyncio.ensure_future(login(wires[0], "greenleaf", key)))
+        await looking.acquire()  # the right one, last of all
+        go_on.set()
+        told = [line[:3] for line in await asyncio.gather(*tries)]
+        assert (told.count("535"), told.count("454")) == (4, 8)
+        assert told[-1] == "454"
+
+
+async def test_who_is_locked_out_and_goes_on_is_hung_up_on():
+    async with opened() as port, hello(port) as wire:
+        for _ in range(SmtpSection().max_errors):
+            assert (await login(wire, "greenleaf", "lbk_guess"))[:3] in {"535", "454"}
+        assert (await login(wire, "greenleaf", "lbk_guess")).startswith("421 4.7.0")
+        assert await wire.closed()
+
+
+async def test_nothing_goes_ahead_of_the_answer_to_what_was_asked_for():
+    async with opened() as port, hello(port) as wire:
+        key = await port.key("greenleaf")
+        assert await wire.say("AUTH PLAIN") == "334 "
+        await wire.send(f"{plain('greenleaf', key)}\r\nMAIL FROM:<a@b.example>\r\n".encode())
+        assert await wire.line() == "554 5.5.0 You spoke ahead of a reply"
+        assert await wire.closed()
+
+
+async def test_a_vendor_hears_why_also_from_where_a_relay_stands():
+    # A relay of ours hides who is behind it; whoever shows a key hides nothing.
+    peers = (TrustedPeer(address="127.0.0.0/8", asserts="from"),)
+    people = PEOPLE.replace('"offer", ', "")
+    section = SmtpSection(trusted_peers=peers)
+    async with opened(people, section=section) as port, hello(port) as wire:
+        await login(wire, "greenleaf", await port.key("greenleaf"))
+        told = await send(wire, mail(Letterbox_Kind="offer"))
+        assert told.startswith("550 5.7.1 kind-not-wanted: ")
 
 
 async def test_a_key_that_is_revoked_serves_no_longer_in_a_session_that_is_open():

@@ -4,6 +4,8 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 
+from msgspec import structs
+
 from letterbox.gateways.smtp.auth import Keys
 from letterbox.gateways.smtp.content import Bounds, Room
 from letterbox.gateways.smtp.dialog import Terms
@@ -62,7 +64,11 @@ class SmtpGateway:
             ),
             bounds=Bounds(max_size=section.max_size, max_line=section.max_line),
             room=Room(max(section.max_buffered, _LARGEST * section.max_size)),
-            door=Door(section, lmtp=lmtp),
+            # Who shows a key speaks for itself, wherever it stands: no peer's word is taken.
+            door=Door(
+                structs.replace(section, trusted_peers=()) if keys is not None else section,
+                lmtp=lmtp,
+            ),
             clock=clock,
             metrics=metrics,
             sessions=self._sessions,

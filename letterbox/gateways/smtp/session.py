@@ -245,7 +245,7 @@ class Session(SMTP):
             reply = await self._turn()
             if reply in {replies.SHOW_KEY, LOOKING}:
                 reply = await self._look_at_key(reply)
-            if reply.refuses:
+            if reply.refuses or reply is replies.LOCKED_OUT:
                 self._errors += 1
             if reply is replies.GO_AHEAD:
                 reply = await self._take_message()
@@ -322,6 +322,8 @@ class Session(SMTP):
                 return line if line.closes else replies.RESPONSE_TOO_LONG
             if not line.endswith(b"\r\n") or not line.isascii():
                 return replies.DIRTY_COMMAND
+            if self._waiting():
+                return replies.TALKS_AHEAD
             reply = self._dialog.respond(line[:-2].decode("ascii"))
         plain, keys = self._dialog.plain, self._house.keys
         self._dialog.plain = None
