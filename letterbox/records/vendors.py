@@ -282,31 +282,36 @@ class Vendors:
         again: datetime,
         *,
         also: Sequence[Operation] = (),
-        lost: Mapping[str, Sequence[Operation]],
-    ) -> str:
-        """Give a vendor a domain that it has proven; return whose it was until now, if anybody's.
+        taken_from: str = "",
+        lost: Sequence[Operation] = (),
+    ) -> None:
+        """Give a vendor a domain that it has proven.
 
-        ``again`` is when the proof is looked up again; ``also`` are operations on the vendor's
-        partition, ``lost`` on that of the one who loses the domain, by its id. Raises
-        LookupError where there is no such vendor.
+        ``again`` is when the proof is looked up again; ``taken_from`` whose it may be until now;
+        ``also`` are operations on the vendor's partition, ``lost`` on that of the one who loses
+        the domain. Raises :class:`DomainTaken` where it is somebody else's by now, or by the
+        operator's word, LookupError where there is no such vendor.
         """
         async with self._changing:
             before = await self.get(name)
             if before is None:
                 raise LookupError(name)
-            loser = await self.get((await self._claimant(domain)).vendor)
+            claimant = await self._claimant(domain)
+            free = claimant.vendor in {"", name}
+            if not free and (claimant.vendor != taken_from or claimant.basis == "operator"):
+                raise DomainTaken(domain, claimant.vendor)
+            loser = None if free else await self.get(claimant.vendor)
             proven = tuple(dict.fromkeys((*before.proven, domain)))
             after = msgspec.structs.replace(before, proven=proven)
             more = [_one(places.domain(domain), Schedule(key=places.RECHECK, at=again))]
-            if loser is None or loser.id == name:
+            if loser is None:
                 await self._set(before, after, also=also, more=more)
-                return ""
+                return
             left = _without(loser, domain)
             put = Put(key=places.VENDOR, value=msgspec.json.encode(left))
-            more.append(Commit(places.vendor(loser.id), (put, *lost.get(loser.id, ()))))
+            more.append(Commit(places.vendor(loser.id), (put, *lost)))
             await self._set(before, after, also=also, more=more)
             self._changed(loser.id, left)
-            return loser.id
 
     async def disprove(self, name: str, domain: str, *also: Operation) -> bool:
         """Take a domain from a vendor that has proven it before, and does so no more.

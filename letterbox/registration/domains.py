@@ -15,7 +15,7 @@ from letterbox.records import claims, places
 from letterbox.records.claims import Claims
 from letterbox.records.coding import encode
 from letterbox.records.names import new_id
-from letterbox.records.vendors import Holder, Vendors
+from letterbox.records.vendors import DomainTaken, Holder, Vendors
 
 #: Beside the domain's own records, so that it may be delegated, and under a name of our own.
 _LABEL = "_letterbox-challenge"
@@ -92,23 +92,27 @@ class DomainProofs:
         if foreign and holder.domain != claim.domain:
             # A part of what somebody else has: theirs to know, and not to forbid.
             await self._dispute(holder.vendor, vendor, claim.domain)
-        return await self._prove(vendor, claim)
+        had = holder.vendor if holder.domain == claim.domain else ""
+        return await self._prove(vendor, claim, had)
 
-    async def _prove(self, vendor: str, claim: DomainClaim) -> Verified:
+    async def _prove(self, vendor: str, claim: DomainClaim, had: str) -> Verified:
+        """Give the domain to a vendor; ``had`` is who had it when the records were looked at."""
         now = self._clock.now()
         proven = claims.found(claim, now)
         also: list[Operation] = [claims.put(proven)]
         if claim.state != "proven":
             also.append(self._event("domain.proven", claim.domain))
-        holder = (await self._vendors.holder(claim.domain)).vendor
-        loser = await self._vendors.prove(
-            vendor,
-            claim.domain,
-            now + self._recheck,
-            also=also,
-            lost={holder: await self._losing(holder, claim.domain)},
-        )
-        log.info("domain-proven", vendor=vendor, domain=claim.domain, before=loser)
+        lost = await self._losing(had, claim.domain) if had not in {"", vendor} else ()
+        again = now + self._recheck
+        try:
+            await self._vendors.prove(
+                vendor, claim.domain, again, also=also, taken_from=had, lost=lost
+            )
+        except DomainTaken:
+            detail = "it has passed to another vendor just now; verify again"
+            return Verified("contested", claim, detail)
+        if claim.state != "proven" or had != vendor:
+            log.info("domain-proven", vendor=vendor, domain=claim.domain, before=had)
         return Verified("proven", proven)
 
     async def _contested(self, vendor: str, claim: DomainClaim, holder: Holder) -> Verified | None:

@@ -750,3 +750,29 @@ async def test_a_key_writes_as_a_domain_its_vendor_has_just_proven():
             content, "anna@letterbox.example", edge="http", submission=Submission(vendor=vendor)
         )
         assert after.outcomes[0].told.reason.code == "no-relationship"
+
+
+async def test_what_passed_on_while_the_names_were_asked_is_not_taken():
+    async with open_api() as api:
+        first = await proven(api, "greenleaf", "leaf.example")
+        second = await claimed(api, "voltshop", "leaf.example")
+        publish(api, second)
+        unpublish(api, first)
+        ask = api.house.zone.ask
+
+        async def meanwhile(name, record):
+            answer = await ask(name, record)
+            if name.startswith("_letterbox-challenge"):
+                api.house.zone.ask = ask
+                await api.house.app.administration.perform(
+                    "vendor drop", {"vendor": "greenleaf", "domain": "leaf.example"}
+                )
+                given = PEOPLE.replace(
+                    '["greenleaf.example"]', '["greenleaf.example", "leaf.example"]'
+                )
+                await api.house.people(given)
+            return answer
+
+        api.house.zone.ask = meanwhile
+        assert (await verify(api, "voltshop", "leaf.example")).status == 409
+        assert (await api.house.app.vendors.holder("leaf.example")).vendor == "greenleaf"
