@@ -2,11 +2,14 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from letterbox.administration import Failed
 from letterbox.intake import Submission
 from letterbox.model.configuration import Configuration, LimitsSection, VendorsSection
+from letterbox.ports.store import Commit, Put
+from letterbox.records.coding import encode
 from tests.support.api import PEOPLE, open_api
 from tests.support.house import SPF_HERE, mail, signed
 
@@ -776,3 +779,26 @@ async def test_what_passed_on_while_the_names_were_asked_is_not_taken():
         api.house.zone.ask = meanwhile
         assert (await verify(api, "voltshop", "leaf.example")).status == 409
         assert (await api.house.app.vendors.holder("leaf.example")).vendor == "greenleaf"
+
+
+async def test_rows_of_old_are_read():
+    async with open_api() as api:
+        store, now = api.house.app.store, api.house.clock.now()
+        old = {"id": "old", "name": "Old", "domains": ["old.example"], "reply": "report"}
+        key = {"prefix": "lbk_aaaaaaaa", "purpose": "key", "owner": "old"}
+        key |= {"digest": b"\0" * 32, "issued": now, "expires": None}
+        await store.commit(
+            Commit("vendor/old", (Put("vendor", msgspec.json.encode(old)),)),
+            Commit("directory", (Put("vendor/old", b""),)),
+            Commit(
+                "domain/old.example", (Put("owner", msgspec.msgpack.encode({"vendor": "old"})),)
+            ),
+            Commit("credential/lbk_aaaaaaaa", (Put("credential", encode(key)),)),
+            Commit("directory", (Put("credential/key/old/lbk_aaaaaaaa", b""),)),
+        )
+        vendors = api.house.app.vendors
+        assert (await vendors.holder("shop.old.example")).vendor == "old"
+        assert (await vendors.get("old")).own_domains == ("old.example",)
+        assert (await vendors.directory())["old"].name == "Old"
+        (listed,) = await api.house.app.credentials.listed("key", "old")
+        assert (listed.credential.scopes, listed.used) == ((), None)
