@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-from datetime import UTC, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,9 +12,8 @@ from letterbox.identity.dkim import DkimVerifier
 from letterbox.identity.results_field import read_results, read_sealed_results
 from letterbox.reading.mail import split
 from tests.support.sealing import Hop, forward
-from tests.support.signing import Signer, Zone
+from tests.support.signing import NOW, Signer, Zone
 
-NOW = datetime.now(tz=UTC)  # dkimpy seals with the time of the day
 HOPS = [Signer(domain=f"hop{number}.example") for number in range(5)]
 ZONE = Zone({name: record for hop in HOPS for name, record in hop.records.items()})
 MAIL = (

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import re
-from datetime import UTC, datetime
 
 import dkim
 import pytest
@@ -19,7 +18,7 @@ from letterbox.identity.canon import (
 )
 from letterbox.identity.dkim import BadSignature, DkimVerifier, read_signature
 from letterbox.reading.mail import Malformed, split
-from tests.support.signing import Signer, Zone
+from tests.support.signing import NOW, Signer, Zone
 
 SIGNER = Signer(domain="greenleaf.example")
 MAIL = (
@@ -28,7 +27,6 @@ MAIL = (
 )
 FORMS = ["simple/simple", "relaxed/relaxed", "simple/relaxed", "relaxed/simple"]
 SIGNED = {form: SIGNER.sign(MAIL, form) for form in FORMS}
-NOW = datetime.now(tz=UTC)
 
 
 def ours(raw: bytes) -> bool:

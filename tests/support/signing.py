@@ -3,6 +3,7 @@
 import base64
 import functools
 import hashlib
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dkim
@@ -20,6 +21,9 @@ from letterbox.identity.canon import Signable, relaxed_field
 from letterbox.ports.resolver import Answer, RecordType, ResolverTrouble
 from letterbox.reading.mail import split
 
+#: dkimpy signs with the time of the day. An hour on, so that no signature is of the future however
+#: long it is since this was read.
+NOW = datetime.now(tz=UTC) + timedelta(hours=1)
 HEADERS = [b"from", b"to", b"subject", b"date", b"message-id", b"letterbox-kind"]
 
 

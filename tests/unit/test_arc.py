@@ -1,6 +1,5 @@
 """ARC: which chains are whole, and whom they prove."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import dkim
@@ -18,9 +17,8 @@ from letterbox.reading.mail import split
 from tests.support.house import open_house
 from tests.support.plain import domains
 from tests.support.sealing import Hop, forward, seal, seal_for
-from tests.support.signing import Signer, Zone
+from tests.support.signing import NOW, Signer, Zone
 
-NOW = datetime.now(tz=UTC)  # dkimpy seals with the time of the day
 GREEN = Signer(domain="greenleaf.example")
 LIST = Signer(domain="lists.example", selector="l1")
 BELOW = Signer(domain="out.lists.example", selector="o1")

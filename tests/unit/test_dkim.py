@@ -1,7 +1,6 @@
 """DKIM: what proves, what does not, and why."""
 
 import base64
-from datetime import UTC, datetime
 
 import dkim
 import pytest
@@ -13,9 +12,8 @@ from letterbox.identity.dkim import BadSignature, DkimVerifier, Verified, read_s
 from letterbox.identity.dkim_key import BadKey, read_key
 from letterbox.reading.mail import split
 from tests.support.shared import real_mail, shared
-from tests.support.signing import Signer, Zone, craft, ed25519_record, rsa_key
+from tests.support.signing import NOW, Signer, Zone, craft, ed25519_record, rsa_key
 
-NOW = datetime.now(tz=UTC)  # dkimpy signs with the time of the day
 STAMP = int(NOW.timestamp())
 MAIL = (
     b"From: Greenleaf <shop@greenleaf.example>\r\n"

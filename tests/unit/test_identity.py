@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,8 @@ from letterbox.model.address import Address
 from letterbox.model.envelope import Client, Envelope
 from letterbox.model.sender import Proven, Stranger, Undetermined
 from letterbox.reading.mail import split
-from tests.support.signing import Signer, Zone, craft
+from tests.support.signing import NOW, Signer, Zone, craft
 
-NOW = datetime.now(tz=UTC)  # dkimpy signs with the time of the day
 DOMAINS = Domains((Path(__file__).parents[2] / "config" / "mailbox_providers.toml").read_bytes())
 RECIPIENT = Address(local="anna", domain="letterbox.example")
 GREEN = Signer(domain="greenleaf.example")

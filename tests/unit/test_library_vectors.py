@@ -6,7 +6,6 @@ why. The few things on which we differ on purpose stand at the end, with the sec
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
 
 import dkim
@@ -19,9 +18,8 @@ from letterbox.identity.dkim import BadSignature, DkimVerifier, read_signature
 from letterbox.identity.dkim_key import BadKey, read_key
 from letterbox.reading.mail import split, with_crlf
 from tests.support.libraries import AUTHHEADERS, DKIMPY, MAILMAN
-from tests.support.signing import Zone
+from tests.support.signing import NOW, Zone
 
-NOW = datetime.now(tz=UTC)  # dkimpy signs with the time of the day
 Keys = dict[str, str]  # TXT values by name
 
 

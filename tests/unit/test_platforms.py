@@ -429,8 +429,11 @@ async def test_explain_says_what_would_be_done(house: House) -> None:
         assert found["told"].replace(reference, "REF") == told
         if to == "anna":
             assert found["sender"] == f"shop@{KATJES} by way of {SIGNER}, which signed it"
-            (how,) = [each for each in found["lines"] if SIGNER in each]
-            assert how == f"It is from Katjes (shop@{KATJES}) by way of {SIGNER}, which signed it."
+            told = [each for each in found["lines"] if SIGNER in each]
+            assert told == [
+                f"It is from Katjes (shop@{KATJES}) by way of {SIGNER}, which signed it.",
+                f"It came by way of {SIGNER}, which speaks for {KATJES}.",
+            ]
 
 
 # ---- what is held ------------------------------------------------------------------------------

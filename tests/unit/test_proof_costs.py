@@ -4,7 +4,6 @@ import asyncio
 import base64
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +23,8 @@ from letterbox.model.sender import Proven, Stranger
 from letterbox.ports.resolver import Answer, RecordType
 from letterbox.reading.mail import Limits, split
 from tests.support.house import mail, open_house, signed
-from tests.support.signing import Signer, Zone, craft
+from tests.support.signing import NOW, Signer, Zone, craft
 
-NOW = datetime.now(tz=UTC)  # dkimpy signs with the time of the day
 DOMAINS = Domains((Path(__file__).parents[2] / "config" / "mailbox_providers.toml").read_bytes())
 HUGE = Limits(header_bytes=4 * 1024 * 1024, header_fields=10_000)
 GREEN = Signer(domain="greenleaf.example")

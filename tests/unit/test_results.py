@@ -1,6 +1,5 @@
 """Authentication-Results: which are read, and whom they prove."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from letterbox.model.envelope import Client, Envelope
 from letterbox.model.sender import Proven, Stranger, Undetermined
 from letterbox.reading.mail import split
 from tests.support.plain import domains
-from tests.support.signing import Signer, Zone
+from tests.support.signing import NOW, Signer, Zone
 
 # ---- the form ---------------------------------------------------------------------------------
 
@@ -124,7 +123,6 @@ def test_the_number_of_a_sealed_field() -> None:
 
 # ---- an inner relay's -------------------------------------------------------------------------
 
-NOW = datetime.now(tz=UTC)  # dkimpy signs with the time of the day
 RELAY = "mx.relay.example"
 TRUST = IdentitySection(trusted_results=(RELAY,))
 GREEN = Signer(domain="greenleaf.example")
