@@ -148,7 +148,9 @@ def _author(field: Field) -> Author:
         raise _Unclear("the address in From is neither ASCII nor UTF-8")
     name = one_line(decode_words(" ".join(words)), MAX_NAME)
     # A name that shows another address than the true one deceives whoever reads it.
-    seen = unicodedata.normalize("NFKC", name.translate(_WITHOUT_JOINERS)).casefold()
+    # So does one that shows it to programs that decode twice, or a word that does not end.
+    seen = decode_words(f"{name}?=") if "=?" in name else name
+    seen = unicodedata.normalize("NFKC", seen.translate(_WITHOUT_JOINERS)).casefold()
     if any(shown != written.casefold() for shown in _LOOKS_LIKE_ADDRESS.findall(seen)):
         raise _Unclear("the name in From shows another address")
     return Author(address=address, name=name)
