@@ -97,12 +97,9 @@ class App:
         self.explanations = Explanations(self.sentences, self.taxonomy)
         self._doors = Doors()
         self._records()
-        self.reader = Reader(
-            Limits(**structs.asdict(configuration.reading)),
-            self.taxonomy,
-            self.categories.ours,
-            read_signs(shipped("signs.toml")),
-        )
+        limits = Limits(**structs.asdict(configuration.reading))
+        signs = read_signs(shipped("signs.toml"))
+        self.reader = Reader(limits, self.taxonomy, self.categories.ours, signs)
         self._judging(resolver)
         self.intake = self._intake()
         self._registering(resolver)
@@ -182,6 +179,7 @@ class App:
             store=self.store,
             vendors=self.vendors,
             credentials=self.credentials,
+            claims=self.claims,
             clock=self.clock,
             section=section,
         )

@@ -20,7 +20,7 @@ from letterbox.ports.clock import Clock
 from letterbox.ports.store import Commit, Put, Store
 from letterbox.records import places
 from letterbox.records.consumers import Conflict, Consumers, Refused, Stored
-from letterbox.records.vendors import DomainTaken, Vendors
+from letterbox.records.vendors import DomainTaken, IdTaken, Vendors
 from letterbox.wishes import Mistake
 
 #: The document of a consumer as it was applied last, beside the preferences.
@@ -120,6 +120,15 @@ class Applying:
     async def _taken_domains(self, roll: Roll) -> list[FileMistake]:
         mistakes = []
         for vendor in roll.vendors:
+            if await self._vendors.is_squatted(vendor.entry):
+                mistakes.append(
+                    vendor.place.mistake(
+                        "id",
+                        f"a vendor has registered as {vendor.entry.id} by itself, holds its keys, "
+                        "and has not proven all of these domains",
+                        "another id, or no domain that it has yet to prove",
+                    )
+                )
             domain = await self._vendors.taken(vendor.entry)
             if domain is not None:
                 nth = vendor.entry.domains.index(domain)
@@ -195,7 +204,7 @@ class Applying:
         for vendor, _ in plan.vendors:
             try:
                 await self._vendors.replace(vendor)
-            except DomainTaken as taken:
+            except (DomainTaken, IdTaken) as taken:
                 raise Failed(f"{taken}; somebody changed it just now: apply again") from taken
         for planned in plan.consumers:
             await self._carry_out_one(planned, force=force)

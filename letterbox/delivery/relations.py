@@ -167,9 +167,11 @@ class Relations:
         """Set a relationship; false where something changed in between."""
         key: Key = ("vendor", other_side(rule))
         had = occasion.stored.pieces.get(key)
-        changed = occasion.vendor.changed
-        # A relationship that is suspended is confirmed by saying what it says already.
-        suspended = had is not None and changed is not None and had.at < changed
+        changed = occasion.vendor.last_changed
+        # A relationship that is suspended is confirmed by saying what it says already, but not by
+        # saying that it was abused.
+        approves = by != "advertising"
+        suspended = approves and had is not None and changed is not None and had.at < changed
         if had is not None and had.value == rule and not suspended:
             return True
         try:
@@ -182,6 +184,7 @@ class Relations:
                 by=by,
                 also=also,
                 confirms=suspended,
+                anew=approves,
             )
         except Conflict:
             self._consumers.forget(consumer)

@@ -28,7 +28,10 @@ def _author(mail: Mail, vendor: Vendor, server: str) -> Proven | Stranger:
         return Stranger(why="author-ambiguous", detail=found.why)
     address = found.address
     own = (vendor.id, server) == (address.local, address.domain)
-    if not own and not any(is_below(address.domain, theirs) for theirs in vendor.own_domains):
+    # Below our own name is every vendor's address, also where one of them has the domain above.
+    ours = address.domain == server
+    theirs = any(is_below(address.domain, domain) for domain in vendor.own_domains)
+    if not own and (ours or not theirs):
         return _foreign(vendor, address.domain)
     return Proven(domain=address.domain, how="key", author=address, vendor=vendor.id)
 

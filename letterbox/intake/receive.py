@@ -135,7 +135,8 @@ class Intake:
             vendor = arrival.submission.vendor
             proof = by_key(mail, vendor, self._hostname)
             # A domain below one of theirs may be another vendor's: the nearest claim holds.
-            if isinstance(proof.sender, Proven):
+            # Our own name is every vendor's, whoever has a domain above it.
+            if isinstance(proof.sender, Proven) and proof.sender.domain != self._hostname:
                 nearest = (await self._vendors.holder(proof.sender.domain)).vendor
                 if nearest not in {"", vendor.id}:
                     return not_yours(proof, vendor)
@@ -247,10 +248,11 @@ class Intake:
     async def _recorded(self, submission: Submission | None) -> Received | None:
         if submission is None or submission.idempotent is None:
             return None
-        value = await self._store.claim(
-            places.vendor(submission.vendor.id), places.idempotency(submission.idempotent.key)
-        )
+        partition, key = places.vendor(submission.vendor.id), submission.idempotent.key
+        value = await self._store.claim(partition, places.idempotency(key))
         if value is None:
+            if await self._store.claim(partition, places.call(key)):
+                raise KeyReused  # for a call of another kind
             return None
         answered = decode(value, Answered)
         if answered.fingerprint != submission.idempotent.fingerprint:

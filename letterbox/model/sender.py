@@ -96,7 +96,8 @@ class VendorRef(msgspec.Struct, frozen=True, omit_defaults=True):
     mailbox provider (whose domain is nobody's vendor) the author's address. ``domains`` are
     those it is known by beside the one that is proven: all of its own, where it showed its key.
     ``changed`` is when the proven domain last passed from one vendor to another, or to nobody;
-    ``changes`` says the same of each of ``domains`` that did.
+    ``changes`` says the same of each of ``domains`` that did. ``chose_id``: it registered by
+    itself, so its id is its own choice, and may be a person's name.
     """
 
     id: str
@@ -105,6 +106,13 @@ class VendorRef(msgspec.Struct, frozen=True, omit_defaults=True):
     domains: tuple[str, ...] = ()
     changed: datetime | None = None
     changes: tuple[tuple[str, datetime], ...] = ()
+    chose_id: bool = False
+
+    @property
+    def last_changed(self) -> datetime | None:
+        """When any domain that it is known by last changed hands."""
+        every = (self.changed, *(at for _, at in self.changes))
+        return max(filter(None, every), default=None)
 
 
 def domains_of(sender: Proven, vendor: VendorRef) -> tuple[str, ...]:

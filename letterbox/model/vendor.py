@@ -31,10 +31,12 @@ class Registered(Vendor, frozen=True, kw_only=True):
 
     ``domains`` are those the operator gave it, ``proven`` those it has proven by itself, folded.
     ``registered`` is by whom: one that registered by itself has no say before it has proven a
-    domain.
+    domain. ``had_domain``: it has proven one before, so that wishes may speak of it: its id is
+    never another's.
     """
 
     proven: tuple[Word, ...] = ()
+    had_domain: bool = False
     registered: Literal["operator", "self"] = "operator"
     at: datetime | None = None
     suspended: Suspension | None = None

@@ -279,12 +279,14 @@ class Consumers:
         by: By = "consumer",
         also: Sequence[Operation] = (),
         confirms: bool = False,
+        anew: bool = True,
     ) -> Piece | None:
         """Change one piece by the consumer's own word; return it as it is then.
 
         A sort for a ``key`` adds a piece and gives it a name; ``value`` None takes it away.
         ``confirms``: to say the same again is a word, too, which a relationship waits for whose
-        vendor's domain has changed hands.
+        vendor's domain has changed hands. ``anew``: what is changed is said anew; false where it
+        is but narrowed, which says yes to nobody.
         ``expect`` is the revision of the piece (0: there is none), None for any. What was wrong
         elsewhere before does not stand in the way. ``also`` are operations on the consumer's
         partition that happen with a change or not at all; a failed guard of theirs is a conflict.
@@ -298,7 +300,7 @@ class Consumers:
                 if value is None:
                     raise ValueError("what is taken away has a name")
                 key = key, pieces.new_name(value, (name for _, name in before.pieces))
-            changed = pieces.with_piece(before, key, value, now, confirms=confirms)
+            changed = pieces.with_piece(before, key, value, now, confirms=confirms, anew=anew)
             had = before.pieces.get(key)
             if expect not in {None, had.revision if had else 0}:
                 raise Conflict(had.revision if had else 0)

@@ -171,12 +171,18 @@ def key_in_path(sort: Sort, text: str) -> str:
 
 
 def with_piece(
-    before: Stored, key: Key, value: Value | None, now: datetime, *, confirms: bool = False
+    before: Stored,
+    key: Key,
+    value: Value | None,
+    now: datetime,
+    *,
+    confirms: bool = False,
+    anew: bool = True,
 ) -> dict[Key, Piece]:
     """The pieces with one changed, added (at the end) or taken away.
 
     It gets a new revision where it says something else. ``confirms``: what says the same is
-    declared anew all the same.
+    declared anew all the same. ``anew`` false: what is changed is as old as it was.
     """
     changed = dict(before.pieces)
     old = changed.get(key)
@@ -185,7 +191,8 @@ def with_piece(
     elif old is None or old.value != value:
         last = max((piece.place for piece in changed.values() if piece.sort == key[0]), default=-1)
         place = old.place if old else last + 1
-        changed[key] = Piece(*key, value, revision=before.revision + 1, place=place, at=now)
+        at = old.at if old and not anew else now
+        changed[key] = Piece(*key, value, revision=before.revision + 1, place=place, at=at)
     elif confirms:
         changed[key] = msgspec.structs.replace(old, at=now)
     return changed

@@ -1,7 +1,7 @@
 """Vendors: the registered ones, whose a domain is, and who stands behind a proven one."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -30,7 +30,8 @@ from letterbox.wishes import name_of
 
 _CACHED = 20_000
 _PAGE = 500
-_MAX_LABELS = 8  # a deeper name is looked up by its last labels only
+#: A deeper name is looked up by its last labels only.
+MOST_LABELS = 8
 
 
 class Claimant(msgspec.Struct, frozen=True):
@@ -69,6 +70,13 @@ class DomainTaken(Exception):
         super().__init__(f"{domain} belongs to vendor {vendor} already")
         self.domain = domain
         self.vendor = vendor
+
+
+class IdTaken(Exception):
+    """An id is that of a vendor that registered by itself, and has not proven these domains."""
+
+    def __init__(self, vendor: str) -> None:
+        super().__init__(f"a vendor has registered as {vendor} by itself already")
 
 
 class Vendors:
@@ -170,6 +178,7 @@ class Vendors:
                 domains=domains,
                 changed=holder.changed,
                 changes=tuple((name, each.changed) for name, each in holders if each.changed),
+                chose_id=vendor.registered == "self",
             )
         if self._is_mailbox_provider(sender.domain):
             person = str(sender.author)
@@ -181,7 +190,7 @@ class Vendors:
 
     async def holder(self, domain: str) -> Holder:
         """Whose a domain is, by its own claim or the nearest one above it."""
-        labels = domain.split(".")[-_MAX_LABELS:]
+        labels = domain.split(".")[-MOST_LABELS:]
         changed: datetime | None = None
         for start in range(len(labels) - 1):
             name = ".".join(labels[start:])
@@ -219,14 +228,27 @@ class Vendors:
                 return domain
         return None
 
+    async def is_squatted(self, vendor: Vendor) -> bool:
+        """Whether the id is that of one who registered by itself, and is not proven to be this.
+
+        Whoever it is holds keys: domains that it has not proven must not become its own.
+        """
+        known = await self.get(vendor.id)
+        if known is None or known.registered == "operator":
+            return False
+        return known.is_nobody_yet or not set(vendor.own_domains) <= set(known.own_domains)
+
     # ---- changing
 
     async def replace(self, vendor: Vendor) -> None:
-        """Register a vendor by the operator's word, or change it. Raises :class:`DomainTaken`.
+        """Register a vendor by the operator's word, or change it.
 
-        What it has proven by itself stays its own.
+        What it has proven by itself stays its own. Raises :class:`DomainTaken`, and
+        :class:`IdTaken` where somebody else may have come first.
         """
         async with self._changing:
+            if await self.is_squatted(vendor):
+                raise IdTaken(vendor.id)
             if domain := await self.taken(vendor):
                 raise DomainTaken(domain, (await self._claimant(domain)).vendor)
             before = await self.get(vendor.id)
@@ -249,17 +271,25 @@ class Vendors:
             await self._set(None, vendor, also=also)
             return True
 
-    async def forget_nobody(self, name: str) -> bool:
-        """Forget a vendor that registered by itself and has proven nothing; false for others."""
+    async def forget_nobody(
+        self, name: str, also: Sequence[Operation], revoke: Callable[[str], Awaitable[None]]
+    ) -> bool:
+        """Forget a vendor that registered by itself and never proved anything; false for others.
+
+        ``also`` are operations on its partition. Its keys go first, by ``revoke``: whoever
+        registers under the same id must not find them good, whenever we are killed.
+        """
         async with self._changing:
             vendor = await self.get(name)
-            if vendor is None or not vendor.is_nobody_yet:
+            if vendor is None or not vendor.is_nobody_yet or vendor.had_domain:
                 return False
+            await revoke(name)
             await self._store.commit(
-                _one(places.vendor(name), Delete(key=places.VENDOR)),
+                Commit(places.vendor(name), (Delete(key=places.VENDOR), *also)),
                 _one(places.DIRECTORY, Delete(key=f"vendor/{name}")),
             )
             self._changed(name, None)
+            await revoke(name)  # one that was just being made
             return True
 
     async def suspend(self, name: str, suspension: Suspension | None) -> bool:
@@ -302,7 +332,7 @@ class Vendors:
                 raise DomainTaken(domain, claimant.vendor)
             loser = None if free else await self.get(claimant.vendor)
             proven = tuple(dict.fromkeys((*before.proven, domain)))
-            after = msgspec.structs.replace(before, proven=proven)
+            after = msgspec.structs.replace(before, proven=proven, had_domain=True)
             more = [_one(places.domain(domain), Schedule(key=places.RECHECK, at=again))]
             if loser is None:
                 await self._set(before, after, also=also, more=more)
@@ -382,7 +412,7 @@ class Vendors:
 def _without(vendor: Registered, domain: str) -> Registered:
     """A vendor that has a domain no more which it had proven."""
     proven = tuple(each for each in vendor.proven if each != domain)
-    return msgspec.structs.replace(vendor, proven=proven)
+    return msgspec.structs.replace(vendor, proven=proven, had_domain=True)
 
 
 def _one(partition: str, operation: Operation) -> Commit:

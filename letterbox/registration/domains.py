@@ -32,6 +32,10 @@ Outcome = Literal["proven", "absent", "contested", "trouble"]
 log = structlog.get_logger("letterbox.registration")
 
 
+class HolderSuspended(Exception):
+    """The operator has suspended the vendor, which cannot shed that with its domain."""
+
+
 class Verified(NamedTuple):
     """What came of looking for a record. ``detail`` is for the vendor."""
 
@@ -121,6 +125,11 @@ class DomainProofs:
         The domain passes on when the record of the one who has it is gone. Both are told.
         """
         theirs = await self._claims.find(holder.vendor, claim.domain)
+        if await self._is_suspended(holder.vendor):
+            log.warning("domain-suspended", domain=claim.domain, claimant=vendor)
+            return Verified(
+                "contested", claim, "it does not pass on by itself now; ask the operator"
+            )
         if holder.basis == "dns" and (theirs is None or not await self._is_there(theirs)):
             return None
         log.warning("domain-contested", domain=claim.domain, holder=holder.vendor, claimant=vendor)
@@ -157,7 +166,7 @@ class DomainProofs:
             return
         missing = claims.failing(claim, now)
         since = missing.failing or now
-        if now - since >= self._grace:
+        if now - since >= self._grace and not await self._is_suspended(holder.vendor):
             await self._lose(holder.vendor, missing)
             return
         if claim.failing is None:
@@ -166,10 +175,15 @@ class DomainProofs:
         await self._again(domain, min(_WHILE_FAILING, self._recheck))
 
     async def give_up(self, vendor: str, domain: str) -> bool:
-        """A vendor gives up a claim, and the domain with it; false where it has made none."""
+        """A vendor gives up a claim, and the domain with it; false where it has made none.
+
+        Raises :class:`HolderSuspended` where it has proven it, and is suspended.
+        """
         claim = await self._claims.find(vendor, domain)
         if claim is None:
             return False
+        if claim.state != "pending" and await self._is_suspended(vendor):
+            raise HolderSuspended(domain)
         drop = claims.drop(domain)
         if not await self._vendors.disprove(vendor, domain, drop):
             await self._store.commit(Commit(places.vendor(vendor), (drop,)))
@@ -191,6 +205,10 @@ class DomainProofs:
             pending = msgspec.structs.replace(claim, state="pending", failing=None)
             operations.append(claims.put(pending))
         return tuple(operations)
+
+    async def _is_suspended(self, name: str) -> bool:
+        vendor = await self._vendors.get(name)
+        return vendor is not None and vendor.suspended is not None
 
     async def _again(self, domain: str, after: timedelta | None) -> None:
         """Look again later; None: never."""

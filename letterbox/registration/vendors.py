@@ -11,7 +11,7 @@ from letterbox.model.vendor import DomainClaim, Registered
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import Add, Commit, Rejected, Schedule, Store
 from letterbox.records import places
-from letterbox.records.claims import new_claim, put
+from letterbox.records.claims import Claims, drop, new_claim, put
 from letterbox.records.credentials import Credentials
 from letterbox.records.vendors import Vendors
 from letterbox.wishes.skeleton import skeletons
@@ -55,12 +55,14 @@ class Registration:
         store: Store,
         vendors: Vendors,
         credentials: Credentials,
+        claims: Claims,
         clock: Clock,
         section: VendorsSection,
     ) -> None:
         self._store = store
         self._vendors = vendors
         self._credentials = credentials
+        self._claims = claims
         self._clock = clock
         self._section = section
 
@@ -71,9 +73,10 @@ class Registration:
 
     async def register(self, application: Application, client: str) -> Welcome:
         """Register a vendor that asks from the address ``client``. Raises Taken, Full."""
+        # Counted first of all: else anybody could look for ids that are taken without end.
+        await self._count(client)
         if await self._is_like_another(application):
             raise Taken
-        await self._count(client)
         now = self._clock.now()
         vendor = Registered(id=application.id, name=application.name, registered="self", at=now)
         claims = tuple(new_claim(domain, now) for domain in application.domains)
@@ -109,10 +112,13 @@ class Registration:
 
     async def expire(self, name: str) -> None:
         """Forget a vendor that registered by itself and has no domain, as is due now."""
-        if await self._vendors.forget_nobody(name):
-            for prefix in await self._credentials.prefixes("key", name):
-                await self._credentials.revoke(prefix)
+        claims = [drop(claim.domain) for claim in await self._claims.of(name)]
+        if await self._vendors.forget_nobody(name, claims, self._revoke_all):
             log.info("vendor-forgotten", vendor=name)
+
+    async def _revoke_all(self, name: str) -> None:
+        for prefix in await self._credentials.prefixes("key", name):
+            await self._credentials.revoke(prefix)
 
 
 def _network(client: str) -> str:

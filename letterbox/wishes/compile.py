@@ -1,10 +1,10 @@
 """Preferences into their fast form, and finding one's way in it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, tzinfo
 from types import MappingProxyType
 
-from letterbox.model.address import Address, parse_address
+from letterbox.model.address import Address, is_below, parse_address
 from letterbox.model.kind import RULED_KINDS, Kind
 from letterbox.model.preferences import Limit, Limits, Preferences, VendorRule, each_limit
 from letterbox.model.sender import VendorRef
@@ -57,7 +57,7 @@ def compile_wishes(
 
 
 def lookup(
-    wishes: Wishes, vendor: VendorRef, domains: Iterable[str], author: Address
+    wishes: Wishes, vendor: VendorRef, domains: Collection[str], author: Address
 ) -> Relationship | None:
     """The relationship that covers a sender: by its address, its vendor, or its domain.
 
@@ -65,7 +65,9 @@ def lookup(
     particular rule counts, so one for a domain covers those below it that have none. Of rules for
     several domains of one sender a block counts first: it is the vendor that is locked out.
     """
-    if found := wishes.addresses.get(str(author.mailbox)):
+    found = wishes.addresses.get(str(author.mailbox))
+    # Under our own name a vendor writes as its id: one that it chose may be a person's address.
+    if found and not (vendor.chose_id and not any(is_below(author.domain, d) for d in domains)):
         return found
     if found := wishes.vendors.get(name_of(vendor.id)):
         return found

@@ -15,7 +15,7 @@ from tests.support.house import SPF_HERE, mail, signed
 
 OPEN = Configuration(
     public_url="https://letterbox.example",
-    vendors=VendorsSection(self_registration=True, registrations_per_network_day=3),
+    vendors=VendorsSection(self_registration=True, registrations_per_network_day=8),
 )
 NEW = {"id": "newshop", "name": "New Shop", "domains": ["newshop.example"]}
 CONTENT = {
@@ -148,6 +148,7 @@ async def test_an_id_is_given_once_and_a_network_has_its_share():
         assert int(full.headers["Retry-After"]) > 0
         api.house.clock.advance(days=1)
         await registered(api, id="fourth")
+        assert (await api.call("POST", "/v1/vendors", json=NEW | {"id": "greenleaf"})).status == 409
 
 
 async def test_a_vendor_that_proves_nothing_is_forgotten_and_its_id_is_free_again():

@@ -57,7 +57,7 @@ class Repeated:
         async with self._calls.setdefault((partition, key), asyncio.Lock()):
             value = await call.parts.store.claim(partition, name)
             if value is not None:
-                return _again(decode(value, _Recorded), fingerprint)
+                return _again(value, fingerprint)
             if vendor and await call.parts.store.claim(partition, places.idempotency(key)):
                 raise Problem("key-reused")  # for a message
             response = await route.run(call)
@@ -79,7 +79,8 @@ def _fingerprint(request: web.Request, body: bytes) -> bytes:
     return sha256(said.encode("utf-8", "surrogateescape") + body).digest()
 
 
-def _again(recorded: _Recorded, fingerprint: bytes) -> web.Response:
+def _again(value: bytes, fingerprint: bytes) -> web.Response:
+    recorded = decode(value, _Recorded)
     if recorded.fingerprint != fingerprint:
         raise Problem("key-reused")
     if recorded.status == _ONCE:

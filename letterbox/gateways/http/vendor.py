@@ -16,11 +16,19 @@ from letterbox.model.address import fold_domain, is_below
 from letterbox.model.preferences import Name, Word
 from letterbox.model.vendor import Basis, ClaimState, DomainClaim, Registered
 from letterbox.records.claims import MOST_CLAIMS, TooMany
+from letterbox.records.vendors import MOST_LABELS
 from letterbox.registration import Application, Full, Taken
-from letterbox.registration.domains import record_name, record_value
+from letterbox.registration.domains import HolderSuspended, record_name, record_value
 from letterbox.wishes import Mistake
 
-_RESERVED = frozenset({"postmaster", "abuse", "operator"})
+#: Who writes under our own name as one of these is taken for us (RFC 2142, and usage).
+_RESERVED = frozenset(
+    {
+        "abuse", "admin", "administrator", "help", "hostmaster", "info", "letterbox",
+        "mailer-daemon", "no-reply", "noreply", "operator", "postmaster", "root", "security",
+        "support", "webmaster",
+    }
+)  # fmt: skip
 _DNS_SECONDS = 300  # how long an answer of the DNS may be kept that was no
 
 
@@ -131,6 +139,8 @@ def _domain(call: Call, text: str, path: str) -> tuple[str, Mistake | None]:
     domain = fold_domain(text) or text
     ours = configuration.our_domains | {configuration.hostname}
     wrong = call.parts.domains.why_no_vendors(domain, ours)
+    if wrong is None and domain.count(".") >= MOST_LABELS:
+        wrong = f"{domain} has more than {MOST_LABELS} labels", "a domain above it"
     if wrong is None and any(is_below(domain, own) for own in ours):
         wrong = f"{domain} lies below a domain of this letterbox", "a domain of the vendor's"
     return domain, Mistake(path, *wrong) if wrong else None
@@ -242,7 +252,12 @@ async def give_up_domain(call: Call) -> web.Response:
     """Give a domain up: mail from it is the vendor's no more."""
     claim = await _claim(call)
     await call.bare()
-    await call.parts.domain_proofs.give_up(call.owner, claim.domain)
+    try:
+        await call.parts.domain_proofs.give_up(call.owner, claim.domain)
+    except HolderSuspended:
+        raise Problem(
+            "conflict", "a suspended vendor keeps its domains; ask the operator"
+        ) from None
     return nothing()
 
 
@@ -313,7 +328,7 @@ ROUTES = (
         "Give a domain up",
         gives={},
         fields=_WRITE,
-        problems=(403, 404, 422),
+        problems=(403, 404, 409, 422),
         status=204,
         scope="manage",
     ),
