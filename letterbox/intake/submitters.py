@@ -83,7 +83,8 @@ class Submitters:
         """The vendor as it is now; None where its key is not good any more."""
         row = await self._credentials.find(shown.prefix)
         good = row is not None and not row.is_over(self._clock.now()) and row.serves("send")
-        return await self._vendors.get(shown.vendor) if good else None
+        vendor = await self._vendors.get(shown.vendor) if good else None
+        return None if vendor is None or vendor.is_nobody_yet else vendor
 
     def _told(self, outcome: str, *, session: str, client: str) -> None:
         """One line for each try: never the name, which may be a mistyped key, nor the key."""

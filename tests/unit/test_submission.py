@@ -19,6 +19,7 @@ from letterbox.model.configuration import (
     VendorsSection,
 )
 from letterbox.records.guesses import Guesses
+from letterbox.registration import Application
 from tests.support.house import House, mail, open_house
 from tests.support.tls import tls_contexts
 from tests.support.wire import HOST, Wire, greeted
@@ -377,8 +378,6 @@ async def test_a_suspended_vendor_is_told_so():
 async def test_one_who_has_proven_nothing_does_not_get_in():
     configuration = Configuration(vendors=VendorsSection(self_registration=True))
     async with opened(configuration=configuration) as port:
-        from letterbox.registration import Application
-
         application = Application("newshop", "New Shop", ("newshop.example",))
         welcome = await port.house.app.registration.register(application, "127.0.0.1")
         async with hello(port) as wire:
@@ -387,6 +386,19 @@ async def test_one_who_has_proven_nothing_does_not_get_in():
             narrow = await port.key("greenleaf", scopes=("feedback",))
             assert "scope send" in await login(wire, "greenleaf", narrow)
         assert port.waited == []
+
+
+async def test_who_loses_its_last_domain_sends_no_more_in_a_session_that_is_open():
+    configuration = Configuration(vendors=VendorsSection(self_registration=True))
+    async with opened(configuration=configuration) as port:
+        app = port.house.app
+        application = Application("newshop", "New Shop", ("newshop.example",))
+        welcome = await app.registration.register(application, "127.0.0.1")
+        await app.vendors.prove("newshop", "newshop.example", port.house.clock.now())
+        async with hello(port) as wire:
+            await login(wire, "newshop", welcome.key)
+            await app.domain_proofs.give_up("newshop", "newshop.example")
+            assert (await send(wire, mail(domain="letterbox.example"))).startswith("535 5.7.8")
 
 
 async def test_no_key_and_no_name_is_logged(caplog, capsys):

@@ -236,15 +236,43 @@ async def test_this_was_advertising_confirms_nobody():
         assert (await arrive(api, 2)).text.startswith("held")
 
 
-async def test_two_claims_verified_at_once_are_a_dispute():
+async def test_two_claims_verified_at_once_are_a_dispute(monkeypatch):
     async with open_api() as api:
         items = [await claimed(api, who, "volt.example") for who in ("voltshop", "greenleaf")]
         for item in items:
             publish(api, item)
-        replies = await asyncio.gather(
-            *(verify(api, who, "volt.example") for who in ("voltshop", "greenleaf"))
-        )
+        holder, both, asked = api.house.app.vendors.holder, asyncio.Barrier(2), []
+
+        async def together(domain):
+            found = await holder(domain)
+            asked.append(domain)
+            if len(asked) <= both.parties:
+                await both.wait()  # neither has anything in its hands yet
+            return found
+
+        monkeypatch.setattr(api.house.app.vendors, "holder", together)
+        async with asyncio.timeout(20):
+            replies = await asyncio.gather(
+                *(verify(api, who, "volt.example") for who in ("voltshop", "greenleaf"))
+            )
         assert sorted(reply.status for reply in replies) == [200, 409]
+
+
+async def test_name_servers_that_do_not_answer_do_not_add_up(monkeypatch):
+    async with open_api() as api:
+        house = api.house
+        for name in ("a.example", "b.example", "c.example"):
+            await proven(api, "voltshop", name)
+        house.clock.advance(days=2)
+        recheck, all_three = house.app.domain_proofs.recheck, asyncio.Barrier(3)
+
+        async def slow(domain):
+            await all_three.wait()  # each waits for the others: one after another never ends
+            await recheck(domain)
+
+        monkeypatch.setattr(house.app.domain_proofs, "recheck", slow)
+        async with asyncio.timeout(20):
+            await house.app.worker.run_once()
 
 
 async def test_a_domain_too_deep_to_be_found_again_is_not_taken():
