@@ -28,7 +28,7 @@ from letterbox.ports.resolver import Resolver, ResolverTrouble
 from letterbox.reading.mail import Field, Mail
 
 _MOST_SETS = 50  # section 4.2.1
-_INSTANCE = re.compile(r"0?[1-9]|[1-9]\d")
+_INSTANCE = re.compile(r"0?[1-9]|[1-9][0-9]")
 _NAMES = ("arc-authentication-results", "arc-message-signature", "arc-seal")
 
 Status = Literal["none", "pass", "fail", "temperror"]

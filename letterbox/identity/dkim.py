@@ -21,7 +21,7 @@ Status = Literal["pass", "fail", "policy", "permerror", "temperror"]
 
 _ALGORITHMS: dict[str, KeyKind] = {"rsa-sha256": "rsa", "ed25519-sha256": "ed25519"}
 _SELECTOR = re.compile(r"[A-Za-z0-9_\-]{1,63}(?:\.[A-Za-z0-9_\-]{1,63})*")
-_NUMBER = re.compile(r"\d{1,15}")
+_NUMBER = re.compile(r"[0-9]{1,15}")
 _HEADER_NAME = re.compile(r"[!-9<-~]+")
 #: What may stand once (RFC 5322, section 3.6; RFC 2045) and is shown or read: of two, programs
 #: differ about which one counts.

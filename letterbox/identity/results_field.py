@@ -21,7 +21,7 @@ _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)"')
 _ESCAPED = re.compile(r"\\(.)")
 _KEYWORD = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_\-]*[A-Za-z0-9])?")  # RFC 5321, section 4.1.2
 _VALUE = re.compile(r'[^\s()<>,;"\\]+')
-_DIGITS = re.compile(r"\d{1,3}")
+_DIGITS = re.compile(r"[0-9]{1,3}")
 _ONE = "1"  # the version of the field and of every method
 
 

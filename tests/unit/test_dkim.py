@@ -97,6 +97,7 @@ TAGS = [
     ("nothing of the body", {"l": "0"}, "policy", "not signed"),
     ("more than the body", {"l": "9999"}, "fail", "shorter"),
     ("length that is no number", {"l": "-1"}, "permerror", "no number"),
+    ("length in other digits", {"l": "\u0661\u0668"}, "permerror", "no number"),
     ("From not signed", {"h": "to:subject"}, "permerror", "From is not signed"),
     ("signed twice over", {"h": "from:from:subject:subject"}, "pass", ""),
     ("names with space", {"h": "from : subject"}, "pass", ""),
