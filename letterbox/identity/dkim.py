@@ -245,7 +245,7 @@ class DkimVerifier:
         header = _signed_header(message, signature)
         if not key.verify(signature.signature, header, hashlib.sha256(header).digest()):
             return told(status="fail", detail="the signature does not fit")
-        signed = _covered(message, signature.names)
+        signed = covered(message, signature.names)
         # Section 8.2: what follows the signed part of a body may be anybody's.
         whole = signature.length is None or signature.length == body
         room = _room(message, signed) if whole else "a part of the body is not signed"
@@ -316,7 +316,7 @@ def without_signature(raw: bytes) -> bytes:
     return name + colon + b";".join(pieces)
 
 
-def _covered(message: Signable, names: tuple[str, ...]) -> frozenset[str]:
+def covered(message: Signable, names: tuple[str, ...]) -> frozenset[str]:
     """The names of which no field was left out: another of that name would have a say unsigned."""
     counts: dict[str, int] = {}
     for name in names:

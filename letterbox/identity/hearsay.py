@@ -9,10 +9,11 @@ from datetime import datetime
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from letterbox.identity.arc import ArcSet, BadChain, Chain, read_chain, validate
 from letterbox.identity.canon import Signable
-from letterbox.identity.dkim import DkimVerifier
+from letterbox.identity.dkim import DkimVerifier, covered
 from letterbox.identity.results_field import (
     Result,
     Results,
@@ -105,7 +106,9 @@ class Hearsay:
             for each, results in said:
                 over = await self._over(results)
                 if over:
-                    return Heard(self._proven("arc", each.seal.domain, over), chain)
+                    proven = self._proven("arc", each.seal.domain, over)
+                    signed = covered(message, sets[-1].message.names)
+                    return Heard(proven and replace(proven, signed=signed), chain)
         return Heard(chain=chain)
 
     def _trusted(self, sets: tuple[ArcSet, ...]) -> Iterator[tuple[ArcSet, Results]]:

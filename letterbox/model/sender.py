@@ -19,7 +19,8 @@ class Proven(msgspec.Struct, frozen=True, tag="proven"):
 
     ``domain`` is the folded domain that is proven (for ``key`` the vendor's own);
     ``author`` the address in From; ``signed`` the lower-case names of the header fields a
-    DKIM signature covers, empty where none was verified here. ``vendor`` is set only for ``key``:
+    DKIM signature covers, or a sealer's newest over the message (``arc``); empty where none was
+    verified here. ``vendor`` is set only for ``key``:
     the id of the vendor whose key was shown. ``by`` is whose word it is where the author's domain
     itself did not speak to us: the sealer (``arc``), the relay's authserv-id (``results``), the
     signing domain (``via``); ``over`` what that sealer or relay says it proved the author by.
@@ -45,10 +46,10 @@ class Proven(msgspec.Struct, frozen=True, tag="proven"):
         it covers. SPF proves the path only: it lets the marks count that describe the message
         (``List-*``, ``Precedence``) and not those that claim a right (``Letterbox-*``,
         ``Solicitation``). So does what another server found: it does not say which fields the
-        author had signed.
+        author had signed. Of what a sealer found, only what it signed itself can be believed.
         """
-        if self.how in {"dkim", "via"}:
-            return field in self.signed
+        if self.how in {"dkim", "via", "arc"} and field not in self.signed:
+            return False
         if self.how in {"spf", "arc", "results"}:
             return not field.startswith("letterbox-") and field != "solicitation"
         return True

@@ -22,8 +22,9 @@ def _flags(sender: Proven, message: Message, recipient: Address, wishes: Wishes)
         yield Flag(code="by-way-of", facts={"by": sender.by, "domain": sender.domain})
     if sender.how in {"arc", "results"}:
         yield Flag(code="forwarded", facts={"by": sender.by, "domain": sender.domain})
-    # Also where To is absent and signed as such (RFC 6376, section 5.4).
-    if "to" in sender.signed and _misses(message, recipient, wishes):
+    # Also where To is absent and signed as such (RFC 6376, section 5.4). What was forwarded names
+    # the address it was forwarded from.
+    if sender.how != "arc" and "to" in sender.signed and _misses(message, recipient, wishes):
         yield Flag(code="not-addressed", facts={"to": message.addressees.shown})
 
 

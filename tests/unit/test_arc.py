@@ -355,8 +355,16 @@ async def test_no_chain_makes_an_author_clear() -> None:
 async def test_a_sealed_author_stands_for_no_claim_of_right() -> None:
     sender = (await prove(ONE)).sender
     assert isinstance(sender, Proven)
-    assert sender.vouches_for("list-id")
+    assert sender.vouches_for("subject")
     assert not sender.vouches_for("letterbox-kind")
+
+
+async def test_a_sealed_author_stands_for_what_the_sealer_signed() -> None:
+    """A field it left out may be put there by whoever sends the sealed mail again."""
+    sender = (await prove(b"List-Id: <news.evil.example>\r\n" + ONE)).sender
+    assert isinstance(sender, Proven)
+    assert not sender.vouches_for("list-id")
+    assert brief(await prove(b"Subject: You have won\r\n" + ONE)) == "dmarc-refused"
 
 
 # ---- through the whole broker -----------------------------------------------------------------

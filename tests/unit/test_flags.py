@@ -264,7 +264,11 @@ def test_any_addressees_are_read_in_bounds(piece: str) -> None:
 )
 def test_how_the_author_was_proven(how, code) -> None:
     author = address("shop@greenleaf.example")
-    sender = Proven(domain="greenleaf.example", how=how, author=author, by="esp.example")
+    # A sealer signs To as it came: it names the address that forwards.
+    signed = frozenset({"from", "to"} if how == "arc" else ())
+    sender = Proven(
+        domain="greenleaf.example", how=how, author=author, by="esp.example", signed=signed
+    )
     recipient = address("anna@letterbox.example")
     flags = flags_of(sender, PlainMessage(), recipient, wishes_from())
     assert [flag.code for flag in flags] == [code] * bool(code)
