@@ -95,7 +95,7 @@ class Lookalikes:
             self._domains.setdefault(domain, own)
             for form in skeletons(label):
                 self._labels.setdefault(form, own)
-            if len(label) >= _LEAST_LABEL:
+            if len(own.label) >= _LEAST_LABEL:
                 for form in _deletions(own.label):
                     self._near.setdefault(hash(form), []).append(own)
 
@@ -139,7 +139,7 @@ class Lookalikes:
             if form in self._labels:
                 yield self._labels[form]
         seen = letters(label)
-        if len(label) >= _LEAST_LABEL:
+        if len(seen) >= _LEAST_LABEL:
             for form in _deletions(seen):
                 for own in self._near.get(hash(form), ()):
                     if _one_apart(seen, own.label):
@@ -214,6 +214,11 @@ def _label(organization: str) -> str:
         return label
     try:
         return idna.decode(label)
+    except UnicodeError:
+        pass
+    # No name that may be registered everywhere, but some programs show it all the same.
+    try:
+        return label.removeprefix("xn--").encode("ascii").decode("punycode")
     except UnicodeError:
         return label
 

@@ -12,6 +12,8 @@ MOST = 400
 _ALIKE = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 #: Beside Unicode's: digits that are read as letters, and an i that is taken for an l.
 _OURS = {"i": "l", "1": "l", "|": "l", "!": "l", "0": "o", "3": "e", "4": "a", "5": "s", "8": "b"}
+#: Letters to Unicode that nobody sees: fillers of Hangul syllables.
+_BLANK = dict.fromkeys((0x115F, 0x1160, 0x3164, 0xFFA0))
 _RUNS = (("rn", "m"), ("vv", "w"), ("cl", "d"))
 
 
@@ -43,7 +45,7 @@ def letters(text: str) -> str:
         return text.translate(_plain())
     table = _prototypes()
     seen: list[str] = []
-    for character in text:
+    for character in text.translate(_BLANK):
         known = table.get(character)
         if known is not None:
             seen.append(known)

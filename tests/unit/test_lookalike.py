@@ -14,6 +14,7 @@ VENDORS = (
     Known("creme", "Crème & Café", ("Crème & Café", "creme-cafe"), ("crème-café.example",)),
     Known("fiets", "De Fietsenwinkel", ("De Fietsenwinkel", "fiets-01"), ("fietsenwinkel.nl",)),
     Known("mail.bakker.nl", "mail.bakker.nl", (), ("mail.bakker.nl",)),
+    Known("abc", "A B C", (), ("a-b-c.example",)),
     Known("kern", "Kernmarkt", ("Kernmarkt", "kern-01"), ("kernmarkt.nl",)),
     Known("pottery", "pottery.shops.example", (), ("pottery.shops.example",)),
 )  # fmt: skip
@@ -45,6 +46,8 @@ NAMES = [
     ("\uff27reenleaf Garden", "Greenleaf Garden"),  # full width
     ("Gréénleaf Gärden", "Greenleaf Garden"),
     ("Gr33nleaf Garden", "Greenleaf Garden"),
+    ("Green\u3164leaf Garden", "Greenleaf Garden"),  # a letter that nobody sees
+    ("Green\uffa0leaf\u115fGarden", "Greenleaf Garden"),
     ("VoItshop", "Voltshop"),  # a capital i
     ("V0ltshop", "Voltshop"),
     ("V\u03bfltshop", "Voltshop"),  # Greek
@@ -97,6 +100,11 @@ DOMAINS = [
     ("my-greenleaf-account.test", "Greenleaf Garden"),
     ("greenleaf.example.evil.test", "Greenleaf Garden"),
     ("login.greenleaf.example.evil.test", "Greenleaf Garden"),
+    ("xn--greenlea-vg39b.example", "Greenleaf Garden"),  # a full-width f, which IDNA forbids
+    ("xn--greenlaf-h8g.example", "Greenleaf Garden"),
+    ("xn--99999999.example", ""),
+    ("a-b-c.test", "A B C"),
+    ("a-b-d.test", ""),  # three letters are too few
     ("v0ltshop.example", "Voltshop"),
     ("v\u03bfltsh\u03bfp.example", "Voltshop"),
     ("vo1tshop.nl", "Voltshop"),
