@@ -52,7 +52,7 @@ class Resemblances:
         known = tuple(self._known(wishes, registered))
         # Most changes are of vendors that this consumer has nothing to do with.
         same = kept.lookalikes if kept is not None and kept.known == known else None
-        lookalikes = same or Lookalikes(known, self._organization)
+        lookalikes = same or Lookalikes(known, self._organization, self._is_mailbox_provider)
         self._compiled.put(wishes.consumer, _Compiled(state, known, lookalikes))
         return lookalikes
 

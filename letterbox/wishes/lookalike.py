@@ -66,11 +66,18 @@ def shown(domain: str) -> str:
 class Lookalikes:
     """One consumer's vendors, made ready for the question whether a sender looks like one.
 
-    ``organization`` gives the domain somebody registered, of a folded one.
+    ``organization`` gives the domain somebody registered, of a folded one; ``is_everybodys`` says
+    of a mailbox provider's that whoever writes there has not chosen it to look like another.
     """
 
-    def __init__(self, vendors: Iterable[Known], organization: Organization) -> None:
+    def __init__(
+        self,
+        vendors: Iterable[Known],
+        organization: Organization,
+        is_everybodys: Callable[[str], bool] = lambda _: False,
+    ) -> None:
         self._organization = organization
+        self._is_everybodys = is_everybodys
         self._names: dict[str, Known] = {}
         #: How names begin: what does not is no name.
         self._heads: set[str] = set()
@@ -115,7 +122,7 @@ class Lookalikes:
                 facts = {"name": name, "resembles": named.name, "domain": shown(domain)}
                 found.append(Flag(code="lookalike-name", facts=dict(facts)))
                 break
-        near = self.near(domain)
+        near = None if self._is_everybodys(domain) else self.near(domain)
         if near is not None and not _is(near.vendor, domain, sender):
             written = {
                 "domain": shown(domain),

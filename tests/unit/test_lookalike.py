@@ -167,3 +167,14 @@ def test_a_vendor_never_looks_like_itself(vendor: Known) -> None:
 def test_who_knows_nobody_takes_nobody_for_another() -> None:
     nobody = Lookalikes((), domains().organizational)
     assert nobody.flags(("Greenleaf Garden",), "greenleaf.test", "x") == ()
+
+
+def test_a_mailbox_at_a_provider_is_no_lookalike_by_its_domain() -> None:
+    """Else everybody with a mailbox at gmail.com would look like a shop called ``email``."""
+    known = domains()
+    vendors = [Known("email", "E-Mail Post", ("E-Mail Post", "email"), ("email.example",))]
+    shop = Lookalikes(vendors, known.organizational, known.is_mailbox_provider)
+    assert shop.flags(["Jan de Vries"], "gmail.com", "jan@gmail.com") == ()
+    (flag,) = shop.flags(["E-Mail Post"], "gmail.com", "jan@gmail.com")
+    assert flag.code == "lookalike-name"
+    assert shop.flags(["Jan de Vries"], "gmai1.example", "gmai1.example") != ()
