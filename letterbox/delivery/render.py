@@ -68,8 +68,8 @@ def _names(rest: bytes, hostname: str) -> bool:
     """Whether results may be read as ours (RFC 8601, section 2.2): the name before the first ``;``.
 
     Comments, quotes and backslashes could hide it: then any mention is enough, with them and
-    without. So could space within it, and letters that are not ASCII where it is written so too
-    (RFC 8616).
+    without. So could space within it, and letters that are not ASCII (RFC 8616): of those several
+    make one name (UTS #46), so that any may be ours.
     """
     ours = hostname.encode().lower()
     value = rest.lower()
@@ -77,7 +77,7 @@ def _names(rest: bytes, hostname: str) -> bool:
         said = _HIDING.sub(b"", value)
     else:
         value = said = _HIDING.sub(b"", value.partition(b";")[0])
-    if b"xn--" in ours and not said.isascii():
+    if not said.isascii():
         return True
     for _ in range(_MOST_NESTED):
         if ours in said:

@@ -125,6 +125,14 @@ def test_results_under_a_name_of_ours_that_is_no_ascii_are_masked(server, masked
     assert (b"X-Masked-" + field in traced) is masked
 
 
+@pytest.mark.parametrize(
+    "server", ["letterbox\u3002example", "\uff4cetterbox.example", "letter\u00adbox.example"]
+)
+def test_results_under_our_name_in_other_letters_are_masked(server):
+    field = f"Authentication-Results: {server}; dkim=pass\r\n".encode()
+    assert b"X-Masked-" + field in render(field)
+
+
 def test_the_content_is_never_touched():
     content = b"\r\nReturn-Path: <a@b.example>\r\nAuthentication-Results: letterbox.example;\r\n"
     assert render(b"Date: x\r\n", body=content).endswith(content)
