@@ -8,7 +8,8 @@ the same machine or network. It never blocks the loop, and every question ends w
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 
 import dns.asyncbackend
 import dns.asyncquery
@@ -24,10 +25,12 @@ from letterbox.ports.resolver import Answer, RecordType, ResolverTrouble
 
 _PAYLOAD = 1232  # octets of UDP that pass everywhere without fragments (DNS flag day 2020)
 _ROUNDS = 2  # times each server is asked
-_OPEN = 400  # questions on the wire at once: a socket each
+_OPEN = 400  # questions on the wire at once, and as many slow ones: a socket each
+_FAIR = 0.25  # seconds a question is on the wire before it counts as slow
 _LONGEST = 3600.0  # seconds an answer is kept at most: a changed key is soon noticed
 _LONGEST_NEGATIVE = 300.0  # seconds; RFC 2308 section 5 allows hours, a new vendor does not
 _TROUBLE = 1.0  # seconds; RFC 9520 section 3.2: a failure is kept for one second at least
+_NOW = 0.0  # on the loop's clock: has passed
 _ABSENT = Answer(values=(), exists=False)
 
 _Key = tuple[str, RecordType]
@@ -46,8 +49,10 @@ class DnsResolver:
 
     ``servers`` are ``host:port`` (an IPv6 host in brackets); none means the system's.
     ``timeout`` bounds a whole question in seconds, retries and TCP included. ``capacity`` is
-    the number of answers kept, ``largest`` the octets of one that is kept. ``monotonic`` is
-    the clock the times to live are counted on.
+    the number of answers kept, ``largest`` the octets of one that is kept. ``most`` questions
+    are on the wire at once, and as many that have waited ``fair`` seconds; past that the one
+    that has waited longest is given up. So names that never answer cannot keep those waiting
+    that do. ``monotonic`` is the clock the times to live are counted on.
     """
 
     def __init__(
@@ -57,6 +62,8 @@ class DnsResolver:
         timeout: float = 5.0,
         capacity: int = 10_000,
         largest: int = 4096,
+        most: int = _OPEN,
+        fair: float = _FAIR,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._servers = [_endpoint(server) for server in servers] or _system_servers()
@@ -66,7 +73,7 @@ class DnsResolver:
         self._monotonic = monotonic
         self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
         self._asking: dict[_Key, asyncio.Task[Answer]] = {}
-        self._open = asyncio.Semaphore(_OPEN)
+        self._places = _Places(most, fair)
         self._backend = dns.asyncbackend.get_backend("asyncio")
 
     async def ask(self, name: str, record: RecordType) -> Answer:
@@ -107,7 +114,7 @@ class DnsResolver:
     async def _ask(self, key: _Key, question: dns.name.Name) -> Answer:
         trouble = "no DNS server is configured"
         try:
-            async with asyncio.timeout(self._timeout), self._open:
+            async with asyncio.timeout(self._timeout) as patience, self._places.one(patience):
                 for host, port in self._servers * _ROUNDS:
                     try:
                         return await self._ask_server(key, question, host, port)
@@ -115,6 +122,8 @@ class DnsResolver:
                         trouble = f"{host}:{port}: {error or type(error).__name__}"
         except TimeoutError:
             trouble = f"no answer within {self._timeout:g} s"
+            if patience.when() == _NOW:
+                trouble = "no answer before newer questions needed its place"
         said = f"{key[0]} {key[1]}: {trouble}"
         self._keep(key, _Kept(answer=None, trouble=said, until=self._monotonic() + _TROUBLE))
         raise ResolverTrouble(said)
@@ -140,9 +149,9 @@ class DnsResolver:
             answer = Answer(values=(), exists=rcode == dns.rcode.NOERROR)
         else:
             answer = Answer(values=_values(chain.answer, key[1]))
-        longest = _LONGEST if answer.values else _LONGEST_NEGATIVE
-        until = self._monotonic() + min(float(chain.minimum_ttl), longest)
-        if sum(map(len, answer.values)) <= self._largest:
+        seconds = _seconds(chain, response)
+        if seconds and sum(map(len, answer.values)) <= self._largest:
+            until = self._monotonic() + seconds
             self._keep(key, _Kept(answer=answer, trouble="", until=until))
         return answer
 
@@ -151,6 +160,66 @@ class DnsResolver:
         self._kept.move_to_end(key)
         if len(self._kept) > self._capacity:
             self._kept.popitem(last=False)
+
+
+class _Place:
+    """Where one question is on the wire."""
+
+    def __init__(self, patience: asyncio.Timeout) -> None:
+        self.patience = patience
+        self.slow = False
+
+
+class _Places:
+    """Room for ``most`` questions, and for as many that have been out for ``fair`` seconds.
+
+    A question waits for room among the first; past ``fair`` seconds it leaves that to the next.
+    Where the slow have no room either, the one that has waited longest gives up.
+    """
+
+    def __init__(self, most: int, fair: float) -> None:
+        self._most = most
+        self._fair = fair
+        self._free = asyncio.Semaphore(most)
+        self._slow: dict[_Place, None] = {}  # the longest waiting first
+
+    @asynccontextmanager
+    async def one(self, patience: asyncio.Timeout) -> AsyncIterator[None]:
+        """A place for a question that ``patience`` ends, also to make room."""
+        await self._free.acquire()
+        place = _Place(patience)
+        moving = asyncio.get_running_loop().call_later(self._fair, self._move, place)
+        try:
+            yield
+        finally:
+            moving.cancel()
+            self._slow.pop(place, None)
+            if not place.slow:
+                self._free.release()
+
+    def _move(self, place: _Place) -> None:
+        place.slow = True
+        self._free.release()
+        self._slow[place] = None
+        if len(self._slow) > self._most:
+            longest = next(iter(self._slow))
+            del self._slow[longest]
+            if not longest.patience.expired():
+                longest.patience.reschedule(_NOW)
+
+
+def _seconds(chain: dns.message.ChainingResult, response: dns.message.Message) -> float:
+    """How long an answer may be kept; 0 where it may not.
+
+    A negative one without its zone's SOA may not, for nothing bounds it (RFC 2308, section 5).
+    """
+    if chain.answer is not None:
+        return min(float(chain.minimum_ttl), _LONGEST)
+    bounded = any(
+        rrset.rdtype == dns.rdatatype.SOA and chain.canonical_name.is_subdomain(rrset.name)
+        for rrset in response.authority
+    )
+    return min(float(chain.minimum_ttl), _LONGEST_NEGATIVE) if bounded else 0.0
 
 
 def _values(rrset: dns.rrset.RRset, record: RecordType) -> tuple[bytes, ...] | tuple[str, ...]:
