@@ -17,7 +17,8 @@ def apply(case: Case) -> Finding:
 
     A relationship outside its days counts as none. What came by way of a platform is the author's
     by the consumer's word alone, and stands and falls with it. Newcomers that interests admit are
-    let through here: whether one does is for the interests to say.
+    let through here: whether one does is for the interests to say. Looking like a vendor of the
+    consumer's changes no verdict: by trying names, a stranger would learn whose customer one is.
     """
     facts: dict[str, Fact] = {"vendor": case.vendor.name}
     footing = case.footing
@@ -50,9 +51,6 @@ def _newcomer(case: Case, facts: dict[str, Fact]) -> Finding:
     match case.wishes.newcomers:
         case "ask" if not case.answered:
             return _ask(case, facts)
-        case "interests" if case.resembles and not case.answered:
-            # What the consumer takes from strangers, it does not take from an impostor.
-            return _found(Refuse(reason="vendor-not-allowed"), facts)
         case "refuse" if not case.answered:
             return _found(Refuse(reason="vendor-not-allowed"), facts)
         case _:

@@ -142,7 +142,9 @@ def _author(field: Field) -> Author:
         raise _Unclear("From is longer than 16 KiB or holds control characters")
     written, words = _Reader(value).read()
     address = parse_address(written)
-    if address is None or "=?" in written:
+    # An at sign of another width is one to programs that bring letters to their plain form.
+    plain = unicodedata.normalize("NFKC", written)
+    if address is None or "=?" in written or plain.count("@") > 1:
         raise _Unclear("the address in From is not a plain one")
     if not written.isascii() and not _is_utf8(field.value):
         raise _Unclear("the address in From is neither ASCII nor UTF-8")

@@ -8,10 +8,12 @@ from letterbox.model.preferences import Vendor
 from letterbox.model.wishes import Wishes
 from letterbox.records.cache import Recent
 from letterbox.records.vendors import Vendors
-from letterbox.wishes.lookalike import Known, Lookalikes
+from letterbox.wishes.lookalike import Known, Lookalikes, registered_label
 
-#: A consumer with twenty vendors needs some 50 KB.
+#: A consumer with twenty vendors needs some 100 KB.
 _CACHED: Final = 1_000
+#: Shorter labels are too often a word of another's name.
+_LEAST_LABEL: Final = 6
 
 _Registered = Mapping[str, Vendor]
 
@@ -72,12 +74,19 @@ class Resemblances:
             owners = self._owners(registered)
             for domain in wishes.domains:
                 owner = _owner(domain, owners)
-                name = self._organization(domain)
-                yield _known(owner) if owner else Known(name, domain, (), (domain,))
+                yield _known(owner) if owner else self._unregistered(domain)
         for mailbox in wishes.addresses:
             address = parse_address(mailbox)
             if address and not self._is_mailbox_provider(address.domain):
-                yield Known(mailbox, mailbox, (), (address.domain,))
+                yield Known(mailbox, mailbox, self._names(address.domain), (address.domain,))
+
+    def _unregistered(self, domain: str) -> Known:
+        return Known(self._organization(domain), domain, self._names(domain), (domain,))
+
+    def _names(self, domain: str) -> tuple[str, ...]:
+        """What people call who is known by a domain alone: by the label that was registered."""
+        label = registered_label(self._organization(domain))
+        return (label,) if len(label) >= _LEAST_LABEL else ()
 
 
 def _owner(domain: str, owners: Mapping[str, Vendor]) -> Vendor | None:

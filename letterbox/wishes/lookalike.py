@@ -97,7 +97,7 @@ class Lookalikes:
                 self._longest = max(self._longest, len(form))
         for domain in vendor.domains:
             organization = self._organization(domain)
-            label = _label(organization)
+            label = registered_label(organization)
             own = _Own(vendor, domain, organization, letters(label))
             self._domains.setdefault(domain, own)
             for form in skeletons(label):
@@ -141,7 +141,7 @@ class Lookalikes:
         return None
 
     def _candidates(self, domain: str, organization: str) -> Iterator[_Own]:
-        label = _label(organization)
+        label = registered_label(organization)
         for form in skeletons(label):
             if form in self._labels:
                 yield self._labels[form]
@@ -214,8 +214,8 @@ def _is(vendor: Known, domain: str, sender: str) -> bool:
     )
 
 
-def _label(organization: str) -> str:
-    """The label that was registered, in letters (a U-label, RFC 5890)."""
+def registered_label(organization: str) -> str:
+    """The label that was registered, in letters (a U-label, RFC 5890), of a folded domain."""
     label = organization.partition(".")[0]
     if not label.startswith("xn--"):
         return label

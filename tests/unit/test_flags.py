@@ -1,5 +1,7 @@
 """What a consumer is shown beside a decision, and what no sender learns of it."""
 
+import itertools
+
 import msgspec
 import pytest
 
@@ -59,6 +61,21 @@ newcomers = "interests"
 id = "dora"
 addresses = ["dora@letterbox.example"]
 newcomers = "ask"
+
+[[consumer]]
+id = "eva"
+addresses = ["eva@letterbox.example"]
+newcomers = "refuse"
+  [[consumer.vendor]]
+  vendor = "greenleaf"
+  [[consumer.vendor]]
+  domain = "fietsenwinkel.example"
+  [[consumer.vendor]]
+  domain = "zuivel.example"
+  [[consumer.vendor]]
+  domain = "volle.example"
+  [[consumer.vendor]]
+  address = "lot@kaasboer.example"
 """
 
 OTHER = {"domain": "other.example"}
@@ -104,12 +121,33 @@ async def test_who_has_a_relationship_is_not_flagged() -> None:
         assert "flags" not in entry
 
 
-async def test_what_is_admitted_from_anyone_is_not_from_an_impostor() -> None:
+@pytest.mark.parametrize(
+    ("name", "resembles"),
+    [
+        ("Fietsenwinkel", "fietsenwinkel.example"),
+        ("De Fietsen Winkel | uw bestelling", "fietsenwinkel.example"),
+        ("Zuivel vers", "zuivel.example"),
+        ("De Kaasboer", "lot@kaasboer.example"),
+        ("Volle melk", None),  # five letters: too often a word of another's name
+        ("Winkel", None),
+    ],
+)
+async def test_a_vendor_known_by_its_domain_alone_goes_by_its_label(
+    name: str, resembles: str | None
+) -> None:
     async with open_api(PEOPLE) as api:
-        told = []
-        for number, (who, name) in enumerate(
-            [("ben", "Shop"), ("ben", "Greenleaf Garden"), ("carl", "Greenleaf Garden")]
-        ):
+        content = mail(**OTHER, **IMPOSTOR | {"From": f"{name} <shop@other.example>"})
+        await api.house.send(content, "eva@letterbox.example", sender="x@other.example")
+        (decision,) = await get(api, "decisions", "eva")
+        flags = [(each["code"], each["facts"]["resembles"]) for each in decision.get("flags", ())]
+        assert flags == ([("lookalike-name", resembles)] if resembles else [])
+
+
+async def test_by_trying_names_nobody_learns_whose_customer_one_is() -> None:
+    async with open_api(PEOPLE) as api:
+        told = {}
+        tries = itertools.product(("ben", "carl"), ("Shop", "Greenleaf Garden"))
+        for number, (who, name) in enumerate(tries):
             content = mail(
                 "Pruners: 10% off", number=number, domain="other.example",
                 **IMPOSTOR | {"From": f"{name} <shop@other.example>"},
@@ -117,28 +155,37 @@ async def test_what_is_admitted_from_anyone_is_not_from_an_impostor() -> None:
             received = await api.house.send(
                 content, f"{who}@letterbox.example", sender="x@other.example"
             )
-            told.append(received.outcomes[0].told)
-        assert [each.verdict for each in told] == ["deliver", "refuse", "refuse"]
-        # As who looks like nobody and meets no interest.
-        first, other = (each.line.replace(each.reference, "") for each in told[1:])
-        assert first == other
-        (refused,) = await get(api, "decisions?verdict=refuse", "ben")
+            (outcome,) = received.outcomes
+            line = outcome.told.line.replace(outcome.told.reference, "")
+            told[who, name] = outcome.told.verdict, line
+        for who, verdict in (("ben", "deliver"), ("carl", "refuse")):
+            assert told[who, "Greenleaf Garden"] == told[who, "Shop"]
+            assert told[who, "Shop"][0] == verdict
+        entries = await get(api, "inbox", "ben")
+        flags = sorted([flag["code"] for flag in each.get("flags", ())] for each in entries)
+        assert flags == [[], ["lookalike-name"]]
+
+
+async def test_an_impostor_is_refused_as_a_stranger_and_its_flag_survives_an_undo() -> None:
+    async with open_api(PEOPLE) as api:
+        content = mail("Pruners: 10% off", **OTHER, **IMPOSTOR)
+        await api.house.send(content, "eva@letterbox.example", sender="x@other.example")
+        (refused,) = await get(api, "decisions?verdict=refuse", "eva")
         assert refused["reason"] == "vendor-not-allowed"
         assert refused["sentence"] == (
             "other.example is not on your list, and looks like Greenleaf Garden, which it is not."
         )
         # Decided again from what was written down, it is the same.
-        record = await api.house.app.mailboxes.decision("ben", refused["id"])
+        record = await api.house.app.mailboxes.decision("eva", refused["id"])
         cases = api.house.app.cases
-        wishes = await api.house.app.consumers.wishes("ben")
+        wishes = await api.house.app.consumers.wishes("eva")
         again = await cases.decide(cases.recall(record), wishes)
         assert (again.verdict, again.findings) == (record.verdict, record.findings)
         # Undone by hand, it is let in with its flag.
         undo = f"/v1/me/decisions/{refused['id']}/undo"
-        assert (await api.call("POST", undo, who="ben", json={})).status == 200
-        entries = await get(api, "inbox", "ben")
-        flags = sorted([flag["code"] for flag in each.get("flags", ())] for each in entries)
-        assert flags == [[], ["lookalike-name"]]
+        assert (await api.call("POST", undo, who="eva", json={})).status == 200
+        (entry,) = await get(api, "inbox", "eva")
+        assert [flag["code"] for flag in entry["flags"]] == ["lookalike-name"]
 
 
 async def test_no_sender_learns_of_a_flag() -> None:
