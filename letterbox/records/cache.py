@@ -42,3 +42,8 @@ class Recent(Generic[Key, Value]):
         """Forget."""
         self.drops += 1
         self._entries.pop(key, None)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.drops += 1
+        self._entries.clear()

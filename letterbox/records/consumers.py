@@ -401,14 +401,14 @@ class Consumers:
         if before is not None and after.revision == before.revision:
             return
         own, *others = await self._commits(consumer, before, after, by=by, now=now)
-        together = (*own.operations, *also)
-        commits = [msgspec.structs.replace(own, operations=together), *others]
-        results = await self._store.commit(*commits)
-        self.forget(consumer)
-        for commit in commits:
-            self._owners.drop(commit.partition)
-        first = results[0]
-        if isinstance(first, Rejected):
+        commits = [msgspec.structs.replace(own, operations=(*own.operations, *also)), *others]
+        try:
+            results = await self._store.commit(*commits)
+        finally:  # what fails may be written all the same
+            self.forget(consumer)
+            for commit in commits:
+                self._owners.drop(commit.partition)
+        if isinstance(first := results[0], Rejected):
             raise Conflict(int(first.found))
 
     async def _commits(

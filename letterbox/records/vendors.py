@@ -284,7 +284,7 @@ class Vendors:
             if vendor is None or not vendor.is_nobody_yet or vendor.had_domain:
                 return False
             await revoke(name)
-            await self._store.commit(
+            await self._commit(
                 Commit(places.vendor(name), (Delete(key=places.VENDOR), *also)),
                 _one(places.DIRECTORY, Delete(key=f"vendor/{name}")),
             )
@@ -377,10 +377,21 @@ class Vendors:
             basis: Basis = "dns" if has and domain in after.proven else "operator"
             claimant = await self._passed(domain, after.id if has else "", basis)
             commits.append(_one(places.domain(domain), Put(places.OWNER, encode(claimant))))
-        await self._store.commit(*commits, *more)
+        await self._commit(*commits, *more)
         self._changed(after.id, after)
         for domain in touched:
             self._claimants.drop(domain)
+
+    async def _commit(self, *commits: Commit) -> None:
+        """Commit. What fails may be written all the same, so all that was read is read anew."""
+        try:
+            await self._store.commit(*commits)
+        except BaseException:
+            self.changes += 1
+            self._vendors.clear()
+            self._claimants.clear()
+            self._directory = None
+            raise
 
     def _changed(self, name: str, vendor: Registered | None) -> None:
         """A vendor is another than it was, or is none any more: once that is durable."""

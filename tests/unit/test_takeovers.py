@@ -2,10 +2,13 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from letterbox.administration.failed import Failed
 from letterbox.model.configuration import Configuration
+from letterbox.model.vendor import Suspension
+from letterbox.ports.store import Commit, StoreUnavailable
 from tests.support.api import PEOPLE, open_api
 from tests.support.house import SPF_HERE, mail
 from tests.unit.test_administration_apply import apply
@@ -280,3 +283,29 @@ async def test_a_domain_too_deep_to_be_found_again_is_not_taken():
         deep = "a.b.c.d.e.f.g.h.volt.example"
         reply = await api.call("POST", "/v1/vendor/domains", who="voltshop", json={"domain": deep})
         assert reply.status == 422
+
+
+async def test_what_was_written_counts_though_the_store_did_not_say_so(monkeypatch) -> None:
+    """Not what was remembered before: a suspended vendor would go on."""
+    async with open_api(PEOPLE) as api:
+        store = api.house.app.store
+        commit = store.commit
+        assert (await api.send()).status == 200
+
+        async def unanswered(*commits: Commit) -> None:
+            await commit(*commits)
+            raise StoreUnavailable("no answer in time")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "commit", unanswered)
+            with pytest.raises(StoreUnavailable):
+                await api.house.app.vendors.suspend(
+                    "greenleaf", Suspension(at=api.house.clock.now(), because="complaints")
+                )
+            anna = api.house.app.consumers
+            before = await anna.stored("anna")
+            wishes = msgspec.structs.replace(before.preferences, language="en")
+            with pytest.raises(StoreUnavailable):
+                await anna.revise("anna", wishes, expect=before.revision, now=api.house.clock.now())
+        assert (await api.send(subject="Another")).status == 403
+        assert (await anna.wishes("anna")).language == "en"
