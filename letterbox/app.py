@@ -1,6 +1,5 @@
 """The composition root: the only importer of adapters, where everything is wired, once."""
 
-import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -18,13 +17,14 @@ from letterbox.adapters.sqlite import SqliteStore
 from letterbox.adapters.zones import zone_of, zones
 from letterbox.administration import Administration
 from letterbox.administration.explain import Explaining
+from letterbox.certificate import Certificate, certificate_of
 from letterbox.configuration import admin_socket, shipped
 from letterbox.delivery.forget import Forgetting
 from letterbox.delivery.relations import Relations
 from letterbox.delivery.relay import Relay
 from letterbox.delivery.release import Holds
 from letterbox.delivery.worker import Worker
-from letterbox.doors import Doors, open_socket, tls_context
+from letterbox.doors import Doors, open_socket
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.explanation import Explanations
 from letterbox.feedback.sentences import Sentences
@@ -342,8 +342,8 @@ class App:
                 )
                 if not configuration.public_url:
                     self.public_url = f"http://{addresses['http']}"
-            tls = tls_context(configuration)
-            for name, gateway, listen in self._mail_gateways(tls):
+            certificate = certificate_of(configuration.tls)
+            for name, gateway, listen in self._mail_gateways(certificate):
                 if listen:
                     addresses[name] = await self._doors.open(name, gateway, listen)
             if configuration.admin.listen:
@@ -369,7 +369,9 @@ class App:
         await self.worker.stop()
         log.info("stopped")
 
-    def _mail_gateways(self, tls: ssl.SSLContext | None) -> Iterator[tuple[str, SmtpGateway, str]]:
+    def _mail_gateways(
+        self, certificate: Certificate | None
+    ) -> Iterator[tuple[str, SmtpGateway, str]]:
         """Each with its name, and where it listens; empty for nowhere."""
         configuration = self.configuration
 
@@ -381,7 +383,7 @@ class App:
                 section=configuration.smtp,
                 clock=self.clock,
                 metrics=self.metrics,
-                tls_context=tls,
+                certificate=certificate.context if certificate else None,
                 **said,
             )
 

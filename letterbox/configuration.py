@@ -323,11 +323,11 @@ def _peer(path: str, peer: TrustedPeer) -> Iterator[Mistake]:
             mistake=str(error),
             allowed="an address or a network, such as 10.0.0.7 or 10.0.0.0/8",
         )
-    if peer.client is not None:
+    if peer.client == "proxy" and peer.asserts is not None:
         yield Mistake(
-            path=f"{path}.client",
-            mistake="xclient, xforward and proxy are not spoken yet",
-            allowed="no client; refusals through this peer then carry no detail",
+            path=f"{path}.asserts",
+            mistake="a balancer connects clients, and has proven the author of nothing",
+            allowed='no asserts here; name the relay behind it: { address = …, asserts = "from" }',
         )
 
 

@@ -3,13 +3,11 @@
 import asyncio
 import errno
 import socket
-import ssl
 from pathlib import Path
 from typing import Final, Protocol
 
 from letterbox.administration import Failed
 from letterbox.gateways.admin import AdminGateway, NotASocket, SocketInUse
-from letterbox.model.configuration import Configuration
 
 _DRAIN_SECONDS: Final = 20.0  # within the 30 s that supervisors give before they kill
 
@@ -56,16 +54,6 @@ async def open_socket(socket: AdminGateway, path: Path) -> None:
     except OSError as error:
         why = error.strerror or str(error)
         raise Failed(f"the admin socket {path}: {why}; set admin.socket elsewhere") from error
-
-
-def tls_context(configuration: Configuration) -> ssl.SSLContext | None:
-    """Our certificate, ready to be shown; None where there is none."""
-    tls = configuration.tls
-    if not tls.certificate:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(tls.certificate, tls.key)
-    return context
 
 
 def _why_not(error: OSError) -> str:

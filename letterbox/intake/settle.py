@@ -302,6 +302,8 @@ class Settlement:
             declared=submission.declared if submission else None,
             your_reference=submission.your_reference if submission else None,
             results=proof.results,
+            envelope_id=envelope.envelope_id,
+            requests={str(address): asked for address, asked in envelope.requests.items()},
         )
         body = await self._bodies.prepare(arrival.id, arrival.content)
         nobodys = all(slot.owner.consumer == places.NOBODY for slot in subject.slots)

@@ -59,6 +59,9 @@ class SmtpSection(_Section, frozen=True):
     sessions_per_address: Count = 100
     command_timeout: Seconds = 300.0
     content_timeout: Seconds = 600.0
+    session_timeout: Seconds = 3600.0
+    min_rate: Count = 100
+    rate_period: Seconds = 30.0
     trusted_peers: tuple[TrustedPeer, ...] = ()
 
 

@@ -23,6 +23,21 @@ class Client(msgspec.Struct, frozen=True):
     inner: bool = False
 
 
+#: When a sender wants a report about a recipient (RFC 3461, section 4.1).
+Notify = Literal["success", "failure", "delay"]
+
+
+class Request(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a sender asked of reports about one recipient (RFC 3461).
+
+    ``original`` is the recipient as it was first written, ``type;address``; ``notify`` when a
+    report is wanted: empty for never, None where nothing was said.
+    """
+
+    original: str | None = None
+    notify: tuple[Notify, ...] | None = None
+
+
 class Envelope(msgspec.Struct, frozen=True):
     """One transaction. ``reverse_path`` None is the null return path (RFC 5321, section 4.5.5)."""
 
@@ -31,3 +46,7 @@ class Envelope(msgspec.Struct, frozen=True):
     client: Client
     reverse_path: Address | None
     recipients: tuple[Address, ...]
+    #: The sender's own name for the transaction, to be given back in reports (RFC 3461).
+    envelope_id: str | None = None
+    #: What was asked of reports, about those recipients with whom anything was.
+    requests: dict[Address, Request] = {}

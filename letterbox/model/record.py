@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from letterbox.model.envelope import Edge
+from letterbox.model.envelope import Edge, Request
 from letterbox.model.flag import Flag
 from letterbox.model.kind import Kind
 from letterbox.model.message import Categories, Offer, Origin
@@ -45,6 +45,9 @@ class MessageRecord(msgspec.Struct, frozen=True):
     your_reference: str | None = None
     #: The value of the Authentication-Results field we write (RFC 8601).
     results: str = ""
+    #: The sender's name for the transaction, and what it asked of reports, by recipient (RFC 3461).
+    envelope_id: str | None = None
+    requests: dict[str, Request] = {}
 
 
 class RecordedCase(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -262,7 +262,6 @@ async def mailroom(resolver: Resolver) -> AsyncIterator[Mailroom]:
         clock=SystemClock(),
         metrics=app.metrics,
         lmtp=False,
-        tls_context=None,
     )
     try:
         yield Mailroom(house, await gateway.start("127.0.0.1:0"))

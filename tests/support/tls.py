@@ -14,11 +14,11 @@ from tests.support.wire import HOST
 LOOPBACK = IPv4Address("127.0.0.1")
 
 
-def tls_contexts(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """The server's and the client's; ``chain.pem`` in the folder holds certificate and key."""
+def make_chain(folder: Path, *, host: str = HOST) -> Path:
+    """``chain.pem`` in the folder, with a certificate and its key, new each time."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, HOST)])
-    names = [x509.DNSName(HOST), x509.IPAddress(LOOPBACK)]
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
+    names = [x509.DNSName(host), x509.IPAddress(LOOPBACK)]
     now = dt.datetime.now(dt.UTC)
     certificate = (
         x509.CertificateBuilder()
@@ -37,8 +37,14 @@ def tls_contexts(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    (folder / "chain.pem").write_bytes(pem + private)
+    chain = folder / "chain.pem"
+    chain.write_bytes(pem + private)
+    return chain
+
+
+def tls_contexts(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """The server's and the client's; ``chain.pem`` in the folder holds certificate and key."""
+    chain = make_chain(folder)
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(folder / "chain.pem")
-    client = ssl.create_default_context(cafile=str(folder / "chain.pem"))
-    return server, client
+    server.load_cert_chain(chain)
+    return server, ssl.create_default_context(cafile=str(chain))

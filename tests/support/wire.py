@@ -68,6 +68,8 @@ def _told(local: str) -> Told:
         return Told(
             verdict="refuse", reference="R", reply=550, enhanced="5.7.1", text="not-accepted: No R"
         )
+    if local == "later":
+        return Told(verdict="defer", reference="L", reply=451, enhanced="4.3.0", text="later: L")
     if local == "busy":
         return Told(verdict="defer", reference="B", reply=421, enhanced="4.3.2", text="busy: B")
     return Told(
@@ -101,6 +103,14 @@ class Wire:
         while (line := await self.line())[3:4] == "-":
             pass
         return line
+
+    async def lines(self, command: str) -> list[str]:
+        """Send one command; all lines of its reply."""
+        await self.send(command.encode() + b"\r\n")
+        found = [await self.line()]
+        while found[-1][3:4] == "-":
+            found.append(await self.line())
+        return found
 
     async def say(self, command: str) -> str:
         """Send one command; its reply."""
@@ -152,7 +162,7 @@ async def greeted(address: str, source: str = "127.0.0.1") -> AsyncIterator[Wire
 class Serving:
     """A gateway with all that a test looks at."""
 
-    def __init__(self, section: SmtpSection, *, lmtp: bool, tls_context=None) -> None:
+    def __init__(self, section: SmtpSection, *, lmtp: bool, tls_context=None, clock=None) -> None:
         self.intake = StubIntake()
         self.metrics = Metrics()
         self.edge = "lmtp" if lmtp else "smtp"
@@ -162,9 +172,9 @@ class Serving:
             domains=frozenset({HOST, "second.example"}),
             section=section,
             lmtp=lmtp,
-            clock=SystemClock(),
+            clock=clock or SystemClock(),
             metrics=self.metrics,
-            tls_context=tls_context,
+            certificate=(lambda: tls_context) if tls_context else None,
         )
         self.address = ""
 
@@ -175,10 +185,10 @@ class Serving:
 
 @asynccontextmanager
 async def serving(
-    *, lmtp: bool = False, listen: str = "127.0.0.1:0", tls_context=None, **limits
+    *, lmtp: bool = False, listen: str = "127.0.0.1:0", tls_context=None, clock=None, **limits
 ) -> AsyncIterator[Serving]:
     """A gateway on a free port, with these limits."""
-    house = Serving(SmtpSection(**limits), lmtp=lmtp, tls_context=tls_context)
+    house = Serving(SmtpSection(**limits), lmtp=lmtp, tls_context=tls_context, clock=clock)
     house.address = await house.gateway.start(listen)
     try:
         yield house

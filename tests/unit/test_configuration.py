@@ -101,9 +101,9 @@ BAD = [
     ("[[smtp.trusted_peers]]\naddress = '10.0.0.1/8'", "smtp.trusted_peers[0].address", "host"),
     ("[[smtp.trusted_peers]]\nasserts = 'from'", "smtp.trusted_peers[0].address", "missing"),
     (
-        "[[smtp.trusted_peers]]\naddress = '10.0.0.1'\nclient = 'proxy'",
-        "smtp.trusted_peers[0].client",
-        "xclient, xforward and proxy are not spoken yet",
+        "[[smtp.trusted_peers]]\naddress = '10.0.0.1'\nclient = 'proxy'\nasserts = 'from'",
+        "smtp.trusted_peers[0].asserts",
+        "a balancer connects clients",
     ),
     (
         "[[smtp.trusted_peers]]\naddress = '10.0.0.1'\nclient = 'xclent'",

@@ -32,10 +32,10 @@ PEERS = [
     ("smtp", TrustedPeer(address="192.0.2.0/24", asserts="from"), False, False),
     ("smtp", TrustedPeer(address="127.0.0.1"), False, True),
     ("smtp", TrustedPeer(address="127.0.0.0/8", asserts="from"), True, True),
-    ("smtp", TrustedPeer(address="127.0.0.1", client="xclient"), False, False),
+    ("smtp", TrustedPeer(address="127.0.0.1", client="xclient", asserts="from"), True, True),
     ("lmtp", None, False, True),
     ("lmtp", TrustedPeer(address="127.0.0.1", asserts="from"), True, True),
-    ("lmtp", TrustedPeer(address="127.0.0.1", client="proxy", asserts="from"), True, False),
+    ("lmtp", TrustedPeer(address="127.0.0.1", client="xforward"), False, True),
 ]
 
 

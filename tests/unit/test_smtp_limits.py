@@ -2,12 +2,14 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 import pytest
 
 from letterbox.gateways.smtp import session
-from tests.support.wire import connected, greeted, serving
+from tests.support.clock import FakeClock
+from tests.support.wire import Serving, Wire, connected, greeted, serving
 
 
 @pytest.mark.parametrize("edge", ["smtp", "lmtp"])
@@ -141,6 +143,125 @@ async def test_content_that_takes_too_long():
         assert await wire.line() == "421 4.4.2 Waited too long"
         assert await wire.closed()
         assert not house.intake.taken
+
+
+@pytest.mark.parametrize("how", ["data", "bdat", "bdat-refused"])
+async def test_content_that_trickles(how):
+    """However often an octet comes: the pace is counted."""
+    async with (
+        serving(rate_period=0.1, min_rate=10_000) as house,
+        greeted(house.address) as wire,
+    ):
+        if how == "data":
+            await wire.begin()
+        else:
+            await wire.say("EHLO client.example")
+            if how == "bdat":
+                await wire.say("MAIL FROM:<>")
+                await wire.say("RCPT TO:<anna@letterbox.example>")
+            await wire.send(b"BDAT 100000 LAST\r\n")
+        heard = asyncio.ensure_future(wire.line())
+        while not heard.done():
+            await wire.send(b"x")
+            await asyncio.wait([heard], timeout=0.01)
+        assert await heard == "421 4.4.2 Waited too long"
+        assert not house.intake.taken
+
+
+async def test_content_that_keeps_its_pace():
+    async with (
+        serving(rate_period=0.1, min_rate=10_000) as house,
+        greeted(house.address) as wire,
+    ):
+        await wire.begin()
+        loop = asyncio.get_running_loop()
+        end = loop.time() + 0.5
+        line = b"y" * 998 + b"\r\n"
+        sent = 0
+        while loop.time() < end:
+            await wire.send(line * 10)
+            sent += 10
+            await asyncio.sleep(0.01)
+        await wire.send(b".\r\n")
+        assert await wire.reply() == "250 2.0.0 delivered anna"
+        assert house.intake.taken[0][1] == line * sent
+
+
+async def test_a_session_has_an_end():
+    """After the message in hand, however busy it is."""
+    clock = FakeClock()
+    async with (
+        serving(session_timeout=60, clock=clock) as house,
+        greeted(house.address) as wire,
+    ):
+        await wire.begin()
+        clock.advance(seconds=61)
+        await wire.send(b"x\r\n.\r\n")
+        assert await wire.line() == "250 2.0.0 delivered anna"
+        assert await wire.line() == "421 4.4.2 Enough for one session; go on in another"
+        assert await wire.closed()
+        assert len(house.intake.taken) == 1
+
+
+async def test_chunks_have_one_time_for_all():
+    async with (
+        serving(content_timeout=0.3, command_timeout=60) as house,
+        greeted(house.address) as wire,
+    ):
+        await wire.say("EHLO client.example")
+        await wire.say("MAIL FROM:<>")
+        await wire.say("RCPT TO:<anna@letterbox.example>")
+        heard = ""
+        while heard in {"", "250 2.0.0 1 octets taken"}:
+            await wire.send(b"BDAT 1\r\nx")
+            heard = await wire.reply()
+            await asyncio.sleep(0.01)
+        assert heard == "421 4.4.2 Waited too long"
+        assert not house.intake.taken
+
+
+async def chunk(wire: Wire, command: bytes, octets: bytes) -> str:
+    await wire.send(command + b"\r\n" + octets)
+    return await wire.reply()
+
+
+async def until(so: Callable[[], bool]) -> bool:
+    async with asyncio.timeout(20):
+        while not so():  # noqa: ASYNC110 - it is the server's to say, and it does not
+            await asyncio.sleep(0.01)
+    return True
+
+
+async def test_chunks_find_room_as_other_content_does():
+    """And give it back when they are given up, refused, taken or left."""
+
+    async def begun(wire: Wire) -> Wire:
+        await wire.say("EHLO client.example")
+        await wire.say("MAIL FROM:<>")
+        await wire.say("RCPT TO:<anna@letterbox.example>")
+        assert (await chunk(wire, b"BDAT 90", b"x" * 90)) == "250 2.0.0 90 octets taken"
+        return wire
+
+    async def largest(house: Serving) -> str:
+        async with greeted(house.address) as wire:
+            await wire.begin()
+            await wire.send(b"y" * 98 + b"\r\n.\r\n")
+            return (await wire.reply())[:3]
+
+    async with serving(max_size=100, max_buffered=300) as house:
+        async with greeted(house.address) as one, greeted(house.address) as two:
+            await begun(one)
+            await begun(two)
+            assert await largest(house) == "452"
+            assert await one.say("RSET") == "250 2.0.0 OK"
+            assert (await chunk(two, b"BDAT 90 LAST", b"x" * 90)).startswith("552")
+            assert await largest(house) == "250"
+            await begun(one)
+            assert (await chunk(one, b"BDAT 2 LAST", b"\r\n")).startswith("250 2.0.0 delivered")
+            await begun(two)
+            await begun(one)
+        assert await until(lambda: not house.sessions)
+        assert await largest(house) == "250"
 
 
 async def test_each_command_has_its_own_time():

@@ -1,10 +1,14 @@
 """Reading the content of a message in blocks, to its true end and no other."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import msgspec
 
 from letterbox.gateways.smtp.replies import (
+    DIRTY_CHUNKS,
     DIRTY_CONTENT,
     NO_ROOM,
     Reply,
@@ -85,6 +89,16 @@ class _LineEnds:
         return not self._strays
 
 
+@contextmanager
+def in_blocks(reader: Any, limit: int) -> Iterator[None]:
+    """Under the ``limit`` for commands the stream would be stopped every few thousand octets."""
+    reader._limit = BLOCK  # noqa: SLF001 - a StreamReader's limit cannot be changed otherwise
+    try:
+        yield
+    finally:
+        reader._limit = limit  # noqa: SLF001
+
+
 async def read_content(reader: asyncio.StreamReader, bounds: Bounds, share: Share) -> bytes | Reply:
     """Read to the end of the content; give it without dots stuffed, or what is wrong with it.
 
@@ -147,4 +161,74 @@ def _has_longer_line(content: bytes, limit: int) -> bool:
         if end < 0:
             return True
         at = end + len(_CRLF)
+    return False
+
+
+class Chunks:
+    """A content that comes in counted chunks (RFC 3030), in which no end is looked for.
+
+    ``until`` is when all of them must have come, in seconds of the loop's clock.
+    """
+
+    def __init__(self, bounds: Bounds, share: Share, until: float) -> None:
+        self.until = until
+        self.size = 0
+        self._bounds = bounds
+        self._share = share
+        self._kept: list[bytes] = []
+
+    async def take(self, reader: asyncio.StreamReader, octets: int) -> Reply | None:
+        """Read one chunk; what is wrong with the message, or None.
+
+        It is read to its end whatever is wrong. Raises IncompleteReadError where the client goes.
+        """
+        self.size += octets
+        fault: Reply | None = None
+        if self.size > self._bounds.max_size:
+            fault = too_large(self._bounds.max_size)
+        elif not self._share.take(octets):
+            fault = NO_ROOM
+        else:
+            self._kept.append(await reader.readexactly(octets))
+        if fault is not None:
+            self.let_go()
+            await skip(reader, octets)
+        return fault
+
+    def content(self) -> bytes | Reply:
+        """All of them, or what is wrong with the whole. They are let go of."""
+        content = b"".join(self._kept)
+        self._kept.clear()
+        ends = _LineEnds()
+        ends.add(content)
+        if not ends.clean:
+            return DIRTY_CHUNKS
+        if _has_longer_line(content, self._bounds.max_line):
+            return line_too_long(self._bounds.max_line)
+        return content
+
+    def let_go(self) -> None:
+        """Keep nothing of it."""
+        self._kept.clear()
+        self._share.give_back()
+
+
+async def skip(reader: asyncio.StreamReader, octets: int) -> None:
+    """Read so much and keep nothing. Raises IncompleteReadError where the client goes."""
+    while octets > 0:
+        octets -= len(await reader.readexactly(min(octets, BLOCK)))
+
+
+async def skip_line(
+    reader: asyncio.StreamReader, overrun: asyncio.LimitOverrunError, most: int
+) -> bool:
+    """Read an over-long line to its LF; false where it does not end within ``most`` octets."""
+    most -= len(await reader.readexactly(overrun.consumed))
+    while most > 0:
+        try:
+            await reader.readuntil(b"\n")
+        except asyncio.LimitOverrunError as more:
+            most -= len(await reader.readexactly(more.consumed))
+        else:
+            return True
     return False

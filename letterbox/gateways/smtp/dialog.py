@@ -2,26 +2,30 @@
 
 import re
 from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
 
 from letterbox.gateways.smtp import replies
 from letterbox.gateways.smtp.auth import LOOKING, Plain, read_plain
+from letterbox.gateways.smtp.parameters import MailTerms, read_mail, read_rcpt
+from letterbox.gateways.smtp.passing import Command, Origin, offered, read_origin
 from letterbox.gateways.smtp.replies import Reply, reply
 from letterbox.gateways.smtp.syntax import read_mailbox, read_parameters, read_path
 from letterbox.intake.submitters import Shown
 from letterbox.model.address import Address
+from letterbox.model.envelope import Request
 
 # What a host calls itself goes to a log line and into SPF: one printable word.
 _HOST = re.compile(r"[!-~]{1,255}")
-_SIZE = re.compile(r"[0-9]{1,20}")  # RFC 1870, section 5
+_CHUNK = re.compile(r"([0-9]{1,20})( +LAST)?", re.IGNORECASE)  # RFC 3030, section 2
 # Known to RFC 5321 and its extensions, and not offered.
-_NOT_OFFERED = frozenset({"EXPN", "TURN", "ETRN", "ATRN", "SEND", "SOML", "SAML", "AUTH", "BDAT"})
+_NOT_OFFERED = frozenset({"EXPN", "TURN", "ETRN", "ATRN", "SEND", "SOML", "SAML", "AUTH"})
 # A browser or another client of HTTP has been talked into speaking to us.
 _OTHER_PROTOCOL = frozenset({"GET", "POST", "PUT", "HEAD", "OPTIONS", "CONNECT", "HOST:"})
 #: RFC 2920, section 3.1, and RFC 3207, section 4: nothing may be sent behind these before their
-#: reply, since it decides about what follows.
-LAST_IN_GROUP = frozenset({"EHLO", "HELO", "LHLO", "DATA", "STARTTLS", "AUTH"})
+#: reply, since it decides about what follows. XCLIENT begins the session anew.
+LAST_IN_GROUP = frozenset({"EHLO", "HELO", "LHLO", "DATA", "STARTTLS", "AUTH", "XCLIENT"})
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,16 +42,31 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     submission: bool = False
 
 
+#: Says nothing to anybody: a chunk of the content follows the command.
+CHUNK = Reply(octets=b"")
+
+
+class Chunk(NamedTuple):
+    """What BDAT announces: so many octets, and whether they are the last."""
+
+    octets: int
+    last: bool
+
+
 class Transaction:
     """From MAIL to the end of the content."""
 
-    def __init__(self, reverse_path: Address | None, *, utf8: bool) -> None:
+    def __init__(self, reverse_path: Address | None, terms: MailTerms) -> None:
         self.reverse_path = reverse_path
-        self.utf8 = utf8
+        self.terms = terms
         #: Each recipient once, as first written, by its form without case.
         self.recipients: dict[str, Address] = {}
         #: One entry for each RCPT that was taken, in their order.
         self.taken: list[Address] = []
+        #: What was asked of reports about them.
+        self.requests: dict[Address, Request] = {}
+        #: BDAT has begun the content (RFC 3030, section 2).
+        self.chunked = False
 
 
 class Dialog:
@@ -65,6 +84,9 @@ class Dialog:
         self.shown: Shown | None = None
         #: What stands in an AUTH command, to be looked at.
         self.plain: Plain | None = None
+        #: What the last BDAT announced, and what is wrong with it apart from its content.
+        self.chunk = Chunk(0, last=False)
+        self.chunk_fault: Reply | None = None
         greetings: dict[str, Callable[[str], Reply]] = (
             {"LHLO": self._ehlo}  # RFC 2033, section 4.1: in place of HELO and EHLO
             if terms.lmtp
@@ -74,12 +96,17 @@ class Dialog:
             "MAIL": self._mail,
             "RCPT": self._rcpt,
             "DATA": self._data,
+            "BDAT": self._bdat,
             "RSET": self._rset,
             "NOOP": lambda _: replies.OK,  # RFC 5321, section 4.1.1.9: an argument is ignored
             "QUIT": lambda arg: replies.BAD_ARGUMENT if arg else replies.FAREWELL,
             "VRFY": lambda _: replies.CANNOT_VERIFY,
             "HELP": self._help,
         }
+        #: Whose mail a trusted peer brings, as far as it has said.
+        self.origin: Origin | None = None
+        #: By which command it says so.
+        self._passing: Command | None = None
         if terms.tls:
             self._verbs["STARTTLS"] = self._starttls
         if terms.submission:
@@ -94,12 +121,35 @@ class Dialog:
             return replies.NOT_OFFERED
         return replies.OTHER_PROTOCOL if verb in _OTHER_PROTOCOL else replies.UNKNOWN_COMMAND
 
+    def passes_on(self, how: str | None) -> None:
+        """The client is a peer that may say whose mail it brings."""
+        for command in ("XCLIENT", "XFORWARD"):
+            self._verbs.pop(command, None)
+        self._passing = None
+        match how:
+            case "xclient":
+                self._passing, self._verbs["XCLIENT"] = "XCLIENT", self._xclient
+            case "xforward":
+                self._passing, self._verbs["XFORWARD"] = "XFORWARD", self._xforward
+
+    def begun(self) -> Transaction:
+        """The transaction that content is read for."""
+        assert self.transaction is not None  # noqa: S101 - or none would have been asked for
+        return self.transaction
+
+    def end(self) -> None:
+        """A transaction is over, and with it what was forwarded about it."""
+        self.transaction = None
+        if self._passing == "XFORWARD":
+            self.origin = None
+
     def secured(self) -> None:
         """TLS has begun: nothing said before it counts (RFC 3207, section 4.2)."""
         self.secure = True
         self.helo = ""
         self.extended = False
-        self.transaction = None
+        self.origin = None
+        self.end()
         self.shown = None
 
     @property
@@ -112,14 +162,16 @@ class Dialog:
     def _helo(self, arg: str) -> Reply:
         if not _HOST.fullmatch(arg):
             return replies.BAD_HOST
-        self.helo, self.extended, self.transaction = arg, False, None
+        self.helo, self.extended = arg, False
+        self.end()
         return reply(250, "", self._terms.hostname)
 
     def _ehlo(self, arg: str) -> Reply:
         if not _HOST.fullmatch(arg):
             return replies.BAD_HOST
         # RFC 5321, section 4.1.4: a later EHLO ends a transaction, as RSET does.
-        self.helo, self.extended, self.transaction = arg, True, None
+        self.helo, self.extended = arg, True
+        self.end()
         lines = [
             self._terms.hostname,
             "PIPELINING",
@@ -127,7 +179,15 @@ class Dialog:
             "8BITMIME",
             "SMTPUTF8",
             "ENHANCEDSTATUSCODES",
+            "CHUNKING",
+            "DSN",
+            # RFC 9422, section 4: so that a client need not find out by being refused.
+            f"LIMITS MAILMAX={self._terms.max_transactions} RCPTMAX={self._terms.max_recipients}",
         ]
+        if not self._terms.lmtp:  # which answers for each recipient by itself
+            lines.append("PRDR")
+        if self._passing is not None:
+            lines.append(offered(self._passing))
         if self.may_authenticate and self.shown is None:
             lines.append("AUTH PLAIN")  # RFC 4954, section 3
         if self._terms.tls and not self.secure:
@@ -177,75 +237,74 @@ class Dialog:
         if split is None:
             return replies.BAD_MAIL
         path, rest = split
-        parameters = read_parameters(rest)
-        if parameters is None:
-            return replies.BAD_PARAMETER
-        if parameters and (fault := self._mail_parameters(parameters)):
-            return fault
-        utf8 = "SMTPUTF8" in parameters
-        if not utf8 and not path.isascii():
+        said = self._mail_terms(rest)
+        if isinstance(said, Reply):
+            return said
+        if not said.utf8 and not arg.isascii():
             return replies.NEEDS_SMTPUTF8
         # RFC 5321, section 4.5.5: the null path.
         reverse_path = read_mailbox(path) if path else None
         if path and reverse_path is None:
             return replies.BAD_SENDER
-        self.transaction = Transaction(reverse_path, utf8=utf8)
+        self.transaction = Transaction(reverse_path, said)
         self.transactions += 1
         return replies.SENDER_TAKEN
 
-    def _mail_parameters(self, parameters: dict[str, str | None]) -> Reply | None:
-        """What is wrong with the parameters, or None."""
-        if not self.extended:
+    def _mail_terms(self, rest: str) -> MailTerms | Reply:
+        """What is asked for at MAIL, or what is wrong with it."""
+        parameters = read_parameters(rest)
+        if parameters is None:
+            return replies.BAD_PARAMETER
+        if parameters and not self.extended:
             return replies.UNKNOWN_PARAMETER
-        for keyword, value in parameters.items():
-            match keyword:
-                case "SIZE":
-                    if value is None or not _SIZE.fullmatch(value):
-                        return replies.BAD_PARAMETER
-                    if int(value) > self._terms.max_size:
-                        return replies.too_large(self._terms.max_size)  # RFC 1870, section 6.1
-                case "BODY":  # RFC 6152, section 3
-                    if value is None or value.upper() not in ("7BIT", "8BITMIME"):
-                        return replies.BAD_PARAMETER
-                case "SMTPUTF8":  # RFC 6531, section 3.4: without a value
-                    if value is not None:
-                        return replies.BAD_PARAMETER
-                case "AUTH" if self._terms.submission and value:
-                    pass  # RFC 4954, section 5: whoever it names is not believed
-                case _:
-                    return replies.UNKNOWN_PARAMETER
-        return None
+        return read_mail(
+            parameters,
+            max_size=self._terms.max_size,
+            prdr=not self._terms.lmtp,
+            submission=self._terms.submission,
+        )
 
     def _rcpt(self, arg: str) -> Reply:
         transaction = self.transaction
         if transaction is None:
             return replies.MAIL_FIRST
+        if transaction.chunked:
+            return replies.CONTENT_BEGUN
         split = read_path(arg, "TO")
         if split is None:
             return replies.BAD_RCPT
         path, rest = split
-        if rest:
-            parameters = read_parameters(rest)
-            return replies.BAD_PARAMETER if parameters is None else replies.UNKNOWN_PARAMETER
-        if not transaction.utf8 and not path.isascii():
+        request = self._request(rest, utf8=transaction.terms.utf8) if rest else Request()
+        if isinstance(request, Reply):
+            return request
+        if not transaction.terms.utf8 and not arg.isascii():
             return replies.NEEDS_SMTPUTF8
         if path.lower() == "postmaster":
             # RFC 5321, section 4.1.1.3: it needs no domain.
-            return self._take(transaction, Address(local=path, domain=self._terms.hostname))
-        address = read_mailbox(path)
-        if address is None:
+            address = Address(local=path, domain=self._terms.hostname)
+            return self._take(transaction, address, request)
+        mailbox = read_mailbox(path)
+        if mailbox is None:
             return replies.BAD_RECIPIENT
-        if address.domain not in self._terms.domains:
+        if mailbox.domain not in self._terms.domains:
             return replies.NO_RELAY
-        return self._take(transaction, address)
+        return self._take(transaction, mailbox, request)
 
-    def _take(self, transaction: Transaction, address: Address) -> Reply:
+    def _request(self, rest: str, *, utf8: bool) -> Request | Reply:
+        parameters = read_parameters(rest)
+        if parameters is None:
+            return replies.BAD_PARAMETER
+        if not self.extended:
+            return replies.UNKNOWN_PARAMETER
+        return read_rcpt(parameters, utf8=utf8)
+
+    def _take(self, transaction: Transaction, address: Address, request: Request) -> Reply:
         """Take a recipient of ours, whether or not there is one: nothing is told of that here."""
         if len(transaction.taken) >= self._terms.max_recipients:
             return replies.TOO_MANY_RECIPIENTS  # RFC 5321, section 4.5.3.1.10
         form = str(address).lower()
         first = transaction.recipients.get(form)
-        several = self._terms.lmtp or self._terms.submission
+        several = self._terms.lmtp or self._terms.submission or transaction.terms.each
         if first is None and transaction.recipients and not several:
             # SMTP has one reply for all recipients. With one of them, every refusal can be told
             # in it, and none needs a report to a sender who may be forged. Who has shown a key
@@ -253,6 +312,8 @@ class Dialog:
             return replies.ONE_RECIPIENT
         transaction.recipients.setdefault(form, address)
         transaction.taken.append(first or address)
+        if first is None and request != Request():
+            transaction.requests[address] = request
         return replies.RECIPIENT_TAKEN
 
     def _data(self, arg: str) -> Reply:
@@ -260,15 +321,54 @@ class Dialog:
             return replies.BAD_ARGUMENT
         if self.transaction is None:
             return replies.MAIL_FIRST
+        if self.transaction.chunked:
+            return replies.CONTENT_BEGUN  # RFC 3030, section 2: not both in one transaction
         if not self.transaction.taken:
             return replies.RCPT_FIRST  # RFC 2033, section 4.2: 503 without any recipient
         return replies.GO_AHEAD
 
+    def _bdat(self, arg: str) -> Reply:
+        """A chunk of the content (RFC 3030, section 2), which comes whatever we say to it."""
+        match = _CHUNK.fullmatch(arg)
+        if match is None:
+            return replies.BAD_CHUNK
+        self.chunk, self.chunk_fault = Chunk(int(match[1]), last=match[2] is not None), None
+        if self.transaction is None:
+            self.chunk_fault = replies.MAIL_FIRST
+        elif not self.transaction.taken:
+            self.chunk_fault = replies.RCPT_FIRST
+        else:
+            self.transaction.chunked = True
+        return CHUNK
+
     def _rset(self, arg: str) -> Reply:
         if arg:
             return replies.BAD_ARGUMENT
-        self.transaction = None
+        self.end()
         return replies.OK
+
+    # ---- whose mail a peer brings
+
+    def _xclient(self, arg: str) -> Reply:
+        """The session goes on as if this client had just connected."""
+        if self.transaction is not None:
+            return replies.IN_TRANSACTION
+        origin = read_origin("XCLIENT", arg, self.origin or Origin())
+        if origin is None:
+            return replies.BAD_ORIGIN
+        self.origin = origin
+        self.helo, self.extended, self.shown = "", False, None
+        return replies.greeting(self._terms.hostname, lmtp=self._terms.lmtp)
+
+    def _xforward(self, arg: str) -> Reply:
+        """Of the next transaction alone; several commands add up."""
+        if self.transaction is not None:
+            return replies.IN_TRANSACTION
+        origin = read_origin("XFORWARD", arg, self.origin or Origin())
+        if origin is None:
+            return replies.BAD_ORIGIN
+        self.origin = origin
+        return replies.CLIENT_TAKEN
 
     def _help(self, _arg: str) -> Reply:
         return reply(214, "2.0.0", "Commands: " + " ".join(self._verbs))

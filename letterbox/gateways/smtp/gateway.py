@@ -9,8 +9,9 @@ from msgspec import structs
 from letterbox.gateways.smtp.auth import Keys
 from letterbox.gateways.smtp.content import Bounds, Room
 from letterbox.gateways.smtp.dialog import Terms
+from letterbox.gateways.smtp.house import House, Receiver
 from letterbox.gateways.smtp.peers import Door
-from letterbox.gateways.smtp.session import House, Receiver, Session
+from letterbox.gateways.smtp.session import Session
 from letterbox.metrics import Metrics
 from letterbox.model.configuration import SmtpSection
 from letterbox.ports.clock import Clock
@@ -27,7 +28,8 @@ _LARGEST = 3
 class SmtpGateway:
     """SMTP (RFC 5321), or LMTP (RFC 2033) where ``lmtp``, in front of the intake.
 
-    ``domains`` are ours, folded. Without a ``tls_context`` STARTTLS is not offered. With ``keys``
+    ``domains`` are ours, folded. ``certificate`` gives ours as it is
+    now; without one STARTTLS is not offered. With ``keys``
     it is a submission server (RFC 6409), which takes mail from those alone who show one; ``tls``:
     it speaks TLS from the first octet (RFC 8314). ``pause`` puts off the answer to a wrong key.
     """
@@ -42,12 +44,12 @@ class SmtpGateway:
         clock: Clock,
         metrics: Metrics,
         lmtp: bool = False,
-        tls_context: ssl.SSLContext | None = None,
+        certificate: Callable[[], ssl.SSLContext] | None = None,
         tls: bool = False,
         keys: Keys | None = None,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._tls = tls_context if tls else None
+        self._tls = certificate() if certificate is not None and tls else None
         self._sessions: set[Session] = set()
         self._server: asyncio.Server | None = None
         self._house = House(
@@ -59,24 +61,23 @@ class SmtpGateway:
                 max_recipients=section.max_recipients,
                 max_transactions=section.max_transactions,
                 lmtp=lmtp,
-                tls=tls_context is not None,
+                tls=certificate is not None,
                 submission=keys is not None,
             ),
             bounds=Bounds(max_size=section.max_size, max_line=section.max_line),
             room=Room(max(section.max_buffered, _LARGEST * section.max_size)),
-            # Who shows a key speaks for itself, wherever it stands: no peer's word is taken.
-            door=Door(
-                structs.replace(section, trusted_peers=()) if keys is not None else section,
-                lmtp=lmtp,
-            ),
+            door=Door(section if keys is None else _balancers_alone(section, tls=tls), lmtp=lmtp),
             clock=clock,
             metrics=metrics,
             sessions=self._sessions,
-            tls_context=tls_context,
+            tls=certificate,
             max_command=section.max_command,
             max_errors=section.max_errors,
             command_timeout=section.command_timeout,
             content_timeout=section.content_timeout,
+            session_timeout=section.session_timeout,
+            min_rate=section.min_rate,
+            rate_period=section.rate_period,
             keys=keys,
             pause=pause,
         )
@@ -121,3 +122,12 @@ class SmtpGateway:
         if self._server is not None:
             self._server.close()
             self._server = None
+
+
+def _balancers_alone(section: SmtpSection, *, tls: bool) -> SmtpSection:
+    """Who shows a key speaks for itself, wherever it stands: no peer's word is taken about it.
+
+    But a balancer is nobody. Where TLS comes first it cannot say whom it has connected.
+    """
+    peers = (peer for peer in section.trusted_peers if peer.client == "proxy" and not tls)
+    return structs.replace(section, trusted_peers=tuple(peers))

@@ -3,12 +3,12 @@
 import ipaddress
 from collections import Counter
 
+from letterbox.gateways.smtp.passing import Origin, plain_ip
 from letterbox.gateways.smtp.replies import BUSY, CROWDED, Reply
 from letterbox.model.configuration import SmtpSection, TrustedPeer
 from letterbox.model.envelope import Client
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class Door:
@@ -27,54 +27,68 @@ class Door:
 
     def enter(self, address: str) -> Reply | None:
         """Count a session, or say why there can be none."""
-        place = _place(address)
         if self._sessions >= self._most:
             return BUSY
+        peer = self.peer(address)
+        if peer is not None and peer.client == "proxy":
+            self._sessions += 1  # of many clients: each is counted when it is known
+            return None
+        if (full := self.count(address)) is None:
+            self._sessions += 1
+        return full
+
+    def count(self, address: str) -> Reply | None:
+        """Count a session for its client's address, or say why it is one too many."""
+        place = _place(address)
         if self._counts[place] >= self._most_each:
             return CROWDED
         self._counts[place] += 1
-        self._sessions += 1
         return None
 
-    def leave(self, address: str) -> None:
-        """A session that entered is over."""
-        place = _place(address)
+    def leave(self, counted: str | None) -> None:
+        """A session is over; ``counted`` is the address it was counted for."""
         self._sessions -= 1
+        if counted is None:
+            return
+        place = _place(counted)
         self._counts[place] -= 1
         if not self._counts[place]:
             del self._counts[place]  # or every address there is would be remembered
 
-    def client(self, address: str, helo: str) -> Client:
-        """What is known of the peer.
-
-        It is inner where a detailed refusal might be bounced to a forged sender: over SMTP, a
-        trusted peer that hides its clients; over LMTP, everybody who does not show them.
-        """
-        peer = self._peer(address)
-        shows = peer is not None and peer.client is not None
-        return Client(
-            address=address,
-            helo=helo,
-            asserts_from=peer is not None and peer.asserts == "from",
-            trusted=peer is not None,
-            inner=not shows if self._lmtp else peer is not None and not shows,
-        )
-
-    def _peer(self, address: str) -> TrustedPeer | None:
+    def peer(self, address: str) -> TrustedPeer | None:
+        """Whose word is taken, of those who have an address."""
         if not self._trusted:
             return None
         ip = ipaddress.ip_address(address)
         return next((peer for network, peer in self._trusted if ip in network), None)
+
+    def client(self, address: str, helo: str, origin: Origin | None) -> Client:
+        """What is known of whom the mail comes from; ``origin`` is what a peer has passed on.
+
+        It is inner where a detailed refusal might be bounced to a forged sender: over SMTP, by a
+        trusted peer that hides its client; over LMTP, by everybody who does not show it.
+        """
+        peer = self.peer(address)
+        shown = origin is not None and origin.address is not None
+        hidden = not shown and (self._lmtp or peer is not None)
+        if origin is not None:
+            address = origin.address or address
+            helo = (origin.helo or "") if peer and peer.client == "xforward" else helo
+        return Client(
+            address=address,
+            helo=helo,
+            asserts_from=peer is not None and peer.asserts == "from",
+            # What stands in a message that a peer only passes through is not the peer's.
+            trusted=peer is not None and peer.client in {None, "xforward"},
+            inner=hidden,
+        )
 
 
 def plain_address(peername: object) -> str:
     """The IP address of a socket's peer: without scope, an IPv4 address where it is mapped."""
     if not isinstance(peername, tuple) or not peername:
         return "0.0.0.0"  # noqa: S104 - no address to bind: the peer has gone already
-    ip: _Address = ipaddress.ip_address(str(peername[0]).partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
-    return str(ip)
+    return plain_ip(str(peername[0]))
 
 
 def network_of(address: str) -> str:

@@ -27,6 +27,11 @@ def reply(code: int, enhanced: str, text: str, *, closes: bool = False) -> Reply
     return Reply(octets=f"{status}{text}\r\n".encode("ascii", "replace"), closes=closes)
 
 
+def greeting(hostname: str, *, lmtp: bool) -> Reply:
+    """RFC 5321, section 4.2: what a session begins with."""
+    return reply(220, "", f"{hostname} {'LMTP' if lmtp else 'ESMTP'} letterbox")
+
+
 def for_all(answers: Sequence[Told]) -> Told:
     """The one answer to a message for all its recipients (RFC 5321, section 4.2).
 
@@ -41,11 +46,27 @@ def for_all(answers: Sequence[Told]) -> Told:
     return msgspec.structs.replace(taken[0], text=text)
 
 
+def for_each(answers: Sequence[Told]) -> tuple[Told, ...]:
+    """The answers of PRDR: one for each recipient, and one for the message (draft-hall-prdr).
+
+    The last one agrees with them: what anybody has taken is taken, and is not to be sent again to
+    those who have not.
+    """
+    taken = [each for each in answers if each.reply < _PASSING]
+    if not taken:
+        passing = [each for each in answers if each.reply < _REFUSED]
+        return (*answers, (passing or answers)[0])
+    text = f"taken for {len(taken)} of {len(answers)} recipients"
+    return (*answers, msgspec.structs.replace(taken[0], text=text))
+
+
 # ---- success
 
 # RFC 2034, section 4: neither the greeting nor 3yz replies carry an enhanced code.
 GO_AHEAD = reply(354, "", "Go ahead; end with <CR><LF>.<CR><LF>")
+EACH = reply(353, "", "One reply for each recipient follows, and one for the message")
 OK = reply(250, "2.0.0", "OK")
+CLIENT_TAKEN = reply(250, "2.0.0", "Client taken")
 SENDER_TAKEN = reply(250, "2.1.0", "Sender taken")
 RECIPIENT_TAKEN = reply(250, "2.1.5", "Recipient taken")
 FAREWELL = reply(221, "2.0.0", "Goodbye", closes=True)
@@ -63,6 +84,8 @@ BUSY = reply(421, "4.3.2", "busy: Too many sessions; try again later", closes=Tr
 CROWDED = reply(421, "4.7.0", "busy: Too many sessions from this address", closes=True)
 LEAVING = reply(421, "4.3.2", "busy: Going down; try again soon", closes=True)
 TIMED_OUT = reply(421, "4.4.2", "Waited too long", closes=True)
+LONG_SESSION = reply(421, "4.4.2", "Enough for one session; go on in another", closes=True)
+NO_CLIENT = reply(421, "4.3.2", "Begin with a PROXY header", closes=True)
 TOO_MANY_ERRORS = reply(421, "4.7.0", "Too many errors in this session", closes=True)
 TOO_MANY_TRANSACTIONS = reply(
     421, "4.7.0", "Enough messages in this session; go on in another", closes=True
@@ -91,11 +114,14 @@ BAD_RCPT = reply(501, "5.5.4", "Write RCPT TO:<address>")
 BAD_PARAMETER = reply(501, "5.5.4", "A parameter is badly formed or stands twice")
 BAD_SENDER = reply(501, "5.1.7", "The sender's address is badly formed")
 BAD_RECIPIENT = reply(501, "5.1.3", "The recipient's address is badly formed")
+BAD_ORIGIN = reply(501, "5.5.4", "Write attributes as NAME=value, in xtext")
 NOT_OFFERED = reply(502, "5.5.1", "This command is not offered here")
 GREET_FIRST = reply(503, "5.5.1", "Say EHLO first")
 LHLO_FIRST = reply(503, "5.5.1", "Say LHLO first")
 MAIL_FIRST = reply(503, "5.5.1", "Say MAIL first")
 RCPT_FIRST = reply(503, "5.5.1", "No recipient was taken")
+CONTENT_BEGUN = reply(503, "5.5.1", "The content has begun with BDAT; go on with it, or say RSET")
+IN_TRANSACTION = reply(503, "5.5.1", "Not between MAIL and the end of the message")
 ONE_MAIL = reply(503, "5.5.1", "A transaction has begun already; RSET ends it")
 SECURE_ALREADY = reply(503, "5.5.1", "TLS is in use already")
 WRONG_KEY = reply(535, "5.7.8", "No vendor with that id and key")
@@ -119,7 +145,12 @@ NO_RELAY = reply(550, "5.7.1", "We take mail for our own domains only")
 TALKS_EARLY = reply(554, "5.5.0", "You spoke before the greeting", closes=True)
 TALKS_AHEAD = reply(554, "5.5.0", "You spoke ahead of a reply", closes=True)
 DIRTY_COMMAND = reply(500, "5.5.2", "A command ends with CRLF, without CR or NUL", closes=True)
+# How much follows is not known.
+BAD_CHUNK = reply(501, "5.5.4", "Write BDAT, a number of octets, and LAST at the end", closes=True)
 OTHER_PROTOCOL = reply(554, "5.5.0", "This is a mail server", closes=True)
+# The ends of chunks are counted: what follows is what it seems.
+DIRTY_CHUNKS = reply(554, "5.6.0", "message-malformed: It has a bare CR or LF, or NUL")
+ENDLESS_CHUNK = reply(552, "5.3.4", "message-too-large: A chunk beyond all bounds", closes=True)
 DIRTY_CONTENT = reply(
     554, "5.6.0", "message-malformed: It has a bare CR or LF, or NUL", closes=True
 )
@@ -135,3 +166,8 @@ def too_large(max_size: int) -> Reply:
 def line_too_long(max_line: int) -> Reply:
     """RFC 5321, section 4.5.3.1.6 would end at 1000 octets; real mail does not."""
     return reply(554, "5.6.0", f"message-malformed: A line has more than {max_line} octets")
+
+
+def chunk_taken(octets: int) -> Reply:
+    """RFC 3030, section 2: a chunk that is not the last."""
+    return reply(250, "2.0.0", f"{octets} octets taken")

@@ -1,26 +1,31 @@
 """One connection: commands and content off the wire, replies onto it."""
 
 import asyncio
-import math
 import select
 import ssl
-from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
-import msgspec
 import structlog
 from aiosmtpd.smtp import SMTP
 
 from letterbox.gateways.smtp import replies
-from letterbox.gateways.smtp.auth import LOOKING, Keys, look
-from letterbox.gateways.smtp.content import BLOCK, Bounds, Room, Share, read_content
-from letterbox.gateways.smtp.dialog import LAST_IN_GROUP, Dialog, Terms, Transaction
-from letterbox.gateways.smtp.peers import Door, network_of, plain_address
+from letterbox.gateways.smtp.auth import LOOKING, look
+from letterbox.gateways.smtp.content import (
+    BLOCK,
+    Chunks,
+    Share,
+    in_blocks,
+    read_content,
+    skip,
+    skip_line,
+)
+from letterbox.gateways.smtp.deadline import Deadline, Pace
+from letterbox.gateways.smtp.dialog import CHUNK, LAST_IN_GROUP, Dialog, Transaction
+from letterbox.gateways.smtp.handover import for_all, hand_over
+from letterbox.gateways.smtp.house import House
+from letterbox.gateways.smtp.passing import NotPassedOn, read_proxy
+from letterbox.gateways.smtp.peers import network_of, plain_address
 from letterbox.gateways.smtp.replies import Reply
-from letterbox.intake import Received, Submission
-from letterbox.metrics import Metrics
-from letterbox.model.envelope import Edge, Envelope
-from letterbox.ports.clock import Clock
 from letterbox.records.names import new_id
 
 #: A client that is being hung up on may finish speaking: seconds, and octets.
@@ -28,50 +33,12 @@ _LINGER_SECONDS = 2.0
 _LINGER_OCTETS = 1024 * 1024
 #: Replies may wait in the connection up to this before the client must have read some.
 _UNREAD = 16 * 1024
-#: RFC 5321, section 3.8: whoever is told so knows that the connection is closed.
-_CLOSING = 421
 #: An over-long command is read to its end up to this multiple of the limit.
 _ENDLESS = 32
+#: And a chunk up to this multiple of the largest message.
+_ENDLESS_CHUNK = 4
 
 log = structlog.get_logger("letterbox.smtp")
-
-
-class Receiver(Protocol):
-    """What a gateway needs of the intake."""
-
-    async def receive(
-        self, envelope: Envelope, content: bytes, submission: Submission | None = None
-    ) -> Received:
-        """Take a message; what is answered is durable."""
-        ...
-
-
-class House(msgspec.Struct, frozen=True, kw_only=True):
-    """What the sessions of one gateway share. Times in seconds."""
-
-    intake: Receiver
-    terms: Terms
-    bounds: Bounds
-    room: Room
-    door: Door
-    clock: Clock
-    metrics: Metrics
-    sessions: "set[Session]"
-    tls_context: ssl.SSLContext | None
-    max_command: int
-    max_errors: int
-    command_timeout: float
-    content_timeout: float
-    keys: Keys | None = None
-    #: Puts a wrong key's answer off.
-    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
-
-    @property
-    def edge(self) -> Edge:
-        """Which protocol is spoken."""
-        if self.terms.submission:
-            return "submission"
-        return "lmtp" if self.terms.lmtp else "smtp"
 
 
 class Session(SMTP):
@@ -88,13 +55,15 @@ class Session(SMTP):
         self._house = house
         self._dialog = Dialog(house.terms)
         self._link: asyncio.Transport  # aiosmtpd's own is typed too widely, and None at the end
-        self._timer: asyncio.TimerHandle | None = None
+        self._deadline = Deadline(self.loop, self._time_is_up, house.command_timeout)
         self._address = ""
+        self._counted: str | None = None  # the address this session is counted for
+        self._chunks: Chunks | None = None
         self._id = ""
         self._began = 0.0
         self._idle = False  # waiting for a command, with nothing begun
         self._leaving = False
-        self._deadline = math.inf
+        self._received = 0  # octets
         self._errors = 0
         self._messages = 0
         self._ended = "lost"
@@ -111,6 +80,11 @@ class Session(SMTP):
             self._link.write(refusal.octets)
             self._link.close()
             return
+        peer = house.door.peer(self._address)
+        self._begins_behind = peer is not None and peer.client == "proxy"
+        self._counted = None if self._begins_behind else self._address
+        if peer is not None:
+            self._dialog.passes_on(peer.client)
         self._id = new_id(house.clock.now())
         self._began = house.clock.monotonic()
         self._dialog.secure = transport.get_extra_info("sslcontext") is not None
@@ -126,6 +100,11 @@ class Session(SMTP):
         ends by itself when it next reads or writes.
         """
         asyncio.StreamReaderProtocol.connection_lost(self, error)
+
+    def data_received(self, data: bytes) -> None:
+        """Octets of the client's."""
+        self._received += len(data)
+        super().data_received(data)
 
     def eof_received(self) -> bool:
         """The client sends no more, and may yet read: it is owed the replies to what it sent."""
@@ -163,11 +142,11 @@ class Session(SMTP):
 
     def _over(self, _task: "asyncio.Task[None]") -> None:
         house = self._house
-        if self._timer is not None:
-            self._timer.cancel()
+        self._deadline.cancel()
+        self._forget_chunks()
         self._link.close()
         house.sessions.discard(self)
-        house.door.leave(self._address)
+        house.door.leave(self._counted)
         house.metrics.sessions.labels(house.edge).dec()
         log.debug(
             "session",
@@ -190,7 +169,7 @@ class Session(SMTP):
         """
         if self._ended == "quit" or not self._link.can_write_eof():
             return
-        self._deadline = math.inf
+        self._deadline.suspend()
         self._link.write_eof()
         left = _LINGER_OCTETS
         async with asyncio.timeout(_LINGER_SECONDS):
@@ -201,26 +180,17 @@ class Session(SMTP):
 
     def _reset_timeout(self, duration: float | None = None) -> None:
         """Called by aiosmtpd when the connection is made."""
-        self._allow(duration or self._house.command_timeout)
+        self._deadline.allow(duration or self._house.command_timeout)
 
-    def _allow(self, seconds: float) -> None:
-        """Give what comes next its time. One timer is kept, and moved only to an earlier time."""
-        self._deadline = self.loop.time() + seconds
-        if self._timer is None or self._deadline < self._timer.when():
-            self._arm(self._deadline)
+    def _time_is_up(self) -> None:
+        # RFC 5321, sections 3.8 and 4.5.3.2.
+        self._interrupt(replies.TIMED_OUT, "timeout")
 
-    def _arm(self, when: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self.loop.call_at(when, self._look_at_the_time)
-
-    def _look_at_the_time(self) -> None:
-        now = self.loop.time()
-        if now < self._deadline:
-            self._arm(min(self._deadline, now + self._house.command_timeout))
-        else:
-            # RFC 5321, sections 3.8 and 4.5.3.2.
-            self._interrupt(replies.TIMED_OUT, "timeout")
+    def _allow_content(self, seconds: float) -> None:
+        """Give content its time, as long as it does not trickle."""
+        least = self._house.min_rate * self._house.rate_period
+        pace = Pace(lambda: self._received, least, self._house.rate_period)
+        self._deadline.allow(seconds, pace)
 
     def _interrupt(self, last: Reply, ended: str) -> None:
         """Close from outside the session's task, which then finds its stream at an end."""
@@ -233,22 +203,21 @@ class Session(SMTP):
 
     async def _converse(self) -> Reply:
         """Greet, and answer commands; the reply returned is the last."""
+        if self._begins_behind and (refusal := await self._find_client()):
+            return refusal
         if self._spoke_first():
             self._ended = "early"
             return replies.TALKS_EARLY
-        terms = self._house.terms
-        kind = "LMTP" if terms.lmtp else "ESMTP"
-        self._say(replies.reply(220, "", f"{terms.hostname} {kind} letterbox"))
+        self._say(replies.greeting(self._house.terms.hostname, lmtp=self._house.terms.lmtp))
         while not self._leaving:
             await self._drained()
-            self._allow(self._house.command_timeout)
-            reply = await self._turn()
-            if reply in {replies.SHOW_KEY, LOOKING}:
-                reply = await self._look_at_key(reply)
+            if (seconds := self._time_for_a_command()) <= 0:
+                self._ended = "long"
+                return replies.LONG_SESSION
+            self._deadline.allow(seconds)
+            reply = await self._answer()
             if reply.refuses or reply is replies.LOCKED_OUT:
                 self._errors += 1
-            if reply is replies.GO_AHEAD:
-                reply = await self._take_message()
             if reply.closes:
                 self._ended = "quit" if reply is replies.FAREWELL else "closed"
                 return reply
@@ -256,10 +225,50 @@ class Session(SMTP):
                 self._ended = "errors"
                 return replies.TOO_MANY_ERRORS
             self._say(reply)
-            if reply is replies.START_TLS and self._house.tls_context is not None:
-                await self._secure(self._house.tls_context)
+            if reply is replies.START_TLS and self._house.tls is not None:
+                await self._secure(self._house.tls())
         self._ended = "leaving"
         return replies.LEAVING
+
+    async def _find_client(self) -> Reply | None:
+        """Read whom a balancer has connected; why there can be no session, or None."""
+        try:
+            address = await read_proxy(self._reader)
+        except NotPassedOn:
+            log.warning("no-proxy-header", session=self._id, client=self._address)
+            self._ended = "no-proxy-header"
+            return replies.NO_CLIENT
+        if address is None:
+            return None
+        if (full := self._house.door.count(address)) is not None:
+            self._ended = "crowded"
+            return full
+        self._address = self._counted = address
+        peer = self._house.door.peer(address)
+        self._dialog.passes_on(peer.client if peer is not None else None)
+        return None
+
+    def _time_for_a_command(self) -> float:
+        """Seconds; a session and a content in chunks have an end of their own."""
+        house = self._house
+        spent = house.clock.monotonic() - self._began
+        seconds = min(house.command_timeout, house.session_timeout - spent)
+        if self._chunks is not None:
+            seconds = min(seconds, max(self._chunks.until - self.loop.time(), 0.001))
+        return seconds
+
+    async def _answer(self) -> Reply:
+        """Read one command, and all that comes with it; its reply."""
+        reply = await self._turn()
+        if self._chunks is not None and self._dialog.transaction is None:
+            self._forget_chunks()
+        if reply is replies.SHOW_KEY or reply is LOOKING:
+            reply = await self._look_at_key(reply)
+        elif reply is replies.GO_AHEAD:
+            reply = await self._take_message()
+        elif reply is CHUNK:
+            reply = await self._take_chunk()
+        return reply
 
     async def _turn(self) -> Reply:
         """Read one command; its reply."""
@@ -293,16 +302,9 @@ class Session(SMTP):
         return line
 
     async def _skip_line(self, overrun: asyncio.LimitOverrunError) -> Reply:
-        left = self._house.max_command * _ENDLESS
-        left -= len(await self._reader.readexactly(overrun.consumed))
-        while left > 0:
-            try:
-                await self._reader.readuntil(b"\n")
-            except asyncio.LimitOverrunError as more:
-                left -= len(await self._reader.readexactly(more.consumed))
-            else:
-                return replies.COMMAND_TOO_LONG
-        return replies.ENDLESS_COMMAND
+        most = self._house.max_command * _ENDLESS
+        ended = await skip_line(self._reader, overrun, most)
+        return replies.COMMAND_TOO_LONG if ended else replies.ENDLESS_COMMAND
 
     async def _secure(self, context: ssl.SSLContext) -> None:
         """Begin TLS (RFC 3207). Nothing is waiting in the clear: it was looked for just now."""
@@ -316,7 +318,7 @@ class Session(SMTP):
         """Look at what is shown, asking for it first where it did not come with the command."""
         if reply is replies.SHOW_KEY:
             self._say(reply)
-            self._allow(self._house.command_timeout)
+            self._deadline.allow(self._house.command_timeout)
             line = await self._read_line()
             if isinstance(line, Reply):
                 return line if line.closes else replies.RESPONSE_TOO_LONG
@@ -329,7 +331,7 @@ class Session(SMTP):
         self._dialog.plain = None
         if reply is not LOOKING or plain is None or keys is None:
             return reply
-        self._deadline = math.inf  # it takes no long, and is not to be cut short
+        self._deadline.suspend()  # it takes no long, and is not to be cut short
         place = network_of(self._address)
         found = await look(keys, plain, place=place, session=self._id, pause=self._house.pause)
         if isinstance(found, Reply):
@@ -341,26 +343,13 @@ class Session(SMTP):
 
     async def _take_message(self) -> Reply:
         """Read the content and have it decided; what is replied to it."""
-        transaction = self._dialog.transaction
-        assert transaction is not None  # noqa: S101 - or DATA would not have been answered 354
+        transaction = self._dialog.begun()
         share = self._house.room.share()
         try:
             content = await self._read_content(share)
-            self._dialog.transaction = None
-            if not isinstance(content, Reply):
-                return await self._decided(transaction, content)
+            return await self._decided(transaction, content)
         finally:
             share.give_back()
-        log.info(
-            "content-refused",
-            session=self._id,
-            edge=self._house.edge,
-            client=self._address,
-            recipients=len(transaction.recipients),
-            reply=content.octets.decode("ascii").rstrip(),
-        )
-        octets = content.octets * self._replies_to(transaction)
-        return Reply(octets=octets, closes=content.closes)
 
     async def _read_content(self, share: Share) -> bytes | Reply:
         reader: Any = self._reader
@@ -369,51 +358,64 @@ class Session(SMTP):
         # A dot at once ends the content, too: with this before it, it is found as any other.
         reader.feed_data(b"\r\n")
         self._say(replies.GO_AHEAD)
-        self._allow(self._house.content_timeout)
-        # Under the limit for commands the stream would be stopped every few thousand octets.
-        reader._limit = BLOCK  # noqa: SLF001 - a StreamReader's limit cannot be changed otherwise
-        try:
+        self._allow_content(self._house.content_timeout)
+        with in_blocks(self._reader, self.line_length_limit):
             return await read_content(reader, self._house.bounds, share)
-        finally:
-            reader._limit = self.line_length_limit  # noqa: SLF001
 
-    async def _decided(self, transaction: Transaction, content: bytes) -> Reply:
-        """Hand the message over; the replies, in the order of RCPT (RFC 2033, section 4.2)."""
-        house = self._house
-        # The intake bounds its own time; a message in its hands is not to be cut short.
-        self._deadline = math.inf
-        self._messages += 1
-        envelope = Envelope(
-            session=self._id,
-            edge=house.edge,
-            client=house.door.client(self._address, self._dialog.helo),
-            reverse_path=transaction.reverse_path,
-            recipients=tuple(transaction.recipients.values()),
-        )
+    async def _take_chunk(self) -> Reply:
+        """Read a chunk (RFC 3030, section 2), and after the last have all of them decided."""
+        house, chunk = self._house, self._dialog.chunk
+        if chunk.octets > _ENDLESS_CHUNK * house.bounds.max_size:
+            return replies.ENDLESS_CHUNK
+        if self._dialog.chunk_fault is not None:
+            self._allow_content(house.content_timeout)
+            await skip(self._reader, chunk.octets)
+            return self._dialog.chunk_fault
+        transaction = self._dialog.begun()
+        now = self.loop.time()
+        if self._chunks is None:
+            share = house.room.share()
+            self._chunks = Chunks(house.bounds, share, now + house.content_timeout)
+        chunks = self._chunks
+        self._allow_content(max(chunks.until - now, 0.001))
+        with in_blocks(self._reader, self.line_length_limit):
+            fault = await chunks.take(self._reader, chunk.octets)
+        if not chunk.last:
+            if fault is None:
+                return replies.chunk_taken(chunk.octets)
+            self._dialog.end()  # what else comes of it is nobody's
+            return fault
         try:
-            submission: Submission | None = None
-            if house.keys is not None and self._dialog.shown is not None:
-                # Looked up for each message: what is revoked is revoked at once.
-                vendor = await house.keys.vendor(self._dialog.shown)
-                if vendor is None:
-                    return replies.KEY_GONE
-                submission = Submission(vendor=vendor)
-            received = await house.intake.receive(envelope, content, submission)
-            told = {outcome.recipient: outcome.told for outcome in received.outcomes}
-            answers = [told[recipient] for recipient in transaction.taken]
-            if not house.terms.lmtp:
-                answers = [replies.for_all(answers)]
-        except Exception:
-            # Ours, never the mail's: it stays with the sender, who tries again.
-            log.exception("gateway-failed", session=self._id)
-            return Reply(octets=replies.OUR_FAULT.octets * self._replies_to(transaction))
-        return Reply(
-            octets="".join(f"{each.line}\r\n" for each in answers).encode("ascii", "replace"),
-            closes=any(each.reply == _CLOSING for each in answers),
-        )
+            return await self._decided(transaction, fault or chunks.content())
+        finally:
+            self._forget_chunks()
 
-    def _replies_to(self, transaction: Transaction) -> int:
-        return len(transaction.taken) if self._house.terms.lmtp else 1
+    def _forget_chunks(self) -> None:
+        if self._chunks is not None:
+            self._chunks.let_go()
+            self._chunks = None
+
+    async def _decided(self, transaction: Transaction, content: bytes | Reply) -> Reply:
+        """Hand the message over, if there is one; what is replied to it."""
+        house, dialog = self._house, self._dialog
+        client = house.door.client(self._address, dialog.helo, dialog.origin)
+        dialog.end()
+        if isinstance(content, Reply):
+            log.info(
+                "content-refused",
+                session=self._id,
+                edge=house.edge,
+                client=client.address,
+                recipients=len(transaction.recipients),
+                reply=content.octets.decode("ascii").rstrip(),
+            )
+            return for_all(house, transaction, content)
+        # The intake bounds its own time; a message in its hands is not to be cut short.
+        self._deadline.suspend()
+        self._messages += 1
+        return await hand_over(
+            house, transaction, content, session=self._id, client=client, shown=dialog.shown
+        )
 
     # ---- the wire
 

@@ -18,8 +18,8 @@ _QUOTED = re.compile(
     r'"((?:[^"\\\x00-\x1f\x7f-\x9f\u2028\u2029]|\\[\x20-\x7e])*+)"@([^@]+)', re.DOTALL
 )
 _LITERAL = re.compile(r"\[(?:IPv6:([0-9a-f:.]+)|([0-9.]+))\]", re.IGNORECASE)
-# RFC 5321, section 4.1.2: esmtp-param.
-_PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*+)(?:=([!-<>-~]++))?")
+# RFC 5321, section 4.1.2: esmtp-param, widened by RFC 6531, section 3.3, to UTF-8.
+_PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*+)(?:=([!-<>-~\xa1-\U0010ffff]++))?")
 
 
 def read_path(arg: str, word: str) -> tuple[str, str] | None:
@@ -33,7 +33,7 @@ def read_path(arg: str, word: str) -> tuple[str, str] | None:
 def read_parameters(text: str) -> dict[str, str | None] | None:
     """Parameters by upper-case keyword; None where one is badly formed or stands twice."""
     found: dict[str, str | None] = {}
-    for part in text.split():
+    for part in filter(None, text.split(" ")):
         match = _PARAMETER.fullmatch(part)
         if match is None or match[1].upper() in found:
             return None

@@ -1,0 +1,63 @@
+"""Our certificate, as it stands in its files now: renewed ones are used without a restart."""
+
+import ssl
+from pathlib import Path
+
+import structlog
+
+from letterbox.model.configuration import TlsSection
+
+log = structlog.get_logger("letterbox.tls")
+
+_Stamp = tuple[tuple[int, int, int], ...]
+
+
+class Certificate:
+    """A chain and its key (PEM). Looked at again whenever TLS begins.
+
+    Files that do not go together, as in the midst of a renewal, change nothing: what was read
+    before is shown until they do. Raises OSError or ssl.SSLError where they never did.
+    """
+
+    def __init__(self, chain: Path, key: Path) -> None:
+        self._chain = chain
+        self._key = key
+        self._stamp = self._stamped()
+        self._context = self._read()
+
+    def context(self) -> ssl.SSLContext:
+        """The certificate, ready to be shown."""
+        try:
+            stamp = self._stamped()
+            if stamp != self._stamp:
+                self._stamp = stamp
+                self._context = self._read()
+                log.info("certificate-read", file=str(self._chain))
+        except OSError as error:  # ssl.SSLError is one
+            log.error("certificate-not-read", file=str(self._chain), error=str(error))  # noqa: TRY400
+        return self._context
+
+    def _stamped(self) -> _Stamp:
+        found = (self._chain.stat(), self._key.stat())
+        return tuple((each.st_mtime_ns, each.st_size, each.st_ino) for each in found)
+
+    def _read(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(self._chain, self._key)
+        # Where TLS comes first the context is fixed when the port opens; this looks again.
+        context.sni_callback = self._show_newest
+        return context
+
+    def _show_newest(
+        self, connection: ssl.SSLObject, _name: str | None, context: ssl.SSLContext
+    ) -> None:
+        newest = self.context()
+        if newest is not context:
+            connection.context = newest
+
+
+def certificate_of(section: TlsSection) -> Certificate | None:
+    """The certificate that is configured; None where none is."""
+    if not section.certificate:
+        return None
+    return Certificate(Path(section.certificate), Path(section.key))
