@@ -2,12 +2,14 @@
 
 import asyncio
 import os
+import re
 import socket
 import struct
 from shutil import which
 
 import pytest
 
+from letterbox.model.configuration import TrustedPeer
 from tests.support.wire import greeted, on_both_loops, serving
 
 PLACES = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin"
@@ -114,6 +116,41 @@ async def test_swaks_delivers(edge):
         content = house.intake.taken[0][1]
         assert b"Subject: test" in content
         assert content.endswith(b"\r\n")
+
+
+PROXIED = [
+    *("--proxy-source", "192.0.2.7", "--proxy-source-port", "4242"),
+    *("--proxy-dest", "198.51.100.1", "--proxy-dest-port", "25"),
+]
+BEHIND = {
+    "proxy-1": ("proxy", ["--proxy-version", "1", "--proxy-family", "TCP4", *PROXIED]),
+    "proxy-2": ("proxy", ["--proxy-version", "2", "--proxy-family", "AF_INET", *PROXIED]),
+    "xclient": ("xclient", ["--xclient-addr", "192.0.2.7", "--xclient-name", "[UNAVAILABLE]"]),
+}
+
+
+@on_both_loops
+@pytest.mark.parametrize("how", BEHIND)
+async def test_swaks_says_whose_mail_it_brings(how):
+    client, options = BEHIND[how]
+    peers = (TrustedPeer(address="127.0.0.1", client=client),)
+    async with serving(trusted_peers=peers) as house:
+        host, _, port = house.address.rpartition(":")
+        addresses = ("--from", "shop@vendor.example", "--to", "anna@letterbox.example")
+        await run("swaks", "--server", host, "--port", port, *addresses, *options)
+        found = house.intake.taken[0][0].client
+        assert (found.address, found.inner, found.trusted) == ("192.0.2.7", False, False)
+
+
+@on_both_loops
+async def test_swaks_hears_an_answer_for_each_recipient():
+    async with serving() as house:
+        host, _, port = house.address.rpartition(":")
+        to = "anna@letterbox.example,refused@letterbox.example,ben@letterbox.example"
+        addresses = ("--from", "shop@vendor.example", "--to", to)
+        printed = await run("swaks", "--server", host, "--port", port, *addresses, "--prdr")
+        heard = re.findall(r"^<\S+ +(\d{3})", printed, re.MULTILINE)
+        assert heard[-6:] == ["353", "250", "550", "250", "250", "221"]
 
 
 @on_both_loops

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from letterbox.gateways.smtp import session
+from letterbox.model.configuration import TrustedPeer
 from tests.support.clock import FakeClock
 from tests.support.wire import Serving, Wire, connected, greeted, serving
 
@@ -307,6 +308,31 @@ async def test_sessions_for_each_address_and_in_all():
         assert await first.closed()
         async with greeted(house.address):  # what has gone is not counted
             pass
+
+
+async def test_clients_of_a_balancer_count_each_for_itself():
+    balancer = TrustedPeer(address="127.0.0.1", client="proxy")
+    async with (
+        serving(trusted_peers=(balancer,), sessions_per_address=1, max_sessions=4) as house,
+        AsyncExitStack() as stack,
+    ):
+
+        async def come(client: str) -> str:
+            wire = await stack.enter_async_context(connected(house.address))
+            await wire.send(f"PROXY TCP4 {client} 198.51.100.1 4242 25\r\n".encode())
+            return await wire.line()
+
+        assert (await come("192.0.2.1")).startswith("220 ")
+        assert (await come("192.0.2.1")).startswith("421 4.7.0")
+        assert (await come("192.0.2.2")).startswith("220 ")
+        assert await until(lambda: house.sessions == 2)
+        assert (await come("192.0.2.3")).startswith("220 ")
+        assert (await come("192.0.2.4")).startswith("220 ")
+        async with connected(house.address) as wire:  # full, and told so at once
+            assert (await wire.line()).startswith("421 4.3.2 busy")
+        await stack.aclose()
+        assert await until(lambda: not house.sessions)
+        assert (await come("192.0.2.1")).startswith("220 ")
 
 
 async def test_ipv6_counts_by_its_subnet():

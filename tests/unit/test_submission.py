@@ -22,7 +22,7 @@ from letterbox.records.guesses import Guesses
 from letterbox.registration import Application
 from tests.support.house import House, mail, open_house
 from tests.support.tls import tls_contexts
-from tests.support.wire import HOST, Wire, greeted
+from tests.support.wire import HOST, Wire, connected, greeted
 
 PEOPLE = """
 [[vendor]]
@@ -287,6 +287,26 @@ async def test_guessing_is_slowed_and_then_locked_out_for_an_address():
         port.house.clock.advance(minutes=16)
         async with hello(port) as wire:
             assert (await login(wire, "greenleaf", key)).startswith("235")
+
+
+async def test_behind_a_balancer_who_guesses_locks_out_itself_alone():
+    balancer = TrustedPeer(address="127.0.0.1", client="proxy")
+    # Not what it says of itself, nor what any other peer says of it.
+    relay = TrustedPeer(address="192.0.2.9", client="xclient", asserts="from")
+    async with opened(section=SmtpSection(trusted_peers=(balancer, relay))) as port:
+
+        async def guess(client: str, key: str) -> str:
+            async with connected(port.address) as wire:
+                await wire.send(f"PROXY TCP4 {client} 198.51.100.1 4242 587\r\n".encode())
+                assert (await wire.line()).startswith("220 ")
+                assert not any("XCLIENT" in line for line in await wire.lines("EHLO tool.example"))
+                return (await login(wire, "greenleaf", key))[:3]
+
+        key = await port.key("greenleaf")
+        for _ in range(4):
+            assert await guess("192.0.2.1", "wrong") == "535"
+        assert await guess("192.0.2.1", key) == "454"
+        assert await guess("192.0.2.9", key) == "235"
 
 
 async def test_guessing_from_many_addresses_locks_the_name_but_not_its_own_tools():
