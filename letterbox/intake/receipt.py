@@ -39,6 +39,8 @@ class Submission(msgspec.Struct, frozen=True):
     declared: Declared | None = None
     your_reference: str | None = None
     idempotent: Idempotent | None = None
+    #: One of many that come by themselves: it waits where it comes faster than the vendor may send.
+    waits: bool = False
 
 
 class Answered(msgspec.Struct, frozen=True):

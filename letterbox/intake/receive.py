@@ -170,16 +170,23 @@ class Intake:
                 return await self._by_way_of(arrival, recipients, mail, proof, stranger, told)
             case sender:
                 vendor = await self._vendors.behind(sender)
-                if barred := await self._barred(sender, vendor, proof):
+                submission = arrival.submission
+                waits = submission is not None and submission.waits
+                if barred := await self._barred(sender, vendor, proof, waits=waits):
                     return alike(barred)
-                declared = arrival.submission.declared if arrival.submission else None
+                declared = submission.declared if submission else None
                 facts = self._reader.read(mail, sender, declared=declared)
                 return await self._settlement.settle(
                     arrival, recipients, mail, facts, proof, vendor, told
                 )
 
-    async def _barred(self, sender: Proven, vendor: VendorRef, proof: Proof) -> Told | None:
-        """Why nothing of a vendor's is taken now, whoever it is for; None where it is."""
+    async def _barred(
+        self, sender: Proven, vendor: VendorRef, proof: Proof, *, waits: bool
+    ) -> Told | None:
+        """Why nothing of a vendor's is taken now, whoever it is for; None where it is.
+
+        ``waits``: what comes too fast is taken in its turn.
+        """
         registered = await self._vendors.get(vendor.id) if vendor.registered else None
         if registered is not None and (suspended := registered.suspended) is not None:
             if sender.how == "via":
@@ -191,6 +198,9 @@ class Intake:
         # A relay of ours brings what many sent: it is not one vendor in a hurry.
         # What a platform signs for others must not use up the vendor's own share.
         share = f"{vendor.id} via {sender.by}" if sender.how == "via" else vendor.id
+        if waits:
+            await self._rates.turn(share, most)
+            return None
         if sender.how == "peer" or self._rates.take(share, most):
             return None
         limit = f"at most {most or self._rates.per_second} messages a second"

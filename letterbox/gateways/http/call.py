@@ -101,6 +101,13 @@ class Call(NamedTuple):
 
     async def body(self, *media_types: str, most: int = MOST_DOCUMENT) -> bytes:
         """The whole body, of one of the media types, within size and time."""
+        self.expect(*media_types)
+        if KEPT in self.request:
+            return self.request[KEPT]
+        return await read_body(self.request, most, self.parts.configuration.http.body_timeout)
+
+    def expect(self, *media_types: str) -> None:
+        """See that the body is of one of the media types, and plain."""
         request = self.request
         if request.content_type not in media_types:
             raise Problem(
@@ -114,9 +121,6 @@ class Call(NamedTuple):
                 "compressed bodies are not taken",
                 headers={"Accept-Encoding": "identity"},
             )
-        if KEPT in request:
-            return request[KEPT]
-        return await read_body(request, most, self.parts.configuration.http.body_timeout)
 
     async def bare(self) -> None:
         """See that a body, which need not be there, says nothing."""

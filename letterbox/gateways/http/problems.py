@@ -139,6 +139,8 @@ class ProblemDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     detail: str
     errors: tuple[Mistake, ...] = ()
     instance: str | None = None
+    #: Seconds after which to try again, where it is one line's of many; else a field of the header.
+    retry_after: int | None = None
 
 
 class Problem(Exception):
@@ -167,6 +169,7 @@ class Reasoned(Exception):
     def __init__(self, code: str, title: str, detail: str, status: int, retry_after: int) -> None:
         super().__init__(detail)
         self.document = (code, title, detail, status)
+        self.retry_after = retry_after
         self.headers = {"Retry-After": str(retry_after)} if retry_after else {}
 
 
@@ -181,21 +184,7 @@ def render(
     problem: Problem | Reasoned, public_url: str, instance: str | None = None
 ) -> web.Response:
     """A problem as a response."""
-    if isinstance(problem, Reasoned):
-        code, title, detail, status = problem.document
-        document = ProblemDocument(
-            type=f"{public_url}/reasons/{code}", title=title, status=status, detail=detail
-        )
-    else:
-        kind = KINDS[problem.name]
-        document = ProblemDocument(
-            type=f"{public_url}/docs#{problem.name}",
-            title=kind.title,
-            status=int(kind.status),
-            detail=problem.detail,
-            errors=problem.errors,
-            instance=instance,
-        )
+    document = document_of(problem, public_url, instance)
     response = web.Response(
         status=document.status,
         body=msgspec.json.encode(document),
@@ -205,3 +194,23 @@ def render(
     if isinstance(problem, Problem) and problem.close:
         response.force_close()
     return response
+
+
+def document_of(
+    problem: Problem | Reasoned, public_url: str, instance: str | None = None
+) -> ProblemDocument:
+    """A problem as a document."""
+    if isinstance(problem, Reasoned):
+        code, title, detail, status = problem.document
+        return ProblemDocument(
+            type=f"{public_url}/reasons/{code}", title=title, status=status, detail=detail
+        )
+    kind = KINDS[problem.name]
+    return ProblemDocument(
+        type=f"{public_url}/docs#{problem.name}",
+        title=kind.title,
+        status=int(kind.status),
+        detail=problem.detail,
+        errors=problem.errors,
+        instance=instance,
+    )

@@ -17,6 +17,7 @@ from letterbox.gateways.http import (
     times,
     vendor,
 )
+from letterbox.gateways.http.batch import MOST_LINES, NDJSON, batch
 from letterbox.gateways.http.call import Call
 from letterbox.gateways.http.forms import Answer, FeedItem, Items, NewMessage
 from letterbox.gateways.http.openapi import describe
@@ -51,6 +52,19 @@ _VENDOR = (
         query=("to",),
         fields=("Idempotency-Key",),
         problems=(403, 408, 413, 415, 422, 429),
+        scope="send",
+        once="message",
+    ),
+    Route(
+        "POST",
+        "/v1/messages/batch",
+        "vendor",
+        batch,
+        f"Send up to {MOST_LINES:,} messages, one a line; each is answered by a line in its place",
+        takes={NDJSON: NewMessage},
+        gives={NDJSON: Answer},
+        fields=("Idempotency-Key",),
+        problems=(403, 415, 422),
         scope="send",
         once="message",
     ),

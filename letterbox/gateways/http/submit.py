@@ -2,6 +2,7 @@
 
 import re
 from hashlib import sha256
+from typing import NamedTuple
 
 from aiohttp import web
 from msgspec import UNSET
@@ -18,6 +19,7 @@ from letterbox.gateways.http.forms import (
 )
 from letterbox.gateways.http.parts import Parts
 from letterbox.gateways.http.problems import Problem, Reasoned, mistaken
+from letterbox.gateways.http.route import JSON
 from letterbox.intake import Idempotent, KeyReused, Received, Submission
 from letterbox.model.address import Address, parse_address
 from letterbox.model.envelope import Client, Envelope
@@ -27,72 +29,86 @@ from letterbox.model.record import Declared
 from letterbox.model.told import Told
 from letterbox.wishes import Mistake
 
-_JSON = "application/json"
 _MAIL = "message/rfc822"
 # What could end a header field or a log line: refused, for altering it would be no help.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _AN_ADDRESS = "an address such as anna@letterbox.example"
 
 
+class Sending(NamedTuple):
+    """A message on its way in. ``name`` is like no other's; ``waits`` as in a submission."""
+
+    parts: Parts
+    vendor: Vendor
+    name: str
+    session: str
+    client: str
+    idempotent: Idempotent | None
+    waits: bool = False
+
+
 async def submit(call: Call) -> web.Response:
     """Take a message and answer with one result for each recipient, in their order."""
+    vendor = await sender_of(call)
+    key = call.idempotency_key
+    body = await call.body(JSON, _MAIL, most=call.parts.configuration.http.max_body)
+    request = call.request
+    said = f"{request.path_qs}\0{request.headers.get('Content-Type', '')}"
+    sending = Sending(
+        parts=call.parts,
+        vendor=vendor,
+        name=call.session,
+        session=call.session,
+        client=request.remote or "",
+        idempotent=Idempotent(key=key, fingerprint=fingerprint(said, body)) if key else None,
+    )
+    if request.content_type == _MAIL:
+        to = tuple(request.query.getall("to", ()))
+        submission = Submission(vendor=vendor, idempotent=sending.idempotent)
+        return answer(await _take(sending, to, _addresses(to), body, submission))
+    if "to" in request.query:
+        mistake = "the recipients stand in the body"
+        raise mistaken(Mistake(path="?to", mistake=mistake, allowed="it beside message/rfc822"))
+    return answer(await send(sending, read_form(body, NewMessage)))
+
+
+async def sender_of(call: Call) -> Vendor:
+    """The vendor whose key was shown. Raises a Problem where it may not send."""
     vendor = await call.parts.vendors.get(call.owner)
     if vendor is None:
         raise Problem("unauthorized")
     if vendor.is_nobody_yet:
         detail = "prove a domain first: POST /v1/vendor/domains, its TXT record, and …/verify"
         raise Problem("forbidden", detail)
-    key = call.idempotency_key
-    body = await call.body(_JSON, _MAIL, most=call.parts.configuration.http.max_body)
-    idempotent = Idempotent(key=key, fingerprint=_fingerprint(call, body)) if key else None
-    if call.request.content_type == _MAIL:
-        to = tuple(call.request.query.getall("to", ()))
-        addresses = _addresses(to)
-        content = body
-        submission = Submission(vendor=vendor, idempotent=idempotent)
-    else:
-        if "to" in call.request.query:
-            mistake = "the recipients stand in the body"
-            raise mistaken(Mistake(path="?to", mistake=mistake, allowed="it beside message/rfc822"))
-        form = read_form(body, NewMessage)
-        _check(form, call.parts)
-        to = form.to
-        addresses = _addresses(to)
-        content = _compose(call, form, vendor, addresses, idempotent)
-        submission = Submission(
-            vendor=vendor,
-            declared=_declared(form, call.parts),
-            your_reference=form.reference,
-            idempotent=idempotent,
-        )
-    most = call.parts.configuration.smtp.max_size
-    if len(content) > most:
-        raise _reasoned(call, "message-too-large", f"{len(content):,} octets, at most {most:,}")
-    received = await _receive(call, addresses, content, submission)
-    return answer(_answer(received, to, addresses, submission.your_reference))
+    return vendor
 
 
-def _fingerprint(call: Call, body: bytes) -> bytes:
+async def send(sending: Sending, form: NewMessage) -> Answer:
+    """Send what a form says. Raises a Problem, or Reasoned."""
+    _check(form, sending.parts)
+    addresses = _addresses(form.to)
+    submission = Submission(
+        vendor=sending.vendor,
+        declared=_declared(form, sending.parts),
+        your_reference=form.reference,
+        idempotent=sending.idempotent,
+        waits=sending.waits,
+    )
+    return await _take(sending, form.to, addresses, _compose(sending, form, addresses), submission)
+
+
+def fingerprint(said: str, body: bytes) -> bytes:
     """A digest of the whole request: the same key with another request is refused."""
-    request = call.request
-    said = f"{request.method}\0{request.path_qs}\0{request.headers.get('Content-Type', '')}\0"
-    return sha256(said.encode("utf-8", "surrogateescape") + body).digest()
+    return sha256(f"POST\0{said}\0".encode("utf-8", "surrogateescape") + body).digest()
 
 
-def _compose(
-    call: Call,
-    form: NewMessage,
-    vendor: Vendor,
-    addresses: tuple[Address, ...],
-    idempotent: Idempotent | None,
-) -> bytes:
+def _compose(sending: Sending, form: NewMessage, addresses: tuple[Address, ...]) -> bytes:
     """The mail of a form: new for each call, the same for a repeated one."""
-    if idempotent is None:
-        name = call.session
-    else:
+    vendor, idempotent, name = sending.vendor, sending.idempotent, sending.name
+    if idempotent is not None:
         said = f"{vendor.id}\0{idempotent.key}\0".encode() + idempotent.fingerprint
         name = sha256(said).hexdigest()[:40]
-    hostname = call.parts.configuration.hostname
+    hostname = sending.parts.configuration.hostname
     # Several recipients do not see one another.
     only = addresses[0] if len(set(addresses)) == 1 else None
     return compose(form, vendor, hostname=hostname, name=name, to=only)
@@ -190,25 +206,33 @@ def _category(label: str, parts: Parts) -> str | None:
 # ---- what is answered -------------------------------------------------------------------------
 
 
-async def _receive(
-    call: Call, addresses: tuple[Address, ...], content: bytes, submission: Submission
-) -> Received:
+async def _take(
+    sending: Sending,
+    to: tuple[str, ...],
+    addresses: tuple[Address, ...],
+    content: bytes,
+    submission: Submission,
+) -> Answer:
+    parts = sending.parts
+    most = parts.configuration.smtp.max_size
+    if len(content) > most:
+        raise _reasoned(parts, "message-too-large", f"{len(content):,} octets, at most {most:,}")
     envelope = Envelope(
-        session=call.session,
+        session=sending.session,
         edge="http",
-        client=Client(address=call.request.remote or ""),
+        client=Client(address=sending.client),
         reverse_path=None,
         recipients=tuple(dict.fromkeys(addresses)),
     )
     try:
-        received = await call.parts.intake.receive(envelope, content, submission)
+        received = await parts.intake.receive(envelope, content, submission)
     except KeyReused:
         raise Problem("key-reused") from None
-    _raise_if_one_reason(call, received)
-    return received
+    _raise_if_one_reason(parts, received)
+    return _answer(received, to, addresses, submission.your_reference)
 
 
-def _raise_if_one_reason(call: Call, received: Received) -> None:
+def _raise_if_one_reason(parts: Parts, received: Received) -> None:
     """A reason about the message or about us, the same for all, answers the whole request."""
     codes = {
         outcome.told.reason.code if outcome.told.reason else "" for outcome in received.outcomes
@@ -216,16 +240,16 @@ def _raise_if_one_reason(call: Call, received: Received) -> None:
     if len(codes) != 1:
         return
     code = codes.pop()
-    reason = call.parts.registry.get(code)
+    reason = parts.registry.get(code)
     if reason is None or reason.http == web.HTTPOk.status_code:
         return
     told = received.outcomes[0].told
     detail = (told.reason.detail if told.reason else None) or reason.texts["en"].title
-    raise _reasoned(call, code, detail)
+    raise _reasoned(parts, code, detail)
 
 
-def _reasoned(call: Call, code: str, detail: str) -> Reasoned:
-    reason = call.parts.registry[code]
+def _reasoned(parts: Parts, code: str, detail: str) -> Reasoned:
+    reason = parts.registry[code]
     return Reasoned(code, reason.texts["en"].title, detail, reason.http, reason.retry_after)
 
 

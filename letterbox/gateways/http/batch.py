@@ -1,0 +1,220 @@
+"""``POST /v1/messages/batch``: many messages, one a line, each answered by a line in its place.
+
+Lines are read only as fast as they are decided and their answers are read. What is answered is
+durable; a line that was not answered may be sent again under its reference.
+"""
+
+import asyncio
+import re
+from collections import deque
+from collections.abc import AsyncIterator, Coroutine
+from hashlib import sha256
+from typing import Any, Final
+
+import msgspec
+import structlog
+from aiohttp import web
+
+from letterbox.gateways.http.call import Call, read_form
+from letterbox.gateways.http.forms import Answer, NewMessage
+from letterbox.gateways.http.problems import Problem, Reasoned, document_of
+from letterbox.gateways.http.route import JSON
+from letterbox.gateways.http.submit import Sending, fingerprint, send, sender_of
+from letterbox.intake import Idempotent
+from letterbox.model.preferences import Vendor
+
+NDJSON: Final = "application/x-ndjson"
+MOST_LINES: Final = 10_000
+#: Octets of one line: text and HTML of the largest message, and what JSON adds to them.
+_LONGEST_LINE: Final = 4 * 1024 * 1024
+#: Lines that are decided at once, and octets of them: enough to fill a group commit.
+_AT_ONCE: Final = 128
+_OCTETS_AT_ONCE: Final = 2 * _LONGEST_LINE
+#: A line is the call that its JSON alone would be: under one key both have one effect.
+_SAID: Final = f"/v1/messages\0{JSON}"
+#: What an Idempotency-Key may be; a reference of another form is known by its digest.
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+log = structlog.get_logger("letterbox.http")
+
+
+async def batch(call: Call) -> web.StreamResponse:
+    """Take messages line by line, and answer them in their order, while they come."""
+    vendor = await sender_of(call)
+    call.expect(NDJSON)
+    key = call.idempotency_key
+    response = web.StreamResponse(headers={"Content-Type": NDJSON})
+    await response.prepare(call.request)
+    answers = _Answers(response, call.parts.configuration.http.body_timeout)
+    gone = False
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(answers.write())
+            number = 0
+            async for line in _lines(call):
+                number += 1
+                octets = len(line) if isinstance(line, bytes) else 0
+                await answers.add(_answered(call, vendor, line, number, key), octets)
+            answers.end()
+    except* (ConnectionError, TimeoutError):
+        gone = True
+    finally:
+        answers.give_up()
+    if gone:
+        raise ConnectionResetError("nobody reads the answers")
+    if not call.request.content.at_eof():
+        response.force_close()  # what was not read is not to be taken for the next request
+    await response.write_eof()
+    return response
+
+
+class _Answers:
+    """The answers to lines in hand, which go out in their order, each as soon as it may."""
+
+    def __init__(self, response: web.StreamResponse, patience: float) -> None:
+        self._response = response
+        self._patience = patience
+        self._tasks: deque[tuple[asyncio.Task[bytes], int]] = deque()
+        self._octets = 0
+        self._ended = False
+        self._added = asyncio.Event()
+        self._written = asyncio.Event()
+
+    async def add(self, answer: Coroutine[Any, Any, bytes], octets: int) -> None:
+        """Begin with one more line, and wait until there is room for the next."""
+        self._tasks.append((asyncio.ensure_future(answer), octets))
+        self._octets += octets
+        self._added.set()
+        while len(self._tasks) >= _AT_ONCE or self._octets >= _OCTETS_AT_ONCE:
+            self._written.clear()
+            await self._written.wait()
+
+    def end(self) -> None:
+        """No more lines come."""
+        self._ended = True
+        self._added.set()
+
+    async def write(self) -> None:
+        """Write until all is answered. Raises TimeoutError where nobody reads."""
+        while self._tasks or not self._ended:
+            if not self._tasks:
+                self._added.clear()
+                await self._added.wait()
+                continue
+            await self._tasks[0][0]
+            done: list[bytes] = []
+            while self._tasks and self._tasks[0][0].done():
+                task, octets = self._tasks.popleft()
+                done.append(task.result())
+                self._octets -= octets
+            self._written.set()
+            async with asyncio.timeout(self._patience):
+                await self._response.write(b"".join(done))
+
+    def give_up(self) -> None:
+        """Decide no more of them: nobody would hear of it."""
+        for task, _ in self._tasks:
+            task.cancel()
+
+
+async def _lines(call: Call) -> AsyncIterator[bytes | Problem]:
+    """The lines that say something, without their ends; a problem for one that cannot be taken.
+
+    It ends after a problem with the body itself, and where the house closes.
+    """
+    left, rest = MOST_LINES, b""
+    skipping = False  # within a line that is too long
+    async for piece in _pieces(call):
+        if isinstance(piece, Problem):
+            yield piece
+            return
+        rest += piece
+        if b"\n" in piece:
+            *lines, rest = rest.split(b"\n")
+            for line in lines[skipping:]:
+                if not left:
+                    yield Problem("too-large", f"at most {MOST_LINES:,} lines are taken at once")
+                    return
+                if line.strip():
+                    left -= 1
+                    yield line if len(line) <= _LONGEST_LINE else _too_long()
+            skipping = False
+        if len(rest) > _LONGEST_LINE:
+            if not skipping:
+                left -= 1
+                yield _too_long()
+            rest, skipping = b"", True
+
+
+def _too_long() -> Problem:
+    return Problem("too-large", f"a line has at most {_LONGEST_LINE:,} octets")
+
+
+async def _pieces(call: Call) -> AsyncIterator[bytes | Problem]:
+    """The body as it comes, with a line's end at its end; a problem where it comes no further."""
+    content = call.request.content
+    loop = asyncio.get_running_loop()
+    closing = asyncio.ensure_future(call.draining.wait())
+    most = left = call.parts.configuration.http.body_timeout
+    try:
+        while True:
+            began = loop.time()
+            read = asyncio.ensure_future(content.readany())
+            first = asyncio.FIRST_COMPLETED
+            await asyncio.wait({read, closing}, timeout=left, return_when=first)
+            if not read.done():
+                read.cancel()
+                if not closing.done():
+                    yield Problem("timeout", f"a line must arrive within {most:g} s")
+                return
+            piece = read.result()
+            if not piece:
+                yield b"\n"
+                return
+            yield piece
+            left = most if b"\n" in piece else max(left - (loop.time() - began), 0)
+    except web.RequestPayloadError:
+        yield Problem("bad-request", "the body is not framed as HTTP has it")
+    finally:
+        closing.cancel()
+
+
+async def _answered(
+    call: Call, vendor: Vendor, line: bytes | Problem, number: int, key: str | None
+) -> bytes:
+    """The answer to one line, whatever happens to it."""
+    instance = f"{call.session}-{number}"
+    try:
+        answer: object = await _send(call, vendor, line, instance, number, key)
+    except (Problem, Reasoned) as problem:
+        document = document_of(problem, call.parts.public_url())
+        again = problem.retry_after if isinstance(problem, Reasoned) else None
+        answer = msgspec.structs.replace(document, retry_after=again or None)
+    except Exception:
+        log.exception("line-failed", session=instance)
+        answer = document_of(Problem("our-fault"), call.parts.public_url(), instance)
+    return msgspec.json.encode(answer) + b"\n"
+
+
+async def _send(
+    call: Call, vendor: Vendor, line: bytes | Problem, instance: str, number: int, key: str | None
+) -> Answer:
+    if isinstance(line, Problem):
+        raise line
+    form = read_form(line, NewMessage)
+    name = form.reference or (f"{key}#{number}" if key else None)
+    idempotent = None
+    if name is not None:
+        if not _KEY.fullmatch(name):
+            name = sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
+        idempotent = Idempotent(key=name, fingerprint=fingerprint(_SAID, line.strip()))
+    sending = Sending(
+        parts=call.parts,
+        vendor=vendor,
+        name=instance,
+        session=call.session,
+        client=call.request.remote or "",
+        idempotent=idempotent,
+        waits=True,
+    )
+    return await send(sending, form)

@@ -1,0 +1,270 @@
+"""Many messages in one call: NDJSON in, NDJSON out."""
+
+import asyncio
+import json
+
+import msgspec
+import pytest
+
+from letterbox.gateways.http import batch
+from letterbox.model.configuration import Configuration, HttpSection
+from letterbox.records.rates import Rates
+from tests.support.api import PRUNERS, Api, open_api
+from tests.support.clock import FakeClock
+
+NDJSON = {"Content-Type": "application/x-ndjson"}
+PATIENCE = 20
+
+
+def line(**changes: object) -> bytes:
+    form = {k: v for k, v in (PRUNERS | changes).items() if v is not None}
+    return json.dumps(form).encode()
+
+
+async def post(api: Api, body: object, **headers: str):
+    return await api.call(
+        "POST", "/v1/messages/batch", who="greenleaf", data=body, headers=NDJSON | headers
+    )
+
+
+def read(body: bytes) -> list[dict]:
+    assert body.endswith(b"\n")
+    return [json.loads(each) for each in body.splitlines()]
+
+
+async def test_each_line_is_answered_in_its_place_and_harms_no_other():
+    lines = [
+        line(subject="First"),
+        b"{not json",
+        line(subject="Third", kind="rumour"),
+        b"",
+        b'"a text"',
+        line(to=["nobody@letterbox.example", "ben@letterbox.example"], subject="Fifth"),
+        b"\xff\xfe",
+        line(subject="Last", surprise=1),
+        line(subject="Real last", reference="r9"),
+    ]
+    async with open_api() as api:
+        reply = await post(api, b"\r\n".join(lines))
+        assert reply.status == 200
+        assert reply.headers["Content-Type"] == "application/x-ndjson"
+        found = read(reply.body)
+        assert [each.get("status", 200) for each in found] == [
+            200, 400, 422, 422, 200, 400, 422, 200,
+        ]  # fmt: skip
+        verdicts = [[r["verdict"] for r in each.get("results", ())] for each in found]
+        assert verdicts == [["deliver"], [], [], [], ["refuse", "deliver"], [], [], ["deliver"]]
+        assert found[1]["type"].endswith("#malformed-json")
+        assert found[2]["errors"][0]["path"] == "kind"
+        assert "surprise" in found[6]["detail"]
+        assert found[7]["results"][0]["your_reference"] == "r9"
+        subjects = ["First", "Real last"]
+        assert sorted(await api.house.inbox("anna")) == subjects
+        assert await api.house.inbox("ben") == ["Fifth"]
+
+
+async def test_the_reference_of_a_line_makes_it_one_message():
+    lines = [line(reference=f"spring/{n}", subject=f"Offer {n}") for n in range(20)]
+    body = b"\n".join(lines) + b"\n"
+    async with open_api() as api:
+        first, again = await post(api, body), await post(api, body)
+        assert again.body == first.body
+        at_once = await asyncio.gather(*(post(api, body) for _ in range(4)))
+        assert {each.body for each in at_once} == {first.body}
+        # As the call that a line would be by itself.
+        alone = await api.call(
+            "POST", "/v1/messages", who="greenleaf", data=lines[3],
+            headers={"Content-Type": "application/json", "Idempotency-Key": "spring/3"},
+        )  # fmt: skip
+        assert alone.json == read(first.body)[3]
+        assert len(await api.house.inbox("anna")) == 20
+        other = await post(api, line(reference="spring/3", subject="Another"))
+        (refused,) = read(other.body)
+        assert (refused["status"], refused["type"].rpartition("#")[2]) == (422, "key-reused")
+
+
+@pytest.mark.parametrize("reference", ["with spaces", "é", "x" * 200, "\U0001f331" * 50])
+async def test_whatever_a_reference_is_written_in(reference):
+    async with open_api() as api:
+        body = line(reference=reference)
+        first, again = await post(api, body), await post(api, body)
+        assert first.body == again.body
+        assert len(await api.house.inbox("anna")) == 1
+
+
+async def test_two_lines_with_one_reference_are_one():
+    async with open_api() as api:
+        body = b"\n".join([line(reference="r")] * 50)
+        found = read((await post(api, body)).body)
+        assert len(found) == 50
+        assert all(each == found[0] for each in found)
+        assert len(await api.house.inbox("anna")) == 1
+
+
+async def test_a_key_of_the_whole_counts_for_its_lines():
+    async with open_api() as api:
+        body = b"\n".join([line(subject="One"), line(subject="Two")])
+        key = {"Idempotency-Key": "spring"}
+        first, again = await post(api, body, **key), await post(api, body, **key)
+        assert first.body == again.body
+        assert len(await api.house.inbox("anna")) == 2
+        assert (await post(api, body, **{"Idempotency-Key": "a b"})).status == 422
+        new = await post(api, body)
+        assert new.body != first.body
+        assert len(await api.house.inbox("anna")) == 4
+
+
+async def test_a_line_is_answered_before_the_next_is_sent():
+    async with open_api() as api:
+        heard = asyncio.Event()
+
+        async def say():
+            yield line(subject="One") + b"\n"
+            await heard.wait()
+            yield line(subject="Two")[:20]
+            await asyncio.sleep(0)
+            yield line(subject="Two")[20:]
+
+        headers = NDJSON | {"Authorization": f"Bearer {await api.credential('greenleaf')}"}
+        url = "/v1/messages/batch"
+        async with api.session.post(url, data=say(), headers=headers) as response:
+            first = await asyncio.wait_for(response.content.readline(), PATIENCE)
+            assert json.loads(first)["results"][0]["verdict"] == "deliver"
+            heard.set()
+            second = await asyncio.wait_for(response.content.readline(), PATIENCE)
+            assert json.loads(second)["results"][0]["verdict"] == "deliver"
+            assert await response.content.read() == b""
+
+
+async def test_too_many_lines(monkeypatch):
+    monkeypatch.setattr(batch, "MOST_LINES", 3)
+    async with open_api() as api:
+        reply = await post(api, b"\n".join(line(subject=str(n)) for n in range(5)))
+        found = read(reply.body)
+        assert [each.get("status", 200) for each in found] == [200, 200, 200, 413]
+        assert len(await api.house.inbox("anna")) == 3
+        assert len(read((await post(api, b"\n\n".join([line()] * 3))).body)) == 3
+
+
+async def test_a_line_that_is_too_long(monkeypatch):
+    monkeypatch.setattr(batch, "_LONGEST_LINE", 2000)
+    async with open_api() as api:
+        body = b"\n".join([line(subject="One"), b"x" * 300_000, line(subject="Three")])
+        found = read((await post(api, body)).body)
+        assert [each.get("status", 200) for each in found] == [200, 413, 200]
+        assert sorted(await api.house.inbox("anna")) == ["One", "Three"]
+        end = read((await post(api, line() + b"\n" + b"x" * 300_000)).body)
+        assert [each.get("status", 200) for each in end] == [200, 413]
+
+
+async def test_a_slow_line_is_given_up():
+    configuration = Configuration(http=HttpSection(body_timeout=0.2))
+    async with open_api(configuration=configuration) as api:
+
+        async def say():
+            yield line() + b"\n"
+            while True:
+                yield b" "
+                await asyncio.sleep(0.01)
+
+        reply = await post(api, say())
+        found = read(reply.body)
+        assert [each.get("status", 200) for each in found] == [200, 408]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Content-Type": "application/json"}, 415),
+        ({"Content-Encoding": "gzip"}, 415),
+        ({"Authorization": "Bearer lbk_no"}, 401),
+    ],
+)
+async def test_what_a_batch_may_not_carry(headers, status):
+    async with open_api() as api:
+        reply = await api.call(
+            "POST", "/v1/messages/batch", data=line(),
+            headers=NDJSON
+            | {"Authorization": f"Bearer {await api.credential('greenleaf')}"}
+            | headers,
+        )  # fmt: skip
+        assert reply.status == status
+        assert reply.headers["Content-Type"] == "application/problem+json"
+
+
+async def test_whoever_reads_no_answers_is_not_read_either(monkeypatch):
+    """What is read but not answered stays bounded, and in the end the connection is given up."""
+    begun = 0
+    answered = batch._answered
+
+    async def counted(*arguments):
+        nonlocal begun
+        begun += 1
+        return await answered(*arguments) + b" " * 100_000 + b"\n"
+
+    monkeypatch.setattr(batch, "_answered", counted)
+    configuration = Configuration(http=HttpSection(body_timeout=0.5))
+    async with open_api(configuration=configuration) as api:
+        given_up = asyncio.Event()
+
+        async def say():
+            try:
+                for _ in range(1000):
+                    yield b"[]\n" * 1000
+            finally:
+                given_up.set()
+
+        headers = NDJSON | {"Authorization": f"Bearer {await api.credential('greenleaf')}"}
+        async with api.session.post("/v1/messages/batch", data=say(), headers=headers):
+            await asyncio.wait_for(given_up.wait(), PATIENCE)
+        assert batch._AT_ONCE <= begun < 10 * batch._AT_ONCE
+        assert (await api.send()).status == 200
+
+
+async def test_what_comes_faster_than_a_vendor_may_send_waits_its_turn():
+    waited = []
+
+    async def pause(seconds: float) -> None:
+        waited.append(seconds)
+
+    clock = FakeClock()
+    rates = Rates(clock, 2, pause)
+    for _ in range(5):
+        await rates.turn("greenleaf")
+    assert waited == [0.5, 1.0, 1.5]
+    assert not rates.take("greenleaf")
+    assert rates.take("voltshop")
+    clock.advance(seconds=2)
+    assert rates.take("greenleaf")
+    assert not rates.take("greenleaf")
+
+
+async def test_a_house_that_closes_answers_what_it_began():
+    async with open_api() as api:
+        taken = asyncio.Event()
+
+        async def say():
+            yield line(subject="One") + b"\n"
+            await taken.wait()
+            yield line(subject="Two")
+            await asyncio.sleep(PATIENCE)
+
+        headers = NDJSON | {"Authorization": f"Bearer {await api.credential('greenleaf')}"}
+        async with api.session.post("/v1/messages/batch", data=say(), headers=headers) as response:
+            assert json.loads(await response.content.readline())["results"]
+            api.gateway.draining.set()
+            assert await asyncio.wait_for(response.content.read(), PATIENCE) == b""
+            taken.set()
+        assert await api.house.inbox("anna") == ["One"]
+
+
+def test_the_description_names_it():
+    description = msgspec.json.decode(api_description())
+    operation = description["paths"]["/v1/messages/batch"]["post"]
+    assert "application/x-ndjson" in operation["requestBody"]["content"]
+
+
+def api_description() -> bytes:
+    from letterbox.gateways.http.routes import _DESCRIPTION
+
+    return _DESCRIPTION
