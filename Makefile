@@ -51,7 +51,7 @@ fault: $(READY) packages
 	$(BIN)/pytest tests/fault $(ARGS)
 
 fuzz: $(READY)
-	HYPOTHESIS_PROFILE=fuzz $(BIN)/pytest tests/property $(ARGS)
+	HYPOTHESIS_PROFILE=fuzz $(BIN)/pytest tests/property tests/whole/test_described.py $(ARGS)
 
 clean:
 	rm -rf $(ENV) build dist *.egg-info

@@ -193,6 +193,8 @@ def _check(configuration: Configuration) -> Iterator[Mistake]:
     yield from _submission(configuration)
     for nth, peer in enumerate(configuration.smtp.trusted_peers):
         yield from _peer(f"smtp.trusted_peers[{nth}]", peer)
+    for nth, proxy in enumerate(configuration.http.proxies):
+        yield from _network(f"http.proxies[{nth}]", proxy)
     yield from _store(configuration.store.url)
     if configuration.bodies.url != "store:":
         yield Mistake(
@@ -314,15 +316,16 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _peer(path: str, peer: TrustedPeer) -> Iterator[Mistake]:
+def _network(path: str, text: str) -> Iterator[Mistake]:
     try:
-        ipaddress.ip_network(peer.address)
+        ipaddress.ip_network(text)
     except ValueError as error:
-        yield Mistake(
-            path=f"{path}.address",
-            mistake=str(error),
-            allowed="an address or a network, such as 10.0.0.7 or 10.0.0.0/8",
-        )
+        allowed = "an address or a network, such as 10.0.0.7 or 10.0.0.0/8"
+        yield Mistake(path=path, mistake=str(error), allowed=allowed)
+
+
+def _peer(path: str, peer: TrustedPeer) -> Iterator[Mistake]:
+    yield from _network(f"{path}.address", peer.address)
     if peer.client == "proxy" and peer.asserts is not None:
         yield Mistake(
             path=f"{path}.asserts",

@@ -42,6 +42,9 @@ class HttpSection(_Section, frozen=True):
     max_body: Size = 30 * MIB
     body_timeout: Seconds = 60.0
     max_connections: Count = 2000
+    requests_per_address: Count = 1000
+    requests_per_key: Count = 500
+    proxies: tuple[str, ...] = ()
 
 
 class SmtpSection(_Section, frozen=True):

@@ -26,12 +26,15 @@ class Rates:
         self.per_second = per_second
         self._buckets: Recent[str, tuple[float, float]] = Recent(_KEPT)
 
-    def take(self, name: str, most: int | None = None) -> bool:
-        """Take one; false where there is none left for now. ``most`` stands for the usual rate."""
+    def take(self, name: str, most: int | None = None, *, cost: int = 1) -> bool:
+        """Take one; false where there is none left for now. ``most`` stands for the usual rate.
+
+        ``cost``: what it uses up, even where it is more than there is.
+        """
         level, now, _ = self._level(name, most)
         if level < 1:
             return False
-        self._buckets.put(name, (level - 1, now))
+        self._buckets.put(name, (max(level - cost, 0), now))
         return True
 
     async def turn(self, name: str, most: int | None = None) -> None:

@@ -1,12 +1,12 @@
 """A vendor registers by itself, where the operator lets vendors do so."""
 
-import ipaddress
 from datetime import timedelta
 from typing import NamedTuple
 
 import structlog
 
 from letterbox.model.configuration import VendorsSection
+from letterbox.model.network import place_of
 from letterbox.model.vendor import DomainClaim, Registered
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import Add, Commit, Rejected, Schedule, Store
@@ -102,7 +102,7 @@ class Registration:
         now, section = self._clock.now(), self._section
         bounds = (
             (places.registrations(now), section.registrations_per_day),
-            (places.registrations(now, _network(client)), section.registrations_per_network_day),
+            (places.registrations(now, _place(client)), section.registrations_per_network_day),
         )
         adds = tuple(Add(counter=name, expires=now + _DAY, limit=limit) for name, limit in bounds)
         (result,) = await self._store.commit(Commit(places.DIRECTORY, adds))
@@ -121,10 +121,6 @@ class Registration:
             await self._credentials.revoke(prefix)
 
 
-def _network(client: str) -> str:
-    """What counts as one place: an IPv4 address, or 64 bits of an IPv6 one."""
-    try:
-        ip = ipaddress.ip_address(client.partition("%")[0])
-    except ValueError:
-        return "unknown"
-    return str(ipaddress.ip_network((ip, 64 if ip.version == 6 else 32), strict=False))  # noqa: PLR2004
+def _place(client: str) -> str:
+    """What counts as one caller; all of whom nothing is known are one."""
+    return str(place_of(client)) if client else "unknown"

@@ -10,6 +10,7 @@ from aiohttp.typedefs import Middleware
 
 from letterbox.gateways.http.answers import guard
 from letterbox.gateways.http.call import Call, check_query
+from letterbox.gateways.http.callers import Callers
 from letterbox.gateways.http.operations import is_local
 from letterbox.gateways.http.parts import Parts
 from letterbox.gateways.http.problems import Problem, Reasoned, render
@@ -34,10 +35,11 @@ def application(
 
     ``trusted``: every peer may ask what operators ask; else those on this machine alone.
     """
-    app = web.Application(middlewares=[_outermost(parts)])
+    callers = Callers(parts.configuration.http, parts.clock)
+    app = web.Application(middlewares=[_outermost(parts, callers)])
     repeated = Repeated()
     for route in routes:
-        way = _Way(route, parts, repeated, draining, trusted=trusted)
+        way = _Way(route, parts, repeated, callers, draining, trusted=trusted)
         app.router.add_route(route.method, route.path, way.serve, expect_handler=_expect)
         if route.method == "GET":
             app.router.add_route("HEAD", route.path, way.serve, expect_handler=_expect)
@@ -64,6 +66,7 @@ class _Way:
         route: Route,
         parts: Parts,
         repeated: Repeated,
+        callers: Callers,
         draining: asyncio.Event,
         *,
         trusted: bool,
@@ -71,6 +74,7 @@ class _Way:
         self._route = route
         self._parts = parts
         self._repeated = repeated
+        self._callers = callers
         self._draining = draining
         self._trusted = trusted
 
@@ -79,11 +83,14 @@ class _Way:
         route = self._route
         if route.who == "operator" and not (self._trusted or is_local(request)):
             raise Problem("not-found")
+        if route.who != "operator":
+            self._callers.count(request[CLIENT])
         call = Call(
             request=request,
             parts=self._parts,
             owner=await self._owner(request),
             session=request[SESSION],
+            client=request[CLIENT],
             draining=self._draining,
         )
         if route.path.startswith("/v1/"):
@@ -104,8 +111,10 @@ class _Way:
             raise Problem("unauthorized", headers={"WWW-Authenticate": challenge}, close=True)
         row = await self._parts.credentials.shown(purpose, match[1], self._parts.clock.now())
         if row is None:
+            self._callers.count_wrong(request[CLIENT])
             challenge = 'Bearer realm="letterbox", error="invalid_token"'
             raise Problem("unauthorized", headers={"WWW-Authenticate": challenge}, close=True)
+        self._callers.count_key(row.prefix)
         if not row.serves(self._route.scope):
             # RFC 6750, section 3.1.
             challenge = 'Bearer realm="letterbox", error="insufficient_scope"'
@@ -116,21 +125,24 @@ class _Way:
 
 #: The name of a request in the log.
 SESSION: web.RequestKey[str] = web.RequestKey("session", str)
+#: The caller's IP address.
+CLIENT: web.RequestKey[str] = web.RequestKey("client", str)
 
 
-def _outermost(parts: Parts) -> Middleware:
+def _outermost(parts: Parts, callers: Callers) -> Middleware:
     """Turns whatever is raised into a problem, and logs each request in one line."""
 
     @web.middleware
     async def outermost(request: web.Request, handler: Way) -> web.StreamResponse:
         began = parts.clock.monotonic()
         session = request[SESSION] = new_id(parts.clock.now())
+        request[CLIENT] = callers.address(request)
         response = await _answered(request, handler, parts.public_url(), session)
         resource = request.match_info.route.resource
         log.info(
             "http",
             session=session,
-            client=request.remote,
+            client=request[CLIENT],
             method=request.method if request.method in _METHODS else "other",
             # The pattern, not the path: references and ids are nobody's business in a log.
             route=resource.canonical if resource else "",

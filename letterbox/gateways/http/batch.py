@@ -5,7 +5,6 @@ durable; a line that was not answered may be sent again under its reference.
 """
 
 import asyncio
-import re
 from collections import deque
 from collections.abc import AsyncIterator, Coroutine
 from hashlib import sha256
@@ -15,7 +14,7 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from letterbox.gateways.http.call import Call, read_form
+from letterbox.gateways.http.call import IDEMPOTENCY_KEY, Call, read_form
 from letterbox.gateways.http.forms import Answer, NewMessage
 from letterbox.gateways.http.problems import Problem, Reasoned, document_of
 from letterbox.gateways.http.route import JSON
@@ -32,8 +31,6 @@ _AT_ONCE: Final = 128
 _OCTETS_AT_ONCE: Final = 2 * _LONGEST_LINE
 #: A line is the call that its JSON alone would be: under one key both have one effect.
 _SAID: Final = f"/v1/messages\0{JSON}"
-#: What an Idempotency-Key may be; a reference of another form is known by its digest.
-_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 log = structlog.get_logger("letterbox.http")
 
@@ -205,7 +202,8 @@ async def _send(
     name = form.reference or (f"{key}#{number}" if key else None)
     idempotent = None
     if name is not None:
-        if not _KEY.fullmatch(name):
+        if not IDEMPOTENCY_KEY.fullmatch(name):
+            # A reference may be written in anything.
             name = sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
         idempotent = Idempotent(key=name, fingerprint=fingerprint(_SAID, line.strip()))
     sending = Sending(
@@ -213,7 +211,7 @@ async def _send(
         vendor=vendor,
         name=instance,
         session=call.session,
-        client=call.request.remote or "",
+        client=call.client,
         idempotent=idempotent,
         waits=True,
     )

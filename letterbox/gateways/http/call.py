@@ -30,10 +30,14 @@ MOST_DOCUMENT = 4 * _KIB * _KIB
 _MOST_EXPLAINED = 500
 #: In a larger document a name that stands twice is not looked for: it would take too long.
 _MOST_LOOKED_THROUGH = 64 * _KIB
-_IDENTIFIER = re.compile(r"[0-9a-f]{32}")
+#: Ids and references of ours.
+IDENTIFIER = re.compile(r"[0-9a-f]{32}")
 _REPEATED = frozenset({"to"})
 _MOST_NAMED = 20
-_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+#: What an Idempotency-Key may be.
+IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+#: The largest number that is read as one.
+MOST_NUMBER = 10**9 - 1
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _WHERE = re.compile(r"(?s)(.*?)(?: - at `\$\.?(.*)`)?")
 _BYTE = re.compile(r"(.*) \(byte (\d+)\)")
@@ -42,20 +46,22 @@ _BYTE = re.compile(r"(.*) \(byte (\d+)\)")
 class Call(NamedTuple):
     """A request on its way. ``owner`` is the vendor's or consumer's id, empty for anyone.
 
-    ``session`` names the call in the log. ``draining`` is set when the house is closing.
+    ``session`` names the call in the log, ``client`` is the caller's IP address. ``draining`` is
+    set when the house is closing.
     """
 
     request: web.Request
     parts: Parts
     owner: str
     session: str
+    client: str
     draining: asyncio.Event
 
     @property
     def item(self) -> str:
         """The ``{id}`` of the path. What cannot be an id is not there (404)."""
         name = self.request.match_info["id"]
-        if not _IDENTIFIER.fullmatch(name):
+        if not IDENTIFIER.fullmatch(name):
             raise Problem("not-found")
         return name
 
@@ -78,7 +84,7 @@ class Call(NamedTuple):
             raise mistaken(bad("limit", text, "a whole number from 1 to 1,000"))
         return min(limit, MOST_ITEMS)
 
-    def after(self, form: re.Pattern[str] = _IDENTIFIER) -> str | None:
+    def after(self, form: re.Pattern[str] = IDENTIFIER) -> str | None:
         """The cursor a list goes on from, which has such a form; an empty one is none."""
         text = self.request.query.get("after") or None
         if text is not None and not form.fullmatch(text):
@@ -94,7 +100,7 @@ class Call(NamedTuple):
     def idempotency_key(self) -> str | None:
         """The key that makes a repeated call have one effect."""
         key = self.request.headers.get("Idempotency-Key")
-        if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
+        if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
             allowed = "1 to 255 printable ASCII characters without spaces"
             raise mistaken(bad("Idempotency-Key", key, allowed))
         return key

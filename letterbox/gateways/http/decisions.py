@@ -58,11 +58,12 @@ async def get_decision(call: Call) -> web.Response:
 
 async def list_changes(call: Call) -> web.Response:
     """The smallest changes of wishes that would have let a refused message through."""
+    language = await _language(call)
     with _outcomes():
         found = await call.parts.undo.offers(call.owner, call.item)
     if found is None:
         raise Problem("not-found")
-    items = _offered(call, found, await _language(call))
+    items = _offered(call, found, language)
     return answer(Items(items=items, after=None))
 
 

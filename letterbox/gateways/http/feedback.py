@@ -13,7 +13,8 @@ from letterbox.records.feed import FeedPage
 _LONGEST_WAIT = 60
 #: How often it is looked whether the one who waits is still there, in seconds.
 _LOOK = 1.0
-_CURSOR = re.compile(r"[0-9]{1,18}")
+#: The ``after`` of the feed.
+CURSOR = re.compile(r"[0-9]{1,18}")
 
 
 async def list_feedback(call: Call) -> web.Response:
@@ -22,7 +23,7 @@ async def list_feedback(call: Call) -> web.Response:
     ``after`` is there as long as there are items, so that the feed can be followed from its
     end; it is null where nothing came after the cursor that was asked with.
     """
-    after = int(call.after(_CURSOR) or "0")
+    after = int(call.after(CURSOR) or "0")
     page = await _page(call, after, call.limit, call.number("wait", _LONGEST_WAIT))
     items = tuple(map(feed_item, page.items))
     return answer(Items(items=items, after=str(page.after) if items else None))

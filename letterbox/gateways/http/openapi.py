@@ -6,9 +6,10 @@ from typing import Any
 
 import msgspec
 
-from letterbox.gateways.http.call import MOST_ITEMS
+from letterbox.gateways.http.batch import NDJSON
+from letterbox.gateways.http.call import IDEMPOTENCY_KEY, MOST_ITEMS, MOST_NUMBER
 from letterbox.gateways.http.examples import EXAMPLES
-from letterbox.gateways.http.forms import HeldWord, Nothing
+from letterbox.gateways.http.forms import Answer, HeldWord, Nothing
 from letterbox.gateways.http.keys import NewKey, Rotation
 from letterbox.gateways.http.problems import KINDS, ProblemDocument
 from letterbox.gateways.http.route import JSON, Route
@@ -17,7 +18,7 @@ _IN_PATH = re.compile(r"\{(\w+)\}")
 _SCHEMA = "#/components/schemas/{name}"
 
 #: Whatever the call, these may happen.
-_ALWAYS = (400, 500, 503)
+_ALWAYS = (400, 429, 500, 503)
 
 _TEXT: dict[str, Any] = {"type": "string"}
 _QUERY: dict[str, tuple[dict[str, Any], str]] = {
@@ -27,11 +28,11 @@ _QUERY: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "after": (_TEXT, "The after of an answer before"),
     "limit": (
-        {"type": "integer", "minimum": 1, "default": 100},
+        {"type": "integer", "minimum": 1, "maximum": MOST_NUMBER, "default": 100},
         f"How many items; more than {MOST_ITEMS:,} counts as {MOST_ITEMS:,}",
     ),
     "wait": (
-        {"type": "integer", "minimum": 0, "default": 0},
+        {"type": "integer", "minimum": 0, "maximum": MOST_NUMBER, "default": 0},
         "Seconds to wait for the first item; more than 60 counts as 60",
     ),
     "verdict": (
@@ -51,7 +52,7 @@ _FIELDS: dict[str, tuple[dict[str, Any], str]] = {
     "If-Match": (_TEXT, "The ETag of the document the change was made in"),
     "If-None-Match": (_TEXT, "An ETag: 304 where it is that still; in a PUT *: only if not there"),
     "Idempotency-Key": (
-        {"type": "string", "minLength": 1, "maxLength": 255},
+        {"type": "string", "pattern": f"^{IDEMPOTENCY_KEY.pattern}$"},
         "The same key and request: the same answer, one effect",
     ),
 }
@@ -59,8 +60,8 @@ _FIELDS: dict[str, tuple[dict[str, Any], str]] = {
 
 def describe(routes: Sequence[Route], version: str) -> bytes:
     """The whole document. Its paths are relative to where it was got from."""
-    types = [t for route in routes for t in (*route.takes.values(), *route.gives.values()) if t]
-    unique = list(dict.fromkeys([*types, ProblemDocument]))
+    bodies = [kind for route in routes for kind in (*route.takes.values(), *route.gives.values())]
+    unique = list(dict.fromkeys([*filter(None, bodies), ProblemDocument]))
     schemas, components = msgspec.json.schema_components(unique, ref_template=_SCHEMA)
     references = dict(zip(unique, schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
@@ -116,7 +117,8 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
     ]
     named = [("query", name, *_QUERY[name]) for name in route.query]
     named += [("header", name, *_FIELDS[name]) for name in route.fields]
-    for where, name, schema, description in named:
+    for where, name, form, description in named:
+        schema = form | {"pattern": f"^({route.cursor})?$"} if name == "after" else form
         parameters.append(
             {
                 "name": name,
@@ -132,11 +134,16 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
 def _content(types: Mapping[str, Any], references: dict[Any, Any]) -> dict[str, Any]:
     content: dict[str, Any] = {}
     for media_type, kind in types.items():
+        schema: dict[str, Any]
         if kind is None:
             schema = {} if media_type == "application/json" else {"type": "string"}
             content[media_type] = {"schema": schema}
         else:
-            content[media_type] = {"schema": references[kind], "example": EXAMPLES[kind]}
+            schema = references[kind]
+            if media_type == NDJSON and kind is Answer:
+                # Of one line: each may have failed by itself.
+                schema = {"anyOf": [schema, references[ProblemDocument]]}
+            content[media_type] = {"schema": schema, "example": EXAMPLES[kind]}
     return content
 
 
@@ -151,11 +158,15 @@ def _responses(route: Route, references: dict[Any, Any]) -> dict[str, Any]:
         responses["304"] = {"description": "It has not changed"}
     credentials = (401,) if route.who in {"vendor", "consumer"} else ()
     problem = {"application/problem+json": {"schema": references[ProblemDocument]}}
-    for status in sorted({*_ALWAYS, *credentials, *route.problems}):
-        responses[str(status)] = {"description": _titles(status), "content": problem}
+    invalid = (422,) if "Idempotency-Key" in route.fields else ()
+    for status in sorted({*_ALWAYS, *credentials, *route.problems, *invalid}):
+        # People who come to a page find a page that says so.
+        page = status in route.problems and "text/html" in route.gives
+        content = {"text/html": {"schema": _TEXT}} if page else problem
+        responses[str(status)] = {"description": _titles(status), "content": content}
     return responses
 
 
 def _titles(status: int) -> str:
     titles = [kind.title for kind in KINDS.values() if kind.status == status]
-    return "; ".join(titles) or "Too many at once"
+    return "; ".join(titles)

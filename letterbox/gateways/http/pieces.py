@@ -22,7 +22,7 @@ from letterbox.records.pieces import Key, Piece, Sort, Value, key_in_path, name_
 from letterbox.wishes import Mistake
 
 _Form = TypeVar("_Form", bound=msgspec.Struct)
-_NAME: Final = re.compile(r"(?s).{1,400}")
+_NAME: Final = re.compile(r"[\s\S]{1,400}")
 
 
 class PieceItem(msgspec.Struct, Generic[_Form], frozen=True):
@@ -222,7 +222,7 @@ def _routes(of: _Collection) -> tuple[Route, ...]:
         Route(
             "GET", path, "consumer", _named(of.list_, f"list_{many}"),
             f"The {many} declared, in order", gives={JSON: of.listed},
-            query=PAGED, problems=(404, 422),
+            query=PAGED, cursor=_NAME.pattern, problems=(404, 422),
         ),
         Route(
             "POST", path, "consumer", _named(of.post, f"post_{noun}"),

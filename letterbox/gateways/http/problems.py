@@ -25,6 +25,7 @@ Name = Literal[
     "invalid",
     "key-reused",
     "precondition-required",
+    "too-many",
     "our-fault",
     "unavailable",
 ]
@@ -113,6 +114,11 @@ KINDS: Mapping[Name, Kind] = {
         HTTPStatus.PRECONDITION_REQUIRED,
         "If-Match is needed",
         "Send the ETag of the document that the change was made in.",
+    ),
+    "too-many": Kind(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "Too many at once",
+        "Try again after the seconds in Retry-After, and more slowly.",
     ),
     "our-fault": Kind(
         HTTPStatus.INTERNAL_SERVER_ERROR,

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 from aiohttp import web
 
-from letterbox.gateways.http.call import Call
+from letterbox.gateways.http.call import IDENTIFIER, Call
 from letterbox.model.vendor import Scope
 
 JSON = "application/json"
@@ -23,7 +23,7 @@ class Route(NamedTuple):
     """One call. ``takes`` and ``gives`` are types by media type; None is bytes or text.
 
     ``query`` and ``fields`` name what is read of the query and the header, ``problems`` those
-    beside the ever possible. A vendor's key needs the ``scope``.
+    beside the ever possible. A vendor's key needs the ``scope``; ``after`` has the form ``cursor``.
     """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -39,3 +39,4 @@ class Route(NamedTuple):
     status: int = 200
     scope: Scope | None = None
     once: Once = "answer"
+    cursor: str = IDENTIFIER.pattern

@@ -76,6 +76,7 @@ _VENDOR = (
         "What became of messages: events after a cursor, oldest first",
         gives={JSON: Items[FeedItem]},
         query=(*PAGED, "wait"),
+        cursor=feedback.CURSOR.pattern,
         problems=(403, 422),
         scope="feedback",
     ),

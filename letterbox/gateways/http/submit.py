@@ -59,7 +59,7 @@ async def submit(call: Call) -> web.Response:
         vendor=vendor,
         name=call.session,
         session=call.session,
-        client=request.remote or "",
+        client=call.client,
         idempotent=Idempotent(key=key, fingerprint=fingerprint(said, body)) if key else None,
     )
     if request.content_type == _MAIL:

@@ -98,7 +98,7 @@ async def register(call: Call) -> web.Response:
     form = await call.form(NewVendor)
     application = Application(form.id, form.name, _fit(call, form))
     try:
-        welcome = await registration.register(application, call.request.remote or "")
+        welcome = await registration.register(application, call.client)
     except Taken:
         detail = "there is a vendor of that id or name, or one that looks like it; choose others"
         raise Problem("conflict", detail) from None

@@ -9,6 +9,7 @@ from typing import Final, Literal
 import msgspec
 
 from letterbox.gateways.smtp.parameters import read_xtext
+from letterbox.model.network import plain_ip
 
 _V2: Final = b"\r\n\r\n\0\r\nQUIT\n"
 #: Octets of a header of version 1 at most, with CRLF.
@@ -80,14 +81,6 @@ def _address(text: str) -> str:
         return plain_ip(text)
     except ValueError:
         raise NotPassedOn from None
-
-
-def plain_ip(text: str) -> str:
-    """An IP address in its one form: without scope, IPv4 where mapped. Raises ValueError."""
-    ip = ipaddress.ip_address(text.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
-    return str(ip)
 
 
 def offered(command: Command) -> str:

@@ -3,12 +3,11 @@
 import ipaddress
 from collections import Counter
 
-from letterbox.gateways.smtp.passing import Origin, plain_ip
+from letterbox.gateways.smtp.passing import Origin
 from letterbox.gateways.smtp.replies import BUSY, CROWDED, Reply
 from letterbox.model.configuration import SmtpSection, TrustedPeer
 from letterbox.model.envelope import Client
-
-_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+from letterbox.model.network import Network, place_of, plain_ip
 
 
 class Door:
@@ -18,11 +17,11 @@ class Door:
         self._most = section.max_sessions
         self._most_each = section.sessions_per_address
         self._lmtp = lmtp
-        self._trusted: list[tuple[_Network, TrustedPeer]] = [
+        self._trusted: list[tuple[Network, TrustedPeer]] = [
             (ipaddress.ip_network(peer.address, strict=False), peer)
             for peer in section.trusted_peers
         ]
-        self._counts: Counter[_Network] = Counter()
+        self._counts: Counter[Network] = Counter()
         self._sessions = 0
 
     def enter(self, address: str) -> Reply | None:
@@ -39,7 +38,7 @@ class Door:
 
     def count(self, address: str) -> Reply | None:
         """Count a session for its client's address, or say why it is one too many."""
-        place = _place(address)
+        place = place_of(address)
         if self._counts[place] >= self._most_each:
             return CROWDED
         self._counts[place] += 1
@@ -50,7 +49,7 @@ class Door:
         self._sessions -= 1
         if counted is None:
             return
-        place = _place(counted)
+        place = place_of(counted)
         self._counts[place] -= 1
         if not self._counts[place]:
             del self._counts[place]  # or every address there is would be remembered
@@ -93,9 +92,4 @@ def plain_address(peername: object) -> str:
 
 def network_of(address: str) -> str:
     """What counts as one place that guesses."""
-    return str(_place(address))
-
-
-def _place(address: str) -> _Network:
-    """What counts as one address: IPv4 the address itself, IPv6 its subnet of 64 bits."""
-    return ipaddress.ip_network((address, 64 if ":" in address else 32), strict=False)
+    return str(place_of(address))
