@@ -553,7 +553,6 @@ async def test_over_the_wire_each_recipient_hears_its_own(house: House, lmtp) ->
         lmtp=lmtp,
         clock=house.clock,
         metrics=Metrics(),
-        tls_context=None,
     )
     address = await gateway.start("127.0.0.1:0")
     content = by(letter(), SIGNER)
