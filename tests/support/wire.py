@@ -117,9 +117,12 @@ class Wire:
         await self.send(command.encode() + b"\r\n")
         return await self.reply()
 
-    async def begin(self, *recipients: str, verb: str = "EHLO") -> None:
-        """Up to the 354."""
+    async def begin(self, *recipients: str, verb: str = "EHLO", client: str = "") -> None:
+        """Up to the 354. ``client`` is forwarded as whose mail it is."""
         assert (await self.say(f"{verb} client.example")).startswith("250")
+        if client:
+            forwarded = f"XFORWARD ADDR={client} HELO=client.example"
+            assert (await self.say(forwarded)).startswith("250")
         assert (await self.say("MAIL FROM:<shop@vendor.example>")).startswith("250")
         for recipient in recipients or ("anna",):
             assert (await self.say(f"RCPT TO:<{recipient}@{HOST}>")).startswith("250")

@@ -143,14 +143,14 @@ def offer() -> bytes:
 
 
 @asynccontextmanager
-async def gateway(house: House, *, lmtp: bool, hidden: bool = False):
-    """The mail edge of a house. ``hidden``: the peer shows no client behind it."""
-    shows = () if hidden else (TrustedPeer(address="127.0.0.1", client="proxy"),)
+async def gateway(house: House, *, lmtp: bool):
+    """The mail edge of a house; over LMTP its peer may say whose mail it brings."""
+    peer = TrustedPeer(address="127.0.0.1", client="xforward")
     edge = SmtpGateway(
         house.app.intake,
         hostname="letterbox.example",
         domains=frozenset({"letterbox.example"}),
-        section=SmtpSection(trusted_peers=shows if lmtp else ()),
+        section=SmtpSection(trusted_peers=(peer,) if lmtp else ()),
         clock=house.clock,
         metrics=house.app.metrics,
         lmtp=lmtp,
@@ -162,9 +162,11 @@ async def gateway(house: House, *, lmtp: bool, hidden: bool = False):
         await edge.close()
 
 
-async def answered(address: str, *, lmtp: bool) -> str:
+async def answered(address: str, *, lmtp: bool, hidden: bool = False) -> str:
+    """What is said to an offer. ``hidden``: the peer shows no client behind it."""
     async with greeted(address) as wire:
-        await wire.begin(verb="LHLO" if lmtp else "EHLO")
+        client = "127.0.0.1" if lmtp and not hidden else ""
+        await wire.begin(verb="LHLO" if lmtp else "EHLO", client=client)
         await wire.send(offer() + b".\r\n")
         return await wire.reply()
 
@@ -202,8 +204,10 @@ async def test_what_is_filed_is_taken_from_a_relay_that_hides_its_client_too() -
     """Refused there, it would travel back to the vendor as a report, and invoices stop."""
     wishes = known('accepts = ["service"]', FILE)
     async with open_house(people(wishes)) as house:
-        async with gateway(house, lmtp=True, hidden=True) as address:
-            assert (await answered(address, lmtp=True)).startswith("250 2.0.0 accepted ")
+        async with gateway(house, lmtp=True) as address:
+            assert (await answered(address, lmtp=True, hidden=True)).startswith(
+                "250 2.0.0 accepted "
+            )
         assert await house.inbox("anna") == []
         (event,) = await house.feed("greenleaf")
         assert (event.type, event.reason.code) == ("message.refused", "kind-not-wanted")

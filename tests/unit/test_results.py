@@ -219,5 +219,5 @@ async def test_trouble_with_alignment_is_waited_out() -> None:
 
 def test_a_gateway_knows_who_may_bring_results() -> None:
     door = Door(SmtpSection(trusted_peers=(TrustedPeer(address="192.0.2.0/24"),)), lmtp=False)
-    assert door.client("192.0.2.7", "mx").trusted
-    assert not door.client("198.51.100.7", "mx").trusted
+    assert door.client("192.0.2.7", "mx", None).trusted
+    assert not door.client("198.51.100.7", "mx", None).trusted
