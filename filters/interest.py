@@ -88,12 +88,13 @@ def _may_answer(case: Case, interest: Interest) -> bool:
 
 def _is_about(message: Message, interest: Interest) -> bool:
     """Whether the topic matches: categories, and the keywords that must be there."""
-    categories = message.categories
-    if interest.declared_only and not (categories.ids and categories.origin == "declared"):
-        return False
-    if interest.categories and interest.categories.isdisjoint(categories.ids):
-        return False
-    # Words are read only where something asks for them: that is the dear part of a message.
+    # Categories and words are read only where something asks for them: they are the dear part.
+    if interest.declared_only or interest.categories:
+        categories = message.categories
+        if interest.declared_only and not (categories.ids and categories.origin == "declared"):
+            return False
+        if interest.categories and interest.categories.isdisjoint(categories.ids):
+            return False
     if interest.any_words and not any(map(message.words.has, interest.any_words)):
         return False
     return not interest.all_words or all(map(message.words.has, interest.all_words))

@@ -7,9 +7,9 @@ not cut into words: there a run of letters counts as one.
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
-from typing import Final, Literal, get_args
+from typing import Final, Generic, Literal, TypeVar, get_args
 
 import Stemmer
 
@@ -112,15 +112,12 @@ def forms(word: str) -> frozenset[str]:
     The marks keep a stem of one language from meeting a stem of another by chance. A word too
     long to have a stem is met as it is, folded.
     """
-    return _kept_forms(word) if len(word) <= MAX_STEMMED else _forms(word)
+    return _KEPT_FORMS[word]
 
 
 def stems(words: Sequence[str], language: Language) -> list[str]:
     """The stem of each folded word in one language; a word too long for one stands for itself."""
-    stem = _KEPT_STEMS[language]
-    if max(map(len, words), default=0) <= MAX_STEMMED:
-        return list(map(stem, words))
-    return [stem(word) if len(word) <= MAX_STEMMED else word for word in words]
+    return list(map(_KEPT_STEMS[language].__getitem__, words))
 
 
 def shapes(word: str, language: Language) -> tuple[str, ...]:
@@ -141,7 +138,7 @@ def shapes(word: str, language: Language) -> tuple[str, ...]:
 
 
 def _stem(word: str, language: Language) -> str:
-    return shapes(word, language)[0]
+    return shapes(word, language)[0] if len(word) <= MAX_STEMMED else word
 
 
 def _forms(word: str) -> frozenset[str]:
@@ -153,12 +150,32 @@ def _forms(word: str) -> frozenset[str]:
     )
 
 
-# Only what is short is kept: mail of endless words must not fill the memory.
+_Made = TypeVar("_Made")
+
+
+class _Kept(dict[str, _Made], Generic[_Made]):
+    """What was made of short words, all forgotten when there are too many.
+
+    Looking up in a dict itself takes a third of the time of a call: it is done for each word.
+    """
+
+    def __init__(self, make: Callable[[str], _Made], most: int = 32_768) -> None:
+        self._make = make
+        self._most = most
+
+    def __missing__(self, word: str) -> _Made:
+        made = self._make(word)
+        # Only what is short is kept: mail of endless words must not fill the memory.
+        if len(word) <= MAX_STEMMED:
+            if len(self) >= self._most:
+                self.clear()
+            self[word] = made
+        return made
+
+
 _kept_folded: Final = lru_cache(maxsize=8192)(_fold_apart)
-_kept_forms: Final = lru_cache(maxsize=32_768)(_forms)
-_KEPT_STEMS: Final = {
-    language: lru_cache(maxsize=32_768)(partial(_stem, language=language)) for language in LANGUAGES
-}
+_KEPT_FORMS: Final = _Kept(_forms)
+_KEPT_STEMS: Final = {language: _Kept(partial(_stem, language=language)) for language in LANGUAGES}
 
 
 def keyword(text: str) -> Keyword:
@@ -204,7 +221,7 @@ class TextWords:
         words = self._words
         if words is None:
             words = self._words = _words_of(self._flat)
-            self._forms = frozenset().union(*map(forms, set(words)))
+            self._forms = frozenset().union(*map(_KEPT_FORMS.__getitem__, set(words)))
         return words
 
 
