@@ -326,10 +326,10 @@ def _network(path: str, text: str) -> Iterator[Mistake]:
 
 def _peer(path: str, peer: TrustedPeer) -> Iterator[Mistake]:
     yield from _network(f"{path}.address", peer.address)
-    if peer.client == "proxy" and peer.asserts is not None:
+    if peer.client in {"proxy", "xclient"} and peer.asserts is not None:
         yield Mistake(
             path=f"{path}.asserts",
-            mistake="a balancer connects clients, and has proven the author of nothing",
+            mistake="a proxy connects clients, and has proven the author of nothing",
             allowed='no asserts here; name the relay behind it: { address = …, asserts = "from" }',
         )
 

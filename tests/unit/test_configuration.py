@@ -103,7 +103,7 @@ BAD = [
     (
         "[[smtp.trusted_peers]]\naddress = '10.0.0.1'\nclient = 'proxy'\nasserts = 'from'",
         "smtp.trusted_peers[0].asserts",
-        "a balancer connects clients",
+        "a proxy connects clients",
     ),
     (
         "[[smtp.trusted_peers]]\naddress = '10.0.0.1'\nclient = 'xclent'",

@@ -32,7 +32,7 @@ PEERS = [
     ("smtp", TrustedPeer(address="192.0.2.0/24", asserts="from"), False, False),
     ("smtp", TrustedPeer(address="127.0.0.1"), False, True),
     ("smtp", TrustedPeer(address="127.0.0.0/8", asserts="from"), True, True),
-    ("smtp", TrustedPeer(address="127.0.0.1", client="xclient", asserts="from"), True, True),
+    ("smtp", TrustedPeer(address="127.0.0.1", client="xclient", asserts="from"), False, True),
     ("lmtp", None, False, True),
     ("lmtp", TrustedPeer(address="127.0.0.1", asserts="from"), True, True),
     ("lmtp", TrustedPeer(address="127.0.0.1", client="xforward"), False, True),

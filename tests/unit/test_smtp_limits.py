@@ -2,12 +2,13 @@
 
 import asyncio
 import socket
+import sys
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import pytest
 
-from letterbox.gateways.smtp import session
+from letterbox.gateways.smtp import connection
 from letterbox.model.configuration import TrustedPeer
 from tests.support.clock import FakeClock
 from tests.support.wire import Serving, Wire, connected, greeted, serving
@@ -221,6 +222,86 @@ async def test_chunks_have_one_time_for_all():
         assert not house.intake.taken
 
 
+async def test_a_chunk_finds_room_as_it_comes():
+    """Not as it is announced: announcing costs a client nothing."""
+    async with (
+        serving(max_size=1_000_000, max_buffered=3_000_000) as house,
+        AsyncExitStack() as stack,
+    ):
+        for _ in range(20):
+            wire = await stack.enter_async_context(greeted(house.address))
+            await wire.say("EHLO client.example")
+            await wire.say("MAIL FROM:<>")
+            await wire.say("RCPT TO:<anna@letterbox.example>")
+            await wire.send(b"BDAT 1000000 LAST\r\nx")
+        async with greeted(house.address) as wire:
+            await wire.begin()
+            await wire.send(b"y" * 60_000 + b"\r\n.\r\n")
+            assert (await wire.reply()).startswith("250")
+
+
+async def test_small_chunks_cost_no_more_than_large_ones():
+    async with serving() as house, greeted(house.address) as wire:
+        await wire.say("EHLO client.example")
+        await wire.say("MAIL FROM:<>")
+        await wire.say("RCPT TO:<anna@letterbox.example>")
+        await wire.send(b"BDAT 0\r\nBDAT 2\r\n\r\n" * 500)
+        replies = [await wire.reply() for _ in range(1000)]
+        assert replies[-2:] == ["250 2.0.0 0 octets taken", "250 2.0.0 2 octets taken"]
+        (session,) = house.gateway._sessions
+        assert sys.getsizeof(session._chunks._kept) < 2000
+        await wire.send(b"BDAT 0 LAST\r\n")
+        assert await wire.reply() == "250 2.0.0 delivered anna"
+        assert house.intake.taken[0][1] == b"\r\n" * 500
+
+
+@pytest.mark.parametrize("ended", ["quit", "timeout", "errors", "long"])
+async def test_who_reads_nothing_is_cut_off_and_counts_until_then(ended, monkeypatch):
+    monkeypatch.setattr(connection, "_LINGER_SECONDS", 0.2)
+    limits = {"timeout": {"command_timeout": 0.3}, "long": {"session_timeout": 0.3}}.get(ended, {})
+    async with serving(sessions_per_address=1, **limits) as house:
+        loop = asyncio.get_running_loop()
+        link = socket.socket()
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        link.setblocking(False)
+        host, _, port = house.address.rpartition(":")
+        await loop.sock_connect(link, (host, int(port)))
+        await until(lambda: house.sessions == 1)
+        await asyncio.sleep(0.05)  # greeted, or it would have spoken first
+        # More replies than the system keeps, and none of them is read.
+        verb = b"XYZZY\r\n" if ended == "errors" else b"HELP\r\n"
+        sending = b"EHLO client.example\r\n" + verb * 40_000
+        with suppress(TimeoutError, ConnectionError):
+            await asyncio.wait_for(loop.sock_sendall(link, sending), 0.2)
+        if ended == "quit":
+            link.shutdown(socket.SHUT_WR)
+        if house.sessions:
+            async with connected(house.address) as wire:
+                assert (await wire.line()).startswith(("421 4.7.0", "220"))
+        assert await until(lambda: house.sessions == 0)
+        assert await until(lambda: not house.gateway._sessions)
+        link.close()
+
+
+async def test_a_client_of_a_proxy_counts_for_itself():
+    """It says so by XCLIENT, in the midst of a session; the proxy's own sessions are no limit."""
+    proxy = TrustedPeer(address="127.0.0.1", client="xclient")
+    async with (
+        serving(trusted_peers=(proxy,), sessions_per_address=1) as house,
+        AsyncExitStack() as stack,
+    ):
+
+        async def come(client: str) -> str:
+            wire = await stack.enter_async_context(greeted(house.address))
+            await wire.say("EHLO proxy.example")
+            return (await wire.say(f"XCLIENT ADDR={client}"))[:3]
+
+        assert [await come(f"192.0.2.{n}") for n in (1, 2, 3, 1)] == ["220", "220", "220", "421"]
+        await stack.aclose()
+        assert await until(lambda: not house.sessions)
+        assert await come("192.0.2.1") == "220"
+
+
 async def chunk(wire: Wire, command: bytes, octets: bytes) -> str:
     await wire.send(command + b"\r\n" + octets)
     return await wire.reply()
@@ -373,7 +454,7 @@ async def test_a_client_that_reads_no_reply_stops_being_heard():
 
 
 async def test_a_client_that_stays_after_its_refusal_is_let_go(monkeypatch):
-    monkeypatch.setattr(session, "_LINGER_SECONDS", 0.05)
+    monkeypatch.setattr(connection, "_LINGER_SECONDS", 0.05)
     async with serving() as house, greeted(house.address) as wire:
         await wire.send(b"NOOP\n")
         assert (await wire.line()).startswith("500 5.5.2")

@@ -175,29 +175,30 @@ class Chunks:
         self.size = 0
         self._bounds = bounds
         self._share = share
-        self._kept: list[bytes] = []
+        self._kept = bytearray()
 
     async def take(self, reader: asyncio.StreamReader, octets: int) -> Reply | None:
         """Read one chunk; what is wrong with the message, or None.
 
-        It is read to its end whatever is wrong. Raises IncompleteReadError where the client goes.
+        It finds room as it comes, and is read to its end whatever is wrong. Raises
+        IncompleteReadError where the client goes.
         """
         self.size += octets
-        fault: Reply | None = None
-        if self.size > self._bounds.max_size:
-            fault = too_large(self._bounds.max_size)
-        elif not self._share.take(octets):
-            fault = NO_ROOM
-        else:
-            self._kept.append(await reader.readexactly(octets))
+        fault = too_large(self._bounds.max_size) if self.size > self._bounds.max_size else None
+        while octets > 0:
+            block = await reader.readexactly(min(octets, BLOCK))
+            octets -= len(block)
+            if fault is None and not self._share.take(len(block)):
+                fault = NO_ROOM
+            if fault is None:
+                self._kept += block
         if fault is not None:
             self.let_go()
-            await skip(reader, octets)
         return fault
 
     def content(self) -> bytes | Reply:
         """All of them, or what is wrong with the whole. They are let go of."""
-        content = b"".join(self._kept)
+        content = bytes(self._kept)
         self._kept.clear()
         ends = _LineEnds()
         ends.add(content)

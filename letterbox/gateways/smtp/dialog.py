@@ -105,6 +105,8 @@ class Dialog:
         }
         #: Whose mail a trusted peer brings, as far as it has said.
         self.origin: Origin | None = None
+        #: XCLIENT has just said so: the session is that client's from here on.
+        self.arrived = False
         #: By which command it says so.
         self._passing: Command | None = None
         if terms.tls:
@@ -181,8 +183,7 @@ class Dialog:
             "ENHANCEDSTATUSCODES",
             "CHUNKING",
             "DSN",
-            # RFC 9422, section 4: so that a client need not find out by being refused.
-            f"LIMITS MAILMAX={self._terms.max_transactions} RCPTMAX={self._terms.max_recipients}",
+            self._limits(),
         ]
         if not self._terms.lmtp:  # which answers for each recipient by itself
             lines.append("PRDR")
@@ -194,6 +195,15 @@ class Dialog:
             lines.append("STARTTLS")  # RFC 3207, section 4.2: not offered again under TLS
         text = "".join(f"250-{line}\r\n" for line in lines[:-1]) + f"250 {lines[-1]}\r\n"
         return Reply(octets=text.encode("ascii"))
+
+    def _limits(self) -> str:
+        """RFC 9422, section 4: so that a client need not find out by being refused.
+
+        How many recipients there may be depends, over SMTP, on whether PRDR is asked for.
+        """
+        most = f"LIMITS MAILMAX={self._terms.max_transactions}"
+        several = self._terms.lmtp or self._terms.submission
+        return f"{most} RCPTMAX={self._terms.max_recipients}" if several else most
 
     def _starttls(self, arg: str) -> Reply:
         if arg:
@@ -310,6 +320,9 @@ class Dialog:
             # in it, and none needs a report to a sender who may be forged. Who has shown a key
             # finds in its feed what the one reply cannot say.
             return replies.ONE_RECIPIENT
+        if first is None and transaction.terms.each and _is_another_spelling(address, transaction):
+            # Whether they are one mailbox is nobody's business, and answers side by side tell.
+            return replies.ONE_RECIPIENT
         transaction.recipients.setdefault(form, address)
         transaction.taken.append(first or address)
         if first is None and request != Request():
@@ -356,7 +369,7 @@ class Dialog:
         origin = read_origin("XCLIENT", arg, self.origin or Origin())
         if origin is None:
             return replies.BAD_ORIGIN
-        self.origin = origin
+        self.origin, self.arrived = origin, True
         self.helo, self.extended, self.shown = "", False, None
         return replies.greeting(self._terms.hostname, lmtp=self._terms.lmtp)
 
@@ -372,3 +385,12 @@ class Dialog:
 
     def _help(self, _arg: str) -> Reply:
         return reply(214, "2.0.0", "Commands: " + " ".join(self._verbs))
+
+
+def _is_another_spelling(address: Address, transaction: Transaction) -> bool:
+    """Whether an address may be the mailbox of one that was taken: alike up to a plus sign."""
+    return any(_without_tag(each) == _without_tag(address) for each in transaction.taken)
+
+
+def _without_tag(address: Address) -> tuple[str, str]:
+    return address.local.partition("+")[0].lower(), address.domain

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from msgspec import structs
 
 from letterbox.gateways.smtp.auth import Keys
+from letterbox.gateways.smtp.connection import Connection
 from letterbox.gateways.smtp.content import Bounds, Room
 from letterbox.gateways.smtp.dialog import Terms
 from letterbox.gateways.smtp.house import House, Receiver
@@ -50,7 +51,7 @@ class SmtpGateway:
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._tls = certificate() if certificate is not None and tls else None
-        self._sessions: set[Session] = set()
+        self._sessions: set[Connection] = set()
         self._server: asyncio.Server | None = None
         self._house = House(
             intake=intake,

@@ -17,7 +17,7 @@ from letterbox.model.envelope import Edge, Envelope
 from letterbox.ports.clock import Clock
 
 if TYPE_CHECKING:
-    from letterbox.gateways.smtp.session import Session
+    from letterbox.gateways.smtp.connection import Connection
 
 
 class Receiver(Protocol):
@@ -40,7 +40,7 @@ class House(msgspec.Struct, frozen=True, kw_only=True):
     door: Door
     clock: Clock
     metrics: Metrics
-    sessions: "set[Session]"
+    sessions: "set[Connection]"
     #: Our certificate as it is now; None where there is none.
     tls: Callable[[], ssl.SSLContext] | None
     max_command: int

@@ -28,8 +28,7 @@ class Door:
         """Count a session, or say why there can be none."""
         if self._sessions >= self._most:
             return BUSY
-        peer = self.peer(address)
-        if peer is not None and peer.client == "proxy":
+        if self.brings_many(self.peer(address)):
             self._sessions += 1  # of many clients: each is counted when it is known
             return None
         if (full := self.count(address)) is None:
@@ -44,9 +43,18 @@ class Door:
         self._counts[place] += 1
         return None
 
+    @staticmethod
+    def brings_many(peer: TrustedPeer | None) -> bool:
+        """Whether a peer's sessions are those of many clients, each counted for itself."""
+        return peer is not None and peer.client in {"proxy", "xclient"}
+
     def leave(self, counted: str | None) -> None:
         """A session is over; ``counted`` is the address it was counted for."""
         self._sessions -= 1
+        self.uncount(counted)
+
+    def uncount(self, counted: str | None) -> None:
+        """A session is not counted for an address any more."""
         if counted is None:
             return
         place = place_of(counted)
@@ -68,6 +76,7 @@ class Door:
         trusted peer that hides its client; over LMTP, by everybody who does not show it.
         """
         peer = self.peer(address)
+        relays = peer is not None and peer.client in {None, "xforward"}
         shown = origin is not None and origin.address is not None
         hidden = not shown and (self._lmtp or peer is not None)
         if origin is not None:
@@ -76,9 +85,9 @@ class Door:
         return Client(
             address=address,
             helo=helo,
-            asserts_from=peer is not None and peer.asserts == "from",
-            # What stands in a message that a peer only passes through is not the peer's.
-            trusted=peer is not None and peer.client in {None, "xforward"},
+            # What a peer only passes through is not the peer's word.
+            asserts_from=relays and peer is not None and peer.asserts == "from",
+            trusted=relays,
             inner=hidden,
         )
 

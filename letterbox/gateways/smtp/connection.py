@@ -1,0 +1,259 @@
+"""One connection: counted, timed, and ended in good order, whatever its client does."""
+
+import asyncio
+import select
+from typing import Any, cast
+
+import structlog
+from aiosmtpd.smtp import SMTP
+
+from letterbox.gateways.smtp import replies
+from letterbox.gateways.smtp.content import BLOCK
+from letterbox.gateways.smtp.deadline import Deadline, Pace
+from letterbox.gateways.smtp.dialog import Dialog
+from letterbox.gateways.smtp.house import House
+from letterbox.gateways.smtp.peers import plain_address
+from letterbox.gateways.smtp.replies import Reply
+from letterbox.records.names import new_id
+
+#: A client that is being hung up on may finish speaking, and read the last reply: seconds, and
+#: octets. Then it is cut off.
+_LINGER_SECONDS = 2.0
+_LINGER_OCTETS = 1024 * 1024
+#: Replies may wait in the connection up to this before the client must have read some.
+_UNREAD = 16 * 1024
+#: How a session ends that waits for no more of its client: it has said goodbye, or was not let in.
+_AT_ONCE = frozenset({"quit", "crowded"})
+
+log = structlog.get_logger("letterbox.smtp")
+
+
+class Connection(SMTP):
+    """A connection, from its first octet to its last; what is said over it is the session's.
+
+    aiosmtpd gives the stream and its task. Its loop, verbs and reader are replaced: they take
+    commands ended by LF alone, set a timer for each command, and read content line by line.
+    """
+
+    def __init__(self, house: House) -> None:
+        # The reader's limit while commands are read: a longest line with its LF.
+        self.line_length_limit = house.max_command - 1
+        super().__init__(None, hostname=house.terms.hostname, loop=asyncio.get_running_loop())
+        self._house = house
+        self._dialog = Dialog(house.terms)
+        self._link: asyncio.Transport  # aiosmtpd's own is typed too widely, and None at the end
+        self._deadline = Deadline(self.loop, self._time_is_up, house.command_timeout)
+        self._address = ""
+        self._counted: str | None = None  # the address this session is counted for
+        self._begins_behind = False  # a balancer says first whom it has connected
+        self._id = ""
+        self._began = 0.0
+        self._idle = False  # waiting for a command, with nothing begun
+        self._leaving = False
+        self._received = 0  # octets
+        self._errors = 0
+        self._messages = 0
+        self._ended = "lost"
+        self._lost = False
+        self._left = False
+        self._aborting: asyncio.TimerHandle | None = None
+
+    # ---- to be said by the session
+
+    async def _converse(self) -> Reply:
+        """Speak with the client; the reply returned is the last."""
+        raise NotImplementedError
+
+    def _forget(self) -> None:
+        """Let go of what is held for the client."""
+
+    # ---- the connection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Let the client in, or say why not."""
+        house = self._house
+        self._address = plain_address(transport.get_extra_info("peername"))
+        self._link = cast("asyncio.Transport", transport)
+        if (refusal := house.door.enter(self._address)) is not None:
+            # Without a session: whoever floods us costs one reply each.
+            self._link.write(refusal.octets)
+            self._link.close()
+            return
+        peer = house.door.peer(self._address)
+        self._begins_behind = peer is not None and peer.client == "proxy"
+        self._counted = None if house.door.brings_many(peer) else self._address
+        if peer is not None:
+            self._dialog.passes_on(peer.client)
+        self._id = new_id(house.clock.now())
+        self._began = house.clock.monotonic()
+        self._dialog.secure = transport.get_extra_info("sslcontext") is not None
+        house.sessions.add(self)
+        house.metrics.sessions.labels(house.edge).inc()
+        super().connection_made(transport)
+        self.task.add_done_callback(self._over)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The client has gone.
+
+        Past aiosmtpd's own, which would cancel a message in the midst of its commit: the session
+        ends by itself when it next reads or writes.
+        """
+        asyncio.StreamReaderProtocol.connection_lost(self, error)
+        self._lost = True
+        if self._id and self.task.done():
+            self._leave()
+
+    def data_received(self, data: bytes) -> None:
+        """Octets of the client's."""
+        self._received += len(data)
+        super().data_received(data)
+
+    def eof_received(self) -> bool:
+        """The client sends no more, and may yet read: it is owed the replies to what it sent."""
+        asyncio.StreamReaderProtocol.eof_received(self)
+        return not self._dialog.secure  # a TLS transport cannot stay half open
+
+    @property
+    def task(self) -> "asyncio.Task[None]":
+        """What speaks with the client."""
+        return cast("asyncio.Task[None]", self._handler_coroutine)
+
+    def leave(self) -> None:
+        """Say goodbye at once if idle, else after the message in hand."""
+        self._leaving = True
+        if self._idle:
+            self._interrupt(replies.LEAVING, "leaving")
+
+    def abort(self) -> None:
+        """End now, whatever is in hand."""
+        self._lost = True
+        self.task.cancel()
+        self._link.abort()
+        if self.task.done():
+            self._leave()
+
+    async def _handle_client(self) -> None:
+        try:
+            reply = await self._converse()
+            self._say(reply)
+            await self._hang_up()
+        except (asyncio.IncompleteReadError, OSError):
+            pass  # it has gone, or its time was up
+        except Exception:
+            log.exception("session-failed", session=self._id)
+            self._ended = "our-fault"
+            if not self._link.is_closing():
+                self._link.write(replies.OUR_FAULT.octets)
+
+    def _over(self, _task: "asyncio.Task[None]") -> None:
+        house = self._house
+        self._deadline.cancel()
+        self._forget()
+        self._close()
+        if self._lost:
+            self._leave()
+        log.debug(
+            "session",
+            session=self._id,
+            edge=house.edge,
+            client=self._address,
+            helo=self._dialog.helo,
+            ended=self._ended,
+            secure=self._dialog.secure,
+            transactions=self._dialog.transactions,
+            messages=self._messages,
+            errors=self._errors,
+            seconds=round(house.clock.monotonic() - self._began, 3),
+        )
+
+    def _leave(self) -> None:
+        """The task is over and the connection gone: until then they count."""
+        house = self._house
+        if self._aborting is not None:
+            self._aborting.cancel()
+        if not self._left:
+            self._left = True
+            house.sessions.discard(self)
+            house.door.leave(self._counted)
+            house.metrics.sessions.labels(house.edge).dec()
+
+    def _close(self) -> None:
+        """Close once the client has read the last reply; it need not ever do so."""
+        self._link.close()
+        if not self._lost and self._aborting is None:
+            self._aborting = self.loop.call_later(_LINGER_SECONDS, self._cut_off)
+
+    def _cut_off(self) -> None:
+        self._lost = True
+        self._link.abort()
+        if self.task.done():
+            self._leave()
+
+    async def _hang_up(self) -> None:
+        """Close so that the last reply arrives.
+
+        Closing with octets unread would reset the connection, and may take the reply with it.
+        """
+        if self._ended in _AT_ONCE or not self._link.can_write_eof():
+            return
+        self._deadline.suspend()
+        self._link.write_eof()
+        left = _LINGER_OCTETS
+        async with asyncio.timeout(_LINGER_SECONDS):
+            while left > 0 and (more := await self._reader.read(BLOCK)):
+                left -= len(more)
+
+    # ---- time
+
+    def _reset_timeout(self, duration: float | None = None) -> None:
+        """Called by aiosmtpd when the connection is made."""
+        self._deadline.allow(duration or self._house.command_timeout)
+
+    def _time_is_up(self) -> None:
+        # RFC 5321, sections 3.8 and 4.5.3.2.
+        self._interrupt(replies.TIMED_OUT, "timeout")
+
+    def _allow_content(self, seconds: float) -> None:
+        """Give content its time, as long as it does not trickle."""
+        least = self._house.min_rate * self._house.rate_period
+        pace = Pace(lambda: self._received, least, self._house.rate_period)
+        self._deadline.allow(seconds, pace)
+
+    def _interrupt(self, last: Reply, ended: str) -> None:
+        """Close from outside the session's task, which then finds its stream at an end."""
+        self._ended = ended
+        if not self._link.is_closing():
+            self._link.write(last.octets)
+            self._close()
+
+    # ---- the wire
+
+    def _say(self, reply: Reply) -> None:
+        self._write(reply.octets)
+
+    def _write(self, octets: bytes) -> None:
+        if self._link.is_closing():
+            raise ConnectionResetError
+        self._link.write(octets)
+
+    async def _drained(self) -> None:
+        """Wait for a client that does not read what it is told."""
+        if self._link.get_write_buffer_size() > _UNREAD:
+            await self._writer.drain()
+
+    def _waiting(self) -> bool:
+        """Whether more has arrived than was read."""
+        return bool(self._ahead())
+
+    def _ahead(self) -> bytearray:
+        reader: Any = self._reader
+        return cast("bytearray", reader._buffer)  # noqa: SLF001 - a StreamReader does not tell
+
+    def _spoke_first(self) -> bool:
+        """Whether the client spoke before the greeting (RFC 5321, section 3.1)."""
+        socket: Any = self._link.get_extra_info("socket")
+        if self._waiting():
+            return True
+        arrived = select.poll()
+        arrived.register(socket.fileno(), select.POLLIN)
+        return bool(arrived.poll(0))
