@@ -41,8 +41,15 @@ class Rates:
         """Take one, and wait until it is there. Those who wait are served in their order."""
         level, now, rate = self._level(name, most)
         self._buckets.put(name, (level - 1, now))
-        if level < 1:
+        if level >= 1:
+            return
+        try:
             await self._pause((1 - level) / rate)
+        except BaseException:
+            # It was not used: those behind, and those who come, need not wait for it.
+            level, now, _ = self._level(name, most)
+            self._buckets.put(name, (level + 1, now))
+            raise
 
     def _level(self, name: str, most: int | None) -> tuple[float, float, int]:
         """What is left now, below nothing where some wait; the time, and the rate."""

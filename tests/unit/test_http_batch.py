@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import socket
+from contextlib import AsyncExitStack
 
 import msgspec
 import pytest
@@ -219,6 +221,106 @@ async def test_whoever_reads_no_answers_is_not_read_either(monkeypatch):
             await asyncio.wait_for(given_up.wait(), PATIENCE)
         assert batch._AT_ONCE <= begun < 10 * batch._AT_ONCE
         assert (await api.send()).status == 200
+
+
+async def test_a_client_may_write_it_all_first_and_read_afterwards():
+    """As a blocking program does, which has no other way."""
+    async with open_api() as api:
+        key = await api.credential("greenleaf")
+        lines = 9000
+        body = b"[]\n" * lines  # each answered by a line seventy times as long
+
+        def blocking() -> bytes:
+            host, _, port = api.address.rpartition(":")
+            with socket.create_connection((host, int(port)), timeout=PATIENCE) as link:
+                link.sendall(
+                    b"POST /v1/messages/batch HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+                    b"Content-Type: application/x-ndjson\r\nAuthorization: Bearer " + key.encode()
+                    + b"\r\nContent-Length: %d\r\n\r\n" % len(body)
+                )  # fmt: skip
+                link.sendall(body)
+                heard = b""
+                while more := link.recv(65536):
+                    heard += more
+                return heard
+
+        heard = await asyncio.to_thread(blocking)
+        assert heard.count(b'"status":422') == lines
+
+
+async def test_a_key_that_is_revoked_sends_no_further_line():
+    async with open_api() as api:
+        heard = asyncio.Event()
+
+        async def say():
+            yield line(subject="One") + b"\n"
+            await heard.wait()
+            yield line(subject="Two") + b"\n"
+
+        key = await api.credential("greenleaf")
+        headers = NDJSON | {"Authorization": f"Bearer {key}"}
+        async with api.session.post("/v1/messages/batch", data=say(), headers=headers) as response:
+            assert json.loads(await response.content.readline())["results"]
+            assert await api.house.app.credentials.revoke(key[:12])
+            heard.set()
+            assert json.loads(await response.content.readline())["status"] == 401
+        assert await api.house.inbox("anna") == ["One"]
+
+
+async def test_so_many_batches_of_a_vendor_may_be_open():
+    async with open_api() as api:
+        end = asyncio.Event()
+
+        async def say():
+            yield line() + b"\n"
+            await end.wait()
+
+        headers = NDJSON | {"Authorization": f"Bearer {await api.credential('greenleaf')}"}
+        async with AsyncExitStack() as stack:
+            for _ in range(batch._MOST_OPEN):
+                posting = api.session.post("/v1/messages/batch", data=say(), headers=headers)
+                response = await stack.enter_async_context(posting)
+                assert response.status == 200
+            full = await post(api, line())
+            assert (full.status, full.headers["Retry-After"]) == (429, "10")
+            end.set()
+        async with asyncio.timeout(PATIENCE):
+            while (await post(api, line())).status != 200:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+
+
+async def test_lines_that_say_nothing_keep_no_batch_open():
+    configuration = Configuration(http=HttpSection(body_timeout=0.3))
+    async with open_api(configuration=configuration) as api:
+
+        async def say():
+            while True:
+                yield b"\n"
+                await asyncio.sleep(0.01)
+
+        found = read((await post(api, say())).body)
+        assert [each["status"] for each in found] == [408]
+
+
+async def test_a_line_too_long_counts_as_one(monkeypatch):
+    monkeypatch.setattr(batch, "MOST_LINES", 2)
+    monkeypatch.setattr(batch, "_LONGEST_LINE", 1000)
+    async with open_api() as api:
+        body = b"\n".join([b"[]", b"x" * 5000, *[b"[]"] * 20])
+        found = read((await post(api, body)).body)
+        assert [each["status"] for each in found] == [422, 413, 413]
+
+
+async def test_whoever_waited_and_went_leaves_no_debt():
+    clock = FakeClock()
+    rates = Rates(clock, 2)
+    waiting = [asyncio.ensure_future(rates.turn("greenleaf")) for _ in range(200)]
+    await asyncio.sleep(0)
+    for each in waiting:
+        each.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    clock.advance(seconds=1)
+    assert rates.take("greenleaf")
 
 
 async def test_what_comes_faster_than_a_vendor_may_send_waits_its_turn():

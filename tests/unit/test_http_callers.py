@@ -59,7 +59,8 @@ async def test_a_wrong_key_counts_for_many():
 #: What a proxy says, and who is counted.
 HOPS = [
     ("192.0.2.1", "192.0.2.1"),
-    ("192.0.2.1:4242", "127.0.0.1"),
+    ("192.0.2.1:4242", "192.0.2.1"),
+    ("[2001:db8::1]:4242", "2001:db8::1"),
     ("nobody", "127.0.0.1"),
     ("", "127.0.0.1"),
     ("198.51.100.9, 192.0.2.1", "192.0.2.1"),  # what the caller wrote itself stands first

@@ -2,13 +2,16 @@
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from letterbox.gateways.http.answers import guard
+from letterbox.gateways.http.batch import BATCHES
 from letterbox.gateways.http.call import Call, check_query
 from letterbox.gateways.http.callers import Callers
 from letterbox.gateways.http.operations import is_local
@@ -37,6 +40,7 @@ def application(
     """
     callers = Callers(parts.configuration.http, parts.clock)
     app = web.Application(middlewares=[_outermost(parts, callers)])
+    app[BATCHES] = Counter()
     repeated = Repeated()
     for route in routes:
         way = _Way(route, parts, repeated, callers, draining, trusted=trusted)
@@ -92,6 +96,7 @@ class _Way:
             session=request[SESSION],
             client=request[CLIENT],
             draining=self._draining,
+            again=partial(self._owner, request, counts=False),
         )
         if route.path.startswith("/v1/"):
             check_query(request, route.query)
@@ -99,8 +104,11 @@ class _Way:
             return await self._repeated.run(call, route)
         return await route.run(call)
 
-    async def _owner(self, request: web.Request) -> str:
-        """Whose key or token it is (RFC 6750); empty where none is needed."""
+    async def _owner(self, request: web.Request, *, counts: bool = True) -> str:
+        """Whose key or token it is (RFC 6750); empty where none is needed.
+
+        ``counts``: as one call of it.
+        """
         purpose = _PURPOSES.get(self._route.who)
         if purpose is None:
             return ""
@@ -111,10 +119,12 @@ class _Way:
             raise Problem("unauthorized", headers={"WWW-Authenticate": challenge}, close=True)
         row = await self._parts.credentials.shown(purpose, match[1], self._parts.clock.now())
         if row is None:
-            self._callers.count_wrong(request[CLIENT])
+            if counts:
+                self._callers.count_wrong(request[CLIENT])
             challenge = 'Bearer realm="letterbox", error="invalid_token"'
             raise Problem("unauthorized", headers={"WWW-Authenticate": challenge}, close=True)
-        self._callers.count_key(row.prefix)
+        if counts:
+            self._callers.count_key(row.prefix)
         if not row.serves(self._route.scope):
             # RFC 6750, section 3.1.
             challenge = 'Bearer realm="letterbox", error="insufficient_scope"'

@@ -5,7 +5,7 @@ durable; a line that was not answered may be sent again under its reference.
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Coroutine
 from hashlib import sha256
 from typing import Any, Final
@@ -20,7 +20,6 @@ from letterbox.gateways.http.problems import Problem, Reasoned, document_of
 from letterbox.gateways.http.route import JSON
 from letterbox.gateways.http.submit import Sending, fingerprint, send, sender_of
 from letterbox.intake import Idempotent
-from letterbox.model.preferences import Vendor
 
 NDJSON: Final = "application/x-ndjson"
 MOST_LINES: Final = 10_000
@@ -29,40 +28,80 @@ _LONGEST_LINE: Final = 4 * 1024 * 1024
 #: Lines that are decided at once, and octets of them: enough to fill a group commit.
 _AT_ONCE: Final = 128
 _OCTETS_AT_ONCE: Final = 2 * _LONGEST_LINE
+#: Octets of answers that wait for a client which reads later: those of a whole batch.
+_UNREAD: Final = 8 * 1024 * 1024
+#: Batches of one vendor at once.
+_MOST_OPEN: Final = 4
+#: How often, in seconds, it is looked whether the client is still there.
+_LOOK: Final = 1.0
 #: A line is the call that its JSON alone would be: under one key both have one effect.
 _SAID: Final = f"/v1/messages\0{JSON}"
+
+#: How many batches of each vendor are open.
+BATCHES: web.AppKey[Counter[str]] = web.AppKey("batches", Counter)
 
 log = structlog.get_logger("letterbox.http")
 
 
 async def batch(call: Call) -> web.StreamResponse:
     """Take messages line by line, and answer them in their order, while they come."""
-    vendor = await sender_of(call)
+    await sender_of(call)
     call.expect(NDJSON)
     key = call.idempotency_key
+    open_ = call.request.app[BATCHES]
+    if open_[call.owner] >= _MOST_OPEN:
+        detail = f"{_MOST_OPEN} batches of this vendor are open; go on when one has ended"
+        raise Problem("too-many", detail, headers={"Retry-After": "10"})
+    open_[call.owner] += 1
+    try:
+        return await _answer_all(call, key)
+    finally:
+        open_[call.owner] -= 1
+        if not open_[call.owner]:
+            del open_[call.owner]
+
+
+async def _answer_all(call: Call, key: str | None) -> web.StreamResponse:
+    request = call.request
     response = web.StreamResponse(headers={"Content-Type": NDJSON})
-    await response.prepare(call.request)
+    await response.prepare(request)
+    if request.transport is not None:
+        # So that a client may write its lines first, and read afterwards.
+        request.transport.set_write_buffer_limits(high=_UNREAD)
     answers = _Answers(response, call.parts.configuration.http.body_timeout)
     gone = False
     try:
         async with asyncio.TaskGroup() as group:
-            group.create_task(answers.write())
+            watching = group.create_task(_watch(request))
+            writing = group.create_task(answers.write())
             number = 0
             async for line in _lines(call):
                 number += 1
                 octets = len(line) if isinstance(line, bytes) else 0
-                await answers.add(_answered(call, vendor, line, number, key), octets)
+                await answers.add(_answered(call, line, number, key), octets)
             answers.end()
+            await writing
+            watching.cancel()
     except* (ConnectionError, TimeoutError):
         gone = True
     finally:
         answers.give_up()
     if gone:
+        if request.transport is not None:
+            request.transport.abort()  # to close it would wait for whoever reads nothing
         raise ConnectionResetError("nobody reads the answers")
-    if not call.request.content.at_eof():
+    if not request.content.at_eof():
         response.force_close()  # what was not read is not to be taken for the next request
     await response.write_eof()
     return response
+
+
+async def _watch(request: web.Request) -> None:
+    """End it all when the client has gone, also while lines wait for their turn."""
+    while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110
+        # aiohttp tells nobody; its own way would cancel a message in the midst of its commit.
+        await asyncio.sleep(_LOOK)
+    raise ConnectionResetError
 
 
 class _Answers:
@@ -119,70 +158,76 @@ async def _lines(call: Call) -> AsyncIterator[bytes | Problem]:
 
     It ends after a problem with the body itself, and where the house closes.
     """
-    left, rest = MOST_LINES, b""
-    skipping = False  # within a line that is too long
-    async for piece in _pieces(call):
+    patience = _Patience(call.parts.configuration.http.body_timeout)
+    left, size = MOST_LINES, 0
+    rest: list[bytes] = []  # of a line whose end has not come; nothing of one that is too long
+    async for piece in _pieces(call, patience):
         if isinstance(piece, Problem):
             yield piece
             return
-        rest += piece
-        if b"\n" in piece:
-            *lines, rest = rest.split(b"\n")
-            for line in lines[skipping:]:
-                if not left:
+        *ended, last = piece.split(b"\n")
+        for end in ended:
+            size += len(end)
+            line = b"".join((*rest, end)) if size <= _LONGEST_LINE else b""
+            if line.strip() or size > _LONGEST_LINE:
+                if left <= 0:
                     yield Problem("too-large", f"at most {MOST_LINES:,} lines are taken at once")
                     return
-                if line.strip():
-                    left -= 1
-                    yield line if len(line) <= _LONGEST_LINE else _too_long()
-            skipping = False
-        if len(rest) > _LONGEST_LINE:
-            if not skipping:
                 left -= 1
-                yield _too_long()
-            rest, skipping = b"", True
+                patience.renew()
+                yield line or Problem("too-large", f"a line has at most {_LONGEST_LINE:,} octets")
+            rest, size = [], 0
+        size += len(last)
+        if size <= _LONGEST_LINE:
+            rest.append(last)
+        else:
+            rest.clear()
 
 
-def _too_long() -> Problem:
-    return Problem("too-large", f"a line has at most {_LONGEST_LINE:,} octets")
+class _Patience:
+    """How long a line may take: seconds, of those in which nothing but it is waited for."""
+
+    def __init__(self, most: float) -> None:
+        self.most = self.left = most
+
+    def renew(self) -> None:
+        """A line has come."""
+        self.left = self.most
 
 
-async def _pieces(call: Call) -> AsyncIterator[bytes | Problem]:
+async def _pieces(call: Call, patience: _Patience) -> AsyncIterator[bytes | Problem]:
     """The body as it comes, with a line's end at its end; a problem where it comes no further."""
     content = call.request.content
     loop = asyncio.get_running_loop()
     closing = asyncio.ensure_future(call.draining.wait())
-    most = left = call.parts.configuration.http.body_timeout
     try:
         while True:
             began = loop.time()
             read = asyncio.ensure_future(content.readany())
             first = asyncio.FIRST_COMPLETED
-            await asyncio.wait({read, closing}, timeout=left, return_when=first)
+            await asyncio.wait({read, closing}, timeout=patience.left, return_when=first)
             if not read.done():
                 read.cancel()
                 if not closing.done():
-                    yield Problem("timeout", f"a line must arrive within {most:g} s")
+                    yield Problem("timeout", f"a line must arrive within {patience.most:g} s")
                 return
             piece = read.result()
             if not piece:
                 yield b"\n"
                 return
+            patience.left = max(patience.left - (loop.time() - began), 0)
             yield piece
-            left = most if b"\n" in piece else max(left - (loop.time() - began), 0)
     except web.RequestPayloadError:
         yield Problem("bad-request", "the body is not framed as HTTP has it")
     finally:
         closing.cancel()
 
 
-async def _answered(
-    call: Call, vendor: Vendor, line: bytes | Problem, number: int, key: str | None
-) -> bytes:
+async def _answered(call: Call, line: bytes | Problem, number: int, key: str | None) -> bytes:
     """The answer to one line, whatever happens to it."""
     instance = f"{call.session}-{number}"
     try:
-        answer: object = await _send(call, vendor, line, instance, number, key)
+        answer: object = await _send(call, line, instance, number, key)
     except (Problem, Reasoned) as problem:
         document = document_of(problem, call.parts.public_url())
         again = problem.retry_after if isinstance(problem, Reasoned) else None
@@ -194,10 +239,13 @@ async def _answered(
 
 
 async def _send(
-    call: Call, vendor: Vendor, line: bytes | Problem, instance: str, number: int, key: str | None
+    call: Call, line: bytes | Problem, instance: str, number: int, key: str | None
 ) -> Answer:
     if isinstance(line, Problem):
         raise line
+    # Looked at for each line: what is revoked is revoked at once.
+    await call.again()
+    vendor = await sender_of(call)
     form = read_form(line, NewMessage)
     name = form.reference or (f"{key}#{number}" if key else None)
     idempotent = None

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
@@ -47,7 +47,8 @@ class Call(NamedTuple):
     """A request on its way. ``owner`` is the vendor's or consumer's id, empty for anyone.
 
     ``session`` names the call in the log, ``client`` is the caller's IP address. ``draining`` is
-    set when the house is closing.
+    set when the house is closing. ``again`` looks at the key once more, and raises a Problem where
+    it is good no longer.
     """
 
     request: web.Request
@@ -56,6 +57,7 @@ class Call(NamedTuple):
     session: str
     client: str
     draining: asyncio.Event
+    again: Callable[[], Awaitable[str]]
 
     @property
     def item(self) -> str:

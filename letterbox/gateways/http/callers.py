@@ -35,7 +35,7 @@ class Callers:
         # From the nearest on: what stands before the first that is no proxy of ours, anybody wrote.
         for hop in reversed(hops[-_MOST_HOPS:]):
             try:
-                address = plain_ip(hop.strip().strip("[]"))
+                address = plain_ip(_without_port(hop.strip()))
             except ValueError:
                 break
             if not is_among(address, self._proxies):
@@ -53,9 +53,16 @@ class Callers:
             raise _too_many("this key")
 
     def count_wrong(self, address: str) -> None:
-        """A key that is none was shown."""
-        if address:
+        """A key that is none was shown; not by a proxy, which shows what others gave it."""
+        if address and not is_among(address, self._proxies):
             self._addresses.take(str(place_of(address)), cost=_WRONG)
+
+
+def _without_port(hop: str) -> str:
+    """An address alone: some proxies write ``192.0.2.1:4242`` or ``[2001:db8::1]:4242``."""
+    if hop.startswith("["):
+        return hop[1:].partition("]")[0]
+    return hop.partition(":")[0] if hop.count(":") == 1 else hop
 
 
 def _too_many(whose: str) -> Problem:
