@@ -172,11 +172,13 @@ def _serve(arguments: argparse.Namespace) -> int:
     import uvloop
 
     from letterbox import logs
+    from letterbox.descriptors import make_room
     from letterbox.ready import ReadyFile
 
     configuration = _configuration(arguments)
     ready_file = ReadyFile(arguments.ready_file) if arguments.ready_file else None
     logs.configure(configuration.log, final=True)
+    make_room(configuration)
     uvloop.run(_serving(configuration, ready_file))
     return _DONE
 
