@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
-from bench import decide, prove
+from bench import decide, http, prove
 from bench.load import Load, rate
 from bench.peers import Missing, Peer
 from bench.peers.classic import CLASSIC
@@ -53,6 +53,15 @@ _PROOFS = """
 # One proof of who sent it
 Microseconds of CPU at the median, DNS answers and keys cached. dkimpy, in the same process,
 verifies one signature and no more; ours reads From, evaluates SPF and decides as well.
+
+{table}
+"""
+
+_HTTP = """
+# Over HTTP
+wrk posts one offer of 2 KB again and again over 10 connections; each is a new message, decided and
+on disk before its answer. A batch is one call of a blocking client, which writes all lines before
+it reads; its lines are counted once all are answered.
 
 {table}
 """
@@ -168,6 +177,10 @@ def main() -> int:
     if not chosen.only:
         page += _DECISIONS.format(table=decide.table(), more=decide.more())
         page += _PROOFS.format(table=prove.table())
+        try:
+            page += _HTTP.format(table=http.table())
+        except Missing as reason:
+            page += f"\n- HTTP is not measured: {reason}\n"
     print(page)
     if not chosen.only and not failed:
         RESULTS.write_text(page)

@@ -24,6 +24,8 @@ domains = ["letterbox.example"]
 
 [http]
 listen = "127.0.0.1:0"
+requests_per_key = 1000000
+requests_per_address = 1000000
 
 [smtp]
 listen = "127.0.0.1:0"
@@ -57,7 +59,7 @@ class _Server(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def _serving(place: Path) -> Iterator[_Server]:
+def serving(place: Path) -> Iterator[_Server]:
     config, ready, log = (place / name for name in ("letterbox.toml", "ready.json", "serve.log"))
     config.write_text(_CONFIG.format(place=place))
     command = [COMMAND, "serve", "--config", str(config), "--ready-file", str(ready)]
@@ -69,12 +71,12 @@ def _serving(place: Path) -> Iterator[_Server]:
 
 @contextmanager
 def _started(place: Path) -> Iterator[Running]:
-    with _serving(place) as server:
+    with serving(place) as server:
         people = place / "people.toml"
         people.write_text(PEOPLE.format(vendor=AUTHOR.rpartition("@")[2]))
-        _letterbox(place, "apply", str(people))
+        letterbox(place, "apply", str(people))
         tokens = [
-            json.loads(_letterbox(place, "token", "issue", user, "--json"))["token"]
+            json.loads(letterbox(place, "token", "issue", user, "--json"))["token"]
             for user in USERS
         ]
         yield Running(
@@ -84,7 +86,7 @@ def _started(place: Path) -> Iterator[Running]:
         )
 
 
-def _letterbox(place: Path, *arguments: str) -> str:
+def letterbox(place: Path, *arguments: str) -> str:
     command = [COMMAND, *arguments, "--config", str(place / "letterbox.toml")]
     return said_by(*command)
 
@@ -111,7 +113,7 @@ def footprint(place: Path) -> Footprint:
     said_by(sys.executable, "-c", "import letterbox.app")
     imports = perf_counter() - start
     start = perf_counter()
-    with _serving(place) as server:
+    with serving(place) as server:
         seconds = perf_counter() - start
         # /proc counts in pages; the second number is what is resident (proc(5), statm).
         pages = int(Path(f"/proc/{server.process}/statm").read_text().split()[1])

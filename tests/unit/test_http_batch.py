@@ -3,8 +3,9 @@
 import asyncio
 import json
 import socket
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
+import aiohttp
 import msgspec
 import pytest
 
@@ -246,6 +247,26 @@ async def test_a_client_may_write_it_all_first_and_read_afterwards():
 
         heard = await asyncio.to_thread(blocking)
         assert heard.count(b'"status":422') == lines
+
+
+async def test_a_fault_of_ours_ends_it_without_a_second_answer(monkeypatch):
+    async with open_api() as api:
+
+        async def broken(*_):
+            yield line(subject="One")
+            raise RuntimeError("secret of the house")
+
+        monkeypatch.setattr(batch, "_lines", broken)
+        headers = NDJSON | {"Authorization": f"Bearer {await api.credential('greenleaf')}"}
+        heard = b""
+        with suppress(aiohttp.ClientError):
+            posting = api.session.post("/v1/messages/batch", data=line(), headers=headers)
+            async with posting as response:
+                heard = await response.read()
+        assert b"secret" not in heard
+        assert b"our-fault" not in heard
+        monkeypatch.undo()
+        assert (await api.send()).status == 200
 
 
 async def test_a_key_that_is_revoked_sends_no_further_line():

@@ -84,6 +84,10 @@ async def _answer_all(call: Call, key: str | None) -> web.StreamResponse:
             watching.cancel()
     except* (ConnectionError, TimeoutError):
         gone = True
+    except* Exception as fault:
+        # The answer has begun: there can be no other. What was answered stays answered.
+        log.exception("batch-failed", session=call.session, exc_info=fault)
+        gone = True
     finally:
         answers.give_up()
     if gone:
@@ -93,6 +97,8 @@ async def _answer_all(call: Call, key: str | None) -> web.StreamResponse:
     if not request.content.at_eof():
         response.force_close()  # what was not read is not to be taken for the next request
     await response.write_eof()
+    if request.transport is not None:
+        request.transport.set_write_buffer_limits()  # as before, for the next request
     return response
 
 
