@@ -3,7 +3,7 @@
 import asyncio
 import json
 import socket
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import aiohttp
 import msgspec
@@ -33,6 +33,14 @@ async def post(api: Api, body: object, **headers: str):
 def read(body: bytes) -> list[dict]:
     assert body.endswith(b"\n")
     return [json.loads(each) for each in body.splitlines()]
+
+
+@asynccontextmanager
+async def posting(api: Api, body: object):
+    """A batch that is open: what it says may be read while it is still being written."""
+    headers = NDJSON | {"Authorization": f"Bearer {await api.credential('greenleaf')}"}
+    async with api.session.post("/v1/messages/batch", data=body, headers=headers) as response:
+        yield response
 
 
 async def test_each_line_is_answered_in_its_place_and_harms_no_other():
@@ -128,9 +136,7 @@ async def test_a_line_is_answered_before_the_next_is_sent():
             await asyncio.sleep(0)
             yield line(subject="Two")[20:]
 
-        headers = NDJSON | {"Authorization": f"Bearer {await api.credential('greenleaf')}"}
-        url = "/v1/messages/batch"
-        async with api.session.post(url, data=say(), headers=headers) as response:
+        async with posting(api, say()) as response:
             first = await asyncio.wait_for(response.content.readline(), PATIENCE)
             assert json.loads(first)["results"][0]["verdict"] == "deliver"
             heard.set()
@@ -217,8 +223,7 @@ async def test_whoever_reads_no_answers_is_not_read_either(monkeypatch):
             finally:
                 given_up.set()
 
-        headers = NDJSON | {"Authorization": f"Bearer {await api.credential('greenleaf')}"}
-        async with api.session.post("/v1/messages/batch", data=say(), headers=headers):
+        async with posting(api, say()):
             await asyncio.wait_for(given_up.wait(), PATIENCE)
         assert batch._AT_ONCE <= begun < 10 * batch._AT_ONCE
         assert (await api.send()).status == 200
@@ -257,11 +262,9 @@ async def test_a_fault_of_ours_ends_it_without_a_second_answer(monkeypatch):
             raise RuntimeError("secret of the house")
 
         monkeypatch.setattr(batch, "_lines", broken)
-        headers = NDJSON | {"Authorization": f"Bearer {await api.credential('greenleaf')}"}
         heard = b""
         with suppress(aiohttp.ClientError):
-            posting = api.session.post("/v1/messages/batch", data=line(), headers=headers)
-            async with posting as response:
+            async with posting(api, line()) as response:
                 heard = await response.read()
         assert b"secret" not in heard
         assert b"our-fault" not in heard
@@ -279,8 +282,7 @@ async def test_a_key_that_is_revoked_sends_no_further_line():
             yield line(subject="Two") + b"\n"
 
         key = await api.credential("greenleaf")
-        headers = NDJSON | {"Authorization": f"Bearer {key}"}
-        async with api.session.post("/v1/messages/batch", data=say(), headers=headers) as response:
+        async with posting(api, say()) as response:
             assert json.loads(await response.content.readline())["results"]
             assert await api.house.app.credentials.revoke(key[:12])
             heard.set()
@@ -296,18 +298,18 @@ async def test_so_many_batches_of_a_vendor_may_be_open():
             yield line() + b"\n"
             await end.wait()
 
-        headers = NDJSON | {"Authorization": f"Bearer {await api.credential('greenleaf')}"}
         async with AsyncExitStack() as stack:
-            for _ in range(batch._MOST_OPEN):
-                posting = api.session.post("/v1/messages/batch", data=say(), headers=headers)
-                response = await stack.enter_async_context(posting)
-                assert response.status == 200
+            opened = [
+                await stack.enter_async_context(posting(api, say()))
+                for _ in range(batch._MOST_OPEN)
+            ]
+            assert {each.status for each in opened} == {200}
             full = await post(api, line())
             assert (full.status, full.headers["Retry-After"]) == (429, "10")
             end.set()
-        async with asyncio.timeout(PATIENCE):
-            while (await post(api, line())).status != 200:  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
+            for each in opened:
+                await asyncio.wait_for(each.read(), PATIENCE)
+        assert (await post(api, line())).status == 200
 
 
 async def test_lines_that_say_nothing_keep_no_batch_open():
@@ -370,10 +372,9 @@ async def test_a_house_that_closes_answers_what_it_began():
             yield line(subject="One") + b"\n"
             await taken.wait()
             yield line(subject="Two")
-            await asyncio.sleep(PATIENCE)
+            await asyncio.Event().wait()
 
-        headers = NDJSON | {"Authorization": f"Bearer {await api.credential('greenleaf')}"}
-        async with api.session.post("/v1/messages/batch", data=say(), headers=headers) as response:
+        async with posting(api, say()) as response:
             assert json.loads(await response.content.readline())["results"]
             api.gateway.draining.set()
             assert await asyncio.wait_for(response.content.read(), PATIENCE) == b""

@@ -14,7 +14,7 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from letterbox.gateways.http.call import IDEMPOTENCY_KEY, Call, read_form
+from letterbox.gateways.http.call import IDEMPOTENCY_KEY, LOOK, Call, read_form
 from letterbox.gateways.http.forms import Answer, NewMessage
 from letterbox.gateways.http.problems import Problem, Reasoned, document_of
 from letterbox.gateways.http.route import JSON
@@ -32,8 +32,6 @@ _OCTETS_AT_ONCE: Final = 2 * _LONGEST_LINE
 _UNREAD: Final = 8 * 1024 * 1024
 #: Batches of one vendor at once.
 _MOST_OPEN: Final = 4
-#: How often, in seconds, it is looked whether the client is still there.
-_LOOK: Final = 1.0
 #: A line is the call that its JSON alone would be: under one key both have one effect.
 _SAID: Final = f"/v1/messages\0{JSON}"
 
@@ -72,7 +70,7 @@ async def _answer_all(call: Call, key: str | None) -> web.StreamResponse:
     gone = False
     try:
         async with asyncio.TaskGroup() as group:
-            watching = group.create_task(_watch(request))
+            watching = group.create_task(_watch(call))
             writing = group.create_task(answers.write())
             number = 0
             async for line in _lines(call):
@@ -102,11 +100,10 @@ async def _answer_all(call: Call, key: str | None) -> web.StreamResponse:
     return response
 
 
-async def _watch(request: web.Request) -> None:
+async def _watch(call: Call) -> None:
     """End it all when the client has gone, also while lines wait for their turn."""
-    while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110
-        # aiohttp tells nobody; its own way would cancel a message in the midst of its commit.
-        await asyncio.sleep(_LOOK)
+    while not call.has_left:  # noqa: ASYNC110 - nobody tells
+        await asyncio.sleep(LOOK)
     raise ConnectionResetError
 
 

@@ -32,6 +32,8 @@ _MOST_EXPLAINED = 500
 _MOST_LOOKED_THROUGH = 64 * _KIB
 #: Ids and references of ours.
 IDENTIFIER = re.compile(r"[0-9a-f]{32}")
+#: How often it is looked whether the one who waits is still there, in seconds.
+LOOK = 1.0
 _REPEATED = frozenset({"to"})
 _MOST_NAMED = 20
 #: What an Idempotency-Key may be.
@@ -58,6 +60,12 @@ class Call(NamedTuple):
     client: str
     draining: asyncio.Event
     again: Callable[[], Awaitable[str]]
+
+    @property
+    def has_left(self) -> bool:
+        """Whether the caller is there no longer. aiohttp tells nobody by itself."""
+        transport = self.request.transport
+        return transport is None or transport.is_closing()
 
     @property
     def item(self) -> str:

@@ -6,13 +6,11 @@ import re
 from aiohttp import web
 
 from letterbox.gateways.http.answers import answer
-from letterbox.gateways.http.call import Call
+from letterbox.gateways.http.call import LOOK, Call
 from letterbox.gateways.http.forms import Items, feed_item
 from letterbox.records.feed import FeedPage
 
 _LONGEST_WAIT = 60
-#: How often it is looked whether the one who waits is still there, in seconds.
-_LOOK = 1.0
 #: The ``after`` of the feed.
 CURSOR = re.compile(r"[0-9]{1,18}")
 
@@ -37,14 +35,9 @@ async def _page(call: Call, after: int, limit: int, wait: int) -> FeedPage:
     there = asyncio.ensure_future(feed.page(call.owner, after=after, limit=limit, wait=wait))
     closing = asyncio.ensure_future(call.draining.wait())
     try:
-        while not (there.done() or closing.done() or _has_left(call)):
-            await asyncio.wait({there, closing}, timeout=_LOOK, return_when=asyncio.FIRST_COMPLETED)
+        while not (there.done() or closing.done() or call.has_left):
+            await asyncio.wait({there, closing}, timeout=LOOK, return_when=asyncio.FIRST_COMPLETED)
         return there.result() if there.done() else page
     finally:
         closing.cancel()
         there.cancel()
-
-
-def _has_left(call: Call) -> bool:
-    transport = call.request.transport
-    return transport is None or transport.is_closing()

@@ -18,7 +18,7 @@ _IN_PATH = re.compile(r"\{(\w+)\}")
 _SCHEMA = "#/components/schemas/{name}"
 
 #: Whatever the call, these may happen.
-_ALWAYS = (400, 429, 500, 503)
+_ALWAYS = (400, 500, 503)
 
 _TEXT: dict[str, Any] = {"type": "string"}
 _QUERY: dict[str, tuple[dict[str, Any], str]] = {
@@ -159,7 +159,8 @@ def _responses(route: Route, references: dict[Any, Any]) -> dict[str, Any]:
     credentials = (401,) if route.who in {"vendor", "consumer"} else ()
     problem = {"application/problem+json": {"schema": references[ProblemDocument]}}
     invalid = (422,) if "Idempotency-Key" in route.fields else ()
-    for status in sorted({*_ALWAYS, *credentials, *route.problems, *invalid}):
+    counted = () if route.who == "operator" else (429,)
+    for status in sorted({*_ALWAYS, *counted, *credentials, *route.problems, *invalid}):
         # People who come to a page find a page that says so.
         page = status in route.problems and "text/html" in route.gives
         content = {"text/html": {"schema": _TEXT}} if page else problem

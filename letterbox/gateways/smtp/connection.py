@@ -2,6 +2,7 @@
 
 import asyncio
 import select
+from abc import ABC, abstractmethod
 from typing import Any, cast
 
 import structlog
@@ -28,7 +29,7 @@ _AT_ONCE = frozenset({"quit", "crowded"})
 log = structlog.get_logger("letterbox.smtp")
 
 
-class Connection(SMTP):
+class Connection(SMTP, ABC):
     """A connection, from its first octet to its last; what is said over it is the session's.
 
     aiosmtpd gives the stream and its task. Its loop, verbs and reader are replaced: they take
@@ -60,10 +61,11 @@ class Connection(SMTP):
 
     # ---- to be said by the session
 
+    @abstractmethod
     async def _converse(self) -> Reply:
         """Speak with the client; the reply returned is the last."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _forget(self) -> None:
         """Let go of what is held for the client."""
 

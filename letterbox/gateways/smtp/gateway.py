@@ -29,10 +29,10 @@ _LARGEST = 3
 class SmtpGateway:
     """SMTP (RFC 5321), or LMTP (RFC 2033) where ``lmtp``, in front of the intake.
 
-    ``domains`` are ours, folded. ``certificate`` gives ours as it is
-    now; without one STARTTLS is not offered. With ``keys``
-    it is a submission server (RFC 6409), which takes mail from those alone who show one; ``tls``:
-    it speaks TLS from the first octet (RFC 8314). ``pause`` puts off the answer to a wrong key.
+    ``domains`` are ours, folded. ``certificate`` gives ours as it is now; without one STARTTLS is
+    not offered. With ``keys`` it is a submission server (RFC 6409), which takes mail from those
+    alone who show one; ``tls``: it speaks TLS from the first octet (RFC 8314). ``pause`` puts off
+    the answer to a wrong key.
     """
 
     def __init__(
