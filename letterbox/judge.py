@@ -319,7 +319,8 @@ def recorded_case(case: Case, decision: Decision) -> RecordedCase:
     message = case.message
     readable = not isinstance(decision.verdict, Defer)
     # What was let in whatever it is about is not read for the record alone; offers always are.
-    asked = bool(decision.interests) or not isinstance(decision.verdict, Deliver)
+    matched = bool(decision.interests and case.wishes.interests.by_category)
+    asked = matched or not isinstance(decision.verdict, Deliver)
     return RecordedCase(
         sender=case.sender,
         kind=message.kind,

@@ -18,6 +18,7 @@ from letterbox.reading.addressees import read_addressees
 from letterbox.reading.charset import to_text
 from letterbox.reading.kinds import Marks
 from letterbox.reading.mail import DEFAULT_LIMITS, Field, Limits, Mail
+from letterbox.reading.passages import Passages
 from letterbox.reading.prose import Prose, Tables
 from letterbox.reading.signs import NO_SIGNS, Signs
 from letterbox.reading.structured import Structured, category_path, day_of, understand_markup
@@ -162,7 +163,8 @@ class MailFacts:
         """Subject, text, and the words of a declared offer, folded; no subject of nobody's."""
         offer = self._declared.offer
         said = (offer.title, *offer.keywords) if offer else ()
-        return TextWords("\n".join((self._spoken, *said, self.text)))
+        read = self._passages
+        return TextWords(read.subject, "\n".join(said), read.body, read.rest, read.footer)
 
     @cached_property
     def text(self) -> str:
@@ -253,6 +255,10 @@ class MailFacts:
         return self._prose.belies(label)
 
     @cached_property
+    def _passages(self) -> Passages:
+        return self._reader.tables.parting.part(self._spoken, self.text)
+
+    @cached_property
     def _prose(self) -> Prose:
         """The words, with what the header says of them."""
         date_field = next(iter(self._vouched("date")), None)
@@ -260,6 +266,7 @@ class MailFacts:
             self._reader.tables,
             self._spoken,
             self.text,
+            self._passages,
             pages=tuple(self._pages.values()),
             marks=Marks(
                 to_many=self._to_many,

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from letterbox.model.kind import Kind
-from letterbox.reading.phrases import Entry, Found
+from letterbox.reading.phrases import Entry, Phrase
 from letterbox.reading.signs import Signs
 from letterbox.reading.words import LANGUAGES
 
@@ -90,7 +90,7 @@ def sign_entries(signs: Signs) -> Iterator[Entry]:
                     yield Entry(f"{sort}.{strength}", language, phrase)
 
 
-def weigh(subject: Iterable[Found], body: Iterable[Found], marks: Marks, words: int) -> Weights:
+def weigh(subject: Iterable[Phrase], body: Iterable[Phrase], marks: Marks, words: int) -> Weights:
     """How much the signs found speak for each sort of mail, in a text of so many words."""
     in_subject, in_body = _distinct(subject), _distinct(body)
     return Weights(
@@ -104,9 +104,9 @@ def weigh(subject: Iterable[Found], body: Iterable[Found], marks: Marks, words: 
 _Sign = tuple[str, tuple[str, ...]]
 
 
-def _distinct(found: Iterable[Found]) -> frozenset[_Sign]:
+def _distinct(found: Iterable[Phrase]) -> frozenset[_Sign]:
     """Each sign once: what it means, and by what stems."""
-    return frozenset((each.phrase.meaning, each.phrase.stems) for each in found)
+    return frozenset((each.meaning, each.stems) for each in found)
 
 
 def _selling(marks: Marks) -> float:

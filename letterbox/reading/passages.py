@@ -3,9 +3,8 @@
 import msgspec
 from ahocorasick_rs import AhoCorasick
 
-from letterbox.reading.phrases import languages_of
 from letterbox.reading.signs import Signs
-from letterbox.reading.words import Language, split
+from letterbox.reading.words import MAX_STEMMED, Words
 
 # The last lines begin in the later part of a text, and not further from its end than this.
 _EARLIEST = 0.35
@@ -15,12 +14,16 @@ _LONGEST_BODY = 12_000  # characters
 
 
 class Passages(msgspec.Struct, frozen=True):
-    """Folded words, in order. ``leaving``: the text says how not to get such mail any more."""
+    """All words of a message, each in one passage.
 
-    subject: list[str]
-    body: list[str]
-    footer: list[str]
-    languages: tuple[Language, ...]
+    ``rest`` stands between body and footer where the text is long. ``leaving``: the text says how
+    not to get such mail any more.
+    """
+
+    subject: Words
+    body: Words
+    rest: Words
+    footer: Words
     leaving: bool
 
 
@@ -40,11 +43,24 @@ class Parting:
         marks = self._marks.find_matches_as_indexes(lower[first:], overlapping=True)
         cut = min((first + at for _, at, _ in marks if first + at >= start), default=len(lower))
         # Lower case may be longer than what it was made of; by so little that it matters not.
-        title, body = split(subject), split(text[: min(cut, _LONGEST_BODY)])
+        cut = _word_start(text, cut)
+        end = min(cut, _word_start(text, _LONGEST_BODY))
         return Passages(
-            subject=title,
-            body=body,
-            footer=split(text[cut:]),
-            languages=languages_of([*title, *body]),
+            subject=Words(subject),
+            body=Words(text[:end]),
+            rest=Words(text[end:cut]),
+            footer=Words(text[cut:]),
             leaving=any(nth < self._leaving for nth, _, _ in marks),
         )
+
+
+def _word_start(text: str, at: int) -> int:
+    """Where the word begins that ``at`` stands in the midst of, so that no word is cut in two."""
+    if at >= len(text):
+        return len(text)
+    start = at
+    while start > 0 and not text[start - 1].isspace():
+        start -= 1
+        if at - start > MAX_STEMMED:  # no word is as long
+            return at
+    return start

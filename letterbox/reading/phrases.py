@@ -6,13 +6,20 @@ the stems of one language mean nothing in another.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 from typing import Final, NamedTuple
 
-from ahocorasick_rs import AhoCorasick
-
-from letterbox.reading.words import LANGUAGES, Language, shapes, split, stems, word_set
+from letterbox.reading.words import (
+    LANGUAGES,
+    Kept,
+    Language,
+    Words,
+    shapes,
+    split,
+    stems,
+    word_set,
+)
 
 # The commonest words that one of the two languages has and the other has not.
 _MARKS: Final[dict[Language, frozenset[str]]] = {
@@ -77,47 +84,78 @@ class Phrases:
         ]
         self._stemmed = {
             language: _Table(
-                (phrase, shaped)
-                for phrase in phrases
-                if phrase.language == language
-                for shaped in product(*(shapes(word, language) for word in phrase.words))
+                (
+                    (phrase, shaped)
+                    for phrase in phrases
+                    if phrase.language == language
+                    for shaped in product(*(shapes(word, language) for word in phrase.words))
+                ),
+                language,
             )
             for language in LANGUAGES
         }
-        self._written = _Table((p, p.words) for p in phrases)
+        self._written = _Table(((p, p.words) for p in phrases), None)
 
-    def find(self, words: Sequence[str], languages: Sequence[Language]) -> list[Found]:
-        """Every phrase of these languages in a text of folded words; of none, as written."""
-        if not languages:
-            return self._written.find(words)
-        return [
-            found
-            for language in languages
-            for found in self._stemmed[language].find(stems(words, language))
-        ]
+    def find(self, words: Words, languages: Sequence[Language]) -> list[Found]:
+        """Every phrase of these languages in a text; of none, as written."""
+        return [found for table in self._tables(languages) for found in table.find(words)]
+
+    def present(self, words: Words, languages: Sequence[Language]) -> list[Phrase]:
+        """The same, where nobody asks how many times they stand there."""
+        return [phrase for table in self._tables(languages) for phrase in table.present(words)]
+
+    def _tables(self, languages: Sequence[Language]) -> "list[_Table]":
+        return [self._stemmed[each] for each in languages] or [self._written]
+
+
+class _Shape(NamedTuple):
+    """Stems in a row, and the phrases that read so: at categories below one another, perhaps."""
+
+    stems: tuple[str, ...]
+    phrases: tuple[Phrase, ...]
 
 
 class _Table:
-    """Phrases in one form, all looked for at once."""
+    """Phrases in one form, looked for by what each word of a text may be part of.
 
-    def __init__(self, phrases: Iterable[tuple[Phrase, Sequence[str]]]) -> None:
-        # Several may read the same, at categories that lie below one another.
-        alike: defaultdict[str, list[Phrase]] = defaultdict(list)
+    Most words of a text are part of none, and each is looked at once however often it stands
+    there: that takes a fraction of going through the text.
+    """
+
+    def __init__(
+        self, phrases: Iterable[tuple[Phrase, Sequence[str]]], language: Language | None
+    ) -> None:
+        alike: defaultdict[tuple[str, ...], list[Phrase]] = defaultdict(list)
         for phrase, words in phrases:
-            alike[_line(words)].append(phrase)
-        self._phrases = tuple(alike.values())
-        self._search = AhoCorasick(list(alike))
+            alike[tuple(words)].append(phrase)
+        self._language = language
+        self._shapes = [_Shape(each, tuple(found)) for each, found in alike.items()]
+        # A phrase is looked for by its longest word, which is the rarest, mostly.
+        by_longest: defaultdict[str, list[int]] = defaultdict(list)
+        for nth, shape in enumerate(self._shapes):
+            by_longest[max(shape.stems, key=len, default="")].append(nth)
+        self._by_longest = {stem: tuple(found) for stem, found in by_longest.items()}
+        self._of = Kept(self._shapes_of)
 
-    def find(self, words: Sequence[str]) -> list[Found]:
-        matches = self._search.find_matches_as_indexes(_line(words), overlapping=True)
-        counts = Counter(nth for nth, _, _ in matches)
+    def present(self, words: Words) -> list[Phrase]:
+        """The phrases that stand in a text."""
+        return list(dict.fromkeys(p for shape in self._standing(words) for p in shape.phrases))
+
+    def find(self, words: Words) -> list[Found]:
+        """The phrases that stand in a text, and how many times."""
         found: Counter[Phrase] = Counter()
-        for nth, times in counts.items():
-            for phrase in self._phrases[nth]:
+        for shape in self._standing(words):
+            times = words.times(self._language, shape.stems)
+            for phrase in shape.phrases:
                 found[phrase] += times
         return [Found(phrase, times) for phrase, times in found.items()]
 
+    def _standing(self, words: Words) -> Iterator[_Shape]:
+        for nth in set().union(*map(self._of.__getitem__, words.distinct)):
+            shape = self._shapes[nth]
+            if len(shape.stems) == 1 or words.times(self._language, shape.stems):
+                yield shape
 
-def _line(words: Iterable[str]) -> str:
-    """Words as they are searched: a space before and behind each."""
-    return f" {' '.join(words)} "
+    def _shapes_of(self, word: str) -> tuple[int, ...]:
+        stem = word if self._language is None else stems((word,), self._language)[0]
+        return self._by_longest.get(stem, ())

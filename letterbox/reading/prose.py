@@ -14,7 +14,6 @@ from letterbox.model.taxonomy import Taxonomy
 from letterbox.reading import html
 from letterbox.reading.amounts import is_american
 from letterbox.reading.kinds import (
-    MEANINGS,
     SERVICE_STRONG,
     Marks,
     Weights,
@@ -25,12 +24,12 @@ from letterbox.reading.kinds import (
 )
 from letterbox.reading.numbers import numbers_in
 from letterbox.reading.passages import Parting, Passages
-from letterbox.reading.phrases import Found, Phrases
+from letterbox.reading.phrases import Found, Phrase, Phrases, languages_of
 from letterbox.reading.prices import Prices, discounts_in, prices_in
 from letterbox.reading.signs import Signs
 from letterbox.reading.topics import Met, Topics, topic_entries
 from letterbox.reading.validity import valid_until
-from letterbox.reading.words import Language, split
+from letterbox.reading.words import Language, Words
 
 # Around a price stands what it is for.
 # "Re:" in English, Dutch and German, behind the name of a mailing list.
@@ -45,28 +44,15 @@ class Tables:
         self.roles = signs.roles
         self.parting = Parting(signs)
         self.topics = Topics(taxonomy)
-        # One table for both, so that a text is gone through once.
-        self._phrases = Phrases((*sign_entries(signs), *topic_entries(taxonomy)))
-
-    def find(self, words: Sequence[str], languages: tuple[Language, ...]) -> "_Met":
-        """What stands in a text of these languages; of none, only as written."""
-        found = self._phrases.find(words, languages)
-        return _Met(
-            signs=[each for each in found if each.phrase.meaning in MEANINGS],
-            topics=[each for each in found if each.phrase.meaning not in MEANINGS],
-        )
-
-
-class _Met(msgspec.Struct, frozen=True):
-    signs: list[Found]
-    topics: list[Found]
+        self.sign_words = Phrases(sign_entries(signs))
+        self.topic_words = Phrases(topic_entries(taxonomy))
 
 
 class Prose:
     """One message's subject and text, read when first asked for.
 
-    ``pages`` are its HTML parts in UTF-8, ``marks`` what its header says, ``sent`` the day it
-    says it was sent.
+    ``passages`` are the same in words; ``pages`` are its HTML parts in UTF-8, ``marks`` what its
+    header says, ``sent`` the day it says it was sent.
     """
 
     def __init__(
@@ -74,6 +60,7 @@ class Prose:
         tables: Tables,
         subject: str,
         text: str,
+        passages: Passages,
         *,
         pages: Sequence[bytes] = (),
         marks: Marks = Marks(),  # noqa: B008 - frozen
@@ -82,6 +69,7 @@ class Prose:
         self._tables = tables
         self._subject = subject
         self._text = text
+        self._passages = passages
         self._pages = pages
         self._header = marks
         self._sent = sent
@@ -98,18 +86,16 @@ class Prose:
     @cached_property
     def categories(self) -> Categories:
         """What it is about, as far as its words leave no doubt."""
-        headings = [split(html.headings_in(page)) for page in self._pages]
-        priced = [
-            split(self._text[max(0, a.start - _AROUND) : a.start]) for a in self._prices.asked
-        ]
-        prominent = [word for words in (*headings, *priced) for word in words]
+        passages, text = self._passages, self._text
+        headings = [html.headings_in(page) for page in self._pages]
+        priced = [text[max(0, a.start - _AROUND) : a.start] for a in self._prices.asked]
         met = Met(
-            subject=self._in_subject.topics,
-            prominent=self._find(prominent).topics,
-            body=self._in_body.topics,
-            footer=self._find(self._passages.footer).topics,
+            subject=self._topics(passages.subject),
+            prominent=self._topics(Words("\n".join((*headings, *priced)))),
+            body=self._topics(passages.body),
+            footer=self._topics(passages.footer),
         )
-        return self._tables.topics.read(met, len(self._passages.body))
+        return self._tables.topics.read(met, len(passages.body))
 
     @cached_property
     def offers(self) -> tuple[Offer, ...]:
@@ -119,10 +105,6 @@ class Prose:
             return ()
         until = valid_until(self._text, self._sent, day_first=not is_american(self._text))
         return tuple(Offer(origin="read", price=each.price, valid_until=until) for each in asked)
-
-    @cached_property
-    def _passages(self) -> Passages:
-        return self._tables.parting.part(self._subject, self._text)
 
     @cached_property
     def _prices(self) -> Prices:
@@ -144,21 +126,28 @@ class Prose:
 
     @cached_property
     def _weights(self) -> Weights:
-        body = self._in_body.signs
-        return weigh(self._in_subject.signs, body, self._marks, len(self._passages.body))
+        length = len(self._passages.body)
+        return weigh(self._in_subject, self._in_body, self._marks, length)
 
     @property
     def _is_maybe_service(self) -> bool:
-        signs = (*self._in_subject.signs, *self._in_body.signs)
-        return any(found.phrase.meaning == SERVICE_STRONG for found in signs)
+        return any(sign.meaning == SERVICE_STRONG for sign in (*self._in_subject, *self._in_body))
 
     @cached_property
-    def _in_subject(self) -> _Met:
-        return self._find(self._passages.subject)
+    def _in_subject(self) -> list[Phrase]:
+        return self._signs(self._passages.subject)
 
     @cached_property
-    def _in_body(self) -> _Met:
-        return self._find(self._passages.body)
+    def _in_body(self) -> list[Phrase]:
+        return self._signs(self._passages.body)
 
-    def _find(self, words: Sequence[str]) -> _Met:
-        return self._tables.find(words, self._passages.languages)
+    def _signs(self, words: Words) -> list[Phrase]:
+        return self._tables.sign_words.present(words, self._languages)
+
+    def _topics(self, words: Words) -> list[Found]:
+        return self._tables.topic_words.find(words, self._languages)
+
+    @cached_property
+    def _languages(self) -> tuple[Language, ...]:
+        """Those it may be in."""
+        return languages_of([*self._passages.subject.ordered, *self._passages.body.ordered])

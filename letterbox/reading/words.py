@@ -7,8 +7,10 @@ not cut into words: there a run of letters counts as one.
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
+from itertools import product
+from math import prod
 from typing import Final, Generic, Literal, TypeVar, get_args
 
 import Stemmer
@@ -19,8 +21,10 @@ from letterbox.model.message import Keyword
 __all__ = [
     "LANGUAGES",
     "MAX_TEXT",
+    "Kept",
     "Language",
     "TextWords",
+    "Words",
     "fold",
     "forms",
     "keyword",
@@ -34,6 +38,8 @@ __all__ = [
 MAX_TEXT: Final = 256 * 1024
 #: Longer runs of letters are no words of a language: they have no stem.
 MAX_STEMMED: Final = 40
+
+_FEW_SPELLINGS: Final = 8
 
 #: The languages whose words are known by their stems.
 Language = Literal["en", "nl"]
@@ -115,7 +121,7 @@ def forms(word: str) -> frozenset[str]:
     return _KEPT_FORMS[word]
 
 
-def stems(words: Sequence[str], language: Language) -> list[str]:
+def stems(words: Iterable[str], language: Language) -> list[str]:
     """The stem of each folded word in one language; a word too long for one stands for itself."""
     return list(map(_KEPT_STEMS[language].__getitem__, words))
 
@@ -153,7 +159,7 @@ def _forms(word: str) -> frozenset[str]:
 _Made = TypeVar("_Made")
 
 
-class _Kept(dict[str, _Made], Generic[_Made]):
+class Kept(dict[str, _Made], Generic[_Made]):
     """What was made of short words, all forgotten when there are too many.
 
     Looking up in a dict itself takes a third of the time of a call: it is done for each word.
@@ -174,8 +180,8 @@ class _Kept(dict[str, _Made], Generic[_Made]):
 
 
 _kept_folded: Final = lru_cache(maxsize=8192)(_fold_apart)
-_KEPT_FORMS: Final = _Kept(_forms)
-_KEPT_STEMS: Final = {language: _Kept(partial(_stem, language=language)) for language in LANGUAGES}
+_KEPT_FORMS: Final = Kept(_forms)
+_KEPT_STEMS: Final = {language: Kept(partial(_stem, language=language)) for language in LANGUAGES}
 
 
 def keyword(text: str) -> Keyword:
@@ -183,46 +189,117 @@ def keyword(text: str) -> Keyword:
     return Keyword(text=text, forms=tuple(forms(word) for word in split(text)))
 
 
-class TextWords:
-    """The words of one text, worked out when first asked for."""
+class Words:
+    """The folded words of one stretch of text, cut when first asked for, and then once only."""
 
-    __slots__ = ("_flat", "_forms", "_phrases", "_words")
+    __slots__ = ("_by_stem", "_distinct", "_lines", "_ordered", "flat")
 
     def __init__(self, text: str) -> None:
-        self._flat = _flat(text)
-        self._words: list[str] | None = None
-        self._forms: frozenset[str] = frozenset()
+        #: Runs of characters, with a space before and behind each.
+        self.flat: Final = _flat(text)
+        self._ordered: list[str] | None = None
+        self._distinct: frozenset[str] | None = None
+        self._by_stem: dict[Language, dict[str, list[str]]] = {}
+        self._lines: dict[Language | None, str] = {}
+
+    def __len__(self) -> int:
+        return len(self.ordered)
+
+    @property
+    def ordered(self) -> list[str]:
+        """All of them, one after another."""
+        if self._ordered is None:
+            self._ordered = _words_of(self.flat)
+        return self._ordered
+
+    @property
+    def distinct(self) -> frozenset[str]:
+        """Each of them once."""
+        if self._distinct is None:
+            self._distinct = frozenset(self.ordered)
+        return self._distinct
+
+    def times(self, language: Language | None, phrase: Sequence[str]) -> int:
+        """How many times stems of a language, of none the words, follow one another."""
+        if language is None:
+            return self._count(None, phrase)
+        by_stem = self.by_stem(language)
+        if any(stem not in by_stem for stem in phrase):
+            return 0
+        spelled = [by_stem[stem] for stem in phrase]
+        # To cut the stems out of every word is dear; to look for each spelling, while they are few.
+        if prod(map(len, spelled)) > _FEW_SPELLINGS:
+            return self._count(language, phrase)
+        return sum(self._count(None, words) for words in product(*spelled))
+
+    def by_stem(self, language: Language) -> Mapping[str, Sequence[str]]:
+        """The distinct words, by their stems in a language."""
+        found = self._by_stem.get(language)
+        if found is None:
+            found = self._by_stem[language] = {}
+            for word, stem in zip(self.distinct, stems(self.distinct, language), strict=True):
+                found.setdefault(stem, []).append(word)
+        return found
+
+    def _count(self, language: Language | None, sought: Sequence[str]) -> int:
+        line = self._lines.get(language)
+        if line is None:
+            ordered = self.ordered
+            line = _line(stems(ordered, language) if language else ordered)
+            self._lines[language] = line
+        phrase = _line(sought)
+        times, at = 0, line.find(phrase)
+        while at >= 0:
+            times += 1
+            at = line.find(phrase, at + 1)
+        return times
+
+
+def _line(words: Iterable[str]) -> str:
+    """Words as they are searched: no two share the space between them."""
+    return f" {'  '.join(words)} "
+
+
+class TextWords:
+    """The words of one text, whether a keyword stands there."""
+
+    __slots__ = ("_forms", "_parts", "_phrases")
+
+    def __init__(self, *parts: str | Words) -> None:
+        """The text may come in parts, some of them as words already."""
+        self._parts = tuple(Words(part) if isinstance(part, str) else part for part in parts)
+        self._forms: frozenset[str] | None = None
         self._phrases: _Phrases | None = None
 
     def has(self, keyword: Keyword) -> bool:
         """Whether the keyword's words stand in the text, whole and one after another."""
-        words = self._words
-        if words is None:
+        known = self._forms
+        if known is None:
             # What stands there as it was written is found in a tenth of the time.
             written = keyword.text
-            if written.isascii() and keyword.forms and f" {written.lower()} " in self._flat:
-                return True
-            words = self._cut()
+            if written.isascii() and keyword.forms:
+                sought = f" {written.lower()} "
+                if any(sought in part.flat for part in self._parts):
+                    return True
+            known = self._cut()
         for wanted in keyword.forms:
-            if wanted.isdisjoint(self._forms):
+            if wanted.isdisjoint(known):
                 return False
         if len(keyword.forms) <= 1:
             return bool(keyword.forms)
         if self._phrases is None:
-            self._phrases = _Phrases(words)
+            self._phrases = _Phrases([word for part in self._parts for word in part.ordered])
         return self._phrases.have(keyword.forms)
 
     def shared(self, forms: frozenset[str]) -> frozenset[str]:
         """Those of some forms that a word of the text has."""
-        self._cut()
-        return forms & self._forms
+        return forms & self._cut()
 
-    def _cut(self) -> list[str]:
-        words = self._words
-        if words is None:
-            words = self._words = _words_of(self._flat)
-            self._forms = frozenset().union(*map(_KEPT_FORMS.__getitem__, set(words)))
-        return words
+    def _cut(self) -> frozenset[str]:
+        if self._forms is None:
+            words: frozenset[str] = frozenset().union(*(part.distinct for part in self._parts))
+            self._forms = frozenset().union(*map(_KEPT_FORMS.__getitem__, words))
+        return self._forms
 
 
 class _Phrases:

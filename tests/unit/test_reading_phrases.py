@@ -11,7 +11,7 @@ from letterbox.reading.kinds import MEANINGS, sign_entries
 from letterbox.reading.phrases import Entry, Phrases, languages_of
 from letterbox.reading.signs import read_signs
 from letterbox.reading.topics import topic_entries
-from letterbox.reading.words import LANGUAGES, TextWords, keyword, split, stems
+from letterbox.reading.words import LANGUAGES, TextWords, Words, keyword, split, stems
 from tests.support.plain import taxonomy
 
 ENTRIES = [
@@ -29,7 +29,7 @@ PHRASES = Phrases(ENTRIES)
 def found(text: str, *languages: str) -> dict[str, int]:
     return {
         f"{f.phrase.language}:{' '.join(f.phrase.words)}": f.times
-        for f in PHRASES.find(split(text), languages)
+        for f in PHRASES.find(Words(text), languages)
     }
 
 
@@ -74,7 +74,12 @@ def test_it_finds_what_a_plain_search_finds(words):
             if stemmed[start:][: len(entry.text.split())] == stems(entry.text.split(), language)
         )
         assert (
-            Counter({" ".join(f.phrase.words): f.times for f in PHRASES.find(words, [language])})
+            Counter(
+                {
+                    " ".join(f.phrase.words): f.times
+                    for f in PHRASES.find(Words(" ".join(words)), [language])
+                }
+            )
             == plain
         )
 

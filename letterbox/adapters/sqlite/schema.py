@@ -14,6 +14,9 @@ APPLICATION_ID = 0x4C744278
 #: more pages and waits longer on checkpoints; from 16 KiB on, each changed row writes too much.
 PAGE_SIZE = 8192
 
+#: Milliseconds to wait for somebody else's lock.
+LOCK_WAIT = 5000
+
 # Times are whole microseconds since 1970 in UTC. Rows that carry values (documents, logs, bodies)
 # are appended to their tables and found by an index, so that the commits of a moment share pages
 # and few pages split; small rows are clustered by their key.
@@ -97,7 +100,7 @@ def connect(path: Path, synchronous: str = "FULL", *, writes: bool = False) -> a
     """Open one connection, set up the way all of them are. Raises :class:`apsw.Error`."""
     flags = apsw.SQLITE_OPEN_READWRITE if writes else apsw.SQLITE_OPEN_READONLY
     db = apsw.Connection(str(path), flags=flags)
-    db.set_busy_timeout(5000)
+    db.set_busy_timeout(LOCK_WAIT)
     db.execute("PRAGMA temp_store = MEMORY")
     db.execute("PRAGMA cache_size = -16000")
     if writes:

@@ -40,7 +40,7 @@ T = TypeVar("T")
 class SqliteStore:
     """Store and Bodies at once, over one SQLite file. Made by :meth:`open`.
 
-    Commits go to one writer thread, which puts all that wait into one transaction. Reads see every
+    Commits go to one writer, which puts all that wait into one transaction. Reads see every
     commit that has returned. What reads many rows goes to a reader thread; what looks up a single
     row by its key is read at once, on the loop: that takes 5 us, the way to a thread and back 35
     to 70, and neither a writer nor a checkpoint ever makes a reader of a write-ahead log wait.
@@ -58,7 +58,7 @@ class SqliteStore:
         self._writer = Writer(
             opened.connect,
             opened.files,
-            self._deliver,
+            self._resolve,
             Checkpoints(opened.connect, opened.page_size),
             most_waiting,
         )
@@ -96,15 +96,15 @@ class SqliteStore:
         self._sweeping.cancel()
         with suppress(asyncio.CancelledError):
             await self._sweeping
-        await asyncio.to_thread(self._end)
-
-    def _end(self) -> None:
         # The writer's is the last connection to close: SQLite then removes the log.
+        await asyncio.to_thread(self._stop_reading)
+        await self._writer.close()
+        self._opened.lock.release()
+
+    def _stop_reading(self) -> None:
         self._reading.shutdown()
         self._opened.reader.close()
         self._opened.quick.close()
-        self._writer.close()
-        self._opened.lock.release()
 
     # ---- commits ------------------------------------------------------------------------------
 
@@ -118,10 +118,6 @@ class SqliteStore:
         now = stored(self._clock.now())
         self._writer.submit(Call(commits=commits, now=now, answer=answer))
         return await answer
-
-    def _deliver(self, outcomes: Sequence[Outcome]) -> None:
-        with suppress(RuntimeError):  # the loop has ended: nobody is there to be told
-            self._loop.call_soon_threadsafe(self._resolve, outcomes)
 
     def _resolve(self, outcomes: Sequence[Outcome]) -> None:
         for call, outcome in outcomes:

@@ -18,7 +18,7 @@ LARGEST_LOG = 32 * 1024 * 1024
 
 
 class Checkpoints:
-    """Belongs to the writer's thread, but for ``_copy``, which runs on the thread of its own."""
+    """Belongs to whoever has the writing connection; ``_copy`` runs on a thread of its own."""
 
     def __init__(self, connect: Callable[[], apsw.Connection], page_size: int) -> None:
         self._connect = connect
@@ -41,6 +41,11 @@ class Checkpoints:
     def _grown(self, _db: apsw.Connection, _name: str, pages: int) -> int:
         self._pages, self._copied = pages, False
         return apsw.SQLITE_OK
+
+    @property
+    def due(self) -> bool:
+        """Whether ``after_commit`` has something to do."""
+        return self._finish or (self._pages > self._most_pages and not self._copying)
 
     def after_commit(self, db: apsw.Connection) -> None:
         """Between two transactions: start or finish writing back, if it is time to."""

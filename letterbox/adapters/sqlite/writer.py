@@ -1,16 +1,22 @@
-"""The one thread that writes.
+"""Whoever writes: one transaction at a time, on one connection.
 
-It takes all commits that wait as one transaction, so that one fsync serves them all, and answers
-them only after COMMIT has returned. Where that fails, for whatever cause, nobody is told of a
-success: the connection is thrown away, and the next batch opens a new one.
+All commits that wait make up one transaction, so that one fsync serves them all; they are answered
+only after COMMIT has returned. Where that fails, for whatever cause, nobody is told of a success:
+the connection is thrown away, and the next batch opens a new one.
+
+Statements are executed on the event loop: they change pages in memory, a few microseconds each,
+and in a thread each would wait for the interpreter's lock longer than it takes. What waits for
+the disk, or for somebody else's lock, is done in a thread; commits that come meanwhile wait for
+the next transaction.
 """
 
 import asyncio
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import TypeAlias
+from functools import partial
+from typing import ParamSpec, TypeAlias, TypeVar
 
 import apsw
 import msgspec
@@ -18,11 +24,12 @@ import structlog
 
 from letterbox.adapters.sqlite.bodies import BodyFiles
 from letterbox.adapters.sqlite.operations import NONSENSE, Operations, TakeBack
+from letterbox.adapters.sqlite.schema import LOCK_WAIT
 from letterbox.adapters.sqlite.wal import Checkpoints
 from letterbox.ports.store import Commit, Result, StoreUnavailable
 
-#: Calls in one transaction at most: bounds how long the first of them waits.
-LARGEST_BATCH = 256
+#: Calls in one transaction at most: bounds how long the loop is busy with them.
+LARGEST_BATCH = 32
 
 #: Expired entries of a kind that are removed with each call: more than a call adds, so that they
 #: dwindle, and few enough that nobody waits for it.
@@ -40,14 +47,13 @@ class Call(msgspec.Struct, frozen=True):
     answer: asyncio.Future[Sequence[Result]]
 
 
+P = ParamSpec("P")
+T = TypeVar("T")
 Outcome: TypeAlias = tuple[Call, Sequence[Result] | Exception]
 
 
 class Writer:
-    """Owns the writing connection; ``deliver`` gets the outcomes, called on the writer's thread.
-
-    ``submit`` and ``close`` may be called from any thread.
-    """
+    """Owns the writing connection; ``deliver`` gets the outcomes. Belongs to the event loop."""
 
     def __init__(
         self,
@@ -63,84 +69,106 @@ class Writer:
         self._checkpoints = checkpoints
         self._most_waiting = most_waiting
         self._waiting: deque[Call] = deque()
-        self._changed = threading.Condition()
         self._closing = False
+        self._changed = asyncio.Event()
         self._db: apsw.Connection | None = None
-        # A daemon: a process that ends without close() must not hang; what waits was not answered.
-        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
-        self._thread.start()
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
+        self._running = asyncio.create_task(self._run())
 
     def submit(self, call: Call) -> None:
         """Put a call in the queue. Raises StoreUnavailable at once when it is full or closed."""
-        with self._changed:
-            if self._closing:
-                raise StoreUnavailable("the store is closed")
-            if len(self._waiting) >= self._most_waiting:
-                raise StoreUnavailable(
-                    f"{self._most_waiting} commits are waiting for the disk already"
-                )
-            self._waiting.append(call)
-            self._changed.notify()
+        if self._closing:
+            raise StoreUnavailable("the store is closed")
+        if len(self._waiting) >= self._most_waiting:
+            raise StoreUnavailable(f"{self._most_waiting} commits are waiting for the disk already")
+        self._waiting.append(call)
+        self._changed.set()
 
-    def close(self) -> None:
-        """Take nothing more, write what waits, and end. Blocks until done."""
-        with self._changed:
-            self._closing = True
-            self._changed.notify()
-        self._thread.join()
+    async def close(self) -> None:
+        """Take nothing more, write what waits, and end."""
+        self._closing = True
+        self._changed.set()
+        await self._running
+        await self._in_thread(self._end)
+        self._disk.shutdown()
 
-    def _run(self) -> None:
+    async def _run(self) -> None:
         while not (self._closing and not self._waiting):
-            batch = self._take()
-            if batch:
-                self._deliver(self._write(batch))
-            if self._db is None:
-                continue
-            if batch:
-                self._checkpoints.after_commit(self._db)
-            elif not self._closing:
-                self._checkpoints.when_idle(self._db)
-        self._end()
+            if self._waiting:
+                count = min(len(self._waiting), LARGEST_BATCH)
+                batch = [self._waiting.popleft() for _ in range(count)]
+                await self._write(batch)
+            elif await self._is_quiet() and self._db is not None:
+                await self._in_thread(self._checkpoints.when_idle, self._db)
 
-    def _take(self) -> list[Call]:
-        """The calls that wait, once there are any; empty after a pause, or when all is over."""
-        with self._changed:
-            if not self._waiting and not self._closing:
-                self._changed.wait(None if self._checkpoints.idle else IDLE)
-            count = min(len(self._waiting), LARGEST_BATCH)
-            return [self._waiting.popleft() for _ in range(count)]
-
-    def _write(self, batch: Sequence[Call]) -> Sequence[Outcome]:
+    async def _is_quiet(self) -> bool:
+        """Wait for a call, or for the time to write the log back; whether that has come."""
+        self._changed.clear()
         try:
-            db = self._db = self._db or self._open()
+            async with asyncio.timeout(None if self._checkpoints.idle else IDLE):
+                await self._changed.wait()
+        except TimeoutError:
+            return True
+        return False
+
+    async def _write(self, batch: Sequence[Call]) -> None:
+        """Write a batch and answer it."""
+        try:
+            db = self._db
+            if db is None:
+                db = self._db = await self._in_thread(self._open)
             try:
-                outcomes, dropped = self._transact(db, batch, savepoints=False)
+                outcomes, dropped = await self._transact(db, batch, savepoints=False)
             except (TakeBack, *NONSENSE):
                 db.execute("ROLLBACK")
-                outcomes, dropped = self._transact(db, batch, savepoints=True)
+                outcomes, dropped = await self._transact(db, batch, savepoints=True)
         except Exception as error:  # noqa: BLE001 - whatever it was, nothing here may be called done
-            self._give_up(error)
-            return [(call, _unavailable(error)) for call in batch]
-        for file in dropped:
-            self._files.remove(file)
-        return outcomes
+            await self._in_thread(self._give_up, error)
+            self._deliver([(call, _unavailable(error)) for call in batch])
+            return
+        self._deliver(outcomes)
+        if dropped or self._checkpoints.due:
+            await self._in_thread(self._tidy, db, dropped)
 
-    def _transact(
+    async def _transact(
         self, db: apsw.Connection, batch: Sequence[Call], *, savepoints: bool
     ) -> tuple[Sequence[Outcome], Sequence[str]]:
         """One transaction for all calls: their outcomes, and the files of bodies dropped."""
-        db.execute("BEGIN IMMEDIATE")
+        try:
+            db.execute("BEGIN IMMEDIATE")
+        except apsw.BusyError:  # somebody else writes, a shell perhaps
+            await self._in_thread(self._begin, db)
         now = max(call.now for call in batch)
         operations = Operations(db, self._files, now, savepoints=savepoints)
         outcomes = [(call, operations.call(call.commits)) for call in batch]
         operations.forget(limit=len(batch) * FORGET)
-        db.execute("COMMIT")
+        await self._in_thread(db.execute, "COMMIT")
         return outcomes, operations.dropped
+
+    async def _in_thread(self, do: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        """Do what may wait for the disk."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._disk, partial(do, *arguments, **named))
+
+    # ---- in the thread ------------------------------------------------------------------------
 
     def _open(self) -> apsw.Connection:
         db = self._connect()
+        db.set_busy_timeout(0)  # nothing on the loop waits
         self._checkpoints.watch(db)
         return db
+
+    def _begin(self, db: apsw.Connection) -> None:
+        db.set_busy_timeout(LOCK_WAIT)
+        try:
+            db.execute("BEGIN IMMEDIATE")
+        finally:
+            db.set_busy_timeout(0)
+
+    def _tidy(self, db: apsw.Connection, dropped: Sequence[str]) -> None:
+        for file in dropped:
+            self._files.remove(file)
+        self._checkpoints.after_commit(db)
 
     def _give_up(self, error: Exception) -> None:
         # The connection may be in any state now. Closing it rolls back what was not committed.
