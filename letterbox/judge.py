@@ -319,7 +319,7 @@ def recorded_case(case: Case, decision: Decision) -> RecordedCase:
     message = case.message
     readable = not isinstance(decision.verdict, Defer)
     # What was let in whatever it is about is not read for the record alone; offers always are.
-    matched = bool(decision.interests and case.wishes.interests.by_category)
+    matched = bool(decision.interests and case.wishes.interests.by_topic)
     asked = matched or not isinstance(decision.verdict, Deliver)
     return RecordedCase(
         sender=case.sender,

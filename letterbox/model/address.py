@@ -1,6 +1,7 @@
 """Mail addresses as the broker compares them."""
 
 import re
+from functools import lru_cache
 
 import idna
 import msgspec
@@ -44,10 +45,14 @@ def fold_domain(text: str) -> str | None:
     Capitals and the like are mapped first (UTS #46, non-transitional): ``straße.example`` is
     not ``strasse.example``, whose owner may be another (RFC 5891; IDNA 2003 made them one).
     """
+    # What is longer is none, and must not be remembered.
+    return _folded(text) if len(text) <= _LONGEST_WRITTEN else None
+
+
+@lru_cache(maxsize=4096)
+def _folded(text: str) -> str | None:
     name = text.removesuffix(".")
     if not name.isascii():
-        if len(name) > _LONGEST_WRITTEN:
-            return None
         try:
             name = idna.encode(name, uts46=True, std3_rules=True).decode()
         except UnicodeError:

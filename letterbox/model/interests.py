@@ -48,6 +48,7 @@ class Interests(msgspec.Struct, frozen=True):
     forms: frozenset[str] = frozenset()
     worded: tuple[int, ...] = ()  # all that stand under a form
     always: tuple[int, ...] = ()
+    by_topic: bool = False  # whether any asks what a message is about
 
     def near(self, message: Message) -> list[Interest]:
         """Every interest whose topic the message may meet, and few that it does not.

@@ -17,7 +17,7 @@ from letterbox.reading import header, html, mime
 from letterbox.reading.addressees import read_addressees
 from letterbox.reading.charset import to_text
 from letterbox.reading.kinds import Marks
-from letterbox.reading.mail import DEFAULT_LIMITS, Field, Limits, Mail
+from letterbox.reading.mail import DEFAULT_LIMITS, Field, Limits, Mail, Part
 from letterbox.reading.passages import Passages
 from letterbox.reading.prose import Prose, Tables
 from letterbox.reading.signs import NO_SIGNS, Signs
@@ -183,11 +183,11 @@ class MailFacts:
     # ---- what the parts say -------------------------------------------------------------------
 
     @cached_property
-    def _parts(self) -> tuple[mime.Part, ...]:
+    def _parts(self) -> tuple[Part, ...]:
         return mime.parts(self._mail, self._limits)
 
     @property
-    def _shown(self) -> list[mime.Part]:
+    def _shown(self) -> list[Part]:
         """The parts that a reader sees: of alternatives that say the same, the plain one."""
         plain = [p for p in self._parts if p.type == "text/plain" and not p.attached]
         told = {p.alternative for p in plain if p.alternative and self._is_enough(p)}
@@ -198,10 +198,10 @@ class MailFacts:
             or (part.type == "text/html" and not part.attached and part.alternative not in told)
         ]
 
-    def _is_enough(self, part: mime.Part) -> bool:
+    def _is_enough(self, part: Part) -> bool:
         return len(mime.content(self._mail, part, 4 * _ENOUGH_TEXT).strip()) >= _ENOUGH_TEXT
 
-    def _plain(self, part: mime.Part) -> str:
+    def _plain(self, part: Part) -> str:
         # No character takes more than four bytes.
         return to_text(mime.content(self._mail, part, 4 * self._limits.text_chars), part.charset)
 

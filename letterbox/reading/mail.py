@@ -5,6 +5,8 @@ because signatures are verified over these very fields.
 """
 
 import re
+from collections import defaultdict
+from functools import cached_property
 
 import msgspec
 
@@ -66,7 +68,7 @@ class Field(msgspec.Struct, frozen=True):
         return self.raw.partition(b":")[2].removesuffix(b"\r\n")
 
 
-class Header(msgspec.Struct, frozen=True):
+class Header(msgspec.Struct, frozen=True, dict=True):
     """The fields of a message or part in ``raw[start:body_at]``.
 
     ``broken`` is true when the body follows without a blank line between.
@@ -78,21 +80,47 @@ class Header(msgspec.Struct, frozen=True):
 
     def first(self, name: str) -> Field | None:
         """The topmost field of a name (lower case)."""
-        for field in self.fields:
-            if field.name == name:
-                return field
-        return None
+        found = self._by_name.get(name)
+        return found[0] if found else None
 
     def all(self, name: str) -> tuple[Field, ...]:
         """Every field of a name (lower case), from the top."""
-        return tuple(field for field in self.fields if field.name == name)
+        return self._by_name.get(name, ())
+
+    @cached_property
+    def _by_name(self) -> dict[str, tuple[Field, ...]]:
+        found: defaultdict[str, list[Field]] = defaultdict(list)
+        for field in self.fields:
+            found[field.name].append(field)
+        return {name: tuple(fields) for name, fields in found.items()}
+
+
+#: Of parts that say what no other says.
+NO_ALTERNATIVE = 0
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A part that holds no others: its content is ``raw[start:end]``, encoded as ``encoding``.
+
+    ``type`` is lower case, "text/plain" where none is given. Parts with the same non-zero
+    ``alternative`` say the same in different forms (RFC 2046, section 5.1.4).
+    """
+
+    type: str
+    charset: str
+    encoding: str
+    start: int
+    end: int
+    alternative: int = NO_ALTERNATIVE
+    attached: bool = False
 
 
 class Mail(msgspec.Struct, frozen=True):
-    """A message: ``raw`` as received, and where its header ends."""
+    """A message: ``raw`` as received, where its header ends, and its parts once they are known."""
 
     raw: bytes
     header: Header
+    parts: tuple[Part, ...] | None = None
 
     @property
     def fields(self) -> tuple[Field, ...]:

@@ -6,9 +6,17 @@ import re
 import msgspec
 
 from letterbox.reading.encoded import base64_bytes
-from letterbox.reading.mail import DEFAULT_LIMITS, Header, Limits, Mail, Malformed, read_header
+from letterbox.reading.mail import (
+    DEFAULT_LIMITS,
+    NO_ALTERNATIVE,
+    Header,
+    Limits,
+    Mail,
+    Malformed,
+    Part,
+    read_header,
+)
 
-_NO_ALTERNATIVE = 0
 # What the headers of parts may have in all, for each part there may be.
 _FIELDS_EACH = 10
 _BYTES_EACH = 1024
@@ -23,25 +31,9 @@ _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _LINE_END = re.compile(rb"(--)?[ \t]*+(?:\r\n|\Z)")
 
 
-class Part(msgspec.Struct, frozen=True):
-    """A part that holds no others: its content is ``raw[start:end]``, encoded as ``encoding``.
-
-    ``type`` is lower case, "text/plain" where none is given. Parts with the same non-zero
-    ``alternative`` say the same in different forms (RFC 2046, section 5.1.4).
-    """
-
-    type: str
-    charset: str
-    encoding: str
-    start: int
-    end: int
-    alternative: int = _NO_ALTERNATIVE
-    attached: bool = False
-
-
-def check_shape(mail: Mail, limits: Limits = DEFAULT_LIMITS) -> None:
-    """Raise :class:`Malformed` where the message has too many parts, or too deep ones."""
-    parts(mail, limits)
+def check_shape(mail: Mail, limits: Limits = DEFAULT_LIMITS) -> Mail:
+    """The message with its parts. Raises :class:`Malformed` where they are many, or deep."""
+    return msgspec.structs.replace(mail, parts=parts(mail, limits))
 
 
 def parts(mail: Mail, limits: Limits = DEFAULT_LIMITS) -> tuple[Part, ...]:
@@ -49,6 +41,8 @@ def parts(mail: Mail, limits: Limits = DEFAULT_LIMITS) -> tuple[Part, ...]:
 
     An enclosed message is one part: what it says, it does not say as its sender.
     """
+    if mail.parts is not None:
+        return mail.parts
     return _Walk(mail.raw, limits).through(mail.header)
 
 
@@ -94,7 +88,7 @@ class _Walk:
                 end=len(self._raw),
                 depth=0,
                 default="text/plain",
-                alternative=_NO_ALTERNATIVE,
+                alternative=NO_ALTERNATIVE,
             )
         ]
         while waiting:

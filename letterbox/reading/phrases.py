@@ -113,6 +113,7 @@ class _Shape(NamedTuple):
 
     stems: tuple[str, ...]
     phrases: tuple[Phrase, ...]
+    distinct: frozenset[str]
 
 
 class _Table:
@@ -129,7 +130,9 @@ class _Table:
         for phrase, words in phrases:
             alike[tuple(words)].append(phrase)
         self._language = language
-        self._shapes = [_Shape(each, tuple(found)) for each, found in alike.items()]
+        self._shapes = [
+            _Shape(each, tuple(found), frozenset(each)) for each, found in alike.items()
+        ]
         # A phrase is looked for by its longest word, which is the rarest, mostly.
         by_longest: defaultdict[str, list[int]] = defaultdict(list)
         for nth, shape in enumerate(self._shapes):
@@ -151,9 +154,15 @@ class _Table:
         return [Found(phrase, times) for phrase, times in found.items()]
 
     def _standing(self, words: Words) -> Iterator[_Shape]:
-        for nth in set().union(*map(self._of.__getitem__, words.distinct)):
+        candidates = set().union(*map(self._of.__getitem__, words.distinct))
+        if not candidates:
+            return
+        there = words.by_stem(self._language).keys()
+        for nth in candidates:
             shape = self._shapes[nth]
-            if len(shape.stems) == 1 or words.times(self._language, shape.stems):
+            if len(shape.stems) == 1 or (
+                shape.distinct <= there and words.times(self._language, shape.stems)
+            ):
                 yield shape
 
     def _shapes_of(self, word: str) -> tuple[int, ...]:

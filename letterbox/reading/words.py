@@ -199,7 +199,7 @@ class Words:
         self.flat: Final = _flat(text)
         self._ordered: list[str] | None = None
         self._distinct: frozenset[str] | None = None
-        self._by_stem: dict[Language, dict[str, list[str]]] = {}
+        self._by_stem: dict[Language | None, defaultdict[str, list[str]]] = {}
         self._lines: dict[Language | None, str] = {}
 
     def __len__(self) -> int:
@@ -221,24 +221,26 @@ class Words:
 
     def times(self, language: Language | None, phrase: Sequence[str]) -> int:
         """How many times stems of a language, of none the words, follow one another."""
-        if language is None:
-            return self._count(None, phrase)
         by_stem = self.by_stem(language)
-        if any(stem not in by_stem for stem in phrase):
-            return 0
-        spelled = [by_stem[stem] for stem in phrase]
+        spelled = [by_stem.get(stem, ()) for stem in phrase]
+        spellings = prod(map(len, spelled))
         # To cut the stems out of every word is dear; to look for each spelling, while they are few.
-        if prod(map(len, spelled)) > _FEW_SPELLINGS:
+        if spellings > _FEW_SPELLINGS:
             return self._count(language, phrase)
+        if spellings == 1:
+            return self._count(None, [words[0] for words in spelled])
         return sum(self._count(None, words) for words in product(*spelled))
 
-    def by_stem(self, language: Language) -> Mapping[str, Sequence[str]]:
-        """The distinct words, by their stems in a language."""
+    def by_stem(self, language: Language | None) -> Mapping[str, Sequence[str]]:
+        """The distinct words, by their stems in a language; of none, by themselves."""
         found = self._by_stem.get(language)
         if found is None:
-            found = self._by_stem[language] = {}
-            for word, stem in zip(self.distinct, stems(self.distinct, language), strict=True):
-                found.setdefault(stem, []).append(word)
+            words = self.distinct
+            found = self._by_stem[language] = defaultdict(list)
+            for word, stem in zip(
+                words, stems(words, language) if language else words, strict=True
+            ):
+                found[stem].append(word)
         return found
 
     def _count(self, language: Language | None, sought: Sequence[str]) -> int:

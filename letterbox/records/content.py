@@ -13,6 +13,4 @@ def read_content(edge: Edge, content: bytes, limits: Limits) -> Mail:
     """
     if edge == "http":
         content = with_crlf(content)
-    mail = split(content, limits)
-    check_shape(mail, limits)
-    return mail
+    return check_shape(split(content, limits), limits)

@@ -1,5 +1,6 @@
 """New names: opaque, random, never reused."""
 
+import os
 import secrets
 import string
 from datetime import datetime
@@ -10,7 +11,7 @@ _SECRET_LENGTH = 33  # 62 ** 33 > 2 ** 192
 
 def new_id(now: datetime) -> str:
     """An id that sorts by time: 48 bits of milliseconds and 80 random ones, in hexadecimal."""
-    return f"{_moment(now)}{secrets.token_hex(10)}"
+    return f"{_moment(now)}{os.urandom(10).hex()}"
 
 
 def nth_id(base: str, number: int) -> str:
@@ -29,7 +30,7 @@ def _moment(at: datetime) -> str:
 
 def new_reference() -> str:
     """A reference told to senders: 128 random bits in hexadecimal; tells nothing."""
-    return secrets.token_hex(16)
+    return os.urandom(16).hex()
 
 
 def new_secret() -> str:

@@ -37,6 +37,7 @@ def compile_interests(declared: Iterable[DeclaredInterest], taxonomy: Taxonomy) 
         forms=frozenset(by_form),
         worded=tuple(worded),
         always=tuple(always),
+        by_topic=any(interest.categories or interest.declared_only for interest in each),
     )
 
 

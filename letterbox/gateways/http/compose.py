@@ -15,7 +15,6 @@ from letterbox.model.preferences import Vendor
 
 # RFC 5322, section 3.2.4: what may stand between quotation marks as it is.
 _PLAIN = re.compile(r"[\x20-\x7e]*")
-_LINE_END = re.compile(r"\r\n|\r|\n")
 # Octets of text in one encoded word: 60 characters of base64 and 12 around them stay below 75
 # (RFC 2047, section 2).
 _WORD_OCTETS = 45
@@ -59,7 +58,7 @@ def _join(lines: list[str]) -> str:
 
 def _part(subtype: str, content: str) -> bytes:
     """The fields and the content of one part, text as CRLF lines (RFC 2046, section 4.1.1)."""
-    canonical = _LINE_END.sub("\r\n", content)
+    canonical = content.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n")
     if not canonical.endswith("\r\n"):
         canonical += "\r\n"  # also what tells the encoder how lines end
     octets = canonical.encode()
@@ -76,7 +75,7 @@ def _part(subtype: str, content: str) -> bytes:
 
 
 def _has_long_line(text: str) -> bool:
-    return any(len(line) > _LONGEST_LINE for line in text.split("\r\n"))
+    return max(map(len, text.split("\r\n"))) > _LONGEST_LINE
 
 
 def _display(name: str) -> str:
