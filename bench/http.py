@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import re
 import socket
 import sys
@@ -17,6 +16,7 @@ from typing import Final
 
 from aiohttp import web
 
+from bench.load import cpu_of
 from bench.peers import PATIENCE, Running, daemon, free_port, program, until_ready
 from bench.peers.ours import letterbox, serving
 
@@ -69,9 +69,9 @@ def _table(place: Path) -> str:
         ours = [_wrk(script, url) for _ in range(RUNS)]
         batches, cpu = [], []
         for _ in range(RUNS):
-            before = _cpu(server.process)
+            before = cpu_of(server.process)
             batches.append(_batch(server.http, key, body))
-            cpu.append((_cpu(server.process) - before) / LINES)
+            cpu.append((cpu_of(server.process) - before) / LINES)
     rows = [
         ("an empty handler of aiohttp's", none),
         ("POST /v1/messages", ours),
@@ -128,12 +128,6 @@ def _batch(address: str, key: str, body: str) -> float:
     if delivered != LINES:
         raise RuntimeError(f"of {LINES} lines {delivered} were delivered: {heard[-500:]!r}")
     return LINES / seconds
-
-
-def _cpu(process: int) -> float:
-    """Seconds that a process has used (proc(5), stat)."""
-    fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager

@@ -1,72 +1,75 @@
-"""The load: Postfix's smtp-source over kept sessions, timed until the last message is safe."""
+"""The load, timed until the last message is safe: smtp-source's own messages, or prepared ones."""
 
-from random import Random
+import os
+from pathlib import Path
 from subprocess import Popen
-from textwrap import wrap
 from time import perf_counter, sleep
 
 import msgspec
 
+from bench.mails import AUTHOR, Prepared, newsletter
 from bench.peers import Running, program
-from bench.rules import WANTED
-
-AUTHOR = "news@greenleaf.example"
-#: What the text is made of, besides the one wanted word at its end.
-PROSE = (
-    "and are as autumn before bed bulbs by carefully choose cold cut deep dig early every frost "
-    "fruit garden good ground growing half hands in it leaves light moss neighbours of old or "
-    "our path plant price rain ripe roots rows seed shade shed slowly small soil spring stems "
-    "sun sunny the their then this to tree under until warm watch week when which winter with "
-    "without worms year yellow you your"
-)
+from bench.source import send
 
 
 class Load(msgspec.Struct, frozen=True):
-    """Messages of ``size`` octets over ``sessions`` connections that stay open."""
+    """``messages`` of about ``size`` octets over ``sessions`` connections at once.
+
+    ``kept``: each connection carries one message after another; else it carries one. ``plain``
+    messages are written by smtp-source; others are multipart, prepared beforehand.
+    """
 
     messages: int
     size: int
     sessions: int = 10
+    kept: bool = True
+    plain: bool = True
 
 
-def rate(peer: Running, load: Load, limit: float = 120.0) -> float:
-    """Messages a second, from the first connection until nothing is on its way any more.
+class Run(msgspec.Struct, frozen=True):
+    """Messages a second, and milliseconds of CPU that each took of the one process that serves."""
+
+    rate: float
+    cpu: float | None
+
+
+def run(peer: Running, load: Load, limit: float = 120.0) -> Run:
+    """Load a peer, from the first connection until nothing is on its way any more.
 
     Raises RuntimeError where a message was turned away or has got lost, TimeoutError when it
     takes more than ``limit`` seconds.
     """
+    mails = Prepared.anew(load.messages, load.size)
     before = peer.arrived() if peer.arrived else 0
+    used = cpu_of(peer.process) if peer.process else 0.0
     start = perf_counter()
-    _send(peer, load, start + limit)
+    if load.plain:
+        _send(peer, load, start + limit)
+    else:
+        send(peer.port, AUTHOR, peer.recipients, mails, sessions=load.sessions, lmtp=peer.lmtp)
     peer.drain()
     seconds = perf_counter() - start
+    cpu = (cpu_of(peer.process) - used) / load.messages * 1e3 if peer.process else None
     if peer.arrived:
         found = peer.arrived() - before
         if found != load.messages:
             raise RuntimeError(f"of {load.messages} messages sent {found} arrived")
-    return load.messages / seconds
+    return Run(rate=load.messages / seconds, cpu=cpu)
 
 
-def newsletter(size: int) -> str:
-    """Subject, a mailing list's mark and a text, together about ``size`` octets.
-
-    smtp-source writes From, To, Date and a Message-ID of its own before it; its own text is one
-    letter over and over, which no reader of words would find hard.
-    """
-    random = Random(size)
-    words = random.choices(PROSE.split(), k=size // 5)
-    lines = wrap(" ".join(words), width=74)
-    head = "In the garden this week\r\nList-Unsubscribe: <https://greenleaf.example/stop>\r\n\r\n"
-    last = f"\r\nAnd a {WANTED[0]} at half price."
-    return head + "\r\n".join(lines)[: size - len(head) - len(last)] + last
+def cpu_of(process: int) -> float:
+    """Seconds of CPU that a process has used (proc(5), stat)."""
+    fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _send(peer: Running, load: Load, deadline: float) -> None:
     """One smtp-source per recipient, which share the sessions and the messages evenly."""
-    shares = len(peer.recipients)
+    shares = min(len(peer.recipients), load.sessions)
     command = [
         program("smtp-source", "postfix"),
-        "-d",  # keep the connection for the next message
+        *(["-d"] if load.kept else []),  # keep the connection for the next message
+        *(["-L"] if peer.lmtp else []),
         *("-s", str(load.sessions // shares)),
         *("-m", str(load.messages // shares)),
         *("-l", "1"),
@@ -77,7 +80,7 @@ def _send(peer: Running, load: Load, deadline: float) -> None:
     ]
     sources = [
         Popen([*command, "-t", recipient, f"127.0.0.1:{peer.port}"])
-        for recipient in peer.recipients
+        for recipient in peer.recipients[:shares]
     ]
     try:
         while any(source.poll() is None for source in sources):

@@ -3,7 +3,7 @@
 import argparse
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from os import cpu_count, getloadavg
 from pathlib import Path
@@ -13,30 +13,69 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
-from bench import decide, http, prove
-from bench.load import Load, rate
+from bench import chart, decide, http, prove
+from bench.load import Load, Run, run
 from bench.peers import Missing, Peer
 from bench.peers.classic import CLASSIC
+from bench.peers.dovecot import DOVECOT
 from bench.peers.ours import OURS, Footprint, footprint
 from bench.peers.sink import SINK
 from bench.peers.stock import STOCK
 
-PEERS = (SINK, STOCK, CLASSIC, OURS)
-SIZES = (10 * 1024, 60 * 1024)  # octets
+KIB = 1024
+
+
+class Situation(msgspec.Struct, frozen=True):
+    """One kind of load, and who is measured under it. ``share``: of a peer's pace at 10 KB."""
+
+    name: str
+    load: Load
+    peers: tuple[Peer, ...]
+    share: float = 1.0
+    runs: int | None = None
+
+
+_ALL = (SINK, STOCK, DOVECOT, CLASSIC, OURS)
+_FEW = (SINK, DOVECOT, CLASSIC, OURS)
+SITUATIONS = (
+    Situation("plain, 10 KB", Load(0, 10 * KIB), _ALL),
+    Situation("plain, 60 KB", Load(0, 60 * KIB), _ALL, share=1 / 3),
+    Situation("multipart, 13 KB", Load(0, 13 * KIB, plain=False), _ALL, share=1 / 2),
+    Situation("multipart, 57 KB", Load(0, 57 * KIB, plain=False), _ALL, share=1 / 4),
+    Situation("1 session kept", Load(0, 10 * KIB, sessions=1), _FEW, share=1 / 3, runs=3),
+    Situation("50 sessions kept", Load(0, 10 * KIB, sessions=50), _FEW, runs=3),
+    Situation("a new one each", Load(0, 10 * KIB, kept=False), _FEW, share=1 / 2, runs=3),
+)
+#: What the table of sessions is beside: the same load over ten kept ones.
+_TEN = SITUATIONS[0]
 RESULTS = Path(__file__).with_name("RESULTS.md")
-SECONDS = 4.0  # one run, about, at a peer's own pace
+CHART = RESULTS.with_suffix(".svg")
+SECONDS = 3.0  # one run, about, at a peer's own pace
 
 _PAGE = """\
 # What was measured
 On {day}, {machine}, in one go. The load average before was {others:.1f}.
 
-Postfix's `smtp-source` sends over 10 kept sessions to two recipients. A message counts when it is
-safe: in the consumer's inbox for letterbox; in the maildir, with Postfix's queue empty, for
-Postfix + Dovecot + Sieve. Both apply the same keyword rules to subject and text, and both believe
-the relay about the sender. The mail declares nothing, so that letterbox also reads which kind it is
-and what it asks. `smtp-sink` and stock aiosmtpd throw everything away.
+![Messages a second]({chart})
+
+A message counts when it is safe: in the consumer's inbox for letterbox; in the maildir for the
+others, with Postfix's queue empty. All apply the same keyword rules to subject and text, and all
+believe the relay about the sender. The mail declares nothing, so that letterbox also reads which
+kind it is and what it asks. `smtp-sink` and stock aiosmtpd throw everything away.
+
+Plain messages come from Postfix's `smtp-source`; multipart ones (text and HTML alternatives in
+quoted-printable, every message another) from the bench, which pipelines its commands. Ten
+connections are kept, and two recipients share the messages.
 
 {table}
+
+## Sessions
+Plain messages of 10 KB over one connection, over fifty, and over a new one for each message, ten at
+a time.
+
+{sessions}
+
+CPU of letterbox a message: {cpu}.
 
 """
 
@@ -73,55 +112,93 @@ Python and importing alone take {imports:.2f} s.
 
 
 class Measured(msgspec.Struct, frozen=True):
-    """One peer's rates, by size: messages a second, every run."""
+    """One peer's runs, by situation."""
 
     peer: Peer
     versions: str
-    rates: dict[int, list[float]]
+    runs: Mapping[str, Sequence[Run]]
 
-    def middle(self, size: int) -> float:
-        """The median rate."""
-        return median(self.rates[size])
+    def rates(self, situation: Situation) -> list[float]:
+        """Messages a second, every run."""
+        return [each.rate for each in self.runs[situation.name]]
 
 
 def measure(peer: Peer, seconds: float) -> Measured:
     """Start a peer in a place of its own, warm it up, and load it again and again."""
-    rates: dict[int, list[float]] = {}
+    runs: dict[str, list[Run]] = {}
     with TemporaryDirectory(prefix="letterbox-bench-") as place, peer.start(Path(place)) as running:
         shares = len(running.recipients)
-        for size in SIZES:
-            # Larger messages take about three times as long everywhere; whole shares only.
-            pace = peer.pace if size <= SIZES[0] else peer.pace / 3
-            messages = max(1, int(pace * seconds / shares)) * shares
-            rate(running, Load(messages=max(shares, messages // 10 // shares * shares), size=size))
-            rates[size] = [
-                rate(running, Load(messages=messages, size=size)) for _ in range(peer.runs)
-            ]
-            print(f"  {peer.name}, {size // 1024} KB: {_spread(rates[size])}", file=sys.stderr)
-    return Measured(peer=peer, versions=peer.versions(), rates=rates)
+        for situation in SITUATIONS:
+            if peer not in situation.peers:
+                continue
+            unit = max(shares, situation.load.sessions)
+            messages = max(1, int(peer.pace * situation.share * seconds / unit)) * unit
+            load = msgspec.structs.replace(situation.load, messages=messages)
+            run(
+                running,
+                msgspec.structs.replace(load, messages=max(1, messages // 10 // unit) * unit),
+            )
+            found = [run(running, load) for _ in range(situation.runs or peer.runs)]
+            runs[situation.name] = found
+            print(f"  {peer.name}, {situation.name}: {_spread(found)}", file=sys.stderr)
+    return Measured(peer=peer, versions=peer.versions(), runs=runs)
 
 
-def _spread(rates: Sequence[float]) -> str:
+def _spread(runs: Sequence[Run]) -> str:
+    rates = [each.rate for each in runs]
     return f"{median(rates):,.0f} a second ({min(rates):,.0f} to {max(rates):,.0f})"
 
 
-def table(measured: Sequence[Measured]) -> str:
-    """Rates, and what they are relative to the limit and to the classic combination."""
-    head = ["messages a second", "KB", "median", "from", "to", "of smtp-sink", "of Postfix…"]
-    rows = [head, ["---"] + ["---:"] * 6]
-    for size in SIZES:
-        bases = [_of(measured, base, size) for base in (SINK, CLASSIC)]
+def table(measured: Sequence[Measured], situations: Sequence[Situation]) -> str:
+    """Rates, and what they are relative to the limit and to what most sites have."""
+    bases = (SINK, DOVECOT, CLASSIC)
+    head = ["", "messages a second", "median", "from", "to"]
+    head += [f"of {each.name}" for each in bases]
+    rows = [head, ["---", "---", *["---:"] * (len(head) - 2)]]
+    for situation in situations:
+        beside = [_middle(measured, base, situation) for base in bases]
         for one in measured:
-            middle = one.middle(size)
-            ratios = [f"{middle / base:.2f}" if base else "" for base in bases]
-            numbers = (middle, min(one.rates[size]), max(one.rates[size]))
-            cells = [one.peer.name, str(size // 1024), *(f"{n:,.0f}" for n in numbers)]
-            rows.append([*cells, *ratios])
+            if situation.name not in one.runs:
+                continue
+            rates = one.rates(situation)
+            middle = median(rates)
+            numbers = [f"{each:,.0f}" for each in (middle, min(rates), max(rates))]
+            ratios = [f"{middle / base:.2f}" if base else "" for base in beside]
+            rows.append([situation.name, one.peer.name, *numbers, *ratios])
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
-def _of(measured: Sequence[Measured], peer: Peer, size: int) -> float | None:
-    return next((one.middle(size) for one in measured if one.peer is peer), None)
+def _middle(measured: Sequence[Measured], peer: Peer, situation: Situation) -> float | None:
+    for one in measured:
+        if one.peer is peer and situation.name in one.runs:
+            return median(one.rates(situation))
+    return None
+
+
+def _cpu(measured: Sequence[Measured]) -> str:
+    """What the one process that is ours used, in every situation."""
+    ours = next((one for one in measured if one.peer is OURS), None)
+    found = [
+        f"{median([each.cpu for each in runs if each.cpu]):.2f} ms ({name})"
+        for name, runs in (ours.runs.items() if ours else ())
+    ]
+    return ", ".join(found) or "not measured"
+
+
+def drawn(measured: Sequence[Measured]) -> str:
+    """The chart of the ten kept sessions."""
+    groups = [
+        (
+            situation.name,
+            [
+                (one.peer.name, median(one.rates(situation)))
+                for one in measured
+                if situation.name in one.runs
+            ],
+        )
+        for situation in SITUATIONS[:4]
+    ]
+    return chart.bars("Messages a second, ten kept sessions", groups)
 
 
 def report(
@@ -133,10 +210,13 @@ def report(
         day=datetime.now(UTC).date(),
         machine=f"{system}, Python {platform.python_version()}",
         others=busy,
-        table=table(measured),
+        chart=CHART.name,
+        table=table(measured, SITUATIONS[:4]),
+        sessions=table(measured, (*SITUATIONS[4:5], _TEN, *SITUATIONS[5:])),
+        cpu=_cpu(measured),
     )
     for one in measured:
-        page += f"- {one.peer.name}: {one.versions}, {one.peer.runs} runs of each size\n"
+        page += f"- {one.peer.name}: {one.versions}, {one.peer.runs} runs of each\n"
     page += "".join(f"- not measured: {reason}\n" for reason in missing)
     if idle:
         page += _IDLE.format(memory=idle.memory, start=idle.start, imports=idle.imports)
@@ -151,7 +231,7 @@ def _footprint() -> Footprint:
 def main() -> int:
     """Run it all; 1 where something that is here could not be measured."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    names = [peer.name.split()[0].strip(",").lower() for peer in PEERS]
+    names = [peer.name.split()[0].strip(",").lower() for peer in _ALL]
     parser.add_argument("--only", nargs="+", choices=names, help="these peers; writes no file")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="length of one run")
     chosen = parser.parse_args()
@@ -162,7 +242,7 @@ def main() -> int:
     idle: Footprint | None = None
     failed = False
     busy = getloadavg()[0]
-    for name, peer in zip(names, PEERS, strict=True):
+    for name, peer in zip(names, _ALL, strict=True):
         if chosen.only and name not in chosen.only:
             continue
         try:
@@ -184,6 +264,7 @@ def main() -> int:
     print(page)
     if not chosen.only and not failed:
         RESULTS.write_text(page)
+        CHART.write_text(drawn(measured))
     return int(failed)
 
 

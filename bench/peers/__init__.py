@@ -30,6 +30,7 @@ class Running(msgspec.Struct, frozen=True):
     arrived: Callable[[], int] | None = None
     #: Returns once nothing accepted is still on its way.
     drain: Callable[[], None] = lambda: None
+    lmtp: bool = False
     #: The process that serves, where its memory is of interest.
     process: int | None = None
 

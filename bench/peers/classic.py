@@ -83,6 +83,10 @@ _POSTFIX_MASTER = """
     postlog unix-dgram n - n - 1 postlogd
 """
 
+#: Where Dovecot takes LMTP.
+UNIX = "unix_listener lmtp {\n mode = 0666\n}"
+INET = "inet_listener lmtp {{\n address = 127.0.0.1\n port = {port}\n}}"
+
 _DOVECOT = """
     base_dir = {place}/dovecot
     state_dir = {place}/dovecot-state
@@ -108,9 +112,7 @@ _DOVECOT = """
     service lmtp {{
       # As many as there are connections, so that none is started under the load.
       process_min_avail = 10
-      unix_listener lmtp {{
-        mode = 0666
-      }}
+      {lmtp}
     }}
     protocol lmtp {{
       mail_plugins = sieve
@@ -122,7 +124,7 @@ _DOVECOT = """
 """
 
 
-class _Site(msgspec.Struct, frozen=True):
+class Site(msgspec.Struct, frozen=True):
     """One installation below ``place``."""
 
     place: Path
@@ -159,10 +161,10 @@ def _holds_files(queue: Path) -> bool:
 def _started(place: Path) -> Iterator[Running]:
     if os.getuid() != 0:
         raise Missing("Postfix and Dovecot change users when they start: run the bench as root")
-    site = _Site(place=place, port=free_port())
+    site = Site(place=place, port=free_port())
     # Both drop their rights and must still reach what lies below.
     place.chmod(0o755)
-    with _dovecot(site), _postfix(site):
+    with dovecot(site), _postfix(site):
         yield Running(
             port=site.port,
             recipients=tuple(f"{user}@{DOMAIN}" for user in USERS),
@@ -172,7 +174,8 @@ def _started(place: Path) -> Iterator[Running]:
 
 
 @contextmanager
-def _dovecot(site: _Site) -> Iterator[None]:
+def dovecot(site: Site, lmtp: str = UNIX) -> Iterator[None]:
+    """Dovecot of its own, taking LMTP there; ready when the block begins."""
     binary, log = program("dovecot", "dovecot-lmtpd"), site.place / "dovecot.out"
     compiler = program("sievec", "dovecot-sieve")
     owner = getpwnam("mail")
@@ -188,18 +191,23 @@ def _dovecot(site: _Site) -> Iterator[None]:
         user=owner.pw_name,
         group=getgrgid(owner.pw_gid).gr_name,
         uid=owner.pw_uid,
+        lmtp=lmtp,
     )
     rules = site.place / "sieve" / "rules.sieve"
     rules.write_text(SIEVE)
     _quietly(compiler, "-c", str(config), str(rules))
     socket = site.place / "dovecot" / "lmtp"
+
+    def listens() -> bool:
+        return socket.exists() if lmtp == UNIX else greets(site.port)
+
     with daemon([binary, "-F", "-c", str(config)], log) as process:
-        until_ready(process, log, socket.exists)
+        until_ready(process, log, listens)
         yield
 
 
 @contextmanager
-def _postfix(site: _Site) -> Iterator[None]:
+def _postfix(site: Site) -> Iterator[None]:
     binary = program("postfix", "postfix")
     config = site.place / "postfix"
     for folder in (config, site.place / "queue", site.place / "data"):

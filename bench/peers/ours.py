@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
-from urllib.request import Request, urlopen
 
+import apsw
 import msgspec
 
-from bench.load import AUTHOR
-from bench.peers import PATIENCE, Peer, Running, daemon, said_by, until_ready
+from bench.mails import AUTHOR
+from bench.peers import Peer, Running, daemon, said_by, until_ready
 from bench.rules import PEOPLE, USERS
 
 COMMAND = str(Path(sys.executable).with_name("letterbox"))
@@ -75,14 +75,11 @@ def _started(place: Path) -> Iterator[Running]:
         people = place / "people.toml"
         people.write_text(PEOPLE.format(vendor=AUTHOR.rpartition("@")[2]))
         letterbox(place, "apply", str(people))
-        tokens = [
-            json.loads(letterbox(place, "token", "issue", user, "--json"))["token"]
-            for user in USERS
-        ]
         yield Running(
             port=int(server.smtp.rpartition(":")[2]),
             recipients=tuple(f"{user}@letterbox.example" for user in USERS),
-            arrived=lambda: sum(_inbox(server.http, token) for token in tokens),
+            arrived=lambda: delivered(place / "letterbox.db"),
+            process=server.process,
         )
 
 
@@ -91,20 +88,14 @@ def letterbox(place: Path, *arguments: str) -> str:
     return said_by(*command)
 
 
-def _inbox(address: str, token: str) -> int:
-    """How many messages a consumer finds, page by page."""
-    count, after = 0, ""
-    while True:
-        page = Request(
-            f"http://{address}/v1/me/inbox?limit=1000{after}",
-            headers={"Authorization": f"Bearer {token}"},
-        )
-        with urlopen(page, timeout=PATIENCE) as answer:
-            found = json.load(answer)
-        count += len(found["items"])
-        if found["after"] is None:
-            return count
-        after = f"&after={found['after']}"
+def delivered(store: Path) -> int:
+    """How many messages stand in all inboxes of a store that is being served."""
+    db = apsw.Connection(str(store), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        ((count,),) = db.execute("SELECT count(*) FROM documents WHERE key GLOB 'inbox/*'")
+        return int(count)
+    finally:
+        db.close()
 
 
 def footprint(place: Path) -> Footprint:
