@@ -8,6 +8,7 @@ the stems of one language mean nothing in another.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
+from math import prod
 from typing import Final, NamedTuple
 
 from letterbox.reading.words import (
@@ -36,6 +37,8 @@ _ENOUGH: Final = 3  # so many different ones tell a language
 _CLEARLY: Final = 3  # so many times as many as of the other tell that it is the only one
 _SHORT: Final = 40  # words; a text without marks is in another language only if it is longer
 _LOOKED_AT: Final = 500
+#: To look for each spelling is cheaper than to stem the whole text, while they are few.
+_FEW_SPELLINGS: Final = 8
 
 
 def languages_of(words: Sequence[str]) -> tuple[Language, ...]:
@@ -113,7 +116,6 @@ class _Shape(NamedTuple):
 
     stems: tuple[str, ...]
     phrases: tuple[Phrase, ...]
-    distinct: frozenset[str]
 
 
 class _Table:
@@ -130,14 +132,14 @@ class _Table:
         for phrase, words in phrases:
             alike[tuple(words)].append(phrase)
         self._language = language
-        self._shapes = [
-            _Shape(each, tuple(found), frozenset(each)) for each, found in alike.items()
-        ]
+        self._shapes = [_Shape(each, tuple(found)) for each, found in alike.items()]
         # A phrase is looked for by its longest word, which is the rarest, mostly.
         by_longest: defaultdict[str, list[int]] = defaultdict(list)
         for nth, shape in enumerate(self._shapes):
             by_longest[max(shape.stems, key=len, default="")].append(nth)
         self._by_longest = {stem: tuple(found) for stem, found in by_longest.items()}
+        #: Every word ever met that has a stem of the table, by the stem.
+        self._spelled: dict[str, set[str]] = {stem: set() for each in alike for stem in each}
         self._of = Kept(self._shapes_of)
 
     def present(self, words: Words) -> list[Phrase]:
@@ -148,23 +150,31 @@ class _Table:
         """The phrases that stand in a text, and how many times."""
         found: Counter[Phrase] = Counter()
         for shape in self._standing(words):
-            times = words.times(self._language, shape.stems)
+            times = self._times(shape, words)
             for phrase in shape.phrases:
                 found[phrase] += times
         return [Found(phrase, times) for phrase, times in found.items()]
 
     def _standing(self, words: Words) -> Iterator[_Shape]:
-        candidates = set().union(*map(self._of.__getitem__, words.distinct))
-        if not candidates:
-            return
-        there = words.by_stem(self._language).keys()
-        for nth in candidates:
+        for nth in set().union(*map(self._of.__getitem__, words.distinct)):
             shape = self._shapes[nth]
-            if len(shape.stems) == 1 or (
-                shape.distinct <= there and words.times(self._language, shape.stems)
-            ):
+            if len(shape.stems) == 1 or self._times(shape, words):
                 yield shape
+
+    def _times(self, shape: _Shape, words: Words) -> int:
+        """How many times a phrase stands in a text, each of whose words was looked up here."""
+        spelled = []
+        for stem in shape.stems:
+            there = self._spelled[stem] & words.distinct
+            if not there:
+                return 0
+            spelled.append(there)
+        if self._language is not None and prod(map(len, spelled)) > _FEW_SPELLINGS:
+            return words.times_stemmed(shape.stems, self._language)
+        return words.times(spelled)
 
     def _shapes_of(self, word: str) -> tuple[int, ...]:
         stem = word if self._language is None else stems((word,), self._language)[0]
+        if stem in self._spelled:
+            self._spelled[stem].add(word)
         return self._by_longest.get(stem, ())

@@ -7,10 +7,9 @@ not cut into words: there a run of letters counts as one.
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 from itertools import product
-from math import prod
 from typing import Final, Generic, Literal, TypeVar, get_args
 
 import Stemmer
@@ -38,8 +37,6 @@ __all__ = [
 MAX_TEXT: Final = 256 * 1024
 #: Longer runs of letters are no words of a language: they have no stem.
 MAX_STEMMED: Final = 40
-
-_FEW_SPELLINGS: Final = 8
 
 #: The languages whose words are known by their stems.
 Language = Literal["en", "nl"]
@@ -192,15 +189,14 @@ def keyword(text: str) -> Keyword:
 class Words:
     """The folded words of one stretch of text, cut when first asked for, and then once only."""
 
-    __slots__ = ("_by_stem", "_distinct", "_lines", "_ordered", "flat")
+    __slots__ = ("_distinct", "_joined", "_ordered", "flat")
 
     def __init__(self, text: str) -> None:
         #: Runs of characters, with a space before and behind each.
         self.flat: Final = _flat(text)
         self._ordered: list[str] | None = None
         self._distinct: frozenset[str] | None = None
-        self._by_stem: dict[Language | None, defaultdict[str, list[str]]] = {}
-        self._lines: dict[Language | None, str] = {}
+        self._joined: str | None = None
 
     def __len__(self) -> int:
         return len(self.ordered)
@@ -219,42 +215,28 @@ class Words:
             self._distinct = frozenset(self.ordered)
         return self._distinct
 
-    def times(self, language: Language | None, phrase: Sequence[str]) -> int:
-        """How many times stems of a language, of none the words, follow one another."""
-        by_stem = self.by_stem(language)
-        spelled = [by_stem.get(stem, ()) for stem in phrase]
-        spellings = prod(map(len, spelled))
-        # To cut the stems out of every word is dear; to look for each spelling, while they are few.
-        if spellings > _FEW_SPELLINGS:
-            return self._count(language, phrase)
-        if spellings == 1:
-            return self._count(None, [words[0] for words in spelled])
-        return sum(self._count(None, words) for words in product(*spelled))
+    def times(self, spelled: Sequence[Collection[str]]) -> int:
+        """How many times words follow one another, each in one of its spellings."""
+        return sum(self._count(words) for words in product(*spelled))
 
-    def by_stem(self, language: Language | None) -> Mapping[str, Sequence[str]]:
-        """The distinct words, by their stems in a language; of none, by themselves."""
-        found = self._by_stem.get(language)
-        if found is None:
-            words = self.distinct
-            found = self._by_stem[language] = defaultdict(list)
-            for word, stem in zip(
-                words, stems(words, language) if language else words, strict=True
-            ):
-                found[stem].append(word)
-        return found
+    def times_stemmed(self, phrase: Sequence[str], language: Language) -> int:
+        """The same by the stems of every word: dear, and whatever the number of spellings."""
+        return _count(_line(stems(self.ordered, language)), phrase)
 
-    def _count(self, language: Language | None, sought: Sequence[str]) -> int:
-        line = self._lines.get(language)
-        if line is None:
-            ordered = self.ordered
-            line = _line(stems(ordered, language) if language else ordered)
-            self._lines[language] = line
-        phrase = _line(sought)
-        times, at = 0, line.find(phrase)
-        while at >= 0:
-            times += 1
-            at = line.find(phrase, at + 1)
-        return times
+    def _count(self, words: Sequence[str]) -> int:
+        if self._joined is None:
+            self._joined = _line(self.ordered)
+        return _count(self._joined, words)
+
+
+def _count(line: str, words: Iterable[str]) -> int:
+    """How many times words stand in a row in a line, overlaps included."""
+    sought = _line(words)
+    times, at = 0, line.find(sought)
+    while at >= 0:
+        times += 1
+        at = line.find(sought, at + 1)
+    return times
 
 
 def _line(words: Iterable[str]) -> str:
@@ -262,30 +244,72 @@ def _line(words: Iterable[str]) -> str:
     return f" {'  '.join(words)} "
 
 
+class _Vocabulary:
+    """The words of all texts of late, by their forms.
+
+    What is asked of a text are a few forms, of which most of its words have none.
+    """
+
+    def __init__(self, most: int = 32_768) -> None:
+        #: Grows when all is forgotten.
+        self.generation = 0
+        self._most = most
+        self._known: set[str] = set()
+        self._by_form: defaultdict[str, set[str]] = defaultdict(set)
+
+    def learn(self, words: frozenset[str]) -> None:
+        """Know these words."""
+        new = words - self._known
+        if len(self._known) + len(new) > self._most:
+            self.generation += 1
+            self._known.clear()
+            self._by_form.clear()
+            new = words
+        for word in new:
+            # Only what is short is kept: mail of endless words must not fill the memory.
+            if len(word) <= MAX_STEMMED:
+                self._known.add(word)
+                for form in forms(word):
+                    self._by_form[form].add(word)
+
+    def is_met(self, form: str, words: frozenset[str]) -> bool:
+        """Whether one of some words has a form. They must be known."""
+        spelled = self._by_form.get(form)
+        # What is too long to have a stem is met as it is.
+        return form in words if spelled is None else not spelled.isdisjoint(words)
+
+
+_VOCABULARY: Final = _Vocabulary()
+
+
 class TextWords:
     """The words of one text, whether a keyword stands there."""
 
-    __slots__ = ("_forms", "_parts", "_phrases")
+    __slots__ = ("_distinct", "_learnt", "_parts", "_phrases")
 
     def __init__(self, *parts: str | Words) -> None:
         """The text may come in parts, some of them as words already."""
         self._parts = tuple(Words(part) if isinstance(part, str) else part for part in parts)
-        self._forms: frozenset[str] | None = None
+        self._distinct: frozenset[str] | None = None
+        self._learnt = -1
         self._phrases: _Phrases | None = None
 
     def has(self, keyword: Keyword) -> bool:
         """Whether the keyword's words stand in the text, whole and one after another."""
-        known = self._forms
-        if known is None:
+        words = self._distinct
+        if words is None:
             # What stands there as it was written is found in a tenth of the time.
             written = keyword.text
             if written.isascii() and keyword.forms:
                 sought = f" {written.lower()} "
                 if any(sought in part.flat for part in self._parts):
                     return True
-            known = self._cut()
+            words = self._cut()
+        if self._learnt != _VOCABULARY.generation:
+            _VOCABULARY.learn(words)
+            self._learnt = _VOCABULARY.generation
         for wanted in keyword.forms:
-            if wanted.isdisjoint(known):
+            if not any(_VOCABULARY.is_met(form, words) for form in wanted):
                 return False
         if len(keyword.forms) <= 1:
             return bool(keyword.forms)
@@ -295,13 +319,12 @@ class TextWords:
 
     def shared(self, forms: frozenset[str]) -> frozenset[str]:
         """Those of some forms that a word of the text has."""
-        return forms & self._cut()
+        return forms & frozenset().union(*map(_KEPT_FORMS.__getitem__, self._cut()))
 
     def _cut(self) -> frozenset[str]:
-        if self._forms is None:
-            words: frozenset[str] = frozenset().union(*(part.distinct for part in self._parts))
-            self._forms = frozenset().union(*map(_KEPT_FORMS.__getitem__, words))
-        return self._forms
+        if self._distinct is None:
+            self._distinct = frozenset().union(*(part.distinct for part in self._parts))
+        return self._distinct
 
 
 class _Phrases:
