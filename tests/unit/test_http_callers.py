@@ -31,6 +31,13 @@ async def test_an_address_may_ask_so_often_in_a_second():
         assert [await ask(api) for _ in range(6)] == [200] * 5 + [429]
 
 
+async def test_what_leads_nowhere_counts_too():
+    async with open_api(configuration=section(requests_per_address=3)) as api:
+        paths = ["/nowhere", "/v1/nothing", "/"]
+        assert [await ask(api, path=path) for path in paths] == [404, 404, 200]
+        assert [await ask(api, path=path) for path in paths] == [429] * 3
+
+
 async def test_what_operators_ask_is_not_counted():
     async with open_api(configuration=section(requests_per_address=1)) as api:
         assert await ask(api) == 200

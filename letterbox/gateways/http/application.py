@@ -142,12 +142,19 @@ CLIENT: web.RequestKey[str] = web.RequestKey("client", str)
 def _outermost(parts: Parts, callers: Callers) -> Middleware:
     """Turns whatever is raised into a problem, and logs each request in one line."""
 
+    async def counted(request: web.Request, handler: Way) -> web.StreamResponse:
+        if request.match_info.http_exception is not None:
+            callers.count(request[CLIENT])  # where no route leads; routes count for themselves
+        return await handler(request)
+
     @web.middleware
     async def outermost(request: web.Request, handler: Way) -> web.StreamResponse:
         began = parts.clock.monotonic()
         session = request[SESSION] = new_id(parts.clock.now())
         request[CLIENT] = callers.address(request)
-        response = await _answered(request, handler, parts.public_url(), session)
+        response = await _answered(
+            request, partial(counted, handler=handler), parts.public_url(), session
+        )
         resource = request.match_info.route.resource
         log.info(
             "http",
