@@ -6,15 +6,15 @@ the stems of one language mean nothing in another.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import product
 from math import prod
 from typing import Final, NamedTuple
 
 from letterbox.reading.words import (
     LANGUAGES,
-    Kept,
     Language,
+    Vocabulary,
     Words,
     shapes,
     split,
@@ -138,9 +138,7 @@ class _Table:
         for nth, shape in enumerate(self._shapes):
             by_longest[max(shape.stems, key=len, default="")].append(nth)
         self._by_longest = {stem: tuple(found) for stem, found in by_longest.items()}
-        #: Every word ever met that has a stem of the table, by the stem.
-        self._spelled: dict[str, set[str]] = {stem: set() for each in alike for stem in each}
-        self._of = Kept(self._shapes_of)
+        self._vocabulary = Vocabulary(self._stem_of, frozenset(stem for e in alike for stem in e))
 
     def present(self, words: Words) -> list[Phrase]:
         """The phrases that stand in a text."""
@@ -155,17 +153,21 @@ class _Table:
                 found[phrase] += times
         return [Found(phrase, times) for phrase, times in found.items()]
 
-    def _standing(self, words: Words) -> Iterator[_Shape]:
-        for nth in set().union(*map(self._of.__getitem__, words.distinct)):
-            shape = self._shapes[nth]
-            if len(shape.stems) == 1 or self._times(shape, words):
-                yield shape
+    def _standing(self, words: Words) -> list[_Shape]:
+        self._vocabulary.learn(words.distinct)
+        found = []
+        for stem in self._vocabulary.forms_in(words.distinct):
+            for nth in self._by_longest.get(stem, ()):
+                shape = self._shapes[nth]
+                if len(shape.stems) == 1 or self._times(shape, words):
+                    found.append(shape)
+        return found
 
     def _times(self, shape: _Shape, words: Words) -> int:
-        """How many times a phrase stands in a text, each of whose words was looked up here."""
+        """How many times a phrase stands in a text whose words are known."""
         spelled = []
         for stem in shape.stems:
-            there = self._spelled[stem] & words.distinct
+            there = self._vocabulary.spelled(stem, words.distinct)
             if not there:
                 return 0
             spelled.append(there)
@@ -173,8 +175,5 @@ class _Table:
             return words.times_stemmed(shape.stems, self._language)
         return words.times(spelled)
 
-    def _shapes_of(self, word: str) -> tuple[int, ...]:
-        stem = word if self._language is None else stems((word,), self._language)[0]
-        if stem in self._spelled:
-            self._spelled[stem].add(word)
-        return self._by_longest.get(stem, ())
+    def _stem_of(self, word: str) -> Sequence[str]:
+        return (word,) if self._language is None else stems((word,), self._language)

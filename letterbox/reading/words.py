@@ -7,7 +7,8 @@ not cut into words: there a run of letters counts as one.
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from functools import lru_cache, partial
 from itertools import product
 from typing import Final, Generic, Literal, TypeVar, get_args
@@ -20,9 +21,9 @@ from letterbox.model.message import Keyword
 __all__ = [
     "LANGUAGES",
     "MAX_TEXT",
-    "Kept",
     "Language",
     "TextWords",
+    "Vocabulary",
     "Words",
     "fold",
     "forms",
@@ -156,7 +157,7 @@ def _forms(word: str) -> frozenset[str]:
 _Made = TypeVar("_Made")
 
 
-class Kept(dict[str, _Made], Generic[_Made]):
+class _Kept(dict[str, _Made], Generic[_Made]):
     """What was made of short words, all forgotten when there are too many.
 
     Looking up in a dict itself takes a third of the time of a call: it is done for each word.
@@ -177,8 +178,8 @@ class Kept(dict[str, _Made], Generic[_Made]):
 
 
 _kept_folded: Final = lru_cache(maxsize=8192)(_fold_apart)
-_KEPT_FORMS: Final = Kept(_forms)
-_KEPT_STEMS: Final = {language: Kept(partial(_stem, language=language)) for language in LANGUAGES}
+_KEPT_FORMS: Final = _Kept(_forms)
+_KEPT_STEMS: Final = {language: _Kept(partial(_stem, language=language)) for language in LANGUAGES}
 
 
 def keyword(text: str) -> Keyword:
@@ -244,42 +245,64 @@ def _line(words: Iterable[str]) -> str:
     return f" {'  '.join(words)} "
 
 
-class _Vocabulary:
-    """The words of all texts of late, by their forms.
+class Vocabulary:
+    """The words of all texts of late, by their forms: as many as were asked for, of ``wanted``.
 
-    What is asked of a text are a few forms, of which most of its words have none.
+    What is asked of a text are a few forms, which most of its words do not have. Those words are
+    looked at once here, not once in every text. At most ``most`` are known, and one text more.
     """
 
-    def __init__(self, most: int = 32_768) -> None:
+    def __init__(
+        self,
+        forms_of: Callable[[str], Iterable[str]],
+        wanted: Container[str] | None = None,
+        most: int = 32_768,
+    ) -> None:
         #: Grows when all is forgotten.
         self.generation = 0
+        self._forms_of = forms_of
+        self._wanted = wanted
         self._most = most
         self._known: set[str] = set()
         self._by_form: defaultdict[str, set[str]] = defaultdict(set)
+        self._forms: dict[str, list[str]] = {}
+        self._telling: set[str] = set()
 
     def learn(self, words: frozenset[str]) -> None:
-        """Know these words."""
+        """Know these words: others may be forgotten."""
         new = words - self._known
         if len(self._known) + len(new) > self._most:
             self.generation += 1
-            self._known.clear()
-            self._by_form.clear()
+            for kept in (self._known, self._by_form, self._forms, self._telling):
+                kept.clear()
             new = words
         for word in new:
             # Only what is short is kept: mail of endless words must not fill the memory.
             if len(word) <= MAX_STEMMED:
-                self._known.add(word)
-                for form in forms(word):
-                    self._by_form[form].add(word)
+                self._know(word)
 
-    def is_met(self, form: str, words: frozenset[str]) -> bool:
-        """Whether one of some words has a form. They must be known."""
-        spelled = self._by_form.get(form)
-        # What is too long to have a stem is met as it is.
-        return form in words if spelled is None else not spelled.isdisjoint(words)
+    def _know(self, word: str) -> None:
+        self._known.add(word)
+        wanted = self._wanted
+        found = [form for form in self._forms_of(word) if wanted is None or form in wanted]
+        if found:
+            self._telling.add(word)
+            self._forms[word] = found
+            for form in found:
+                self._by_form[form].add(word)
+
+    def spelled(self, form: str, words: frozenset[str]) -> AbstractSet[str]:
+        """Those of some words, which must be known, that have a form."""
+        found = self._by_form.get(form)
+        return _NONE if found is None else found & words
+
+    def forms_in(self, words: frozenset[str]) -> set[str]:
+        """Every form that is wanted and that one of some words has; they must be known."""
+        return {form for word in words & self._telling for form in self._forms[word]}
 
 
-_VOCABULARY: Final = _Vocabulary()
+_NONE: Final[frozenset[str]] = frozenset()
+_VOCABULARY: Final = Vocabulary(forms)
 
 
 class TextWords:
@@ -309,7 +332,8 @@ class TextWords:
             _VOCABULARY.learn(words)
             self._learnt = _VOCABULARY.generation
         for wanted in keyword.forms:
-            if not any(_VOCABULARY.is_met(form, words) for form in wanted):
+            # What is too long to have a stem is met as it is.
+            if not any(_VOCABULARY.spelled(form, words) or form in words for form in wanted):
                 return False
         if len(keyword.forms) <= 1:
             return bool(keyword.forms)

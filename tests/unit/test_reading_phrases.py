@@ -11,7 +11,16 @@ from letterbox.reading.kinds import MEANINGS, sign_entries
 from letterbox.reading.phrases import Entry, Phrases, languages_of
 from letterbox.reading.signs import read_signs
 from letterbox.reading.topics import topic_entries
-from letterbox.reading.words import LANGUAGES, TextWords, Words, keyword, split, stems
+from letterbox.reading.words import (
+    LANGUAGES,
+    TextWords,
+    Vocabulary,
+    Words,
+    forms,
+    keyword,
+    split,
+    stems,
+)
 from tests.support.plain import taxonomy
 
 ENTRIES = [
@@ -96,6 +105,21 @@ def test_it_finds_what_a_plain_search_finds(words):
 )
 def test_the_language_of_a_text(text, languages):
     assert languages_of(split(text)) == languages
+
+
+@given(st.lists(st.frozensets(st.sampled_from(["tool", "tools", "men", "mens", "x" * 50, "1"]))))
+def test_a_vocabulary_that_forgets_is_right_about_what_it_has_just_learnt(texts):
+    vocabulary = Vocabulary(forms, most=3)
+    chosen = Vocabulary(forms, frozenset({"en:tool"}), most=3)
+    for words in texts:
+        vocabulary.learn(words)
+        chosen.learn(words)
+        short = {word for word in words if len(word) < 50}
+        for form in ("en:tool", "nl:men", "en:1", "en:nothing"):
+            expected = {word for word in short if form in forms(word)}
+            assert vocabulary.spelled(form, words) == expected
+        assert vocabulary.forms_in(words) == frozenset().union(*map(forms, short))
+        assert chosen.forms_in(words) == ({"en:tool"} & vocabulary.forms_in(words))
 
 
 def test_the_shipped_signs_are_phrases_that_can_be_met():
