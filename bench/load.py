@@ -57,6 +57,14 @@ def run(peer: Running, load: Load, limit: float = 120.0) -> Run:
     return Run(rate=load.messages / seconds, cpu=cpu)
 
 
+def waits(peer: Running, size: int, pace: float, seconds: float) -> list[float]:
+    """Milliseconds from each final dot to its reply, at so many multipart messages a second."""
+    mails = Prepared.anew(int(pace * seconds), size)
+    sent = send(peer.port, AUTHOR, peer.recipients, mails, sessions=10, pace=pace)
+    peer.drain()
+    return sorted(each * 1e3 for each in sent.waited)
+
+
 def cpu_of(process: int) -> float:
     """Seconds of CPU that a process has used (proc(5), stat)."""
     fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()

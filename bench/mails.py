@@ -84,9 +84,12 @@ class Prepared(Sequence[bytes]):
         self._numbers = numbers
 
     @classmethod
-    def anew(cls, messages: int, size: int) -> "Prepared":
-        """So many of about ``size`` octets that were never sent before."""
-        return cls(_made(size), [next(_NUMBERS) for _ in range(messages)])
+    def anew(cls, messages: int, size: int, first: int = 0) -> "Prepared":
+        """So many of about ``size`` octets that were never sent before.
+
+        ``first`` keeps those of several processes apart.
+        """
+        return cls(_made(size), [first + next(_NUMBERS) for _ in range(messages)])
 
     def __len__(self) -> int:
         return len(self._numbers)

@@ -3,7 +3,7 @@
 import argparse
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from os import cpu_count, getloadavg
 from pathlib import Path
@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
-from bench import chart, decide, http, prove
-from bench.load import Load, Run, run
+from bench import chart, decide, http, proof, prove, shares, strangers
+from bench.load import Load, Run, run, waits
 from bench.peers import Missing, Peer
 from bench.peers.classic import CLASSIC
 from bench.peers.dovecot import DOVECOT
@@ -48,6 +48,10 @@ SITUATIONS = (
 )
 #: What the table of sessions is beside: the same load over ten kept ones.
 _TEN = SITUATIONS[0]
+#: At half of the rate of this situation it is seen how long a reply takes.
+_WAITING = SITUATIONS[2]
+_WAITED = (DOVECOT, CLASSIC, OURS)
+_WAITING_SECONDS = 10.0
 RESULTS = Path(__file__).with_name("RESULTS.md")
 CHART = RESULTS.with_suffix(".svg")
 SECONDS = 3.0  # one run, about, at a peer's own pace
@@ -77,6 +81,11 @@ a time.
 
 CPU of letterbox a message: {cpu}.
 
+## From the final dot to the reply
+Multipart messages of 13 KB over ten kept sessions, at half of the rate above.
+
+{waiting}
+
 """
 
 _DECISIONS = """
@@ -88,10 +97,34 @@ Microseconds at the median, for a consumer with 200 relationships and 20 windows
 {more}
 """
 
+_SHARES = """
+# Where the time of one message goes
+The same load of multipart messages; the server's stack is looked at each millisecond of CPU.
+
+{table}
+"""
+
+_STRANGERS = """
+# What a stranger can measure
+One unproven message after another, to an address that somebody has and to one that nobody has,
+in pairs whose order is drawn; from the final dot to the refusal.
+
+{table}
+"""
+
 _PROOFS = """
 # One proof of who sent it
 Microseconds of CPU at the median, DNS answers and keys cached. dkimpy, in the same process,
 verifies one signature and no more; ours reads From, evaluates SPF and decides as well.
+
+{table}
+"""
+
+_PROVEN = """
+# Every author proven
+Multipart messages of 13 KB, each with a signature of its own (RSA-2048, relaxed/relaxed) that alone
+proves the author: the return path is a platform's. Both refuse what they cannot prove; both ask a
+resolver on loopback, and OpenDMARC passes SPF for loopback without asking.
 
 {table}
 """
@@ -117,6 +150,8 @@ class Measured(msgspec.Struct, frozen=True):
     peer: Peer
     versions: str
     runs: Mapping[str, Sequence[Run]]
+    #: Milliseconds from the final dot to the reply at half of the top rate, least first.
+    waited: Sequence[float] = ()
 
     def rates(self, situation: Situation) -> list[float]:
         """Messages a second, every run."""
@@ -141,7 +176,11 @@ def measure(peer: Peer, seconds: float) -> Measured:
             found = [run(running, load) for _ in range(situation.runs or peer.runs)]
             runs[situation.name] = found
             print(f"  {peer.name}, {situation.name}: {_spread(found)}", file=sys.stderr)
-    return Measured(peer=peer, versions=peer.versions(), runs=runs)
+        waited: Sequence[float] = ()
+        if peer in _WAITED:
+            top = median(each.rate for each in runs[_WAITING.name])
+            waited = waits(running, _WAITING.load.size, top / 2, _WAITING_SECONDS)
+    return Measured(peer=peer, versions=peer.versions(), runs=runs, waited=waited)
 
 
 def _spread(runs: Sequence[Run]) -> str:
@@ -185,6 +224,18 @@ def _cpu(measured: Sequence[Measured]) -> str:
     return ", ".join(found) or "not measured"
 
 
+def waiting(measured: Sequence[Measured]) -> str:
+    """How long replies took, where few of ten sessions were busy."""
+    rows = ["| ms | median | 99 % | 99.9 % | longest |", "| --- | ---: | ---: | ---: | ---: |"]
+    for one in measured:
+        if one.waited:
+            found = [
+                one.waited[int(share * (len(one.waited) - 1))] for share in (0.5, 0.99, 0.999, 1)
+            ]
+            rows.append(f"| {one.peer.name} | " + " | ".join(f"{ms:.1f}" for ms in found) + " |")
+    return "\n".join(rows)
+
+
 def drawn(measured: Sequence[Measured]) -> str:
     """The chart of the ten kept sessions."""
     groups = [
@@ -214,6 +265,7 @@ def report(
         table=table(measured, SITUATIONS[:4]),
         sessions=table(measured, (*SITUATIONS[4:5], _TEN, *SITUATIONS[5:])),
         cpu=_cpu(measured),
+        waiting=waiting(measured),
     )
     for one in measured:
         page += f"- {one.peer.name}: {one.versions}, {one.peer.runs} runs of each\n"
@@ -221,6 +273,14 @@ def report(
     if idle:
         page += _IDLE.format(memory=idle.memory, start=idle.start, imports=idle.imports)
     return page
+
+
+def _if_there(section: str, table: Callable[[], str]) -> str:
+    """A section of the page, or why it could not be measured."""
+    try:
+        return section.format(table=table())
+    except Missing as reason:
+        return section.format(table=f"Not measured: {reason}")
 
 
 def _footprint() -> Footprint:
@@ -256,11 +316,11 @@ def main() -> int:
     page = report(measured, missing, idle, busy)
     if not chosen.only:
         page += _DECISIONS.format(table=decide.table(), more=decide.more())
+        page += _SHARES.format(table=shares.table())
         page += _PROOFS.format(table=prove.table())
-        try:
-            page += _HTTP.format(table=http.table())
-        except Missing as reason:
-            page += f"\n- HTTP is not measured: {reason}\n"
+        page += _if_there(_PROVEN, proof.table)
+        page += _STRANGERS.format(table=strangers.table())
+        page += _if_there(_HTTP, http.table)
     print(page)
     if not chosen.only and not failed:
         RESULTS.write_text(page)

@@ -59,6 +59,7 @@ _POSTFIX_MAIN = """
     smtpd_peername_lookup = no
     # Start delivering with as many connections as there are sessions.
     initial_destination_concurrency = 20
+    {more}
 """
 
 _POSTFIX_MASTER = """
@@ -158,13 +159,14 @@ def _holds_files(queue: Path) -> bool:
 
 
 @contextmanager
-def _started(place: Path) -> Iterator[Running]:
+def started(place: Path, more: str = "") -> Iterator[Running]:
+    """Both of them; ``more``: a further line for Postfix's main.cf."""
     if os.getuid() != 0:
         raise Missing("Postfix and Dovecot change users when they start: run the bench as root")
     site = Site(place=place, port=free_port())
     # Both drop their rights and must still reach what lies below.
     place.chmod(0o755)
-    with dovecot(site), _postfix(site):
+    with dovecot(site), _postfix(site, more):
         yield Running(
             port=site.port,
             recipients=tuple(f"{user}@{DOMAIN}" for user in USERS),
@@ -207,13 +209,13 @@ def dovecot(site: Site, lmtp: str = UNIX) -> Iterator[None]:
 
 
 @contextmanager
-def _postfix(site: Site) -> Iterator[None]:
+def _postfix(site: Site, more: str) -> Iterator[None]:
     binary = program("postfix", "postfix")
     config = site.place / "postfix"
     for folder in (config, site.place / "queue", site.place / "data"):
         folder.mkdir()
     chown(site.place / "data", "postfix")
-    _write(config / "main.cf", _POSTFIX_MAIN, place=site.place, domain=DOMAIN)
+    _write(config / "main.cf", _POSTFIX_MAIN, place=site.place, domain=DOMAIN, more=more)
     _write(config / "master.cf", _POSTFIX_MASTER, port=site.port)
     try:
         _quietly(binary, "-c", str(config), "start")
@@ -241,5 +243,5 @@ def _versions() -> str:
 
 
 CLASSIC = Peer(
-    name="Postfix + Dovecot + Sieve", versions=_versions, start=_started, pace=350, runs=3
+    name="Postfix + Dovecot + Sieve", versions=_versions, start=started, pace=350, runs=3
 )

@@ -18,7 +18,8 @@ from bench.rules import PEOPLE, USERS
 
 COMMAND = str(Path(sys.executable).with_name("letterbox"))
 
-_CONFIG = """\
+#: What every server of the bench has; who the author is must be proven there.
+PROVING = """\
 hostname = "letterbox.example"
 domains = ["letterbox.example"]
 
@@ -29,8 +30,6 @@ requests_per_address = 1000000
 
 [smtp]
 listen = "127.0.0.1:0"
-# Sender proof is off on both sides: this relay is believed to have done it.
-trusted_peers = [{{ address = "127.0.0.1", asserts = "from" }}]
 # One vendor sends everything over sessions that never end: no limit may end the measurement.
 max_transactions = 1000000
 
@@ -39,6 +38,12 @@ messages_per_vendor_second = 1000000
 
 [store]
 url = "sqlite:{place}/letterbox.db"
+"""
+#: Sender proof is off on both sides: this relay is believed to have done it.
+CONFIG = f"""{PROVING}
+[[smtp.trusted_peers]]
+address = "127.0.0.1"
+asserts = "from"
 """
 
 
@@ -59,9 +64,10 @@ class _Server(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def serving(place: Path) -> Iterator[_Server]:
+def serving(place: Path, text: str = CONFIG) -> Iterator[_Server]:
+    """A server of its own, of that configuration."""
     config, ready, log = (place / name for name in ("letterbox.toml", "ready.json", "serve.log"))
-    config.write_text(_CONFIG.format(place=place))
+    config.write_text(text.format(place=place))
     command = [COMMAND, "serve", "--config", str(config), "--ready-file", str(ready)]
     with daemon(command, log) as process:
         until_ready(process, log, ready.exists)
@@ -70,8 +76,9 @@ def serving(place: Path) -> Iterator[_Server]:
 
 
 @contextmanager
-def _started(place: Path) -> Iterator[Running]:
-    with serving(place) as server:
+def started(place: Path, text: str = CONFIG) -> Iterator[Running]:
+    """The same, with people whose wishes are the rules of :mod:`bench.rules`."""
+    with serving(place, text) as server:
         people = place / "people.toml"
         people.write_text(PEOPLE.format(vendor=AUTHOR.rpartition("@")[2]))
         letterbox(place, "apply", str(people))
@@ -115,6 +122,6 @@ def footprint(place: Path) -> Footprint:
 OURS = Peer(
     name="letterbox",
     versions=lambda: f"letterbox {version('letterbox')}",
-    start=_started,
+    start=started,
     pace=1_200,
 )

@@ -45,21 +45,23 @@ class DnsServer:
         self._talks: set[asyncio.StreamWriter] = set()
         self.asked: deque[tuple[str, str]] = deque(maxlen=10_000)
 
-    async def start(self, host: str = "127.0.0.1") -> str:
-        """Listen on one free port, UDP and TCP; return ``host:port``."""
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
+        """Listen on one port, UDP and TCP, a free one unless it is given; return ``host:port``."""
         loop = asyncio.get_running_loop()
         while True:
-            tcp = await asyncio.start_server(self._talk, host, 0)
-            port: int = tcp.sockets[0].getsockname()[1]
+            tcp = await asyncio.start_server(self._talk, host, port)
+            bound: int = tcp.sockets[0].getsockname()[1]
             try:
                 _, self._udp = await loop.create_datagram_endpoint(
-                    lambda: _Datagrams(self), local_addr=(host, port)
+                    lambda: _Datagrams(self), local_addr=(host, bound)
                 )
             except OSError:  # somebody has this port for UDP: take another
                 tcp.close()
+                if port:
+                    raise
                 continue
             self._tcp = tcp
-            return f"{host}:{port}"
+            return f"{host}:{bound}"
 
     async def close(self) -> None:
         """Stop listening and hang up."""
