@@ -15,6 +15,7 @@ from letterbox.model.configuration import ReadingSection
 #: A field begins at a line that is not folded onto the one before (RFC 5322, section 2.2.3).
 _FIELD_BREAK = re.compile(rb"\r\n(?![ \t])")
 _WSP = b" \t"
+_LONGEST_LINE = 998  # without its CRLF (RFC 5322, section 2.1.1)
 _SECTION = ReadingSection()
 
 
@@ -163,7 +164,8 @@ def read_header(raw: bytes, start: int, end: int, limits: Limits) -> Header:
     # One byte over the limit tells a header of just that size from a larger one.
     window = min(end, start + limits.header_bytes + 1)
     blank = raw.find(b"\r\n\r\n", start, min(end, window + 2))
-    stop = window if blank < 0 else blank + 2
+    # The line in which the limit lies is looked at whole: half a name would not show a field.
+    stop = _line_end(raw, window, end) if blank < 0 else blank + 2
     pieces = _FIELD_BREAK.split(raw[start:stop], limits.header_fields + 1)
     fields: list[Field] = []
     at = start
@@ -184,6 +186,13 @@ def read_header(raw: bytes, start: int, end: int, limits: Limits) -> Header:
         body_at=at if broken or blank < 0 else blank + 4,
         broken=broken,
     )
+
+
+def _line_end(raw: bytes, at: int, end: int) -> int:
+    """Where the line ends that ``at`` stands in, no further than the longest line reaches."""
+    most = min(end, at + _LONGEST_LINE)
+    found = raw.find(b"\r\n", at, most)
+    return most if found < 0 else found
 
 
 _MBOX = re.compile(rb"From [!-9;-~]")

@@ -27,6 +27,7 @@ _PARAMETER = re.compile(
     rb';\s*+([^=;\s"]++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"?|([^;\s]*+))', re.DOTALL
 )
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
+_PADDED_BREAK = re.compile(rb"=[ \t]++(?=\r\n|\Z)")
 # What may follow a boundary on its line (RFC 2046, section 5.1.1): the closing "--" and padding.
 _LINE_END = re.compile(rb"(--)?[ \t]*+(?:\r\n|\Z)")
 
@@ -55,7 +56,11 @@ def content(mail: Mail, part: Part, most: int) -> bytes:
         # 57 bytes become a line of 78: half as much again is always enough.
         return base64_bytes(mail.raw[part.start : min(part.end, part.start + most * 3 // 2)])[:most]
     if part.encoding == "quoted-printable":
-        return binascii.a2b_qp(mail.raw[part.start : min(part.end, part.start + most * 3)])[:most]
+        raw = mail.raw[part.start : min(part.end, part.start + most * 3)]
+        # Space at the end of a line was added on the way (RFC 2045, section 6.7).
+        if b"= " in raw or b"=\t" in raw:
+            raw = _PADDED_BREAK.sub(b"=", raw)
+        return binascii.a2b_qp(raw)[:most]
     return mail.raw[part.start : min(part.end, part.start + most)]
 
 
@@ -67,6 +72,7 @@ class _Entity(msgspec.Struct, frozen=True):
     depth: int
     default: str
     alternative: int
+    attached: bool
 
 
 class _Walk:
@@ -89,6 +95,7 @@ class _Walk:
                 depth=0,
                 default="text/plain",
                 alternative=NO_ALTERNATIVE,
+                attached=_is_attached(header),
             )
         ]
         while waiting:
@@ -113,12 +120,14 @@ class _Walk:
         group = self._met + 1 if kind == "multipart/alternative" else entity.alternative
         return [
             _Entity(
-                header=self._header(start, end),
+                header=(header := self._header(start, end)),
                 end=end,
                 depth=entity.depth + 1,
                 # RFC 2046, section 5.1.5.
                 default="message/rfc822" if kind == "multipart/digest" else "text/plain",
                 alternative=group,
+                # What is attached is so with all it holds (RFC 2183, section 2.9).
+                attached=entity.attached or _is_attached(header),
             )
             for start, end in self._between(boundary, entity.header.body_at, entity.end)
         ]
@@ -144,9 +153,9 @@ class _Walk:
         # A delimiter begins with the line break before it; the header's own will do.
         at = self._raw.find(delimiter, start - 2, end)
         while at >= 0:
-            self._count_line()
             line = _LINE_END.match(self._raw, at + len(delimiter), end)
             if line is None:
+                self._count_line()
                 at = self._raw.find(delimiter, at + 2, end)
                 continue
             if opened is not None:
@@ -167,16 +176,18 @@ class _Walk:
             raise Malformed(f"the message has more than {self._limits.mime_parts} parts")
 
     def _count_line(self) -> None:
-        """Lines that only begin like a delimiter: honest ones are delimiters of inner parts."""
+        """Lines that begin like a delimiter: honest ones are of inner parts and their ends."""
         self._lines += 1
-        if self._lines > self._limits.mime_parts * self._limits.mime_depth:
+        # Each part has one before it, and one after it where it holds others.
+        if self._lines > 2 * self._limits.mime_parts * self._limits.mime_depth:
             raise Malformed("the message has too many lines that look like boundaries of parts")
 
 
 def _content_type(entity: _Entity) -> tuple[str, dict[bytes, bytes]]:
     """Type and parameters of Content-Type; the default where it is absent or unreadable."""
     field = entity.header.first("content-type")
-    value = field.value if field else b""
+    # A line may be folded within a quoted value, too: at the space of a boundary.
+    value = field.value.replace(b"\r\n", b"") if field else b""
     kind = _TYPE.match(value)
     if kind is None:
         return entity.default, {}
@@ -189,7 +200,6 @@ def _content_type(entity: _Entity) -> tuple[str, dict[bytes, bytes]]:
 def _part(entity: _Entity, kind: str, parameters: dict[bytes, bytes]) -> Part:
     header = entity.header
     encoding = header.first("content-transfer-encoding")
-    disposition = header.first("content-disposition")
     return Part(
         # A multipart without parts is shown by mail programs as the text it is.
         type="text/plain" if kind.startswith("multipart/") else kind,
@@ -198,6 +208,10 @@ def _part(entity: _Entity, kind: str, parameters: dict[bytes, bytes]) -> Part:
         start=min(header.body_at, entity.end),
         end=entity.end,
         alternative=entity.alternative,
-        attached=disposition is not None
-        and disposition.value.strip().lower().startswith(b"attachment"),
+        attached=entity.attached,
     )
+
+
+def _is_attached(header: Header) -> bool:
+    disposition = header.first("content-disposition")
+    return disposition is not None and disposition.value.strip().lower().startswith(b"attachment")

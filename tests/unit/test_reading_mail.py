@@ -1,6 +1,5 @@
 """Splitting a message into its fields and its body."""
 
-import time
 import tracemalloc
 
 import pytest
@@ -115,8 +114,6 @@ def test_line_ends_become_crlf_and_stay_so():
 def test_nothing_but_line_ends_costs_no_more_than_what_comes_of_it(end):
     raw = end * (8 * 1024 * 1024)
     tracemalloc.start()
-    began = time.process_time()
     assert len(with_crlf(raw)) == 16 * 1024 * 1024
-    assert time.process_time() - began < 1
     assert tracemalloc.get_traced_memory()[1] < 48 * 1024 * 1024
     tracemalloc.stop()

@@ -58,7 +58,7 @@ class SqliteStore:
         self._writer = Writer(
             opened.connect,
             opened.files,
-            self._resolve,
+            self._deliver,
             Checkpoints(opened.connect, opened.page_size),
             most_waiting,
         )
@@ -118,6 +118,10 @@ class SqliteStore:
         now = stored(self._clock.now())
         self._writer.submit(Call(commits=commits, now=now, answer=answer))
         return await answer
+
+    def _deliver(self, outcomes: Sequence[Outcome]) -> None:
+        # In a turn of its own: whatever is raised there must not stop the writer.
+        self._loop.call_soon(self._resolve, outcomes)
 
     def _resolve(self, outcomes: Sequence[Outcome]) -> None:
         for call, outcome in outcomes:
