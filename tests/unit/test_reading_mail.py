@@ -87,6 +87,13 @@ def test_a_header_over_the_limit_is_malformed(tail):
     assert caught.value.detail == "the header is larger than 100 bytes"
 
 
+@pytest.mark.parametrize("rest", range(12))
+def test_a_limit_that_lies_in_the_name_of_a_field_is_a_limit(rest):
+    line = b"A: " + b"x" * (95 - rest) + b"\r\n"
+    with pytest.raises(Malformed, match="larger than 100 bytes"):
+        split(line + b"Content-Type: text/html\r\n\r\nbody", SMALL)
+
+
 def test_fields_up_to_the_limit_are_read_and_one_more_is_malformed():
     assert len(split(raw_mail(["A: 1"] * 5), SMALL).fields) == 5
     with pytest.raises(Malformed, match="more than 5 fields"):

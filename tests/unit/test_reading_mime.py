@@ -91,6 +91,11 @@ def test_the_boundary_is_read_however_it_is_written(value, boundary):
     assert [content(message, part, WHOLE) for part in parts(message)] == [b"one"]
 
 
+def test_a_boundary_may_be_folded_at_its_space():
+    message = mail(['Content-Type: multipart/mixed; boundary="a\r\n b"'], "--a b\n\none\n--a b--")
+    assert [content(message, part, WHOLE) for part in parts(message)] == [b"one"]
+
+
 def test_an_outer_boundary_ends_what_is_open_within():
     inner = "--b\nContent-Type: multipart/mixed; boundary=c\n\n--c\n\none\n--b\n\ntwo\n--b--"
     assert multipart(inner) == [("text/plain", b"one"), ("text/plain", b"two")]
@@ -117,6 +122,13 @@ def test_alternatives_are_known_by_their_group():
     assert (plain.attached, html.attached, footer.attached) == (False, False, True)
 
 
+def test_what_is_attached_is_so_with_all_it_holds():
+    attached = "Content-Disposition: attachment\nContent-Type: multipart/mixed; boundary=c"
+    body = f"--b\n\nseen\n--b\n{attached}\n\n--c\n\none\n--c\n\ntwo\n--c--\n--b\n\nseen\n--b--"
+    message = mail(["Content-Type: multipart/mixed; boundary=b"], body)
+    assert [part.attached for part in parts(message)] == [False, True, True, False]
+
+
 @pytest.mark.parametrize(
     ("encoding", "body", "text"),
     [
@@ -128,6 +140,7 @@ def test_alternatives_are_known_by_their_group():
         ("base64", b"a", b""),
         ("quoted-printable", encodestring("café =".encode()), "café =".encode()),
         ("quoted-printable", b"a=\r\nb=3Dc=zz=", b"ab=c=zz"),
+        ("quoted-printable", b"a= \t\r\nb=  c=\t", b"ab=  c"),  # a relay padded the lines
         ("8bit", b"\xff\x00", b"\xff\x00"),
         ("x-unheard-of", b"a=3D", b"a=3D"),
         ("", b"a=3D", b"a=3D"),
@@ -238,6 +251,12 @@ def test_bombs_of_headers_within_parts_are_refused_at_once(field):
 def test_the_limits_are_those_that_are_configured_where_nobody_configures_any():
     configured = msgspec.structs.asdict(ReadingSection())
     assert configured.items() <= msgspec.structs.asdict(DEFAULT_LIMITS).items()
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_the_end_of_the_last_part_is_no_line_too_many(count):
+    flat_ = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\nx\r\n" * count
+    assert len(parts(split(flat_ + b"--b--"), Limits(mime_depth=1, mime_parts=count))) == count
 
 
 def test_lines_that_look_like_boundaries_are_counted():
