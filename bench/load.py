@@ -60,7 +60,7 @@ def run(peer: Running, load: Load, limit: float = 120.0) -> Run:
 def waits(peer: Running, size: int, pace: float, seconds: float) -> list[float]:
     """Milliseconds from each final dot to its reply, at so many multipart messages a second."""
     mails = Prepared.anew(int(pace * seconds), size)
-    sent = send(peer.port, AUTHOR, peer.recipients, mails, sessions=10, pace=pace)
+    sent = send(peer.port, AUTHOR, peer.recipients, mails, sessions=10, lmtp=peer.lmtp, pace=pace)
     peer.drain()
     return sorted(each * 1e3 for each in sent.waited)
 
