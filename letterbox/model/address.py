@@ -18,6 +18,8 @@ _UNSAFE = re.compile("[\x00-\x20\x7f-\x9f\u2028\u2029]")
 # Characters: one of a host name (253 octets) may be written in several, but hardly in ten.
 _LONGEST_WRITTEN = 2530
 
+_LONGEST_KEPT = 255
+
 MAX_LOCAL = 64  # octets, RFC 5321 section 4.5.3.1.1
 MAX_ADDRESS = 254  # octets, RFC 5321 section 4.5.3.1.3 less the angle brackets
 
@@ -45,12 +47,13 @@ def fold_domain(text: str) -> str | None:
     Capitals and the like are mapped first (UTS #46, non-transitional): ``straße.example`` is
     not ``strasse.example``, whose owner may be another (RFC 5891; IDNA 2003 made them one).
     """
-    # What is longer is none, and must not be remembered.
-    return _folded(text) if len(text) <= _LONGEST_WRITTEN else None
+    # What is long is remembered by nobody, lest it fill the memory.
+    return _kept_folded(text) if len(text) <= _LONGEST_KEPT else _folded(text)
 
 
-@lru_cache(maxsize=4096)
 def _folded(text: str) -> str | None:
+    if len(text) > _LONGEST_WRITTEN:
+        return None
     name = text.removesuffix(".")
     if not name.isascii():
         try:
@@ -61,6 +64,9 @@ def _folded(text: str) -> str | None:
     if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in name.split(".")):  # noqa: PLR2004
         return None
     return name
+
+
+_kept_folded = lru_cache(maxsize=4096)(_folded)
 
 
 def parse_address(text: str) -> Address | None:

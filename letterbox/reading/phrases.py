@@ -1,4 +1,4 @@
-"""Finding many phrases in one text at once, in one pass whatever the size of the table.
+"""Finding many phrases in one text at once, whatever the size of the table.
 
 A phrase is found where its words follow one another, each in any form that has the same stem in
 the phrase's language. What is neither Dutch nor English is met as it stands in the table alone:
@@ -155,13 +155,14 @@ class _Table:
 
     def _standing(self, words: Words) -> list[_Shape]:
         self._vocabulary.learn(words.distinct)
-        found = []
-        for stem in self._vocabulary.forms_in(words.distinct):
-            for nth in self._by_longest.get(stem, ()):
-                shape = self._shapes[nth]
-                if len(shape.stems) == 1 or self._times(shape, words):
-                    found.append(shape)
-        return found
+        stems_there = self._vocabulary.forms_in(words.distinct)
+        candidates = {nth for stem in stems_there for nth in self._by_longest.get(stem, ())}
+        # In the order of the table: sets of words have another in every process, and what is
+        # weighed after this must come out the same in all of them.
+        shapes_there = (self._shapes[nth] for nth in sorted(candidates))
+        return [
+            shape for shape in shapes_there if len(shape.stems) == 1 or self._times(shape, words)
+        ]
 
     def _times(self, shape: _Shape, words: Words) -> int:
         """How many times a phrase stands in a text whose words are known."""

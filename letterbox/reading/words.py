@@ -190,7 +190,7 @@ def keyword(text: str) -> Keyword:
 class Words:
     """The folded words of one stretch of text, cut when first asked for, and then once only."""
 
-    __slots__ = ("_distinct", "_joined", "_ordered", "flat")
+    __slots__ = ("_distinct", "_joined", "_ordered", "_stemmed", "flat")
 
     def __init__(self, text: str) -> None:
         #: Runs of characters, with a space before and behind each.
@@ -198,6 +198,7 @@ class Words:
         self._ordered: list[str] | None = None
         self._distinct: frozenset[str] | None = None
         self._joined: str | None = None
+        self._stemmed: dict[Language, str] = {}
 
     def __len__(self) -> int:
         return len(self.ordered)
@@ -221,8 +222,11 @@ class Words:
         return sum(self._count(words) for words in product(*spelled))
 
     def times_stemmed(self, phrase: Sequence[str], language: Language) -> int:
-        """The same by the stems of every word: dear, and whatever the number of spellings."""
-        return _count(_line(stems(self.ordered, language)), phrase)
+        """The same by the stems of every word: dear, but whatever the number of spellings."""
+        line = self._stemmed.get(language)
+        if line is None:
+            line = self._stemmed[language] = _line(stems(self.ordered, language))
+        return _count(line, phrase)
 
     def _count(self, words: Sequence[str]) -> int:
         if self._joined is None:

@@ -65,6 +65,16 @@ def test_what_is_found(text, languages, expected):
     assert found(text, *languages) == expected
 
 
+def test_phrases_are_found_in_the_order_of_the_table():
+    text = Words("bikes phone case orders order order garden tools phone")
+    found_ = [each.phrase for each in PHRASES.find(text, ["en"])]
+    assert len(found_) > 3
+    ordered = [(entry.meaning, entry.language) for entry in ENTRIES]
+    places = [ordered.index((phrase.meaning, phrase.language)) for phrase in found_]
+    assert places == sorted(places)
+    assert PHRASES.present(text, ["en"]) == found_
+
+
 @given(
     st.lists(
         st.sampled_from(
