@@ -236,6 +236,27 @@ async def test_nonsense_fails_alone_among_those_it_is_written_with(store, stalle
     assert isinstance(second, UnicodeEncodeError)
 
 
+async def test_what_takes_very_many_rows_leaves_the_loop_to_others(store):
+    turns = 0
+
+    async def turn() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    turning = asyncio.create_task(turn())
+    many = on(*(Put(key=f"{n}", value=b"x") for n in range(20_000)))
+    writing = asyncio.create_task(store.commit(many))
+    await asyncio.sleep(0)
+    (result,) = await writing
+    turning.cancel()
+    assert len(result.numbers) == 20_000
+    # On the loop nobody would have had more than the few turns around the transaction.
+    assert turns > 50
+    assert await store.get(ANNA, "19999") is not None
+
+
 async def test_a_write_that_fails_is_told_to_all_and_the_next_works(store, path):
     db = apsw.Connection(str(path))
     db.execute("ALTER TABLE logs RENAME TO elsewhere")

@@ -4,10 +4,10 @@ All commits that wait make up one transaction, so that one fsync serves them all
 only after COMMIT has returned. Where that fails, for whatever cause, nobody is told of a success:
 the connection is thrown away, and the next batch opens a new one.
 
-Statements are executed on the event loop: they change pages in memory, a few microseconds each,
-and in a thread each would wait for the interpreter's lock longer than it takes. What waits for
-the disk, or for somebody else's lock, is done in a thread; commits that come meanwhile wait for
-the next transaction.
+Statements are executed on the event loop: they change pages in memory, mostly, a few microseconds
+each, and in a thread each would wait for the interpreter's lock longer than it takes. What waits
+for the disk or for somebody else's lock, and what takes very many rows, is done in a thread;
+commits that come meanwhile wait for the next transaction.
 """
 
 import asyncio
@@ -26,10 +26,13 @@ from letterbox.adapters.sqlite.bodies import BodyFiles
 from letterbox.adapters.sqlite.operations import NONSENSE, Operations, TakeBack
 from letterbox.adapters.sqlite.schema import LOCK_WAIT
 from letterbox.adapters.sqlite.wal import Checkpoints
-from letterbox.ports.store import Commit, Result, StoreUnavailable
+from letterbox.ports.store import Commit, Result, StoreUnavailable, Trim
 
 #: Calls in one transaction at most: bounds how long the loop is busy with them.
 LARGEST_BATCH = 32
+
+#: Operations of one transaction that are executed on the loop at most: 32 messages have some 300.
+MOST_ON_LOOP = 512
 
 #: Expired entries of a kind that are removed with each call: more than a call adds, so that they
 #: dwindle, and few enough that nobody waits for it.
@@ -140,8 +143,13 @@ class Writer:
             await self._in_thread(self._begin, db)
         now = max(call.now for call in batch)
         operations = Operations(db, self._files, now, savepoints=savepoints)
-        outcomes = [(call, operations.call(call.commits)) for call in batch]
-        operations.forget(limit=len(batch) * FORGET)
+
+        def write() -> list[Outcome]:
+            outcomes = [(call, operations.call(call.commits)) for call in batch]
+            operations.forget(limit=len(batch) * FORGET)
+            return outcomes
+
+        outcomes = await self._in_thread(write) if _is_long(batch) else write()
         await self._in_thread(db.execute, "COMMIT")
         return outcomes, operations.dropped
 
@@ -185,6 +193,14 @@ class Writer:
                 self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
             with suppress(apsw.Error):
                 self._db.close()
+
+
+def _is_long(batch: Sequence[Call]) -> bool:
+    """Whether it would keep the loop from all else: by many operations, or by many rows."""
+    commits = [commit for call in batch for commit in call.commits]
+    if sum(len(commit.operations) for commit in commits) > MOST_ON_LOOP:
+        return True
+    return any(isinstance(each, Trim) for commit in commits for each in commit.operations)
 
 
 def _unavailable(error: Exception) -> StoreUnavailable:
