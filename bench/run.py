@@ -69,7 +69,8 @@ kind it is and what it asks. `smtp-sink` and stock aiosmtpd throw everything awa
 
 Plain messages come from Postfix's `smtp-source`; multipart ones (text and HTML alternatives in
 quoted-printable, every message another) from the bench, which pipelines its commands. Ten
-connections are kept, and two recipients share the messages.
+connections are kept, and two recipients share the messages. One run lasts about {seconds:.1f} s
+at a peer's own pace.
 
 {table}
 
@@ -253,7 +254,11 @@ def drawn(measured: Sequence[Measured]) -> str:
 
 
 def report(
-    measured: Sequence[Measured], missing: Sequence[str], idle: Footprint | None, busy: float
+    measured: Sequence[Measured],
+    missing: Sequence[str],
+    idle: Footprint | None,
+    busy: float,
+    seconds: float,
 ) -> str:
     """The page that is written beside this file."""
     system = f"{platform.system()} {platform.release()} {platform.machine()}, {cpu_count()} cores"
@@ -261,6 +266,7 @@ def report(
         day=datetime.now(UTC).date(),
         machine=f"{system}, Python {platform.python_version()}",
         others=busy,
+        seconds=seconds,
         chart=CHART.name,
         table=table(measured, SITUATIONS[:4]),
         sessions=table(measured, (*SITUATIONS[4:5], _TEN, *SITUATIONS[5:])),
@@ -313,7 +319,7 @@ def main() -> int:
         except (RuntimeError, TimeoutError, OSError) as reason:
             missing.append(f"{peer.name}: {reason}")
             failed = True
-    page = report(measured, missing, idle, busy)
+    page = report(measured, missing, idle, busy, chosen.seconds)
     if not chosen.only:
         page += _DECISIONS.format(table=decide.table(), more=decide.more())
         page += _SHARES.format(table=shares.table())

@@ -6,7 +6,6 @@ thread is measured by the system.
 """
 
 import asyncio
-import base64
 import resource
 import signal
 import sys
@@ -16,9 +15,10 @@ from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import Any, Final
 
+from bench.inside import inside
 from bench.mails import AUTHOR, Prepared
 from bench.peers.ours import CONFIG
-from bench.rules import PEOPLE, USERS
+from bench.rules import USERS
 from bench.source import send
 
 SIZE: Final = 57 * 1024
@@ -75,30 +75,15 @@ class _Sampler:
 
 async def _measured(place: Path) -> tuple[Counter[str], float, float]:
     """What was found, and microseconds of CPU a message: of the main thread, and of the others."""
-    from letterbox.app import App
-    from letterbox.configuration import load
-    from letterbox.logs import configure
-
-    config = place / "letterbox.toml"
-    config.write_text(CONFIG.format(place=place))
-    configuration = load(str(config), {})
-    with (place / "serve.log").open("w") as log:
-        configure(configuration.log, stream=log, final=True)
-        async with App.open(configuration) as app:
-            people = base64.b64encode(PEOPLE.format(vendor=AUTHOR.rpartition("@")[2]).encode())
-            files = [{"name": "people.toml", "content": people.decode()}]
-            await app.administration.perform("apply", {"files": files})
-            addresses = await app.start()
-            port = addresses["smtp"].rpartition(":")[2]
-            await _loaded(port, MESSAGES // 10, 1)
-            sampler = _Sampler()
-            main, whole = _cpu(resource.RUSAGE_THREAD), _cpu(resource.RUSAGE_SELF)
-            sampler.on()
-            await _loaded(port, MESSAGES, 2)
-            sampler.off()
-            main = _cpu(resource.RUSAGE_THREAD) - main
-            whole = _cpu(resource.RUSAGE_SELF) - whole
-            await app.stop()
+    async with inside(place, CONFIG.format(place=place)) as port:
+        await _loaded(port, MESSAGES // 10, 1)
+        sampler = _Sampler()
+        main, whole = _cpu(resource.RUSAGE_THREAD), _cpu(resource.RUSAGE_SELF)
+        sampler.on()
+        await _loaded(port, MESSAGES, 2)
+        sampler.off()
+        main = _cpu(resource.RUSAGE_THREAD) - main
+        whole = _cpu(resource.RUSAGE_SELF) - whole
     return sampler.found, main / MESSAGES * 1e6, (whole - main) / MESSAGES * 1e6
 
 
@@ -107,9 +92,9 @@ def _cpu(of: int) -> float:
     return used.ru_utime + used.ru_stime
 
 
-async def _loaded(port: str, messages: int, turn: int) -> None:
+async def _loaded(port: int, messages: int, turn: int) -> None:
     """Send from a process of its own."""
-    command = (sys.executable, "-m", "bench.shares", port, str(messages), str(turn))
+    command = (sys.executable, "-m", "bench.shares", str(port), str(messages), str(turn))
     process = await asyncio.create_subprocess_exec(*command)
     if await process.wait():
         raise RuntimeError("the load could not be sent")

@@ -6,7 +6,7 @@ tells how likely what was seen would be then.
 """
 
 import asyncio
-import base64
+import socket
 from math import erfc, sqrt
 from pathlib import Path
 from random import Random
@@ -15,8 +15,10 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Final
 
+from bench.inside import inside
 from bench.mails import AUTHOR, Prepared
-from bench.rules import PEOPLE, USERS
+from bench.rules import USERS
+from letterbox.demo.dns import DnsServer
 
 PAIRS: Final = 3_000
 SIZE: Final = 2 * 1024
@@ -38,38 +40,21 @@ url = "sqlite:{place}/letterbox.db"
 
 async def _measured(place: Path) -> tuple[list[float], list[float]]:
     """Microseconds each refusal took: to the known address, and to the unknown one."""
-    from letterbox.app import App
-    from letterbox.configuration import load
-    from letterbox.demo.dns import DnsServer
-    from letterbox.logs import configure
-
     dns = DnsServer({})  # it knows nothing, and says so
-    config = place / "letterbox.toml"
-    config.write_text(_CONFIG.format(place=place, resolver=await dns.start()))
-    configuration = load(str(config), {})
-    with (place / "serve.log").open("w") as log:
-        configure(configuration.log, stream=log, final=True)
-        async with App.open(configuration) as app:
-            people = base64.b64encode(PEOPLE.format(vendor=AUTHOR.rpartition("@")[2]).encode())
-            files = [{"name": "people.toml", "content": people.decode()}]
-            await app.administration.perform("apply", {"files": files})
-            addresses = await app.start()
-            try:
-                return await asyncio.to_thread(_timed, addresses["smtp"])
-            finally:
-                await app.stop()
-                await dns.close()
+    text = _CONFIG.format(place=place, resolver=await dns.start())
+    try:
+        async with inside(place, text) as port:
+            return await asyncio.to_thread(_timed, port)
+    finally:
+        await dns.close()
 
 
-def _timed(address: str) -> tuple[list[float], list[float]]:
-    import socket
-
+def _timed(port: int) -> tuple[list[float], list[float]]:
     random = Random(1)
     known, unknown = f"{USERS[0]}@letterbox.example", "nobody@letterbox.example"
     found: dict[str, list[float]] = {known: [], unknown: []}
     mails = iter(Prepared.anew(2 * PAIRS + 200, SIZE))
-    host, _, port = address.rpartition(":")
-    with socket.create_connection((host, int(port)), timeout=30) as link:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as link:
         replies = link.makefile("rb")
 
         def say(octets: bytes) -> bytes:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import stat
+import threading
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import apsw
 import pytest
 
 from letterbox.adapters.sqlite import NotAStore, SchemaTooNew, SqliteStore, StoreInUse, wal
+from letterbox.adapters.sqlite.operations import Operations
 from letterbox.adapters.sqlite.schema import MIGRATIONS, connect, prepare
 from letterbox.ports.store import (
     Add,
@@ -23,6 +25,7 @@ from letterbox.ports.store import (
     Put,
     Schedule,
     StoreUnavailable,
+    Trim,
 )
 from tests.support.clock import FakeClock
 
@@ -236,25 +239,27 @@ async def test_nonsense_fails_alone_among_those_it_is_written_with(store, stalle
     assert isinstance(second, UnicodeEncodeError)
 
 
-async def test_what_takes_very_many_rows_leaves_the_loop_to_others(store):
-    turns = 0
+@pytest.mark.parametrize(
+    ("operations", "on_the_loop"),
+    [
+        ((Put(key="k", value=b""),), True),
+        (tuple(Put(key=f"{n}", value=b"x") for n in range(2_000)), False),
+        ((Trim(log="l", through=1),), False),
+    ],
+    ids=["few", "many", "rows"],
+)
+async def test_the_loop_is_kept_from_what_takes_long(store, monkeypatch, operations, on_the_loop):
+    threads = []
+    apply = Operations.call
 
-    async def turn() -> None:
-        nonlocal turns
-        while True:
-            await asyncio.sleep(0)
-            turns += 1
+    def seen(self, commits):
+        threads.append(threading.current_thread())
+        return apply(self, commits)
 
-    turning = asyncio.create_task(turn())
-    many = on(*(Put(key=f"{n}", value=b"x") for n in range(20_000)))
-    writing = asyncio.create_task(store.commit(many))
-    await asyncio.sleep(0)
-    (result,) = await writing
-    turning.cancel()
-    assert len(result.numbers) == 20_000
-    # On the loop nobody would have had more than the few turns around the transaction.
-    assert turns > 50
-    assert await store.get(ANNA, "19999") is not None
+    monkeypatch.setattr(Operations, "call", seen)
+    (result,) = await store.commit(on(*operations))
+    assert len(result.numbers) == len(operations)
+    assert [thread is threading.current_thread() for thread in threads] == [on_the_loop]
 
 
 async def test_a_write_that_fails_is_told_to_all_and_the_next_works(store, path):
