@@ -267,11 +267,6 @@ class MemoryStore:
         ordered = sorted(ready, key=lambda e: (e.at, e.partition.encode(), e.key.encode()))
         return ordered[: max(limit, 0)]
 
-    async def next_due(self) -> datetime | None:
-        """When the earliest entry is due."""
-        self._check_open()
-        return min((entry.at for entry in self._due.values()), default=None)
-
     async def outbox(self, *, limit: int = 100) -> Sequence[OutboxEntry]:
         """Entries of all shards' outboxes, oldest first."""
         self._check_open()

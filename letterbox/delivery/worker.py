@@ -1,74 +1,55 @@
 """The worker: does what is due, carries what is owed, sleeps until there is more."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from datetime import timedelta
-from typing import Protocol
+from typing import NamedTuple
 
 import structlog
 
-from letterbox.delivery.forget import SWEEP, Forgetting
+from letterbox.delivery.forget import SWEEP
 from letterbox.delivery.relay import Relay
-from letterbox.delivery.release import Holds
 from letterbox.ports.clock import Clock
-from letterbox.ports.store import (
-    Claim,
-    Commit,
-    DueEntry,
-    Schedule,
-    Store,
-    StoreUnavailable,
-    Unschedule,
-)
+from letterbox.ports.store import Claim, Commit, DueEntry, Schedule, Store, StoreUnavailable
 from letterbox.records import places
 
 _BATCH = 200
-_DOMAIN = places.domain("")
 _LONGEST_SLEEP = 30.0  # seconds; the wall clock may be set while we sleep
 _AFTER_TROUBLE = 1.0
 _TRY_AGAIN = timedelta(minutes=5)
+#: An entry for which there is no room beside comes again so much later, behind those of others.
+_STEP_BACK = timedelta(seconds=5)
 
 log = structlog.get_logger("letterbox.delivery")
 
 
-class Domains(Protocol):
-    """Looks again whether domains are their vendors' (:mod:`letterbox.registration`)."""
+class Duty(NamedTuple):
+    """What is done about entries of the due-set: those of a room whose key begins so.
 
-    async def recheck(self, domain: str) -> None:
-        """Look at one."""
-        ...
+    ``do`` is called with the partition's name within the room, and the rest of the key. It sees to
+    it that the entry goes, or comes again later; whatever it raises puts the entry off.
+    ``beside``: it waits for others (a name server, a receiver), so that so many of its entries
+    are worked on at once, beside everything else. 0: one after the other, it is our own work.
+    """
 
-
-class Newcomers(Protocol):
-    """Forgets vendors that never proved anything (:mod:`letterbox.registration`)."""
-
-    async def expire(self, name: str) -> None:
-        """Forget one, unless it has proven something since."""
-        ...
+    room: str
+    key: str
+    do: Callable[[str, str], Awaitable[object]]
+    beside: int = 0
 
 
 class Worker:
     """One loop. Every step is idempotent, and survives being killed anywhere."""
 
-    def __init__(
-        self,
-        *,
-        store: Store,
-        clock: Clock,
-        holds: Holds,
-        relay: Relay,
-        forgetting: Forgetting,
-        domains: Domains,
-        newcomers: Newcomers,
-    ) -> None:
+    def __init__(self, *, store: Store, clock: Clock, relay: Relay, duties: Iterable[Duty]) -> None:
         self._store = store
         self._clock = clock
-        self._holds = holds
-        self._domains = domains
-        self._newcomers = newcomers
         self._relay = relay
-        self._forgetting = forgetting
+        self._duties = tuple(duties)
         self._task: asyncio.Task[None] | None = None
+        #: What is being worked on beside the loop.
+        self._errands: dict[tuple[str, str], tuple[Duty, asyncio.Task[None]]] = {}
 
     async def start(self) -> None:
         """Begin to work."""
@@ -83,16 +64,24 @@ class Worker:
 
     async def stop(self) -> None:
         """Stop, where it is: nothing is lost by it."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        tasks = [task for _, task in self._errands.values()]
+        for task in (self._task, *tasks):
+            if task is not None:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+
+    async def run_once(self) -> int:
+        """Do everything that is due or owed now; return how many things that were."""
+        done = await self._round()
+        await asyncio.gather(*(task for _, task in self._errands.values()))
+        return done
 
     async def _forever(self) -> None:
         while True:
             try:
-                if not await self.run_once():
-                    await self._store.wait(await self._sleep())
+                if not await self._round():
+                    await self._rest()
             except StoreUnavailable as trouble:
                 log.warning("worker-waits", error=str(trouble))
                 await asyncio.sleep(_AFTER_TROUBLE)
@@ -100,47 +89,83 @@ class Worker:
                 log.exception("worker-failed")
                 await asyncio.sleep(_AFTER_TROUBLE)
 
-    async def run_once(self) -> int:
-        """Do everything that is due or owed now; return how many things that were."""
+    async def _round(self) -> int:
+        """Carry what is owed, do what is due or begin it; return how many things that were."""
         done = await self._relay.run()
-        due = await self._store.due(self._clock.now(), limit=_BATCH)
-        asking = [entry for entry in due if entry.partition.startswith(_DOMAIN)]
-        for entry in due:
-            if not entry.partition.startswith(_DOMAIN):
-                await self._do(entry)
-        # All at once: each may wait for a name server that never answers.
-        await asyncio.gather(*map(self._do, asking))
-        return done + len(due)
+        for entry in await self._due():
+            duty = self._duty(entry)
+            if duty is None:
+                log.error("nobodys-duty", partition=entry.partition, key=entry.key)
+                await self._again(entry, _TRY_AGAIN)
+            elif not duty.beside:
+                await self._do(duty, entry)
+            elif self._busy(duty) < duty.beside:
+                self._begin(duty, entry)
+            else:
+                # Whoever keeps us waiting must not stand before those who do not.
+                await self._again(entry, _STEP_BACK)
+            done += 1
+        return done
 
-    async def _do(self, entry: DueEntry) -> None:
-        room, _, name = entry.partition.partition("/")
+    async def _due(self) -> list[DueEntry]:
+        """What is due, without what is being worked on."""
+        limit = _BATCH + len(self._errands)
+        due = await self._store.due(self._clock.now(), limit=limit)
+        return [entry for entry in due if (entry.partition, entry.key) not in self._errands]
+
+    def _duty(self, entry: DueEntry) -> Duty | None:
+        room = entry.partition.partition("/")[0]
+        return next(
+            (d for d in self._duties if d.room == room and entry.key.startswith(d.key)), None
+        )
+
+    def _busy(self, duty: Duty) -> int:
+        return sum(theirs is duty for theirs, _ in self._errands.values())
+
+    def _begin(self, duty: Duty, entry: DueEntry) -> None:
+        name = (entry.partition, entry.key)
+
+        async def errand() -> None:
+            try:
+                await self._do(duty, entry)
+            except StoreUnavailable as trouble:
+                log.warning("worker-waits", error=str(trouble))
+                await asyncio.sleep(_AFTER_TROUBLE)
+            finally:
+                del self._errands[name]
+
+        self._errands[name] = duty, asyncio.create_task(errand(), name=f"errand {entry.partition}")
+
+    async def _do(self, duty: Duty, entry: DueEntry) -> None:
+        name, rest = entry.partition.partition("/")[2], entry.key.removeprefix(duty.key)
         try:
-            if room == "consumer" and entry.key.startswith(places.HELD):
-                await self._holds.open(name, entry.key.removeprefix(places.HELD))
-            elif room == "message":
-                await self._forgetting.collect(name)
-            elif room == "domain":
-                await self._domains.recheck(name)
-            elif room == "vendor" and entry.key == places.UNPROVEN:
-                await self._newcomers.expire(name)
-                await self._settle(entry)
-            elif entry.key == SWEEP:
-                await self._forgetting.sweep()
+            await duty.do(name, rest)
         except StoreUnavailable:
             raise
         except Exception:
             # One entry that cannot be done must not keep the others waiting.
             log.exception("due-failed", partition=entry.partition, key=entry.key)
-            again = Schedule(key=entry.key, at=self._clock.now() + _TRY_AGAIN)
-            await self._store.commit(Commit(partition=entry.partition, operations=(again,)))
+            await self._again(entry, _TRY_AGAIN)
 
-    async def _settle(self, entry: DueEntry) -> None:
-        done = Unschedule(key=entry.key, expect=False)
-        await self._store.commit(Commit(partition=entry.partition, operations=(done,)))
+    async def _again(self, entry: DueEntry, later: timedelta) -> None:
+        again = Schedule(key=entry.key, at=self._clock.now() + later, value=entry.value)
+        await self._store.commit(Commit(partition=entry.partition, operations=(again,)))
+
+    async def _rest(self) -> None:
+        """Sleep until there is something to do, or an errand has come to its end."""
+        errands = [task for _, task in self._errands.values()]
+        waking = asyncio.ensure_future(self._store.wait(await self._sleep()))
+        try:
+            await asyncio.wait({waking, *errands}, return_when=asyncio.FIRST_COMPLETED)
+            if waking.done():
+                waking.result()
+        finally:
+            waking.cancel()
 
     async def _sleep(self) -> float:
-        due = await self._store.next_due()
-        if due is None:
-            return _LONGEST_SLEEP
-        seconds = (due - self._clock.now()).total_seconds()
-        return min(max(seconds, 0.0), _LONGEST_SLEEP)
+        """How long nothing is due, in seconds."""
+        horizon = self._clock.now() + timedelta(seconds=_LONGEST_SLEEP)
+        for entry in await self._store.due(horizon, limit=len(self._errands) + 1):
+            if (entry.partition, entry.key) not in self._errands:
+                return max((entry.at - self._clock.now()).total_seconds(), 0.0)
+        return _LONGEST_SLEEP

@@ -294,10 +294,6 @@ class Store(Protocol):
         """Entries of all shards due at or before ``until``, the earliest first."""
         ...
 
-    async def next_due(self) -> datetime | None:
-        """When the earliest entry is due."""
-        ...
-
     async def outbox(self, *, limit: int = 100) -> Sequence[OutboxEntry]:
         """Entries of all shards' outboxes, oldest first within each shard."""
         ...

@@ -9,7 +9,7 @@ from letterbox.model.configuration import VendorsSection
 from letterbox.model.network import place_of
 from letterbox.model.vendor import DomainClaim, Registered
 from letterbox.ports.clock import Clock
-from letterbox.ports.store import Add, Commit, Rejected, Schedule, Store
+from letterbox.ports.store import Add, Commit, Rejected, Schedule, Store, Unschedule
 from letterbox.records import places
 from letterbox.records.claims import Claims, drop, new_claim, put
 from letterbox.records.credentials import Credentials
@@ -115,6 +115,8 @@ class Registration:
         claims = [drop(claim.domain) for claim in await self._claims.of(name)]
         if await self._vendors.forget_nobody(name, claims, self._revoke_all):
             log.info("vendor-forgotten", vendor=name)
+        done = Unschedule(key=places.UNPROVEN, expect=False)
+        await self._store.commit(Commit(places.vendor(name), (done,)))
 
     async def _revoke_all(self, name: str) -> None:
         for prefix in await self._credentials.prefixes("key", name):

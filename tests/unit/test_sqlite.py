@@ -79,7 +79,7 @@ async def test_what_was_committed_is_there_after_a_restart(path, clock):
     assert len(await store.log(ANNA, "feed")) == 1
     assert await store.counters(ANNA, ["day"]) == {"day": 1}
     assert await store.claim(ANNA, "n") == b"1"
-    assert await store.next_due() == tomorrow
+    assert [entry.at for entry in await store.due(tomorrow)] == [tomorrow]
     (entry,) = await store.outbox()
     assert entry.value == b"1"
     assert await store.read("small") == b"small"

@@ -108,12 +108,6 @@ def due(db: apsw.Connection, until: datetime, limit: int) -> list[DueEntry]:
     ]
 
 
-def next_due(db: apsw.Connection) -> datetime | None:
-    """When the earliest entry is due."""
-    (at,) = _first(db, "SELECT min(at) FROM due")
-    return None if at is None else restored(at)
-
-
 def outbox(db: apsw.Connection, limit: int) -> list[OutboxEntry]:
     """Entries of all shards, oldest first."""
     rows = db.execute(

@@ -206,10 +206,6 @@ class SqliteStore:
         """Entries due at or before ``until``, the earliest first."""
         return await self._read(queries.due, until, limit)
 
-    async def next_due(self) -> datetime | None:
-        """When the earliest entry is due."""
-        return self._look_up(queries.next_due)
-
     async def outbox(self, *, limit: int = 100) -> Sequence[OutboxEntry]:
         """Entries of all shards' outboxes, oldest first."""
         return await self._read(queries.outbox, limit)

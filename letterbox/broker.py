@@ -1,0 +1,344 @@
+"""Everything of one installation, wired once: the parts that do the work, without doors."""
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta, tzinfo
+from typing import NamedTuple
+
+from msgspec import structs
+
+from filters import ORDER
+from letterbox.administration import Administration
+from letterbox.administration.explain import Explaining
+from letterbox.configuration import shipped
+from letterbox.delivery.forget import SWEEP, Forgetting
+from letterbox.delivery.relations import Relations
+from letterbox.delivery.relay import Relay
+from letterbox.delivery.release import Holds
+from letterbox.delivery.worker import Duty, Worker
+from letterbox.feedback.disclosure import Disclosure
+from letterbox.feedback.explanation import Explanations
+from letterbox.feedback.sentences import Sentences
+from letterbox.feedback.wording import read_wording
+from letterbox.hindsight import Changes, PastCases, Replay, Undo
+from letterbox.identity.domains import Domains
+from letterbox.identity.prover import Prover
+from letterbox.intake import Intake
+from letterbox.intake.operator import OperatorMailbox
+from letterbox.intake.settle import Settlement
+from letterbox.intake.strangers import Strangers
+from letterbox.intake.submitters import Submitters
+from letterbox.judge import Judge
+from letterbox.metrics import Metrics
+from letterbox.model.configuration import Configuration
+from letterbox.model.reason import read_phrases, read_registry
+from letterbox.ports.clock import Clock
+from letterbox.ports.resolver import Resolver
+from letterbox.ports.store import Bodies, Store
+from letterbox.reading.facts import Reader
+from letterbox.reading.mail import Limits
+from letterbox.reading.signs import read_signs
+from letterbox.records import places
+from letterbox.records.categories import Categories
+from letterbox.records.claims import Claims
+from letterbox.records.consumers import Consumers
+from letterbox.records.credentials import Credentials
+from letterbox.records.custody import Custody
+from letterbox.records.feed import Feed
+from letterbox.records.guesses import Guesses
+from letterbox.records.ledger import Ledger
+from letterbox.records.mailboxes import Mailboxes
+from letterbox.records.rates import Rates
+from letterbox.records.resemblances import Resemblances
+from letterbox.records.strangers import StrangerCounts
+from letterbox.records.vendors import Vendors
+from letterbox.registration import DomainProofs, Registration
+from letterbox.wishes import read_taxonomy
+
+#: How many domains are looked up at once: a name server may never answer.
+_NAME_SERVERS = 50
+
+
+class Outside(NamedTuple):
+    """What the broker is handed of the world: ports, and the adapters behind them.
+
+    ``zone_of`` gives the time zone of a name, None for none; ``zones`` the names of all.
+    """
+
+    store: Store
+    bodies: Bodies
+    clock: Clock
+    resolver: Resolver
+    zone_of: Callable[[str], tzinfo | None]
+    zones: Callable[[], Iterable[str]]
+
+
+class Broker:
+    """Everything of one installation but its doors, wired once. It knows no adapters."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        outside: Outside,
+    ) -> None:
+        self.configuration = configuration
+        self.outside = outside
+        self.store = outside.store
+        self.bodies = outside.bodies
+        self.clock = outside.clock
+        self.metrics = Metrics()
+        #: Where our pages are; known for good once HTTP listens.
+        self.public_url = configuration.public_url.rstrip("/") or _guess(configuration)
+        reasons = shipped("reasons.toml")
+        self.registry = read_registry(reasons)
+        wording = read_wording(shipped("wording.toml"))
+        self.sentences = Sentences(self.registry, read_phrases(reasons), wording)
+        self.taxonomy = read_taxonomy(shipped("taxonomy.toml"))
+        self.explanations = Explanations(self.sentences, self.taxonomy)
+        self._records()
+        limits = Limits(**structs.asdict(configuration.reading))
+        signs = read_signs(shipped("signs.toml"))
+        self.reader = Reader(limits, self.taxonomy, self.categories.ours, signs)
+        self._judging()
+        self.intake = self._intake()
+        self._registering()
+        self._delivery()
+        self._hindsight()
+        self.administration = self._administration()
+
+    def _records(self) -> None:
+        configuration, retention = self.configuration, self.configuration.retention
+        self.domains = Domains(shipped("mailbox_providers.toml"))
+        self.vendors = Vendors(
+            self.store,
+            clock=self.clock,
+            organization=self.domains.organizational,
+            is_mailbox_provider=self.domains.is_mailbox_provider,
+        )
+        self.consumers = Consumers(
+            self.store,
+            taxonomy=self.taxonomy,
+            zone_of=self.outside.zone_of,
+            zones=self.outside.zones,
+            domains=self.domains,
+            ours=configuration.our_domains,
+            is_vendor=self.vendors.known,
+        )
+        self.categories = Categories(self.store)
+        self.credentials = Credentials(self.store)
+        self.claims = Claims(self.store)
+        self.mailboxes = Mailboxes(self.store, self.bodies)
+        self.feed = Feed(self.store)
+        self.custody = Custody(
+            per_vendor=configuration.limits.held_per_vendor,
+            per_consumer=configuration.limits.held_per_consumer,
+            longest=timedelta(days=retention.held),
+        )
+        self.ledger = Ledger(
+            claims=timedelta(days=retention.claims),
+            decisions=timedelta(days=retention.decisions),
+            held=timedelta(days=retention.held),
+            custody=self.custody,
+        )
+
+    def _judging(self) -> None:
+        configuration = self.configuration
+        self.disclosure = Disclosure(self.registry, self.sentences, lambda: self.public_url)
+        self.judge = Judge(
+            store=self.store,
+            consumers=self.consumers,
+            vendors=self.vendors,
+            disclosure=self.disclosure,
+            filters=ORDER,
+            taxonomy=self.taxonomy,
+            custody=self.custody,
+            probes_per_day=configuration.probes.per_day,
+            resemblances=Resemblances(
+                self.vendors, self.domains.organizational, self.domains.is_mailbox_provider
+            ),
+        )
+        self.prover = Prover(
+            self.outside.resolver, self.domains, configuration.hostname, configuration.identity
+        )
+
+    def _registering(self) -> None:
+        section, submission = self.configuration.vendors, self.configuration.submission
+        self.submitters = Submitters(
+            credentials=self.credentials,
+            vendors=self.vendors,
+            guesses=Guesses(
+                self.clock,
+                per_place=submission.failures_per_address,
+                per_name=submission.failures_per_vendor,
+                period=submission.failure_period,
+            ),
+            clock=self.clock,
+            metrics=self.metrics,
+        )
+        self.registration = Registration(
+            store=self.store,
+            vendors=self.vendors,
+            credentials=self.credentials,
+            claims=self.claims,
+            clock=self.clock,
+            section=section,
+        )
+        self.domain_proofs = DomainProofs(
+            store=self.store,
+            vendors=self.vendors,
+            claims=self.claims,
+            resolver=self.outside.resolver,
+            clock=self.clock,
+            recheck=timedelta(hours=section.recheck_hours),
+            grace=timedelta(days=section.grace_days),
+        )
+
+    def _intake(self) -> Intake:
+        configuration, retention = self.configuration, self.configuration.retention
+        refused = timedelta(days=retention.refused)
+        return Intake(
+            store=self.store,
+            clock=self.clock,
+            prover=self.prover,
+            vendors=self.vendors,
+            settlement=Settlement(
+                store=self.store,
+                bodies=self.bodies,
+                consumers=self.consumers,
+                judge=self.judge,
+                ledger=self.ledger,
+                disclosure=self.disclosure,
+                retention=refused,
+            ),
+            strangers=Strangers(
+                store=self.store, consumers=self.consumers, disclosure=self.disclosure
+            ),
+            operator=OperatorMailbox(
+                store=self.store,
+                bodies=self.bodies,
+                disclosure=self.disclosure,
+                # <postmaster> without a domain is written to the host itself (RFC 5321, 4.5.1).
+                domains=configuration.our_domains | {configuration.hostname},
+                per_hour=configuration.limits.operator_messages_per_hour,
+                retention=refused,
+                claims=timedelta(days=retention.claims),
+            ),
+            disclosure=self.disclosure,
+            metrics=self.metrics,
+            rates=Rates(self.clock, configuration.limits.messages_per_vendor_second),
+            hostname=configuration.hostname,
+            reader=self.reader,
+        )
+
+    def _delivery(self) -> None:
+        retention = self.configuration.retention
+        self.holds = Holds(
+            store=self.store,
+            clock=self.clock,
+            consumers=self.consumers,
+            mailboxes=self.mailboxes,
+            judge=self.judge,
+            ledger=self.ledger,
+            custody=self.custody,
+            metrics=self.metrics,
+            reader=self.reader,
+            longest=timedelta(days=retention.held),
+        )
+        self.relations = Relations(
+            store=self.store,
+            clock=self.clock,
+            consumers=self.consumers,
+            mailboxes=self.mailboxes,
+            holds=self.holds,
+            ledger=self.ledger,
+            disclosure=self.disclosure,
+        )
+        self.forgetting = Forgetting(
+            store=self.store,
+            clock=self.clock,
+            consumers=self.consumers,
+            vendors=self.vendors,
+            mailboxes=self.mailboxes,
+            refused=timedelta(days=retention.refused),
+            decisions=timedelta(days=retention.decisions),
+            feedback=timedelta(days=retention.feedback),
+        )
+        self.worker = Worker(
+            store=self.store,
+            clock=self.clock,
+            relay=Relay(store=self.store, clock=self.clock, metrics=self.metrics),
+            duties=self._duties(),
+        )
+
+    def _duties(self) -> Iterator[Duty]:
+        """Whose work the entries of the due-set are."""
+        yield Duty("consumer", places.HELD, self.holds.open)
+        yield Duty("message", places.COLLECT, lambda name, _: self.forgetting.collect(name))
+        yield Duty(places.DIRECTORY, SWEEP, lambda *_: self.forgetting.sweep())
+        yield Duty("vendor", places.UNPROVEN, lambda name, _: self.registration.expire(name))
+        yield Duty(
+            "domain",
+            places.RECHECK,
+            lambda name, _: self.domain_proofs.recheck(name),
+            beside=_NAME_SERVERS,
+        )
+
+    def _hindsight(self) -> None:
+        self.cases = PastCases(mailboxes=self.mailboxes, reader=self.reader, filters=ORDER)
+        changes = Changes(
+            cases=self.cases,
+            consumers=self.consumers,
+            mailboxes=self.mailboxes,
+            clock=self.clock,
+        )
+        self.undo = Undo(
+            store=self.store,
+            clock=self.clock,
+            consumers=self.consumers,
+            mailboxes=self.mailboxes,
+            judge=self.judge,
+            ledger=self.ledger,
+            reader=self.reader,
+            changes=changes,
+        )
+        self.replay = Replay(
+            cases=self.cases,
+            consumers=self.consumers,
+            mailboxes=self.mailboxes,
+            clock=self.clock,
+        )
+
+    def _administration(self) -> Administration:
+        return Administration(
+            store=self.store,
+            consumers=self.consumers,
+            vendors=self.vendors,
+            credentials=self.credentials,
+            claims=self.claims,
+            proofs=self.domain_proofs,
+            mailboxes=self.mailboxes,
+            strangers=StrangerCounts(self.store, self.registry),
+            explaining=Explaining(
+                store=self.store,
+                consumers=self.consumers,
+                vendors=self.vendors,
+                mailboxes=self.mailboxes,
+                judge=self.judge,
+                prover=self.prover,
+                disclosure=self.disclosure,
+                sentences=self.sentences,
+                explanations=self.explanations,
+                cases=self.cases,
+                clock=self.clock,
+                reader=self.reader,
+                our_domains=self.configuration.our_domains,
+            ),
+            domains=self.domains,
+            clock=self.clock,
+            our_domains=self.configuration.our_domains,
+            taxonomy=self.taxonomy,
+            categories=self.categories,
+        )
+
+
+def _guess(configuration: Configuration) -> str:
+    return f"http://{configuration.http.listen or configuration.hostname}"

@@ -1,0 +1,120 @@
+"""The worker: due work is done once, and who keeps it waiting delays nobody else."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from letterbox.adapters.memory import MemoryStore
+from letterbox.delivery.relay import Relay
+from letterbox.delivery.worker import Duty, Worker
+from letterbox.metrics import Metrics
+from letterbox.ports.store import Commit, Schedule, Unschedule
+from tests.support.clock import FakeClock
+
+
+class Bench:
+    """A store, and a worker whose duties write down what they did."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.store = MemoryStore(self.clock)
+        self.done: list[str] = []
+        self.gate, self.begun = asyncio.Event(), asyncio.Event()
+        self.at_once = self.most_at_once = 0
+        self.finished = asyncio.Condition()
+        relay = Relay(store=self.store, clock=self.clock, metrics=Metrics())
+        duties = (Duty("own", "job/", self.own), Duty("out", "job/", self.out, beside=2))
+        self.worker = Worker(store=self.store, clock=self.clock, relay=relay, duties=duties)
+
+    async def due(self, *names: str) -> None:
+        at = self.clock.now()
+        await self.store.commit(
+            *(Commit(name, (Schedule(key=f"job/{name}", at=at),)) for name in names)
+        )
+
+    async def own(self, name: str, rest: str) -> None:
+        if name == "broken":
+            raise ValueError("it cannot be done")
+        await self._finish("own", name, rest)
+
+    async def out(self, name: str, rest: str) -> None:
+        self.begun.set()
+        self.at_once += 1
+        self.most_at_once = max(self.at_once, self.most_at_once)
+        await self.gate.wait()
+        self.at_once -= 1
+        await self._finish("out", name, rest)
+
+    async def _finish(self, room: str, name: str, rest: str) -> None:
+        assert rest == f"{room}/{name}"
+        await self.store.commit(Commit(f"{room}/{name}", (Unschedule(key=f"job/{rest}"),)))
+        async with self.finished:
+            self.done.append(name)
+            self.finished.notify_all()
+
+    async def until(self, count: int) -> None:
+        async with asyncio.timeout(10), self.finished:
+            await self.finished.wait_for(lambda: len(self.done) >= count)
+
+
+@pytest.fixture
+async def bench():
+    bench = Bench()
+    await bench.worker.start()
+    yield bench
+    await bench.worker.stop()
+    await bench.store.close()
+
+
+async def test_who_keeps_us_waiting_delays_nobody_else(bench: Bench) -> None:
+    await bench.due("out/1", "out/2", "out/3", "out/4", "own/a")
+    await bench.until(1)
+    assert bench.done == ["a"]
+    await bench.due("own/b")
+    await bench.until(2)
+    assert bench.done == ["a", "b"]
+
+
+async def test_no_more_are_waited_for_at_once_than_agreed(bench: Bench) -> None:
+    names = {f"out/{number}" for number in range(5)}
+    await bench.due(*names)
+    bench.gate.set()
+    for _ in range(3):
+        await asyncio.sleep(0)
+        bench.clock.advance(seconds=6)
+        await bench.due("own/tick")  # wakes it: what stepped back is due again
+        await bench.until(len(bench.done) + 1)
+    await bench.until(5)
+    assert {f"out/{name}" for name in bench.done if name != "tick"} <= names
+    assert bench.most_at_once <= 2
+
+
+async def test_an_end_of_waiting_wakes_it(bench: Bench) -> None:
+    await bench.due("out/1")
+    bench.gate.set()
+    await bench.until(1)
+    assert list(await bench.store.due(bench.clock.now())) == []
+
+
+async def test_what_cannot_be_done_is_put_off(bench: Bench) -> None:
+    await bench.due("own/broken", "own/a")
+    await bench.until(1)
+    left = await bench.store.due(bench.clock.now() + timedelta(minutes=5))
+    assert [entry.partition for entry in left] == ["own/broken"]
+    assert left[0].at == bench.clock.now() + timedelta(minutes=5)
+
+
+async def test_what_is_nobodys_is_kept_and_keeps_nobody(bench: Bench) -> None:
+    await bench.due("attic/1", "own/a")
+    await bench.until(1)
+    left = await bench.store.due(bench.clock.now() + timedelta(minutes=5))
+    assert [entry.partition for entry in left] == ["attic/1"]
+
+
+async def test_it_stops_where_it_is(bench: Bench) -> None:
+    await bench.due("out/1")
+    async with asyncio.timeout(10):
+        await bench.begun.wait()
+    await bench.worker.stop()
+    assert [entry.partition for entry in await bench.store.due(bench.clock.now())] == ["out/1"]
