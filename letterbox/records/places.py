@@ -38,6 +38,14 @@ WAITING = "waiting/all"
 INBOX = "inbox/"
 HELD = "held/"
 DECISION = "decision/"
+#: What was told, and what happened, beside the decisions: for the consumer alone.
+ACTIVITY = "activity/"
+#: The address that a registered vendor last wrote to, by vendor.
+WROTE = "wrote/"
+#: Vendors that are locked out and ask to come back.
+REQUEST = "request/"
+#: The consumer is to be told of something that went wrong in their name.
+NOTICE = "notice/"
 
 
 def consumer(name: str) -> str:
@@ -118,6 +126,16 @@ def operator_rate(day: datetime) -> str:
 def kept(held: str) -> str:
     """The key that says which inbox entry a held message became."""
     return f"kept/{held}"
+
+
+def wrote(vendor: str) -> str:
+    """The key that says which address a registered vendor last wrote to."""
+    return f"{WROTE}{vendor}"
+
+
+def asked(vendor: str, recipient: str = "") -> str:
+    """The claim of a vendor that has asked to come back, of all or by one address it knows."""
+    return f"asked/{vendor}/{recipient}"
 
 
 def broken(sequence: int) -> str:
