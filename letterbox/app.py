@@ -118,6 +118,8 @@ class App(Broker):
             store=self.store,
             holds=self.holds,
             relations=self.relations,
+            requests=self.requests,
+            activity=self.activity,
             undo=self.undo,
             replay=self.replay,
             explanations=self.explanations,

@@ -40,6 +40,7 @@ from letterbox.reading.facts import Reader
 from letterbox.reading.mail import Limits
 from letterbox.reading.signs import read_signs
 from letterbox.records import places
+from letterbox.records.activity import ActivityLog
 from letterbox.records.categories import Categories
 from letterbox.records.changes import By, Telling
 from letterbox.records.claims import Claims
@@ -132,6 +133,7 @@ class Broker:
         self.claims = Claims(self.store)
         self.mailboxes = Mailboxes(self.store, self.bodies)
         self.feed = Feed(self.store)
+        self.activity = ActivityLog(self.store)
         self.custody = Custody(
             per_vendor=configuration.limits.held_per_vendor,
             per_consumer=configuration.limits.held_per_consumer,

@@ -7,7 +7,7 @@ import msgspec
 import structlog
 
 from letterbox.feedback.events import event
-from letterbox.judge import Judge, Judgement, Question
+from letterbox.judge import Judge, Judgement, Question, recorded_hearing
 from letterbox.metrics import Metrics
 from letterbox.model.address import parse_address
 from letterbox.model.flag import together
@@ -313,6 +313,7 @@ def _record(waiting: _Waiting, judgement: Judgement) -> DecisionRecord:
         follows=entry.id,
         case=judgement.case,
         flags=together(entry.flags, judgement.case.flags),
+        hearing=recorded_hearing(judgement.hearing),
     )
 
 

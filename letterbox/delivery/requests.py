@@ -142,12 +142,13 @@ class Requests:
         None where the reference was not told to this vendor as that of a lock-out, or never was.
         Raises :class:`AskedBefore`, StoreUnavailable.
         """
+        registered = await self._vendors.get(vendor)
         value = await self._store.claim(places.reference(reference), places.REFERENCE)
         row = decode(value, Reference) if value else None
-        if row is None or row.vendor != vendor or row.heard is None:
+        # Whatever is amiss, it is found out without a question more.
+        if registered is None or row is None or row.vendor != vendor or row.heard is None:
             return None
-        registered = await self._vendors.get(vendor)
-        if row.heard.code != "vendor-blocked" or registered is None:
+        if row.heard.code != "vendor-blocked":
             return None
         for _ in range(_ATTEMPTS):
             asked = await self._asked(registered, reference, row, safe(note, LONGEST_NOTE))

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from letterbox.delivery.relations import Advertised
+from letterbox.delivery.requests import Requests
 from letterbox.feedback.explanation import Explanations
 from letterbox.feedback.sentences import Sentences
 from letterbox.hindsight import Replay, Undo
@@ -17,6 +18,7 @@ from letterbox.model.reason import Registry
 from letterbox.model.record import Word
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import Store
+from letterbox.records.activity import ActivityLog
 from letterbox.records.categories import Categories
 from letterbox.records.claims import Claims
 from letterbox.records.consumers import Consumers
@@ -78,6 +80,8 @@ class Parts(NamedTuple):
     store: Store
     holds: Holds
     relations: Relations
+    requests: Requests
+    activity: ActivityLog
     undo: Undo
     replay: Replay
     explanations: Explanations

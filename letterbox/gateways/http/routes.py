@@ -5,6 +5,7 @@ from importlib.metadata import version
 from aiohttp import web
 
 from letterbox.gateways.http import (
+    activity,
     decisions,
     feedback,
     held,
@@ -14,6 +15,7 @@ from letterbox.gateways.http import (
     pages,
     pieces,
     preferences,
+    requests,
     times,
     vendor,
 )
@@ -82,6 +84,7 @@ _VENDOR = (
     ),
     *vendor.ROUTES,
     *keys.ROUTES,
+    *requests.VENDOR_ROUTES,
 )
 
 _PUBLIC = (
@@ -144,6 +147,8 @@ _CONSUMER = (
     + inbox.ROUTES
     + held.ROUTES
     + decisions.ROUTES
+    + requests.ROUTES
+    + activity.ROUTES
 )
 
 ROUTES: tuple[Route, ...] = _VENDOR + _CONSUMER + _PUBLIC + OPERATIONS
