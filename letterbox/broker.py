@@ -12,6 +12,7 @@ from letterbox.administration.explain import Explaining
 from letterbox.configuration import shipped
 from letterbox.delivery.forget import SWEEP, Forgetting
 from letterbox.delivery.herald import Herald
+from letterbox.delivery.notices import Notices
 from letterbox.delivery.relations import Relations
 from letterbox.delivery.relay import Relay
 from letterbox.delivery.release import Holds
@@ -278,6 +279,16 @@ class Broker:
             herald=self.herald,
             period=timedelta(days=self.configuration.limits.reconnect_days),
         )
+        self.notices = Notices(
+            store=self.store,
+            bodies=self.bodies,
+            clock=self.clock,
+            consumers=self.consumers,
+            mailboxes=self.mailboxes,
+            sentences=self.sentences,
+            hostname=self.configuration.hostname,
+            retention=timedelta(days=retention.refused),
+        )
         self.forgetting = Forgetting(
             store=self.store,
             clock=self.clock,
@@ -299,6 +310,7 @@ class Broker:
         """Whose work the entries of the due-set are."""
         yield Duty("consumer", places.HELD, self.holds.open)
         yield Duty("consumer", places.REQUEST, self.requests.expire)
+        yield Duty("consumer", places.NOTICE, self.notices.look)
         yield Duty("message", places.COLLECT, lambda name, _: self.forgetting.collect(name))
         yield Duty(places.DIRECTORY, SWEEP, lambda *_: self.forgetting.sweep())
         yield Duty("vendor", places.UNPROVEN, lambda name, _: self.registration.expire(name))

@@ -24,6 +24,7 @@ from letterbox.records import places
 from letterbox.records.coding import encode
 from letterbox.records.custody import Custody
 from letterbox.records.feed import Owed
+from letterbox.records.notices import noticing
 from letterbox.wishes import Counted
 
 _REFUSED = 500  # SMTP replies from here on are permanent refusals
@@ -126,6 +127,7 @@ class Ledger:
             # What is told of a changed relationship names an address that its vendor knows.
             wrote = places.wrote(record.vendor.id)
             operations.append(Put(key=wrote, value=record.recipient.encode()))
+        operations += noticing(record)
         match record.verdict:
             case Deliver():
                 operations += [

@@ -138,6 +138,21 @@ def asked(vendor: str, recipient: str = "") -> str:
     return f"asked/{vendor}/{recipient}"
 
 
+def noticed(about: str) -> str:
+    """The key of the decision that the consumer may have to be told of, by cause and vendor."""
+    return f"noticed/{about}"
+
+
+def told_of(cause: str, vendor: str) -> str:
+    """The claim of having told the consumer of a cause and a vendor."""
+    return f"told-of/{cause}/{vendor}"
+
+
+def notices(day: datetime) -> str:
+    """The counter of what a consumer was told of its own accord in a week (UTC)."""
+    return f"notices/{day:%G-%V}"
+
+
 def broken(sequence: int) -> str:
     """The key of an entry of the outbox that could not be read."""
     return f"broken/{sequence}"

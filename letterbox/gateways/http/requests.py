@@ -69,6 +69,9 @@ async def reconnect(call: Call) -> web.Response:
     if not form.accept:
         mistake = "only what would have to change can be accepted here"
         raise mistaken(Mistake(path="accept", mistake=mistake, allowed="true"))
+    vendor = await call.parts.vendors.get(call.owner)
+    if vendor is None or vendor.suspended is not None:
+        raise Problem("forbidden", "nothing of a suspended vendor's is taken; ask the operator")
     try:
         asked = await call.parts.requests.ask(call.owner, name, form.note)
     except AskedBefore as before:
