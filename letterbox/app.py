@@ -123,6 +123,7 @@ class App(Broker):
             undo=self.undo,
             replay=self.replay,
             explanations=self.explanations,
+            disclosure=self.disclosure,
             registry=self.registry,
             sentences=self.sentences,
             taxonomy=self.taxonomy,

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from letterbox.feedback.events import event
+from letterbox.feedback.events import after_hold, event
 from letterbox.judge import Judge, Judgement, Question, recorded_hearing
 from letterbox.metrics import Metrics
 from letterbox.model.address import parse_address
@@ -14,7 +14,7 @@ from letterbox.model.flag import together
 from letterbox.model.message import Message
 from letterbox.model.record import DecisionRecord, HeldEntry, MessageRecord, Word
 from letterbox.model.sender import Proven
-from letterbox.model.told import Event, EventType
+from letterbox.model.told import Event
 from letterbox.model.verdict import (
     DELIVER,
     Defer,
@@ -54,8 +54,6 @@ _ATTEMPTS = 5
 _TRY_AGAIN = timedelta(minutes=5)
 _INSTANT = timedelta(microseconds=1)
 _ASKED = "awaiting-consumer"
-#: Reasons that say a held message came too late to be of use.
-_TOO_LATE = frozenset({"offer-expired", "offer-ends-before-window", "interest-over"})
 
 log = structlog.get_logger("letterbox.delivery")
 
@@ -324,18 +322,9 @@ def _event(
     told, entry = judgement.feed, waiting.entry
     if not record.vendor.registered or told.verdict == "accepted":
         return None
-    kind: EventType
-    match record.verdict:
-        case Deliver():
-            kind = "message.approved" if entry.why == _ASKED else "message.released"
-        case Hold() if entry.why == _ASKED and record.verdict.reason != _ASKED:
-            kind = "message.approved"  # and waits on, for its time
-        case Refuse(reason="declined"):
-            kind = "message.declined"
-        case Refuse(reason=reason):
-            kind = "message.expired" if final or reason in _TOO_LATE else "message.refused"
-        case _:
-            return None
+    kind = after_hold(record.verdict, entry.why, final=final)
+    if kind is None:
+        return None
     # The day and no more: an hour would tell the consumer's windows.
     day = judgement.wishes.times.local_date(waiting.now)
     return event(

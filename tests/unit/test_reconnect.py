@@ -124,6 +124,7 @@ async def test_an_accepted_remedy_becomes_the_relationships_limits():
             "Without an answer that is declined by itself on Tuesday 1 December."
         )
         assert await told(api) == []
+        api.house.clock.advance(seconds=1)
         done = await say(api, request["id"], "accept")
         assert (done.status, done.json["state"], done.json["becomes"]) == (
             200,
@@ -139,11 +140,9 @@ async def test_an_accepted_remedy_becomes_the_relationships_limits():
         )
         assert event.at.isoformat() == "2026-11-23T00:00:00+00:00"
         assert event.recipient == "anna@letterbox.example"
-        assert await happened(api) == [
-            "reconnect.asked",
-            "relationship.reinstated",
-            "reconnect.accepted",
-        ]
+        first, *both = await happened(api)
+        assert first == "reconnect.asked"
+        assert sorted(both) == ["reconnect.accepted", "relationship.reinstated"]
         await refused(api, subject="The first")
         assert await api.house.inbox("anna") == ["The first"]
         await refused(api, subject="The second")

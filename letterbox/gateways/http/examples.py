@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from letterbox.gateways.http.activity import ActivityItem
+from letterbox.gateways.http.examples_repair import REPAIR
 from letterbox.gateways.http.forms import (
     AdvertisingAnswer,
     Answer,
@@ -24,7 +24,6 @@ from letterbox.gateways.http.forms import (
 )
 from letterbox.gateways.http.keys import KeyItem, NewKey, Rotation
 from letterbox.gateways.http.pieces import PieceItem
-from letterbox.gateways.http.requests import Reconnect, ReconnectAnswer, RequestItem
 from letterbox.gateways.http.vendor import (
     DomainItem,
     NewcomerItem,
@@ -137,21 +136,6 @@ _CHANGE = {
     "others": 3,
     "unjudged": 0,
     "days": 30,
-}
-
-_REQUEST = {
-    "id": _ID,
-    "at": _AT,
-    "vendor": "greenleaf",
-    "name": "Greenleaf Garden",
-    "recipient": "anna@letterbox.example",
-    "accepts": ["at most 1 per month"],
-    "note": "We had you on two lists, and have mended that.",
-    "state": "waiting",
-    "until": "2026-12-07T23:00:00Z",
-    "sentence": "Greenleaf Garden asks to come back. "
-    "Without an answer that is declined by itself on Tuesday 8 December.",
-    "becomes": {"vendor": "greenleaf", "limit": {"messages": 1, "per": "month"}},
 }
 
 
@@ -310,33 +294,6 @@ EXAMPLES: dict[Any, Any] = {
     Rotation: {"overlap_hours": 24},
     KeyItem: _KEY | {"key": "lbk_1a2B3c4D_…"},
     Items[KeyItem]: {"items": [_KEY], "after": None},
-    Reconnect: {"accept": True, "note": "We had you on two lists, and have mended that."},
-    ReconnectAnswer: {"reference": _REFERENCE, "state": "asked", "until": "2026-12-07"},
-    RequestItem: _REQUEST,
-    Items[RequestItem]: {"items": [_REQUEST], "after": None},
-    Items[ActivityItem]: {
-        "items": [
-            {
-                "id": _ID,
-                "at": _AT,
-                "type": "decision",
-                "vendor": "greenleaf",
-                "name": "Greenleaf Garden",
-                "recipient": "anna@letterbox.example",
-                "told": [
-                    {
-                        "channel": "feed",
-                        "verdict": "refuse",
-                        "reference": _REFERENCE,
-                        "reason": _REASON,
-                    }
-                ],
-                "text": [],
-                "decision": _ID,
-            }
-        ],
-        "after": None,
-    },
     Items[FeedItem]: {
         "items": [
             {
@@ -353,4 +310,5 @@ EXAMPLES: dict[Any, Any] = {
         ],
         "after": "17",
     },
+    **REPAIR,
 }

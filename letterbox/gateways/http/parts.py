@@ -5,6 +5,7 @@ from typing import NamedTuple, Protocol
 
 from letterbox.delivery.relations import Advertised
 from letterbox.delivery.requests import Requests
+from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.explanation import Explanations
 from letterbox.feedback.sentences import Sentences
 from letterbox.hindsight import Replay, Undo
@@ -85,6 +86,7 @@ class Parts(NamedTuple):
     undo: Undo
     replay: Replay
     explanations: Explanations
+    disclosure: Disclosure
     registry: Registry
     sentences: Sentences
     taxonomy: Taxonomy

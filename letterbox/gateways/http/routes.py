@@ -17,6 +17,7 @@ from letterbox.gateways.http import (
     preferences,
     requests,
     times,
+    told,
     vendor,
 )
 from letterbox.gateways.http.batch import MOST_LINES, NDJSON, batch
@@ -147,6 +148,7 @@ _CONSUMER = (
     + inbox.ROUTES
     + held.ROUTES
     + decisions.ROUTES
+    + told.ROUTES
     + requests.ROUTES
     + activity.ROUTES
 )
