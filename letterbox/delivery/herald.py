@@ -160,6 +160,7 @@ class Herald:
             heard=told.reason,
             recipient=recipient,
             dutch=dutch.reason,
+            about="relationship",
         )
         return Said((Emit(value=encode(owed)), log), self._ledger.reference(row, now))
 

@@ -43,6 +43,10 @@ _QUERY: dict[str, tuple[dict[str, Any], str]] = {
         {"type": "string", "enum": ["en", "nl"]},
         "The language of sentences; the consumer's, unless told",
     ),
+    "lang": (
+        {"type": "string", "enum": ["en", "nl"]},
+        "The language of the page; that of Accept-Language, unless told",
+    ),
     "tells": (
         {"type": "string", "enum": ["nothing", "class", "reason", "remedy"]},
         "How much is told; as much as was told, unless named",
@@ -55,6 +59,7 @@ _QUERY: dict[str, tuple[dict[str, Any], str]] = {
 _FIELDS: dict[str, tuple[dict[str, Any], str]] = {
     "If-Match": (_TEXT, "The ETag of the document the change was made in"),
     "If-None-Match": (_TEXT, "An ETag: 304 where it is that still; in a PUT *: only if not there"),
+    "Accept-Language": (_TEXT, "The languages of who reads, the dearest first or by weight"),
     "Idempotency-Key": (
         {"type": "string", "pattern": f"^{IDEMPOTENCY_KEY.pattern}$"},
         "The same key and request: the same answer, one effect",
