@@ -118,6 +118,7 @@ class App(Broker):
             store=self.store,
             holds=self.holds,
             relations=self.relations,
+            reconnecting=self.reconnecting,
             requests=self.requests,
             activity=self.activity,
             undo=self.undo,

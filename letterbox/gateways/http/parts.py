@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from letterbox.delivery.reconnect import Reconnecting
 from letterbox.delivery.relations import Advertised
 from letterbox.delivery.requests import Requests
 from letterbox.feedback.disclosure import Disclosure
@@ -81,6 +82,7 @@ class Parts(NamedTuple):
     store: Store
     holds: Holds
     relations: Relations
+    reconnecting: Reconnecting
     requests: Requests
     activity: ActivityLog
     undo: Undo
