@@ -182,9 +182,9 @@ class Herald:
             if kinds is None or hearing.level == "class":
                 return None
             finding = kinds
-        kind = relationship_event_type(
-            before.standing if before else None, after.standing if after else "allowed"
-        )
+        kind: EventType = "relationship.changed"
+        if after is not None:
+            kind = relationship_event_type(before.standing if before else None, after.standing)
         return self.say(consumer, hearing, finding, kind, recipient=recipient, now=now)
 
     def _heard(self, change: _Change, rule: VendorRule | None) -> tuple[object, ...]:
