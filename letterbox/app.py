@@ -9,6 +9,7 @@ import structlog
 
 from letterbox.adapters.clock import SystemClock
 from letterbox.adapters.dns import DnsResolver
+from letterbox.adapters.mail import SmtpCourier
 from letterbox.adapters.memory import MemoryStore
 from letterbox.adapters.sqlite import SqliteStore
 from letterbox.adapters.zones import zone_of, zones
@@ -40,7 +41,13 @@ class App(Broker):
         clock: Clock,
         resolver: Resolver,
     ) -> None:
-        outside = Outside(store, bodies, clock, resolver, zone_of, zones)
+        courier = SmtpCourier(
+            resolver,
+            hostname=configuration.hostname,
+            relay=configuration.outbound.relay,
+            seconds=configuration.outbound.timeout,
+        )
+        outside = Outside(store, bodies, clock, resolver, zone_of, zones, courier)
         super().__init__(configuration, outside)
         self._doors = Doors()
         self._socket = AdminGateway(self.administration)
@@ -92,6 +99,7 @@ class App(Broker):
         def gateway(**said: Any) -> SmtpGateway:
             return SmtpGateway(
                 self.intake,
+                paths=self.prover,
                 hostname=configuration.hostname,
                 domains=configuration.our_domains,
                 section=configuration.smtp,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta, tzinfo
+from pathlib import Path
 from typing import NamedTuple
 
 from msgspec import structs
@@ -14,6 +15,7 @@ from letterbox.delivery.forget import SWEEP, Forgetting
 from letterbox.delivery.relations import Relations
 from letterbox.delivery.relay import Relay
 from letterbox.delivery.release import Holds
+from letterbox.delivery.reports import Reports
 from letterbox.delivery.worker import Duty, Worker
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.explanation import Explanations
@@ -22,6 +24,7 @@ from letterbox.feedback.wording import read_wording
 from letterbox.hindsight import Changes, PastCases, Replay, Undo
 from letterbox.identity.domains import Domains
 from letterbox.identity.prover import Prover
+from letterbox.identity.signing import OwnSigner
 from letterbox.intake import Intake
 from letterbox.intake.operator import OperatorMailbox
 from letterbox.intake.settle import Settlement
@@ -29,9 +32,10 @@ from letterbox.intake.strangers import Strangers
 from letterbox.intake.submitters import Submitters
 from letterbox.judge import Judge
 from letterbox.metrics import Metrics
-from letterbox.model.configuration import Configuration
+from letterbox.model.configuration import Configuration, DkimSection
 from letterbox.model.reason import read_phrases, read_registry
 from letterbox.ports.clock import Clock
+from letterbox.ports.courier import MailCourier
 from letterbox.ports.resolver import Resolver
 from letterbox.ports.store import Bodies, Store
 from letterbox.reading.facts import Reader
@@ -56,6 +60,8 @@ from letterbox.wishes import read_taxonomy
 
 #: How many domains are looked up at once: a name server may never answer.
 _NAME_SERVERS = 50
+#: How many reports are on the way at once.
+_MAIL_SERVERS = 20
 
 
 class Outside(NamedTuple):
@@ -70,6 +76,7 @@ class Outside(NamedTuple):
     resolver: Resolver
     zone_of: Callable[[str], tzinfo | None]
     zones: Callable[[], Iterable[str]]
+    mail: MailCourier
 
 
 class Broker:
@@ -252,6 +259,19 @@ class Broker:
             ledger=self.ledger,
             disclosure=self.disclosure,
         )
+        outbound = self.configuration.outbound
+        self.reports = Reports(
+            store=self.store,
+            clock=self.clock,
+            paths=self.prover,
+            domains=self.domains,
+            courier=self.outside.mail,
+            signer=_signer(outbound.dkim, self.configuration.hostname),
+            hostname=self.configuration.hostname,
+            per_hour=outbound.reports_per_domain_hour,
+            lasts=timedelta(hours=outbound.hours),
+            metrics=self.metrics,
+        )
         self.forgetting = Forgetting(
             store=self.store,
             clock=self.clock,
@@ -275,6 +295,9 @@ class Broker:
         yield Duty("message", places.COLLECT, lambda name, _: self.forgetting.collect(name))
         yield Duty(places.DIRECTORY, SWEEP, lambda *_: self.forgetting.sweep())
         yield Duty("vendor", places.UNPROVEN, lambda name, _: self.registration.expire(name))
+        for room, partition in (("message", places.message), ("consumer", places.consumer)):
+            yield Duty(room, places.REPORT, self.reports.of(partition), beside=_MAIL_SERVERS)
+        yield Duty("reports", places.FOLDED, self.reports.send_folded, beside=_MAIL_SERVERS)
         yield Duty(
             "domain",
             places.RECHECK,
@@ -338,6 +361,13 @@ class Broker:
             taxonomy=self.taxonomy,
             categories=self.categories,
         )
+
+
+def _signer(section: DkimSection, hostname: str) -> OwnSigner | None:
+    """What signs mail of ours, where a key is configured."""
+    if not section.key:
+        return None
+    return OwnSigner(section.domain or hostname, section.selector, Path(section.key).read_bytes())
 
 
 def _guess(configuration: Configuration) -> str:

@@ -57,6 +57,13 @@ class Metrics:
             "letterbox_feedback_relayed", "Events carried to feeds", registry=self.registry
         )
 
+        self.reports = Counter(
+            "letterbox_reports",
+            "Attempts to send a report by mail",
+            ["kind", "outcome"],
+            registry=self.registry,
+        )
+
     def text(self) -> bytes:
         """Everything, in the Prometheus text format."""
         return generate_latest(self.registry)

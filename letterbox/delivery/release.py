@@ -7,6 +7,7 @@ import msgspec
 import structlog
 
 from letterbox.feedback.events import event
+from letterbox.feedback.reporting import after_all, owe
 from letterbox.judge import Judge, Judgement, Question
 from letterbox.metrics import Metrics
 from letterbox.model.address import parse_address
@@ -41,6 +42,7 @@ from letterbox.ports.store import (
     Unschedule,
 )
 from letterbox.reading.facts import Reader
+from letterbox.reading.mail import Mail
 from letterbox.records import places
 from letterbox.records.coding import decode, encode
 from letterbox.records.consumers import Consumers
@@ -53,6 +55,7 @@ from letterbox.records.names import new_id, new_reference
 _ATTEMPTS = 5
 _TRY_AGAIN = timedelta(minutes=5)
 _INSTANT = timedelta(microseconds=1)
+_DAY = timedelta(days=1)
 _ASKED = "awaiting-consumer"
 #: Reasons that say a held message came too late to be of use.
 _TOO_LATE = frozenset({"offer-expired", "offer-ends-before-window", "interest-over"})
@@ -71,6 +74,7 @@ class _Waiting(NamedTuple):
     revision: int
     record: MessageRecord
     sender: Proven
+    mail: Mail
     facts: Message
     now: datetime
 
@@ -166,7 +170,7 @@ class Holds:
         mail = read_content(record.edge, body, self._reader.limits)
         facts = self._reader.read(mail, record.sender, declared=record.declared)
         now = self._clock.now()
-        return _Waiting(consumer, entry, document.revision, record, record.sender, facts, now)
+        return _Waiting(consumer, entry, document.revision, record, record.sender, mail, facts, now)
 
     def _overdue(self, waiting: _Waiting, times: Times) -> Finding | None:
         """No yes in time is a no; nothing is held for ever."""
@@ -206,6 +210,7 @@ class Holds:
                 extra += self._custody.give_back(entry.vendor.id, waiting.now)
         if isinstance(verdict, Deliver):
             extra.append(Put(key=places.kept(entry.id), value=record.id.encode()))
+        extra += _report(waiting, record)
         event = _event(waiting, record, judgement, final=final)
         if event is not None:
             record = msgspec.structs.replace(record, channel="feed")
@@ -314,6 +319,18 @@ def _record(waiting: _Waiting, judgement: Judgement) -> DecisionRecord:
         case=judgement.case,
         flags=together(entry.flags, judgement.case.flags),
     )
+
+
+def _report(waiting: _Waiting, record: DecisionRecord) -> tuple[Operation, ...]:
+    """What is owed by mail to a sender who has no feed, from some hour of the next day on.
+
+    Sent now, it would tell when the consumer's window opens, or when the answer was given.
+    """
+    midnight = datetime.combine(waiting.now.date() + timedelta(days=1), time(), tzinfo=UTC)
+    name = new_reference()
+    owed = midnight + _DAY * (int(name, 16) / 16 ** len(name))
+    report = after_all(waiting.record, record.recipient, record.told, waiting.mail, name, owed)
+    return owe(report) if report else ()
 
 
 def _event(

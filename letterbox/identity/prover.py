@@ -24,7 +24,7 @@ from letterbox.identity.results import authentication_results
 from letterbox.identity.spf import Spf, SpfRecords, check_path
 from letterbox.model.address import Address
 from letterbox.model.configuration import IdentitySection
-from letterbox.model.envelope import Envelope
+from letterbox.model.envelope import Client, Envelope
 from letterbox.model.sender import Proven, Sender, Signer, Stranger, Undetermined
 from letterbox.ports.resolver import Answer, RecordType, Resolver, ResolverTrouble
 from letterbox.reading.header import Ambiguous, author
@@ -109,6 +109,19 @@ class Prover:
                 sender = Undetermined(detail=f"no proof within {self._seconds:g} s")
         results = authentication_results(self._server, otherwise=how)
         return Proof(sender=sender, spf=NO_SPF, results=results)
+
+    async def path_passes(self, client: Client, reverse_path: Address) -> bool | None:
+        """Whether SPF passes for a return path; None where it could not be found out now.
+
+        Nobody else than the owner of a path is to hear what is reported to it.
+        """
+        questions = _Questions(self._resolver)
+        try:
+            async with asyncio.timeout(_SPF_SECONDS):
+                spf = await check_path(questions, client, reverse_path, self._records.read)
+        except TimeoutError:
+            return None
+        return None if spf.result == "temperror" else spf.result == "pass"
 
 
 class _Questions:

@@ -13,6 +13,7 @@ import msgspec
 import structlog
 
 from letterbox.feedback.disclosure import Disclosure
+from letterbox.feedback.reporting import after_reply, owe
 from letterbox.identity.key import by_key, not_yours
 from letterbox.identity.prover import Proof, Prover
 from letterbox.intake.operator import OperatorMailbox
@@ -25,7 +26,7 @@ from letterbox.model.envelope import Envelope
 from letterbox.model.sender import Proven, Stranger, Undetermined, VendorRef
 from letterbox.model.told import Told
 from letterbox.ports.clock import Clock
-from letterbox.ports.store import Store, StoreUnavailable
+from letterbox.ports.store import Commit, Store, StoreUnavailable
 from letterbox.reading.facts import Reader
 from letterbox.reading.mail import Mail, Malformed
 from letterbox.records import places
@@ -128,6 +129,11 @@ class Intake:
         answer = answer_commit(arrival, settled.told, settled.message)
         if answer and not settled.recorded:
             await self._store.commit(*answer)
+        reports = after_reply(envelope, mail, settled.told, new_reference(), arrival.at)
+        if reports:
+            # What the reply is silent about is owed from here on, and is on disk before it.
+            partition = places.message(arrival.id)
+            await self._store.commit(*(Commit(partition, owe(each)) for each in reports))
         return _received(arrival, settled.told, settled.message)
 
     async def _prove(self, arrival: Arrival, mail: Mail) -> Proof:

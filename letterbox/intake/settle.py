@@ -304,6 +304,7 @@ class Settlement:
             results=proof.results,
             envelope_id=envelope.envelope_id,
             requests={str(address): asked for address, asked in envelope.requests.items()},
+            hidden=envelope.client.inner,
         )
         body = await self._bodies.prepare(arrival.id, arrival.content)
         nobodys = all(slot.owner.consumer == places.NOBODY for slot in subject.slots)

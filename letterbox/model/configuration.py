@@ -130,6 +130,30 @@ class IdentitySection(_Section, frozen=True):
             msgspec.structs.force_setattr(self, key, folded)
 
 
+class DkimSection(_Section, frozen=True):
+    """Our own signature: an RSA key (PEM file), published at ``selector`` of ``domain``.
+
+    ``domain`` empty means the host name.
+    """
+
+    selector: str = ""
+    key: str = ""
+    domain: str = ""
+
+
+class OutboundSection(_Section, frozen=True):
+    """Mail that we send ourselves: reports. ``relay`` is ``host:port``; empty: by the DNS.
+
+    ``timeout`` is for one attempt; ``hours`` is how long it is tried.
+    """
+
+    relay: str = ""
+    dkim: DkimSection = DkimSection()
+    reports_per_domain_hour: Count = 60
+    hours: Count = 48
+    timeout: Seconds = 120.0
+
+
 class TlsSection(_Section, frozen=True):
     """Certificate chain and key, PEM files; both or neither."""
 
@@ -209,6 +233,7 @@ class Configuration(_Section, frozen=True):
     bodies: BodiesSection = BodiesSection()
     dns: DnsSection = DnsSection()
     identity: IdentitySection = IdentitySection()
+    outbound: OutboundSection = OutboundSection()
     tls: TlsSection = TlsSection()
     reading: ReadingSection = ReadingSection()
     limits: LimitsSection = LimitsSection()

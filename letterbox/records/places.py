@@ -31,6 +31,10 @@ UNPROVEN = "unproven"
 #: Domains that a vendor says are its own, by name.
 CLAIM = "claim/"
 REFERENCE = "reference"
+#: Reports that are owed by mail, by id.
+REPORT = "report/"
+#: Reports to one domain that were too many, as one.
+FOLDED = "folded"
 
 #: The counter of all that waits at a consumer.
 WAITING = "waiting/all"
@@ -78,6 +82,11 @@ def registrations(day: datetime, who: str = "") -> str:
 def reference(name: str) -> str:
     """The partition of one reference."""
     return f"reference/{name}"
+
+
+def reports(domain: str) -> str:
+    """The partition that bounds the reports to one organization's domains."""
+    return f"reports/{domain}"
 
 
 def credential(prefix: str) -> str:

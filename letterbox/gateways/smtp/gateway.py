@@ -10,7 +10,7 @@ from letterbox.gateways.smtp.auth import Keys
 from letterbox.gateways.smtp.connection import Connection
 from letterbox.gateways.smtp.content import Bounds, Room
 from letterbox.gateways.smtp.dialog import Terms
-from letterbox.gateways.smtp.house import House, Receiver
+from letterbox.gateways.smtp.house import House, Paths, Receiver
 from letterbox.gateways.smtp.peers import Door
 from letterbox.gateways.smtp.session import Session
 from letterbox.metrics import Metrics
@@ -39,6 +39,7 @@ class SmtpGateway:
         self,
         intake: Receiver,
         *,
+        paths: Paths,
         hostname: str,
         domains: frozenset[str],
         section: SmtpSection,
@@ -55,6 +56,7 @@ class SmtpGateway:
         self._server: asyncio.Server | None = None
         self._house = House(
             intake=intake,
+            paths=paths,
             terms=Terms(
                 hostname=hostname.lower(),
                 domains=domains,
