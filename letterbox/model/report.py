@@ -57,3 +57,31 @@ class Folded(msgspec.Struct, frozen=True):
     since: datetime
     codes: dict[str, int] = {}
     attempts: int = 0
+
+
+class Complaint(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A consumer's word that a message was unwanted, owed to who asked to hear of it (RFC 9477).
+
+    ``to`` is the address of the field that was signed; ``received`` a day (UTC), since an hour
+    would tell when the consumer's windows open. ``client`` is the IP address it came from,
+    ``reverse_path`` its return path, ``domain`` its author's. ``header`` holds the fields that name
+    the message to its sender, as they were received, and none that names the consumer.
+    """
+
+    id: str
+    to: str
+    received: datetime
+    owed: datetime
+    client: str
+    domain: str
+    header: bytes
+    attempts: int = 0
+
+
+class Unsubscription(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A one-click unsubscription that a consumer asked for (RFC 8058); ``url`` was signed."""
+
+    id: str
+    url: str
+    owed: datetime
+    attempts: int = 0
