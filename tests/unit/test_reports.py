@@ -1,5 +1,6 @@
 """Reports by mail: owed for what no reply said, to proven paths alone, once, bounded."""
 
+import asyncio
 import email
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -7,9 +8,16 @@ from email.message import Message
 
 import msgspec
 import pytest
+from aiosmtplib import SMTP
 
 from letterbox.model.address import Address
-from letterbox.model.configuration import Configuration, OutboundSection
+from letterbox.model.configuration import (
+    Configuration,
+    HttpSection,
+    OutboundSection,
+    SmtpSection,
+    StoreSection,
+)
 from letterbox.model.envelope import Client, Request
 from letterbox.ports.store import StoreUnavailable
 from letterbox.records import places
@@ -61,6 +69,7 @@ addresses = ["carl@letterbox.example"]
 newcomers = "ask"
 ask_for_days = 2
 """
+REPORT = places.REPORT
 ANNA, BEN, CARL, NOBODY = (
     f"{name}@letterbox.example" for name in ("anna", "ben", "carl", "nobody")
 )
@@ -177,7 +186,7 @@ async def test_nothing_is_sent_to_whom_it_does_not_concern(mailing: Mailing, cas
     await mailing.send(*case["to"], **{k: v for k, v in case.items() if k != "to"})
     assert await mailing.reports() == []
     due = await mailing.house.app.store.due(mailing.house.clock.now() + timedelta(days=3))
-    assert not [entry for entry in due if entry.key.startswith(places.REPORT)]
+    assert not [entry for entry in due if entry.key.startswith(REPORT)]
 
 
 async def test_what_a_vendor_agreed_to_read_in_its_feed_is_not_sent(mailing: Mailing) -> None:
@@ -229,7 +238,7 @@ async def test_what_is_declined_in_the_end_is_reported_some_time_of_the_next_day
     mailing.house.clock.advance(days=2, hours=12)
     assert await mailing.reports() == []
     due = await mailing.house.app.store.due(mailing.house.clock.now() + timedelta(days=2))
-    (at,) = [entry.at for entry in due if entry.key.startswith(places.REPORT)]
+    (at,) = [entry.at for entry in due if entry.key.startswith(REPORT)]
     midnight = mailing.house.clock.now() + timedelta(days=1)
     assert (midnight.hour, midnight.minute) == (0, 0)
     assert midnight <= at < midnight + timedelta(days=1)
@@ -361,4 +370,59 @@ async def test_killed_at_any_step_it_is_sent_all_the_same(
     for report in reports:
         assert told(report) == [(BEN, "failed", "5.7.1"), (NOBODY, "failed", "5.7.1")]
     due = await store.due(mailing.house.clock.now() + timedelta(days=3))
-    assert not [entry for entry in due if entry.key.startswith(places.REPORT)]
+    assert not [entry for entry in due if entry.key.startswith(REPORT)]
+
+
+# ---- two of us ---------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def facing(hostname: str, relay: str):
+    """A letterbox of its own name on the wire, which hands its mail to the other."""
+    configuration = Configuration(
+        hostname=hostname,
+        public_url=f"https://{hostname}",
+        http=HttpSection(listen=""),
+        smtp=SmtpSection(listen="127.0.0.1:0"),
+        store=StoreSection(url="memory:"),
+        outbound=OutboundSection(relay=relay),
+    )
+    async with open_house(configuration=configuration) as house:
+        # Everything that comes from this machine is what it says it is.
+        names = ("letterbox.example", "other.example", "shop.example")
+        house.zone.records |= {name: {"TXT": ["v=spf1 ip4:127.0.0.1 -all"]} for name in names}
+        addresses = await house.app.start()
+        try:
+            yield house, addresses["smtp"]
+        finally:
+            await house.app.stop()
+
+
+async def test_two_of_us_fall_silent_at_once() -> None:
+    """Reports go from one to the other, where nobody has asked for them, and no further."""
+    async with (
+        facing("other.example", "127.0.0.1:1") as (other, there),
+        facing("letterbox.example", there) as (house, here),
+    ):
+        await house.people(PEOPLE)
+        host, _, port = here.rpartition(":")
+        async with SMTP(hostname=host, port=int(port)) as client:
+            refused, reply = await client.sendmail("bounces@other.example", [ANNA, BEN], offer())
+        assert refused == {}
+        assert "taken for 1 of 2 recipients, a report follows" in reply
+        async with asyncio.timeout(20):
+            while await owed(house):
+                await house.app.store.wait(0.05)
+        counts = house.app.metrics.registry.get_sample_value
+        assert counts("letterbox_reports_total", {"kind": "failed", "outcome": "refused"}) == 1
+        refusals = {"edge": "smtp", "verdict": "refuse", "reason": "not-accepted"}
+        assert (
+            other.app.metrics.registry.get_sample_value("letterbox_recipients_total", refusals) == 1
+        )
+        assert await owed(other) == []
+
+
+async def owed(house: House) -> list[str]:
+    """Reports that wait to be sent."""
+    due = await house.app.store.due(house.clock.now() + timedelta(days=3))
+    return [entry.key for entry in due if entry.key.startswith(REPORT)]
