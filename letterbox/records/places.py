@@ -89,6 +89,11 @@ def reports(domain: str) -> str:
     return f"reports/{domain}"
 
 
+def caller(network: str) -> str:
+    """The partition of what callers of a network did without showing a key."""
+    return f"caller/{network}"
+
+
 def credential(prefix: str) -> str:
     """The partition of one credential, found by its public prefix."""
     return f"credential/{prefix}"

@@ -100,7 +100,7 @@ class _Way:
         )
         if route.path.startswith("/v1/"):
             check_query(request, route.query)
-        if call.owner and route.method != "GET" and route.once != "message":
+        if route.method != "GET" and route.once != "message":
             return await self._repeated.run(call, route)
         return await route.run(call)
 

@@ -29,6 +29,7 @@ _RESERVED = frozenset(
         "support", "webmaster",
     }
 )  # fmt: skip
+_WRITE = ("Idempotency-Key",)
 _DNS_SECONDS = 300  # how long an answer of the DNS may be kept that was no
 
 
@@ -272,8 +273,6 @@ async def _claim(call: Call) -> DomainClaim:
     return claim
 
 
-_WRITE = ("Idempotency-Key",)
-
 ROUTES = (
     Route(
         "POST",
@@ -283,8 +282,10 @@ ROUTES = (
         "Register as a vendor, where the operator lets vendors do so; the key is shown this once",
         takes={JSON: NewVendor},
         gives={JSON: NewcomerItem},
+        fields=_WRITE,
         problems=(403, 408, 409, 413, 415, 422, 429),
         status=201,
+        once="secret",
     ),
     Route("GET", "/v1/vendor", "vendor", get_vendor, "Who am I", gives={JSON: VendorItem}),
     Route(
