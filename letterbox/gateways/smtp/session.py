@@ -35,8 +35,8 @@ log = structlog.get_logger("letterbox.smtp")
 class Session(Connection):
     """A client's session, as RFC 5321 or RFC 2033 has it."""
 
-    def __init__(self, house: House) -> None:
-        super().__init__(house)
+    def __init__(self, house: House, *, let_in: bool = False) -> None:
+        super().__init__(house, let_in=let_in)
         self._chunks: Chunks | None = None
 
     async def _converse(self) -> Reply:
