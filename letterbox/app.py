@@ -11,6 +11,7 @@ from letterbox.adapters.clock import SystemClock
 from letterbox.adapters.dns import DnsResolver
 from letterbox.adapters.memory import MemoryStore
 from letterbox.adapters.sqlite import SqliteStore
+from letterbox.adapters.web import HttpCourier
 from letterbox.adapters.zones import zone_of, zones
 from letterbox.broker import Broker, Outside
 from letterbox.certificate import Certificate, certificate_of
@@ -22,6 +23,7 @@ from letterbox.gateways.http import HttpGateway, Parts
 from letterbox.gateways.smtp import SmtpGateway
 from letterbox.model.configuration import Configuration
 from letterbox.ports.clock import Clock
+from letterbox.ports.courier import WebCourier
 from letterbox.ports.resolver import Resolver
 from letterbox.ports.store import Bodies, Store
 
@@ -39,8 +41,13 @@ class App(Broker):
         bodies: Bodies,
         clock: Clock,
         resolver: Resolver,
+        web: WebCourier | None = None,
     ) -> None:
-        outside = Outside(store, bodies, clock, resolver, zone_of, zones)
+        section = configuration.webhooks
+        web = web or HttpCourier(
+            resolver, timeout=section.timeout, private=section.allow_private_addresses
+        )
+        outside = Outside(store, bodies, clock, resolver, web, zone_of, zones)
         super().__init__(configuration, outside)
         self._doors = Doors()
         self._socket = AdminGateway(self.administration)
@@ -115,6 +122,9 @@ class App(Broker):
             credentials=self.credentials,
             mailboxes=self.mailboxes,
             feed=self.feed,
+            webhooks=self.webhooks,
+            webhook_records=self.webhook_records,
+            endpoints=self.endpoints,
             store=self.store,
             holds=self.holds,
             relations=self.relations,

@@ -57,6 +57,13 @@ class Metrics:
             "letterbox_feedback_relayed", "Events carried to feeds", registry=self.registry
         )
 
+        self.webhooks = Counter(
+            "letterbox_webhooks",
+            "Calls of vendors' endpoints that told an event, or tried to",
+            ["outcome"],
+            registry=self.registry,
+        )
+
     def text(self) -> bytes:
         """Everything, in the Prometheus text format."""
         return generate_latest(self.registry)
