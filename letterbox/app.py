@@ -22,6 +22,7 @@ from letterbox.gateways.http import AdminGateway as AdminHttpGateway
 from letterbox.gateways.http import HttpGateway, Parts
 from letterbox.gateways.smtp import SmtpGateway
 from letterbox.model.configuration import Configuration
+from letterbox.model.network import is_public
 from letterbox.ports.clock import Clock
 from letterbox.ports.courier import WebCourier
 from letterbox.ports.resolver import Resolver
@@ -44,9 +45,8 @@ class App(Broker):
         web: WebCourier | None = None,
     ) -> None:
         section = configuration.webhooks
-        web = web or HttpCourier(
-            resolver, timeout=section.timeout, private=section.allow_private_addresses
-        )
+        allowed = (lambda _: True) if section.allow_private_addresses else is_public
+        web = web or HttpCourier(resolver, timeout=section.timeout, allowed=allowed)
         outside = Outside(store, bodies, clock, resolver, web, zone_of, zones)
         super().__init__(configuration, outside)
         self._doors = Doors()

@@ -8,7 +8,7 @@ that, so that a name that changes its mind leads nowhere else.
 import asyncio
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,7 +33,7 @@ class HttpCourier:
     """A :class:`~letterbox.ports.courier.WebCourier` over aiohttp.
 
     ``timeout`` bounds a whole call in seconds: names, connection, TLS and answer.
-    ``private`` admits addresses that are not public. ``trust`` is whose certificates count;
+    ``allowed`` says which addresses are connected to. ``trust`` is whose certificates count;
     None: those that this system trusts.
     """
 
@@ -42,12 +42,12 @@ class HttpCourier:
         resolver: Resolver,
         *,
         timeout: float,
-        private: bool = False,
+        allowed: Callable[[str], bool] = is_public,
         trust: ssl.SSLContext | None = None,
     ) -> None:
         self._resolver = resolver
         self._timeout = timeout
-        self._private = private
+        self._allowed = allowed
         self._trusted = trust
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> WebAnswer:
@@ -73,13 +73,10 @@ class HttpCourier:
             raise WebTrouble("name") from None
         if not found:
             raise WebTrouble("name")
-        allowed = tuple(filter(self._is_allowed, found))
+        allowed = tuple(filter(self._allowed, found))
         if not allowed:
             raise WebTrouble("address")
         return allowed
-
-    def _is_allowed(self, address: str) -> bool:
-        return self._private or is_public(address)
 
     async def _post(
         self, url: str, addresses: tuple[str, ...], headers: Mapping[str, str], body: bytes
@@ -118,7 +115,7 @@ class HttpCourier:
     def _socket(self, asked: _Asked) -> socket.socket:
         """A socket to one address: the last look at where it leads, a literal in a URL included."""
         family, kind, protocol, _, address = asked
-        if not self._is_allowed(address[0]):
+        if not self._allowed(address[0]):
             raise ConnectionRefusedError("not a public address")
         return socket.socket(family=family, type=kind, proto=protocol)
 
