@@ -16,6 +16,7 @@ from letterbox.delivery.relations import Relations
 from letterbox.delivery.relay import Relay
 from letterbox.delivery.release import Holds
 from letterbox.delivery.reports import Reports
+from letterbox.delivery.webhooks import Webhooks
 from letterbox.delivery.worker import Duty, Worker
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.explanation import Explanations
@@ -35,7 +36,7 @@ from letterbox.metrics import Metrics
 from letterbox.model.configuration import Configuration, DkimSection
 from letterbox.model.reason import read_phrases, read_registry
 from letterbox.ports.clock import Clock
-from letterbox.ports.courier import MailCourier
+from letterbox.ports.courier import MailCourier, WebCourier
 from letterbox.ports.resolver import Resolver
 from letterbox.ports.store import Bodies, Store
 from letterbox.reading.facts import Reader
@@ -55,7 +56,8 @@ from letterbox.records.rates import Rates
 from letterbox.records.resemblances import Resemblances
 from letterbox.records.strangers import StrangerCounts
 from letterbox.records.vendors import Vendors
-from letterbox.registration import DomainProofs, Registration
+from letterbox.records.webhooks import WebhookRecords
+from letterbox.registration import DomainProofs, Endpoints, Registration
 from letterbox.wishes import read_taxonomy
 
 #: How many domains are looked up at once: a name server may never answer.
@@ -74,9 +76,10 @@ class Outside(NamedTuple):
     bodies: Bodies
     clock: Clock
     resolver: Resolver
+    web: WebCourier
+    mail: MailCourier
     zone_of: Callable[[str], tzinfo | None]
     zones: Callable[[], Iterable[str]]
-    mail: MailCourier
 
 
 class Broker:
@@ -135,6 +138,7 @@ class Broker:
         self.claims = Claims(self.store)
         self.mailboxes = Mailboxes(self.store, self.bodies)
         self.feed = Feed(self.store)
+        self.webhook_records = WebhookRecords(self.store)
         self.custody = Custody(
             per_vendor=configuration.limits.held_per_vendor,
             per_consumer=configuration.limits.held_per_consumer,
@@ -186,8 +190,16 @@ class Broker:
             vendors=self.vendors,
             credentials=self.credentials,
             claims=self.claims,
+            webhooks=self.webhook_records,
             clock=self.clock,
             section=section,
+        )
+        self.endpoints = Endpoints(
+            records=self.webhook_records,
+            feed=self.feed,
+            resolver=self.outside.resolver,
+            clock=self.clock,
+            private=self.configuration.webhooks.allow_private_addresses,
         )
         self.domain_proofs = DomainProofs(
             store=self.store,
@@ -278,14 +290,28 @@ class Broker:
             consumers=self.consumers,
             vendors=self.vendors,
             mailboxes=self.mailboxes,
+            webhooks=self.webhook_records,
             refused=timedelta(days=retention.refused),
             decisions=timedelta(days=retention.decisions),
             feedback=timedelta(days=retention.feedback),
         )
+        self.webhooks = Webhooks(
+            store=self.store,
+            clock=self.clock,
+            records=self.webhook_records,
+            feed=self.feed,
+            courier=self.outside.web,
+            metrics=self.metrics,
+        )
         self.worker = Worker(
             store=self.store,
             clock=self.clock,
-            relay=Relay(store=self.store, clock=self.clock, metrics=self.metrics),
+            relay=Relay(
+                store=self.store,
+                clock=self.clock,
+                metrics=self.metrics,
+                webhooks=self.webhook_records,
+            ),
             duties=self._duties(),
         )
 
@@ -303,6 +329,12 @@ class Broker:
             places.RECHECK,
             lambda name, _: self.domain_proofs.recheck(name),
             beside=_NAME_SERVERS,
+        )
+        yield Duty(
+            "vendor",
+            places.WEBHOOK,
+            self.webhooks.deliver,
+            beside=self.configuration.webhooks.at_once,
         )
 
     def _hindsight(self) -> None:

@@ -63,6 +63,12 @@ class Metrics:
             ["kind", "outcome"],
             registry=self.registry,
         )
+        self.webhooks = Counter(
+            "letterbox_webhooks",
+            "Calls of vendors' endpoints that told an event, or tried to",
+            ["outcome"],
+            registry=self.registry,
+        )
 
     def text(self) -> bytes:
         """Everything, in the Prometheus text format."""

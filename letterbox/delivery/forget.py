@@ -20,6 +20,7 @@ from letterbox.records.consumers import Consumers
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.names import first_id
 from letterbox.records.vendors import Vendors
+from letterbox.records.webhooks import WebhookRecords
 
 SWEEP = "sweep"
 _DAILY = timedelta(days=1)
@@ -37,6 +38,7 @@ class Forgetting:
         consumers: Consumers,
         vendors: Vendors,
         mailboxes: Mailboxes,
+        webhooks: WebhookRecords,
         refused: timedelta,
         decisions: timedelta,
         feedback: timedelta,
@@ -46,6 +48,7 @@ class Forgetting:
         self._consumers = consumers
         self._vendors = vendors
         self._mailboxes = mailboxes
+        self._webhooks = webhooks
         self._refused = refused
         self._decisions = decisions
         self._feedback = feedback
@@ -84,6 +87,7 @@ class Forgetting:
             await self._sweep_decisions(consumer, now - self._decisions)
         for vendor in await self._vendors.all():
             await self._sweep_feed(vendor, now - self._feedback)
+            await self._webhooks.sweep(vendor, now - self._feedback)
         again = Schedule(key=SWEEP, at=now + _DAILY)
         await self._store.commit(Commit(partition=places.DIRECTORY, operations=(again,)))
 

@@ -1,10 +1,29 @@
 """Events of a vendor's feed, from what was disclosed to it."""
 
-from datetime import datetime
+from datetime import date, datetime
+
+import msgspec
+from msgspec import UNSET, UnsetType
 
 from letterbox.model.preferences import Standing
-from letterbox.model.told import Event, EventType, Told
+from letterbox.model.told import Event, EventType, Told, ToldReason, ToldVerdict
 from letterbox.model.verdict import Hold, UntilAnswered, Verdict
+
+
+class FeedItem(msgspec.Struct, frozen=True):
+    """One event of a vendor's feed: about a message, or about a ``domain`` of the vendor's."""
+
+    id: str
+    type: EventType
+    at: datetime
+    message: str | None
+    recipient: str | None
+    verdict: ToldVerdict | None
+    reason: ToldReason | None
+    reference: str | None
+    until: date | UnsetType = UNSET
+    your_reference: str | UnsetType = UNSET
+    domain: str | UnsetType = UNSET
 
 
 def event_of(
@@ -72,4 +91,21 @@ def event(
         reference=told.reference,
         until=told.until,
         your_reference=your_reference,
+    )
+
+
+def feed_item(event: Event) -> FeedItem:
+    """An event as its vendor sees it."""
+    return FeedItem(
+        id=event.id,
+        type=event.type,
+        at=event.at,
+        message=event.message or None,
+        recipient=event.recipient or None,
+        verdict=event.verdict,
+        reason=event.reason,
+        reference=event.reference or None,
+        until=event.until or UNSET,
+        your_reference=event.your_reference or UNSET,
+        domain=event.domain or UNSET,
     )

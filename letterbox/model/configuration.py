@@ -197,6 +197,14 @@ class ProbesSection(_Section, frozen=True):
     per_day: Count = 100
 
 
+class WebhooksSection(_Section, frozen=True):
+    """Calling vendors' endpoints. ``timeout`` is for a whole call, ``at_once`` for all vendors."""
+
+    allow_private_addresses: bool = False
+    timeout: Seconds = 15.0
+    at_once: Count = 200
+
+
 class RetentionSection(_Section, frozen=True):
     """How long things are kept."""
 
@@ -239,6 +247,7 @@ class Configuration(_Section, frozen=True):
     limits: LimitsSection = LimitsSection()
     vendors: VendorsSection = VendorsSection()
     probes: ProbesSection = ProbesSection()
+    webhooks: WebhooksSection = WebhooksSection()
     retention: RetentionSection = RetentionSection()
     log: LogSection = LogSection()
 

@@ -41,3 +41,26 @@ class Feed:
             after=shown[-1].sequence if shown else after,
             more=len(entries) > limit,
         )
+
+    async def entries(self, vendor: str, *, after: int, limit: int) -> list[tuple[int, Event]]:
+        """Events after a cursor, each with the cursor that it is."""
+        partition = places.vendor(vendor)
+        entries = await self._store.log(partition, places.FEED, after=after, limit=limit)
+        return [(entry.sequence, decode(entry.value, Event)) for entry in entries]
+
+    async def end(self, vendor: str) -> int:
+        """The cursor of the newest event, 0 for none: some forty looks at a long feed."""
+        low = await self._first_after(vendor, 0)
+        step = 1
+        while low and (further := await self._first_after(vendor, low + step)):
+            low, step = further, step * 2
+        high = low + step
+        while low and low < high:
+            middle = (low + high) // 2
+            further = await self._first_after(vendor, middle)
+            low, high = (further, high) if further else (low, middle)
+        return low
+
+    async def _first_after(self, vendor: str, cursor: int) -> int:
+        entries = await self._store.log(places.vendor(vendor), places.FEED, after=cursor, limit=1)
+        return entries[0].sequence if entries else 0

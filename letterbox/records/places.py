@@ -35,6 +35,10 @@ REFERENCE = "reference"
 REPORT = "report/"
 #: Reports to one domain that were too many, as one.
 FOLDED = "folded"
+#: All endpoints of a vendor's, as one document.
+WEBHOOKS = "webhooks"
+#: How far each has come, and when something is to be done about it, by its id.
+WEBHOOK = "webhook/"
 
 #: The counter of all that waits at a consumer.
 WAITING = "waiting/all"
@@ -72,6 +76,26 @@ def domain(name: str) -> str:
 def claim(of: str) -> str:
     """The key of a vendor's claim on a domain."""
     return f"{CLAIM}{of}"
+
+
+def webhook(name: str) -> str:
+    """The key of how far an endpoint has come, and of its entry in the due-set."""
+    return f"{WEBHOOK}{name}"
+
+
+def woken(name: str) -> str:
+    """The key whose revision grows whenever there is something new for an endpoint."""
+    return f"woken/{name}"
+
+
+def deliveries(name: str) -> str:
+    """What the keys of an endpoint's last calls begin with."""
+    return f"delivery/{name}/"
+
+
+def webhook_tests(minute: datetime) -> str:
+    """The counter of a minute's (UTC) test calls."""
+    return f"webhook-tests/{minute:%Y-%m-%dT%H:%M}"
 
 
 def registrations(day: datetime, who: str = "") -> str:

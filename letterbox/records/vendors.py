@@ -13,9 +13,9 @@ from letterbox.model.told import Event, EventType
 from letterbox.model.vendor import Basis, Registered, Suspension
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import (
-    Append,
     Commit,
     Delete,
+    Emit,
     Operation,
     Put,
     Schedule,
@@ -25,6 +25,7 @@ from letterbox.ports.store import (
 from letterbox.records import places
 from letterbox.records.cache import Recent
 from letterbox.records.coding import decode, encode
+from letterbox.records.feed import Owed
 from letterbox.records.names import new_id
 from letterbox.wishes import name_of
 
@@ -300,9 +301,9 @@ class Vendors:
                 return False
             now = self._clock.now()
             kind: EventType = "vendor.suspended" if suspension else "vendor.resumed"
-            event = Append(places.FEED, encode(Event(id=new_id(now), type=kind, at=now)))
+            owed = Owed(vendor=name, event=Event(id=new_id(now), type=kind, at=now))
             after = msgspec.structs.replace(before, suspended=suspension)
-            await self._set(before, after, also=(event,))
+            await self._set(before, after, also=(Emit(encode(owed)),))
             return True
 
     async def prove(

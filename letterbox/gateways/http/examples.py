@@ -2,12 +2,12 @@
 
 from typing import Any
 
+from letterbox.feedback.events import FeedItem
 from letterbox.gateways.http.forms import (
     AdvertisingAnswer,
     Answer,
     ChangeItem,
     DecisionItem,
-    FeedItem,
     HeldAnswer,
     HeldItem,
     HeldWord,
@@ -29,6 +29,14 @@ from letterbox.gateways.http.vendor import (
     NewDomain,
     NewVendor,
     VendorItem,
+)
+from letterbox.gateways.http.webhooks import (
+    DeliveryItem,
+    NewWebhook,
+    Tried,
+    WebhookChange,
+    WebhookItem,
+    WebhookRotation,
 )
 from letterbox.hindsight import Replayed
 from letterbox.model.preferences import BoundAddress, Interest, Preferences, VendorRule, Window
@@ -83,6 +91,13 @@ _KEY = {
     "scopes": ["send"],
     "issued": _AT,
     "used": _AT,
+}
+_WEBHOOK = {
+    "id": _ID,
+    "url": "https://hooks.greenleaf.example/letterbox",
+    "created": _AT,
+    "signing": "hmac",
+    "events": ["message.refused", "message.released"],
 }
 _DECISION = {
     "id": _ID,
@@ -293,6 +308,30 @@ EXAMPLES: dict[Any, Any] = {
     Rotation: {"overlap_hours": 24},
     KeyItem: _KEY | {"key": "lbk_1a2B3c4D_…"},
     Items[KeyItem]: {"items": [_KEY], "after": None},
+    NewWebhook: {
+        "url": "https://hooks.greenleaf.example/letterbox",
+        "events": ["message.refused", "message.released"],
+    },
+    WebhookChange: {"url": "https://hooks.greenleaf.example/moved"},
+    WebhookRotation: {"overlap_hours": 24},
+    WebhookItem: _WEBHOOK | {"secret": "whsec_…"},
+    Items[WebhookItem]: {"items": [_WEBHOOK], "after": None},
+    Tried: {"delivered": True, "status": 204, "milliseconds": 112},
+    Items[DeliveryItem]: {
+        "items": [
+            {
+                "at": _AT,
+                "event": _ID,
+                "type": "message.refused",
+                "attempt": 2,
+                "outcome": "failed",
+                "status": 503,
+                "milliseconds": 112,
+                "detail": "it answered 503",
+            }
+        ],
+        "after": None,
+    },
     Items[FeedItem]: {
         "items": [
             {

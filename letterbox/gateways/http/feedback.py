@@ -5,9 +5,10 @@ import re
 
 from aiohttp import web
 
+from letterbox.feedback.events import feed_item
 from letterbox.gateways.http.answers import answer
 from letterbox.gateways.http.call import LOOK, Call
-from letterbox.gateways.http.forms import Items, feed_item
+from letterbox.gateways.http.forms import Items
 from letterbox.records.feed import FeedPage
 
 _LONGEST_WAIT = 60

@@ -13,10 +13,13 @@ from letterbox.gateways.http.forms import Answer, HeldWord, Nothing
 from letterbox.gateways.http.keys import NewKey, Rotation
 from letterbox.gateways.http.problems import KINDS, ProblemDocument
 from letterbox.gateways.http.route import JSON, Route
+from letterbox.gateways.http.webhooks import WebhookRotation
 
 _IN_PATH = re.compile(r"\{(\w+)\}")
 _SCHEMA = "#/components/schemas/{name}"
 
+#: Bodies that may say nothing, and so may be left out.
+_MAY_BE_BARE = frozenset({Nothing, HeldWord, NewKey, Rotation, WebhookRotation})
 #: Whatever the call, these may happen.
 _ALWAYS = (400, 500, 503)
 
@@ -102,7 +105,7 @@ def _operation(route: Route, references: dict[Any, Any]) -> dict[str, Any]:
     if route.takes:
         operation["requestBody"] = {
             # What may say nothing may come without a body.
-            "required": route.takes.get(JSON) not in {Nothing, HeldWord, NewKey, Rotation},
+            "required": route.takes.get(JSON) not in _MAY_BE_BARE,
             "content": _content(route.takes, references),
         }
     if route.who in {"vendor", "consumer"}:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from letterbox.delivery.relations import Advertised
+from letterbox.delivery.webhooks import Webhooks
 from letterbox.feedback.explanation import Explanations
 from letterbox.feedback.sentences import Sentences
 from letterbox.hindsight import Replay, Undo
@@ -24,7 +25,8 @@ from letterbox.records.credentials import Credentials
 from letterbox.records.feed import Feed
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.vendors import Vendors
-from letterbox.registration import DomainProofs, Registration
+from letterbox.records.webhooks import WebhookRecords
+from letterbox.registration import DomainProofs, Endpoints, Registration
 from letterbox.wishes import Taxonomy
 
 
@@ -75,6 +77,9 @@ class Parts(NamedTuple):
     credentials: Credentials
     mailboxes: Mailboxes
     feed: Feed
+    webhooks: Webhooks
+    webhook_records: WebhookRecords
+    endpoints: Endpoints
     store: Store
     holds: Holds
     relations: Relations

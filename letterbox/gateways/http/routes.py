@@ -4,6 +4,7 @@ from importlib.metadata import version
 
 from aiohttp import web
 
+from letterbox.feedback.events import FeedItem
 from letterbox.gateways.http import (
     decisions,
     feedback,
@@ -16,10 +17,11 @@ from letterbox.gateways.http import (
     preferences,
     times,
     vendor,
+    webhooks,
 )
 from letterbox.gateways.http.batch import MOST_LINES, NDJSON, batch
 from letterbox.gateways.http.call import Call
-from letterbox.gateways.http.forms import Answer, FeedItem, Items, NewMessage
+from letterbox.gateways.http.forms import Answer, Items, NewMessage
 from letterbox.gateways.http.openapi import describe
 from letterbox.gateways.http.problems import KINDS
 from letterbox.gateways.http.route import JSON, PAGED, Route
@@ -82,6 +84,7 @@ _VENDOR = (
     ),
     *vendor.ROUTES,
     *keys.ROUTES,
+    *webhooks.ROUTES,
 )
 
 _PUBLIC = (
