@@ -1,19 +1,20 @@
 """A vendor's feed: what it was told, in order."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Final, NamedTuple
 
 import msgspec
 
 from letterbox.model.told import Event
-from letterbox.ports.store import Store
+from letterbox.ports.store import Store, StoreUnavailable
 from letterbox.records import places
 
 #: Entries of one look at the log for all who wait there: the largest page, and one to see if more.
 _LOOK: Final = 1001
-#: After so many seconds whoever looks sits down anew; how long each waits is its own affair.
+#: After so many seconds the one who looks sits down anew; how long each waits is its own affair.
 _PATIENCE: Final = 3600.0
 _events: Final = msgspec.msgpack.Decoder(Event)
 
@@ -46,12 +47,16 @@ class _Entry(NamedTuple):
     event: Event
 
 
+#: What comes after a cursor, as soon as there is something.
+Coming = asyncio.Future[Sequence[_Entry]]
+
+
 class _Look:
     """One look at the log, for all who wait for what comes after one cursor."""
 
-    def __init__(self, task: asyncio.Task[Sequence[_Entry]]) -> None:
+    def __init__(self, task: asyncio.Task[None]) -> None:
         self.task = task
-        self.waiting = 0
+        self.waiting: set[Coming] = set()
 
 
 class Feed:
@@ -62,19 +67,9 @@ class Feed:
         #: Who waits, by vendor and cursor: those at the end of a feed all have the same.
         self._looks: dict[tuple[str, int], _Look] = {}
 
-    async def page(self, vendor: str, *, after: int, limit: int, wait: float = 0) -> FeedPage:
-        """Events after a cursor; waits up to ``wait`` seconds for the first one."""
-        if wait > 0:
-            entries = await self._wait(vendor, after, wait)
-        else:
-            entries = await self._read(vendor, after, limit + 1)
-        shown = entries[:limit]
-        return FeedPage(
-            items=tuple(entry.event for entry in shown),
-            after=shown[-1].sequence if shown else after,
-            more=len(entries) > limit,
-            cursors=tuple(entry.sequence for entry in shown),
-        )
+    async def page(self, vendor: str, *, after: int, limit: int) -> FeedPage:
+        """Events after a cursor."""
+        return _page(await self._read(vendor, after, limit + 1), after, limit)
 
     async def _read(self, vendor: str, after: int, limit: int) -> Sequence[_Entry]:
         entries = await self._store.log(
@@ -82,31 +77,62 @@ class Feed:
         )
         return [_Entry(entry.sequence, _events.decode(entry.value)) for entry in entries]
 
-    async def _wait(self, vendor: str, after: int, seconds: float) -> Sequence[_Entry]:
-        """What comes after a cursor, as soon as there is something; nothing after ``seconds``.
+    @contextmanager
+    def coming(self, vendor: str, after: int) -> Iterator[Coming]:
+        """A future that is done as soon as there is something after a cursor; see :meth:`came`.
 
-        However many wait there, the log is looked at once when it grows.
+        However many wait there, the log is looked at once when it grows. It raises
+        StoreUnavailable.
         """
         name = (vendor, after)
         look = self._looks.get(name)
-        if look is None or look.task.done():
+        if look is None:
             task = asyncio.create_task(self._look(vendor, after), name=f"feed {vendor}")
             look = self._looks[name] = _Look(task)
-        look.waiting += 1
+        coming: Coming = asyncio.get_running_loop().create_future()
+        look.waiting.add(coming)
         try:
-            async with asyncio.timeout(seconds):
-                return await asyncio.shield(look.task)
-        except TimeoutError:
-            return ()
+            yield coming
         finally:
-            look.waiting -= 1
-            if not look.waiting:
+            coming.cancel()
+            look.waiting.discard(coming)
+            if not look.waiting and self._looks.get(name) is look:
+                del self._looks[name]
                 look.task.cancel()
-                if self._looks.get(name) is look:
-                    del self._looks[name]
 
-    async def _look(self, vendor: str, after: int) -> Sequence[_Entry]:
+    @staticmethod
+    def came(coming: Coming, after: int, limit: int) -> FeedPage:
+        """What has come, as a page; the rest of it is there for the asking."""
+        return _page(coming.result(), after, limit)
+
+    async def _look(self, vendor: str, after: int) -> None:
         partition = places.vendor(vendor)
-        while not await self._store.follow(partition, places.FEED, after=after, seconds=_PATIENCE):
-            pass
-        return await self._read(vendor, after, _LOOK)
+        found: Sequence[_Entry] = ()
+        trouble: Exception | None = None
+        try:
+            while not await self._store.follow(
+                partition, places.FEED, after=after, seconds=_PATIENCE
+            ):
+                pass
+            found = await self._read(vendor, after, _LOOK)
+        except (StoreUnavailable, msgspec.DecodeError) as error:
+            trouble = error
+        # Whoever comes from now on looks anew: more may have come since.
+        look = self._looks.pop((vendor, after))
+        for coming in look.waiting:
+            if coming.done():
+                continue
+            if trouble is None:
+                coming.set_result(found)
+            else:
+                coming.set_exception(trouble)
+
+
+def _page(entries: Sequence[_Entry], after: int, limit: int) -> FeedPage:
+    shown = entries[:limit]
+    return FeedPage(
+        items=tuple(entry.event for entry in shown),
+        after=shown[-1].sequence if shown else after,
+        more=len(entries) > limit,
+        cursors=tuple(entry.sequence for entry in shown),
+    )

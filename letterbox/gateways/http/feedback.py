@@ -36,7 +36,7 @@ async def list_feedback(call: Call) -> web.StreamResponse:
     page = await call.parts.feed.page(call.owner, after=after, limit=call.limit)
     if wait and not page.items:
         with _reading(call):
-            page = await follow(call, after, call.limit, wait) or page
+            page = await follow(call, after, call.limit, wait)
     items = tuple(map(feed_item, page.items))
     return answer(Items(items=items, after=str(page.after) if items else None))
 

@@ -53,22 +53,23 @@ def _quality(text: str) -> float:
 
 async def follow(
     call: Call, after: int, limit: int, seconds: float, until: Callable[[], bool] = lambda: False
-) -> FeedPage | None:
-    """The page after a cursor as soon as it is there; empty after ``seconds``.
+) -> FeedPage:
+    """The page after a cursor as soon as it is there.
 
-    None where the house closes, the caller has left, or ``until`` says so, which is asked every
-    second.
+    Empty after ``seconds``, where the house closes, where the caller has left, or where ``until``
+    says so; all of that is looked at every second. Raises StoreUnavailable.
     """
-    feed = call.parts.feed
-    there = asyncio.ensure_future(feed.page(call.owner, after=after, limit=limit, wait=seconds))
-    closing = asyncio.ensure_future(call.draining.wait())
-    try:
-        while not (there.done() or closing.done() or call.has_left or until()):
-            await asyncio.wait({there, closing}, timeout=LOOK, return_when=asyncio.FIRST_COMPLETED)
-        return there.result() if there.done() else None
-    finally:
-        closing.cancel()
-        there.cancel()
+    feed, loop = call.parts.feed, asyncio.get_running_loop()
+    ends = loop.time() + seconds
+    with feed.coming(call.owner, after) as coming:
+        while not (coming.done() or call.draining.is_set() or call.has_left or until()):
+            left = ends - loop.time()
+            if left <= 0:
+                break
+            await asyncio.wait({coming}, timeout=min(left, LOOK))
+        if coming.done():
+            return feed.came(coming, after, limit)
+    return FeedPage(items=(), after=after, more=False)
 
 
 class Stream:
@@ -119,10 +120,9 @@ class Stream:
 
     async def _next(self, after: int) -> FeedPage:
         """What comes, or an empty page when it is time to look at all else."""
-        page = await follow(
+        return await follow(
             self._call, after, _BATCH, _HEARTBEAT, lambda: self._is_quiet or self._is_over
         )
-        return page or FeedPage(items=(), after=after, more=False)
 
     @property
     def _is_over(self) -> bool:
