@@ -43,6 +43,7 @@ Language = Literal["en", "nl"]
 Newcomers = Literal["refuse", "ask", "interests"]
 Standing = Literal["allowed", "blocked", "ask"]
 Tells = Literal["nothing", "class", "reason", "remedy"]
+Reply = Literal["refuse", "report"]
 Because = Literal["too-often", "not-relevant", "never-asked", "bad-experience", "other"]
 Count = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 
@@ -221,7 +222,7 @@ class Vendor(_Document, frozen=True):
     id: Name
     name: Word
     domains: tuple[Word, ...] = ()
-    reply: Literal["refuse", "report"] = "refuse"
+    reply: Reply = "refuse"
     messages_per_second: Count | None = None
 
     @property
