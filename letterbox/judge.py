@@ -75,6 +75,11 @@ class Judgement(NamedTuple):
     #: What the decision rests on, to be written down with it.
     case: RecordedCase
 
+    @property
+    def shares_delivered(self) -> bool:
+        """Whether the vendor's feed says of each delivery that it was one."""
+        return self.relationship is not None and self.relationship.rule.share_delivered
+
 
 class Judge:
     """Gathers what a decision rests on, has it decided, and has disclosure say what is told."""

@@ -150,7 +150,8 @@ class VendorRule(_Document, frozen=True):
     """One relationship. Exactly one of ``vendor``, ``domain``, ``address`` names the other side.
 
     ``via`` are signing domains, each with all below it, that may speak for the other side where
-    its own domain does not: it writes by way of a platform.
+    its own domain does not: it writes by way of a platform. ``share_delivered``: a registered
+    vendor finds each delivery in its feed as well.
     """
 
     vendor: Word | None = None
@@ -163,6 +164,7 @@ class VendorRule(_Document, frozen=True):
     service_limit: Limit | None = None
     when_unwanted: Literal["refuse", "file"] = "refuse"
     tells: Tells | None = None
+    share_delivered: bool = False
     proof: Literal["any", "dkim"] = "any"
     via: tuple[Word, ...] = ()
     from_: date | None = msgspec.field(name="from", default=None)

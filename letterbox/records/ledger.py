@@ -65,6 +65,8 @@ class Line(NamedTuple):
     forced: bool = False
     #: The sender is told what a stranger is told, whose references lead nowhere.
     unlisted: bool = False
+    #: The event of a delivery, beside that of the release it came by.
+    delivered: Event | None = None
 
 
 class Ledger:
@@ -138,8 +140,8 @@ class Ledger:
                 operations.append(Put(key=key, value=encode(held)))
                 # Nothing is held for ever, however long the window stays shut.
                 operations.append(Schedule(key=key, at=min(held.until, held.at + self._held)))
-        if line.event is not None:
-            owed = Owed(vendor=record.vendor.id, event=line.event, at=self._clock.now())
+        for event in filter(None, (line.event, line.delivered)):
+            owed = Owed(vendor=record.vendor.id, event=event, at=self._clock.now())
             operations.append(Emit(value=encode(owed)))
         return tuple(operations)
 
