@@ -145,6 +145,7 @@ class Broker:
             longest=timedelta(days=retention.held),
         )
         self.ledger = Ledger(
+            clock=self.clock,
             claims=timedelta(days=retention.claims),
             decisions=timedelta(days=retention.decisions),
             held=timedelta(days=retention.held),

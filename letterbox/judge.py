@@ -75,6 +75,11 @@ class Judgement(NamedTuple):
     #: What the decision rests on, to be written down with it.
     case: RecordedCase
 
+    @property
+    def shares_delivered(self) -> bool:
+        """Whether the vendor's feed says of each delivery that it was one."""
+        return self.relationship is not None and self.relationship.rule.share_delivered
+
 
 class Judge:
     """Gathers what a decision rests on, has it decided, and has disclosure say what is told."""
@@ -269,7 +274,7 @@ class Judge:
             relationship=relationship,
             newcomers=wishes.newcomers,
             times=wishes.times,
-            reply=registered.reply if registered else "refuse",
+            reply=registered.answered_by if registered else "refuse",
             # Whoever has an account at a platform may have written what it signs.
             relayed=question.relayed or question.sender.how == "via",
             why=question.why,

@@ -103,14 +103,15 @@ class Forgetting:
 
     async def _sweep_feed(self, vendor: str, before: datetime) -> None:
         partition = places.vendor(vendor)
-        through = 0
+        after = 0
         while True:
-            page = await self._store.log(partition, places.FEED, after=through, limit=_BATCH)
-            old = [entry for entry in page if decode(entry.value, Event).at < before]
-            if old:
-                through = old[-1].sequence
-            if len(old) < _BATCH:
-                break
-        if through:
-            trim = Trim(log=places.FEED, through=through)
+            page = await self._store.log(partition, places.FEED, after=after, limit=_BATCH)
+            old = [entry.sequence for entry in page if decode(entry.value, Event).at < before]
+            if not old:
+                return
+            after = old[-1]
+            # Page by page: however long a feed is, nobody waits for more than one of them.
+            trim = Trim(log=places.FEED, through=after)
             await self._store.commit(Commit(partition=partition, operations=(trim,)))
+            if len(old) < _BATCH:
+                return

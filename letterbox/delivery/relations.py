@@ -231,7 +231,7 @@ class Relations:
             message=entry.message,
             recipient=entry.recipient,
         )
-        return (Emit(value=encode(Owed(vendor=entry.vendor.id, event=said))),)
+        return (Emit(value=encode(Owed(vendor=entry.vendor.id, event=said, at=now))),)
 
 
 # ---- whom a relationship is with ---------------------------------------------------------------

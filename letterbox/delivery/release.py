@@ -224,6 +224,7 @@ class Holds:
             your_reference=entry.your_reference,
             answered=answered,
             before=entry,
+            delivered=_delivered(waiting, record, judgement) if event else None,
         )
         results = await self._store.commit(*self._ledger.commits(line))
         if not isinstance(results[0], Done):
@@ -352,14 +353,27 @@ def _event(
             kind = "message.expired" if final or reason in _TOO_LATE else "message.refused"
         case _:
             return None
+    return _said(kind, waiting, record, judgement)
+
+
+def _delivered(waiting: _Waiting, record: DecisionRecord, judgement: Judgement) -> Event | None:
+    """What the vendor hears of the delivery itself, where the consumer shares that."""
+    if not (isinstance(record.verdict, Deliver) and judgement.shares_delivered):
+        return None
+    return _said("message.delivered", waiting, record, judgement)
+
+
+def _said(
+    kind: EventType, waiting: _Waiting, record: DecisionRecord, judgement: Judgement
+) -> Event:
     # The day and no more: an hour would tell the consumer's windows.
     day = judgement.wishes.times.local_date(waiting.now)
     return event(
         kind,
-        told,
+        judgement.feed,
         name=new_reference(),  # an id that sorts by time would tell the hour after all
         at=datetime.combine(day, time(), tzinfo=UTC),
         message=record.message,
         recipient=record.recipient,
-        your_reference=entry.your_reference,
+        your_reference=waiting.entry.your_reference,
     )

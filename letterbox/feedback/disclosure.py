@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from letterbox.feedback.sentences import Sentences, safe, to_ascii
-from letterbox.model.preferences import Newcomers, Tells
+from letterbox.model.preferences import Newcomers, Reply, Tells
 from letterbox.model.reason import Reason, Registry
 from letterbox.model.sender import VendorRef
 from letterbox.model.told import Told, ToldReason
@@ -64,7 +64,7 @@ class Hearing(msgspec.Struct, frozen=True):
     relationship: Relationship | None
     newcomers: Newcomers
     times: Times
-    reply: Literal["refuse", "report"] = "refuse"
+    reply: Reply = "refuse"
     relayed: bool = False
     why: str | None = None
     sensitive: bool = False
@@ -244,7 +244,9 @@ class Disclosure:
     def _agreed(self, told: Told, hearing: Hearing, reason: Reason) -> Told:
         """Refusals that are not answered as such, by the vendor's or the consumer's choice.
 
-        Both are for reasons that are not final: a final one is always said.
+        Both are for reasons that are not final: a final one is always said. ``report`` is what a
+        registered vendor has agreed to: the line says nothing but where to look, its own feed says
+        what the line would have said, and in every other form the verdict stays a refusal.
         """
         if reason.final or (told.reason and told.reason.final):
             return told

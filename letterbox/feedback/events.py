@@ -35,10 +35,12 @@ def event_of(
     message: str,
     recipient: str,
     your_reference: str | None = None,
+    shared: bool = False,
 ) -> Event | None:
     """The event owed for a decision; None where nothing beyond the answer may be told.
 
     What was rendered as ``accepted`` stays so: a later event would tell what the answer hid.
+    ``shared``: the consumer shares what is delivered.
     """
     kind: EventType
     match told.verdict:
@@ -49,6 +51,8 @@ def event_of(
                 isinstance(c, UntilAnswered) for c in verdict.conditions
             )
             kind = "message.awaiting" if asked else "message.held"
+        case "deliver" if shared:
+            kind = "message.delivered"
         case _:
             return None
     return event(

@@ -358,6 +358,7 @@ def _line(subject: _Subject, slot: _Slot, judgement: Judgement) -> Line:
             message=arrival.id,
             recipient=str(slot.address),
             your_reference=your_reference,
+            shared=judgement.shares_delivered,
         )
     return Line(
         record=record,

@@ -44,6 +44,7 @@ class HttpSection(_Section, frozen=True):
     max_connections: Count = 2000
     requests_per_address: Count = 1000
     requests_per_key: Count = 500
+    feed_readers_per_vendor: Count = 50
     proxies: tuple[str, ...] = ()
 
 

@@ -9,6 +9,7 @@ import msgspec
 from letterbox.model.record import DecisionRecord, HeldEntry, InboxEntry, MessageRecord
 from letterbox.model.told import Event, Told
 from letterbox.model.verdict import Deliver, Hold
+from letterbox.ports.clock import Clock
 from letterbox.ports.store import (
     Add,
     Claim,
@@ -64,14 +65,23 @@ class Line(NamedTuple):
     forced: bool = False
     #: The sender is told what a stranger is told, whose references lead nowhere.
     unlisted: bool = False
+    #: The event of a delivery, beside that of the release it came by.
+    delivered: Event | None = None
 
 
 class Ledger:
     """How decisions become commits. Lengths of time are those of the configuration."""
 
     def __init__(
-        self, *, claims: timedelta, decisions: timedelta, held: timedelta, custody: Custody
+        self,
+        *,
+        clock: Clock,
+        claims: timedelta,
+        decisions: timedelta,
+        held: timedelta,
+        custody: Custody,
     ) -> None:
+        self._clock = clock
         self._claims = claims
         self._held = held
         self._custody = custody
@@ -130,8 +140,8 @@ class Ledger:
                 operations.append(Put(key=key, value=encode(held)))
                 # Nothing is held for ever, however long the window stays shut.
                 operations.append(Schedule(key=key, at=min(held.until, held.at + self._held)))
-        if line.event is not None:
-            owed = Owed(vendor=record.vendor.id, event=line.event)
+        for event in filter(None, (line.event, line.delivered)):
+            owed = Owed(vendor=record.vendor.id, event=event, at=self._clock.now())
             operations.append(Emit(value=encode(owed)))
         return tuple(operations)
 

@@ -28,6 +28,7 @@ from letterbox.gateways.http.vendor import (
     NewcomerItem,
     NewDomain,
     NewVendor,
+    ReplyForm,
     VendorItem,
 )
 from letterbox.gateways.http.webhooks import (
@@ -297,10 +298,12 @@ EXAMPLES: dict[Any, Any] = {
     VendorItem: {
         "id": "greenleaf",
         "name": "Greenleaf Garden",
-        "reply": "refuse",
+        "reply": "report",
         "domains": [_DOMAIN],
         "messages_per_second": 100,
+        "agreed": {"at": _AT, "key": "lbk_1a2B3c4D"},
     },
+    ReplyForm: {"reply": "report", "agreed": True},
     NewDomain: {"domain": "greenleaf.example"},
     DomainItem: _DOMAIN,
     Items[DomainItem]: {"items": [_DOMAIN], "after": None},

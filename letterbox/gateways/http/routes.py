@@ -25,6 +25,7 @@ from letterbox.gateways.http.forms import Answer, Items, NewMessage
 from letterbox.gateways.http.openapi import describe
 from letterbox.gateways.http.problems import KINDS
 from letterbox.gateways.http.route import JSON, PAGED, Route
+from letterbox.gateways.http.stream import EVENT_STREAM
 from letterbox.gateways.http.submit import submit
 
 _HTML = "text/html"
@@ -75,9 +76,10 @@ _VENDOR = (
         "/v1/feedback",
         "vendor",
         feedback.list_feedback,
-        "What became of messages: events after a cursor, oldest first",
-        gives={JSON: Items[FeedItem]},
+        "What became of messages: events after a cursor, oldest first; as a stream where asked for",
+        gives={JSON: Items[FeedItem], EVENT_STREAM: None},
         query=(*PAGED, "wait"),
+        fields=("Last-Event-ID",),
         cursor=feedback.CURSOR.pattern,
         problems=(403, 422),
         scope="feedback",
