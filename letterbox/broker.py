@@ -1,7 +1,7 @@
 """Everything of one installation, wired once: the parts that do the work, without doors."""
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,10 +12,13 @@ from letterbox.administration import Administration
 from letterbox.administration.explain import Explaining
 from letterbox.configuration import shipped
 from letterbox.delivery.forget import SWEEP, Forgetting
+from letterbox.delivery.herald import Herald
+from letterbox.delivery.notices import Notices
 from letterbox.delivery.relations import Relations
 from letterbox.delivery.relay import Relay
 from letterbox.delivery.release import Holds
 from letterbox.delivery.reports import Reports
+from letterbox.delivery.requests import Requests
 from letterbox.delivery.webhooks import Webhooks
 from letterbox.delivery.worker import Duty, Worker
 from letterbox.feedback.disclosure import Disclosure
@@ -43,9 +46,11 @@ from letterbox.reading.facts import Reader
 from letterbox.reading.mail import Limits
 from letterbox.reading.signs import read_signs
 from letterbox.records import places
+from letterbox.records.activity import ActivityLog
 from letterbox.records.categories import Categories
+from letterbox.records.changes import By, Telling
 from letterbox.records.claims import Claims
-from letterbox.records.consumers import Consumers
+from letterbox.records.consumers import Consumers, Stored
 from letterbox.records.credentials import Credentials
 from letterbox.records.custody import Custody
 from letterbox.records.feed import Feed
@@ -132,6 +137,7 @@ class Broker:
             domains=self.domains,
             ours=configuration.our_domains,
             is_vendor=self.vendors.known,
+            tells=self._tells,
         )
         self.categories = Categories(self.store)
         self.credentials = Credentials(self.store)
@@ -139,6 +145,7 @@ class Broker:
         self.mailboxes = Mailboxes(self.store, self.bodies)
         self.feed = Feed(self.store)
         self.webhook_records = WebhookRecords(self.store)
+        self.activity = ActivityLog(self.store)
         self.custody = Custody(
             per_vendor=configuration.limits.held_per_vendor,
             per_consumer=configuration.limits.held_per_consumer,
@@ -151,6 +158,12 @@ class Broker:
             held=timedelta(days=retention.held),
             custody=self.custody,
         )
+
+    async def _tells(
+        self, consumer: str, before: Stored | None, after: Stored, *, by: By, now: datetime
+    ) -> Telling:
+        """Who is told of a change of preferences: known on a higher floor than they are."""
+        return await self.herald.tells(consumer, before, after, by=by, now=now)
 
     def _judging(self) -> None:
         configuration = self.configuration
@@ -263,14 +276,38 @@ class Broker:
             reader=self.reader,
             longest=timedelta(days=retention.held),
         )
+        self.herald = Herald(
+            store=self.store,
+            consumers=self.consumers,
+            vendors=self.vendors,
+            ledger=self.ledger,
+            disclosure=self.disclosure,
+        )
         self.relations = Relations(
             store=self.store,
             clock=self.clock,
             consumers=self.consumers,
             mailboxes=self.mailboxes,
             holds=self.holds,
-            ledger=self.ledger,
-            disclosure=self.disclosure,
+            herald=self.herald,
+        )
+        self.requests = Requests(
+            store=self.store,
+            clock=self.clock,
+            consumers=self.consumers,
+            vendors=self.vendors,
+            herald=self.herald,
+            period=timedelta(days=self.configuration.limits.reconnect_days),
+        )
+        self.notices = Notices(
+            store=self.store,
+            bodies=self.bodies,
+            clock=self.clock,
+            consumers=self.consumers,
+            mailboxes=self.mailboxes,
+            sentences=self.sentences,
+            hostname=self.configuration.hostname,
+            retention=timedelta(days=retention.refused),
         )
         outbound = self.configuration.outbound
         self.reports = Reports(
@@ -319,6 +356,8 @@ class Broker:
     def _duties(self) -> Iterator[Duty]:
         """Whose work the entries of the due-set are."""
         yield Duty("consumer", places.HELD, self.holds.open)
+        yield Duty("consumer", places.REQUEST, self.requests.expire)
+        yield Duty("consumer", places.NOTICE, self.notices.look)
         yield Duty("message", places.COLLECT, lambda name, _: self.forgetting.collect(name))
         yield Duty(places.DIRECTORY, SWEEP, lambda *_: self.forgetting.sweep())
         yield Duty("vendor", places.UNPROVEN, lambda name, _: self.registration.expire(name))

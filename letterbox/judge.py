@@ -13,7 +13,8 @@ from letterbox.model.address import Address
 from letterbox.model.case import Case, Filter
 from letterbox.model.flag import Flag
 from letterbox.model.message import Message
-from letterbox.model.record import RecordedCase
+from letterbox.model.preferences import Tells
+from letterbox.model.record import RecordedCase, RecordedHearing
 from letterbox.model.sender import Proven, Stranger, VendorRef, domains_of
 from letterbox.model.told import Told
 from letterbox.model.verdict import Decision, Defer, Deliver, Finding, Hold, Refuse, reason_of
@@ -337,6 +338,24 @@ def recorded_case(case: Case, decision: Decision) -> RecordedCase:
         answered=case.answered,
         asked_by=case.asked_by,
         flags=case.flags,
+    )
+
+
+def recorded_hearing(hearing: Hearing) -> RecordedHearing:
+    """What limits how much is told, as it is written down with its decision."""
+    rule = hearing.relationship.rule if hearing.relationship else None
+    usual: Tells = "remedy" if hearing.vendor.registered else "reason"
+    return RecordedHearing(
+        tells=(rule.tells or usual) if rule else None,
+        standing=rule.standing if rule else "allowed",
+        when_unwanted=rule.when_unwanted if rule else "refuse",
+        newcomers=hearing.newcomers,
+        reply=hearing.reply,
+        relayed=hearing.relayed,
+        why=hearing.why,
+        sensitive=hearing.sensitive,
+        probed=hearing.probed,
+        taken=hearing.taken,
     )
 
 

@@ -81,21 +81,23 @@ class Forgetting:
         )
 
     async def sweep(self) -> None:
-        """Once a day: decisions and feed entries past their time."""
+        """Once a day: decisions, activity and feed entries past their time."""
         now = self._clock.now()
         for consumer in await self._consumers.all():
-            await self._sweep_decisions(consumer, now - self._decisions)
+            for prefix in (places.DECISION, places.ACTIVITY):
+                await self._sweep_by_time(consumer, prefix, now - self._decisions)
         for vendor in await self._vendors.all():
             await self._sweep_feed(vendor, now - self._feedback)
             await self._webhooks.sweep(vendor, now - self._feedback)
         again = Schedule(key=SWEEP, at=now + _DAILY)
         await self._store.commit(Commit(partition=places.DIRECTORY, operations=(again,)))
 
-    async def _sweep_decisions(self, consumer: str, before: datetime) -> None:
+    async def _sweep_by_time(self, consumer: str, prefix: str, before: datetime) -> None:
+        """Forget documents whose ids sort by time."""
         partition = places.consumer(consumer)
-        end = places.DECISION + first_id(before)
+        end = prefix + first_id(before)
         while True:
-            page = await self._store.documents(partition, places.DECISION, limit=_BATCH)
+            page = await self._store.documents(partition, prefix, limit=_BATCH)
             old = [Delete(key=document.key) for document in page if document.key < end]
             if not old:
                 return

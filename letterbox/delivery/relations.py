@@ -1,31 +1,28 @@
 """What a consumer says of a vendor by way of one of its messages: a relationship, set there."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, time
 from typing import Final, NamedTuple
 
 import msgspec
 
 from filters.relationship import blocked_because
+from letterbox.delivery.herald import Herald
 from letterbox.delivery.release import Holds
-from letterbox.feedback.disclosure import Disclosure, Hearing
-from letterbox.feedback.events import event, relationship_event_type
+from letterbox.feedback.disclosure import Hearing
+from letterbox.feedback.events import relationship_event_type
 from letterbox.model.kind import Kind
 from letterbox.model.preferences import Preferences, VendorRule
 from letterbox.model.record import DecisionRecord, HeldEntry, InboxEntry, Word
 from letterbox.model.sender import Proven, VendorRef, domains_of, known_as
-from letterbox.model.verdict import DELIVER, Decision, Deliver, Fact, Finding, Refuse
+from letterbox.model.verdict import DELIVER, Deliver, Fact, Finding, Refuse
 from letterbox.model.wishes import Relationship, Wishes
 from letterbox.ports.clock import Clock
-from letterbox.ports.store import Emit, Operation, Put, Store, StoreUnavailable
+from letterbox.ports.store import Operation, Put, Store, StoreUnavailable
 from letterbox.records import places
 from letterbox.records.changes import By
 from letterbox.records.coding import decode, encode
 from letterbox.records.consumers import Conflict, Consumers, Refused
-from letterbox.records.feed import Owed
-from letterbox.records.ledger import Ledger, Reference
 from letterbox.records.mailboxes import Mailboxes
-from letterbox.records.names import new_reference
 from letterbox.records.pieces import Key, Stored
 from letterbox.wishes import Mistake, lookup, mailbox_of, name_of, other_side
 
@@ -65,16 +62,14 @@ class Relations:
         consumers: Consumers,
         mailboxes: Mailboxes,
         holds: Holds,
-        ledger: Ledger,
-        disclosure: Disclosure,
+        herald: Herald,
     ) -> None:
         self._store = store
         self._clock = clock
         self._consumers = consumers
         self._mailboxes = mailboxes
         self._holds = holds
-        self._ledger = ledger
-        self._disclosure = disclosure
+        self._herald = herald
 
     async def answer(
         self, consumer: str, name: str, *, word: Word, rule: VendorRule
@@ -204,9 +199,8 @@ class Relations:
         ``finding`` is what mail like this message gets from now on, and all it is told.
         """
         times, now = occasion.wishes.times, self._clock.now()
-        day = times.local_date(now)
         relationship = Relationship(rule=after, quotas=())
-        unheard = not entry.vendor.registered or not relationship.in_force(day)
+        unheard = not entry.vendor.registered or not relationship.in_force(times.local_date(now))
         if unheard or after == occasion.covering:
             return ()
         hearing = Hearing(
@@ -215,23 +209,22 @@ class Relations:
             newcomers=occasion.wishes.newcomers,
             times=times,
         )
-        decision = Decision(verdict=finding.verdict, findings=(finding,))
-        told = self._disclosure.tell(decision, hearing, new_reference())
         if hearing.level == "nothing":
             return ()
-        # Before the change: a reference that nobody has heard of leads nowhere.
-        row = Reference(consumer=consumer, decision=entry.decision, told=told)
-        await self._store.commit(self._ledger.reference(row, now))
         before = occasion.covering.standing if occasion.covering else None
-        said = event(
+        said = self._herald.say(
+            consumer,
+            hearing,
+            finding,
             relationship_event_type(before, after.standing),
-            told,
-            name=new_reference(),  # an id that sorts by time would tell the hour
-            at=datetime.combine(day, time(), tzinfo=UTC),
-            message=entry.message,
             recipient=entry.recipient,
+            now=now,
+            message=entry.message,
+            decision=entry.decision,
         )
-        return (Emit(value=encode(Owed(vendor=entry.vendor.id, event=said, at=now))),)
+        # Before the change: a reference that nobody has heard of leads nowhere.
+        await self._store.commit(said.reference)
+        return said.own
 
 
 # ---- whom a relationship is with ---------------------------------------------------------------

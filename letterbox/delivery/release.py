@@ -6,9 +6,9 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from letterbox.feedback.events import event
+from letterbox.feedback.events import after_hold, event
 from letterbox.feedback.reporting import after_all, owe
-from letterbox.judge import Judge, Judgement, Question
+from letterbox.judge import Judge, Judgement, Question, recorded_hearing
 from letterbox.metrics import Metrics
 from letterbox.model.address import parse_address
 from letterbox.model.flag import together
@@ -57,8 +57,6 @@ _TRY_AGAIN = timedelta(minutes=5)
 _INSTANT = timedelta(microseconds=1)
 _DAY = timedelta(days=1)
 _ASKED = "awaiting-consumer"
-#: Reasons that say a held message came too late to be of use.
-_TOO_LATE = frozenset({"offer-expired", "offer-ends-before-window", "interest-over"})
 
 log = structlog.get_logger("letterbox.delivery")
 
@@ -319,6 +317,7 @@ def _record(waiting: _Waiting, judgement: Judgement) -> DecisionRecord:
         follows=entry.id,
         case=judgement.case,
         flags=together(entry.flags, judgement.case.flags),
+        hearing=recorded_hearing(judgement.hearing),
     )
 
 
@@ -341,18 +340,9 @@ def _event(
     told, entry = judgement.feed, waiting.entry
     if not record.vendor.registered or told.verdict == "accepted":
         return None
-    kind: EventType
-    match record.verdict:
-        case Deliver():
-            kind = "message.approved" if entry.why == _ASKED else "message.released"
-        case Hold() if entry.why == _ASKED and record.verdict.reason != _ASKED:
-            kind = "message.approved"  # and waits on, for its time
-        case Refuse(reason="declined"):
-            kind = "message.declined"
-        case Refuse(reason=reason):
-            kind = "message.expired" if final or reason in _TOO_LATE else "message.refused"
-        case _:
-            return None
+    kind = after_hold(record.verdict, entry.why, final=final)
+    if kind is None:
+        return None
     return _said(kind, waiting, record, judgement)
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from letterbox.feedback.sentences import Sentences, safe, to_ascii
-from letterbox.model.preferences import Newcomers, Reply, Tells
+from letterbox.model.preferences import Language, Newcomers, Reply, Tells
 from letterbox.model.reason import Reason, Registry
 from letterbox.model.sender import VendorRef
 from letterbox.model.told import Told, ToldReason
@@ -39,13 +39,20 @@ _AS_NEWCOMER = frozenset({"vendor-not-allowed", "address-of-another", "recipient
 UNPROBED = frozenset({"too-often", "too-many-waiting", "window-closed"})
 
 #: What level ``class`` hears of a hold, whatever it waits for.
-_WAITS = "The recipient decides later"
+_WAITS = {"en": "The recipient decides later", "nl": "De ontvanger beslist later"}
 _INSTANT = timedelta(microseconds=1)
 
 _CLASS_TEXTS = {
-    "timing": "The recipient does not want this now",
-    "choice": "The recipient does not want this",
-    "sender": "The sender is not proven as the recipient asks",
+    "en": {
+        "timing": "The recipient does not want this now",
+        "choice": "The recipient does not want this",
+        "sender": "The sender is not proven as the recipient asks",
+    },
+    "nl": {
+        "timing": "De ontvanger wil dit nu niet",
+        "choice": "De ontvanger wil dit niet",
+        "sender": "De afzender is niet bewezen zoals de ontvanger dat vraagt",
+    },
 }
 
 
@@ -85,15 +92,25 @@ class Hearing(msgspec.Struct, frozen=True):
 class Disclosure:
     """Turns decisions into what is told.
 
-    ``public_url`` gives where our pages are, without a slash at its end.
+    ``public_url`` gives where our pages are, without a slash at its end. Replies, results and
+    events are in English; the pages are in the ``language`` of who reads them.
     """
 
     def __init__(
-        self, registry: Registry, sentences: Sentences, public_url: Callable[[], str]
+        self,
+        registry: Registry,
+        sentences: Sentences,
+        public_url: Callable[[], str],
+        language: Language = "en",
     ) -> None:
         self._registry = registry
         self._sentences = sentences
         self._public_url = public_url
+        self._language: Language = language
+
+    def speaking(self, language: Language) -> "Disclosure":
+        """The same in another language: as much is told, in other words."""
+        return Disclosure(self._registry, self._sentences, self._public_url, language)
 
     def url(self, reference: str) -> str:
         """The page of a reference."""
@@ -119,8 +136,8 @@ class Disclosure:
         reason = self._registry[code]
         again = f"{reason.retry_after} seconds" if reason.retry_after else None
         facts: dict[str, Fact] = {"detail": detail, "domain": domain, "time": again}
-        texts = self._sentences.texts(code)
-        text = self._sentences.fill(texts.company, facts) or texts.title
+        texts = self._sentences.texts(code, self._language)
+        text = self._sentences.fill(texts.company, facts, self._language) or texts.title
         return self._told(text, reference, self._shown(reason, reference, text), reason)
 
     def tell_stranger(self, why: str | None, reference: str) -> Told:
@@ -129,7 +146,7 @@ class Disclosure:
         On the wire the digits are always 550 5.7.1, whatever the cause.
         """
         reason = self._registry["not-accepted"]
-        title = self._sentences.texts("not-accepted").title
+        title = self._sentences.texts("not-accepted", self._language).title
         text = f"{title} ({why})" if why else title
         return self._told(text, reference, self._shown(reason, reference, why), reason)
 
@@ -171,11 +188,13 @@ class Disclosure:
         if hearing.level in {"reason", "remedy", None}:
             until = last
         if hearing.level == "class":
-            shown = msgspec.structs.replace(self._class_reason(reason, reference), title=_WAITS)
+            shown = msgspec.structs.replace(
+                self._class_reason(reason, reference), title=_WAITS[self._language]
+            )
         else:
             # To the sender a hold is a day: the exact instant would tell the windows.
             finding = Finding(filter="", verdict=verdict, facts={"date": last.isoformat()})
-            shown = self._shown(reason, reference, self._sentences.company(finding))
+            shown = self._shown(reason, reference, self._sentences.company(finding, self._language))
         return msgspec.structs.replace(told, reason=shown, until=until)
 
     # ---- refused ----
@@ -205,21 +224,22 @@ class Disclosure:
 
     def _no_relationship(self, reference: str) -> Told:
         reason = self._registry["no-relationship"]
-        text = self._sentences.texts("no-relationship").company
+        text = self._sentences.texts("no-relationship", self._language).company
         return self._told(text, reference, self._shown(reason, reference, text), reason)
 
     def _class_reason(self, reason: Reason, reference: str) -> ToldReason:
+        titles = _CLASS_TEXTS[self._language]
         return ToldReason(
             code=reason.reason_class,
             reason_class=reason.reason_class,
-            title=_CLASS_TEXTS.get(reason.reason_class, _CLASS_TEXTS["choice"]),
+            title=titles.get(reason.reason_class, titles["choice"]),
             final=reason.final,
             url=self.url(reference),
         )
 
     def _shown(self, reason: Reason, reference: str, detail: str | None) -> ToldReason:
         """A reason by its own code; ``detail`` is left out where the title says it already."""
-        title = self._sentences.texts(reason.code).title
+        title = self._sentences.texts(reason.code, self._language).title
         return ToldReason(
             code=reason.code,
             reason_class=reason.reason_class,
@@ -230,10 +250,10 @@ class Disclosure:
         )
 
     def _reasoned(self, reason: Reason, finding: Finding, hearing: Hearing, reference: str) -> Told:
-        text = self._sentences.company(finding)
+        text = self._sentences.company(finding, self._language)
         shown = self._shown(reason, reference, text)
         if hearing.level == "remedy":
-            remedy = self._sentences.remedy(finding)
+            remedy = self._sentences.remedy(finding, self._language)
             shown = msgspec.structs.replace(
                 shown,
                 remedies=(remedy,) if remedy else (),

@@ -7,7 +7,11 @@ from msgspec import UNSET, UnsetType
 
 from letterbox.model.preferences import Standing
 from letterbox.model.told import Event, EventType, Told, ToldReason, ToldVerdict
-from letterbox.model.verdict import Hold, UntilAnswered, Verdict
+from letterbox.model.verdict import Deliver, Hold, Refuse, UntilAnswered, Verdict
+
+_ASKED = "awaiting-consumer"
+#: Reasons that say a held message came too late to be of use.
+_TOO_LATE = frozenset({"offer-expired", "offer-ends-before-window", "interest-over"})
 
 
 class FeedItem(msgspec.Struct, frozen=True):
@@ -64,6 +68,24 @@ def event_of(
         recipient=recipient,
         your_reference=your_reference,
     )
+
+
+def after_hold(verdict: Verdict, why: str, *, final: bool) -> EventType | None:
+    """What a decision about a message that was held for ``why`` is called; None for no event.
+
+    ``final``: no rule decided it, but a word or the time.
+    """
+    match verdict:
+        case Deliver():
+            return "message.approved" if why == _ASKED else "message.released"
+        case Hold() if why == _ASKED and verdict.reason != _ASKED:
+            return "message.approved"  # and waits on, for its time
+        case Refuse(reason="declined"):
+            return "message.declined"
+        case Refuse(reason=reason):
+            return "message.expired" if final or reason in _TOO_LATE else "message.refused"
+        case _:
+            return None
 
 
 def relationship_event_type(before: Standing | None, after: Standing) -> EventType:

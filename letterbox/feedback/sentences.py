@@ -70,7 +70,7 @@ class Sentences:
 
     def line(
         self,
-        group: Literal["explanation", "change", "flag"],
+        group: Literal["explanation", "change", "flag", "notice"],
         name: str,
         facts: Mapping[str, Fact],
         language: str,

@@ -28,6 +28,8 @@ class Wording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     change: Mapping[str, str]
     #: The sentence of each flag, by its code.
     flag: Mapping[str, str]
+    #: What the consumer is told of what went wrong in their name, or waits for their answer.
+    notice: Mapping[str, str]
 
     def say(self, fact: Fact, form: str, facts: Mapping[str, Fact]) -> str | None:
         """A fact in one of the forms a pattern may ask for; None where it has no such form.

@@ -10,7 +10,7 @@ from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.events import event_of
 from letterbox.identity.prover import Proof
 from letterbox.intake.receipt import Answered, Outcome, Received, Submission
-from letterbox.judge import Judge, Judgement, Question
+from letterbox.judge import Judge, Judgement, Question, recorded_hearing
 from letterbox.model.address import Address
 from letterbox.model.envelope import Envelope
 from letterbox.model.message import Message
@@ -347,6 +347,8 @@ def _line(subject: _Subject, slot: _Slot, judgement: Judgement) -> Line:
         edge=arrival.envelope.edge,
         case=judgement.case,
         flags=judgement.case.flags,
+        heard=judgement.feed if judgement.feed != judgement.told else None,
+        hearing=recorded_hearing(judgement.hearing),
     )
     event = None
     if subject.vendor.registered:

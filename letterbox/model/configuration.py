@@ -173,12 +173,16 @@ class ReadingSection(_Section, frozen=True):
 
 
 class LimitsSection(_Section, frozen=True):
-    """Rates, and how much may wait at one consumer."""
+    """Rates, and how much may wait at one consumer.
+
+    ``reconnect_days``: a vendor that is locked out may ask a consumer once in so many days.
+    """
 
     messages_per_vendor_second: Count = 100
     operator_messages_per_hour: Count = 100
     held_per_vendor: Count = 50
     held_per_consumer: Count = 1000
+    reconnect_days: Days = 30
 
 
 class VendorsSection(_Section, frozen=True):

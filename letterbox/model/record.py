@@ -13,6 +13,7 @@ from letterbox.model.envelope import Edge, Request
 from letterbox.model.flag import Flag
 from letterbox.model.kind import Kind
 from letterbox.model.message import Categories, Offer, Origin
+from letterbox.model.preferences import Newcomers, Standing, Tells
 from letterbox.model.sender import Proven, Stranger, VendorRef
 from letterbox.model.told import Told
 from letterbox.model.verdict import Finding, Verdict
@@ -71,6 +72,25 @@ class RecordedCase(msgspec.Struct, frozen=True, omit_defaults=True):
     flags: tuple[Flag, ...] = ()
 
 
+class RecordedHearing(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What limited how much was told: enough to say what would be told at another level.
+
+    ``tells`` is the level that was set, None for a newcomer; the others are as in
+    :class:`letterbox.feedback.disclosure.Hearing`.
+    """
+
+    tells: Tells | None = None
+    standing: Standing = "allowed"
+    when_unwanted: Literal["refuse", "file"] = "refuse"
+    newcomers: Newcomers = "refuse"
+    reply: Literal["refuse", "report"] = "refuse"
+    relayed: bool = False
+    why: str | None = None
+    sensitive: bool = False
+    probed: bool = False
+    taken: bool = False
+
+
 class DecisionRecord(msgspec.Struct, frozen=True):
     """One decision for one recipient: the consumer's view, complete, and what the vendor heard."""
 
@@ -102,6 +122,10 @@ class DecisionRecord(msgspec.Struct, frozen=True):
     case: RecordedCase | None = None
     #: What the consumer should know beside it; no sender is told.
     flags: tuple[Flag, ...] = ()
+    #: What the vendor's feed says, where that is another: a relay stands between, and hides it.
+    heard: Told | None = None
+    #: What was told rests on this beside the findings; None for decisions of old.
+    hearing: RecordedHearing | None = None
 
 
 class InboxEntry(msgspec.Struct, frozen=True):

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 import msgspec
 
 from letterbox.model.address import parse_address
 from letterbox.model.preferences import BoundAddress, Interest, Preferences, VendorRule, Window
-from letterbox.ports.store import Delete, Operation, Put
+from letterbox.ports.store import Commit, Delete, Operation, Put
 from letterbox.records import places
 from letterbox.records.coding import encode
 from letterbox.records.pieces import (
@@ -30,7 +30,9 @@ MOST_CHANGES: Final = 50
 _MOST_OCTETS: Final = 8 * 1024 * 1024
 
 #: Who made a change: the consumer, the operator, or by which act of the consumer's.
-By = Literal["consumer", "operator", "answer", "advertising", "undo", "restore", "confirm"]
+By = Literal[
+    "consumer", "operator", "answer", "advertising", "undo", "restore", "confirm", "request"
+]
 
 _NOTHING: Final = Preferences()
 _TYPES: Final[Mapping[Sort, Any]] = {
@@ -46,6 +48,51 @@ PieceSort = Literal["core", "address", "interest", "window", "vendor"]
 #: Fields of the preferences that are no lists of pieces.
 _CORE: Final = tuple(n for n in Preferences.__struct_fields__ if n not in FIELDS.values())
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Conflict(Exception):
+    """Somebody changed the preferences in between; ``revision`` is the one they have now."""
+
+    def __init__(self, revision: int) -> None:
+        super().__init__(f"the preferences have changed: they are at revision {revision} now")
+        self.revision = revision
+
+
+class Forgotten(Exception):
+    """So long ago nothing is remembered: from ``oldest`` to ``newest`` there is a way back."""
+
+    def __init__(self, oldest: int, newest: int) -> None:
+        super().__init__(f"the revisions {oldest} to {newest} are remembered")
+        self.oldest = oldest
+        self.newest = newest
+
+
+class Telling(NamedTuple):
+    """What is written with a change of preferences because somebody is told of it.
+
+    ``own`` are operations on the consumer's partition, ``others`` commits on other ones.
+    """
+
+    own: tuple[Operation, ...] = ()
+    others: tuple[Commit, ...] = ()
+
+
+class Tells(Protocol):
+    """Says who is told what of a change. ``before`` is None for a new consumer."""
+
+    async def __call__(
+        self, consumer: str, before: Stored | None, after: Stored, *, by: By, now: datetime
+    ) -> Telling:
+        """What is written with the change."""
+        ...
+
+
+async def tells_nobody(
+    consumer: str, before: Stored | None, after: Stored, *, by: By, now: datetime
+) -> Telling:
+    """Of a change that nobody is told of."""
+    del consumer, before, after, by, now
+    return Telling()
 
 
 class PieceChange(msgspec.Struct, frozen=True):

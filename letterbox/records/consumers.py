@@ -22,7 +22,18 @@ from letterbox.ports.store import (
 )
 from letterbox.records import pieces, places
 from letterbox.records.cache import Recent
-from letterbox.records.changes import By, Change, differences, given_up, remembering, undone
+from letterbox.records.changes import (
+    By,
+    Change,
+    Conflict,
+    Forgotten,
+    Tells,
+    differences,
+    given_up,
+    remembering,
+    tells_nobody,
+    undone,
+)
 from letterbox.records.checks import UNKNOWN, Checks, Owner, Refused, owners_of
 from letterbox.records.coding import decode, encode
 from letterbox.records.pieces import Key, Piece, Sort, Stored, Value
@@ -43,23 +54,6 @@ _PAGE = 500
 _ATTEMPTS = 5
 
 
-class Conflict(Exception):
-    """Somebody changed the preferences in between; ``revision`` is the one they have now."""
-
-    def __init__(self, revision: int) -> None:
-        super().__init__(f"the preferences have changed: they are at revision {revision} now")
-        self.revision = revision
-
-
-class Forgotten(Exception):
-    """So long ago nothing is remembered: from ``oldest`` to ``newest`` there is a way back."""
-
-    def __init__(self, oldest: int, newest: int) -> None:
-        super().__init__(f"the revisions {oldest} to {newest} are remembered")
-        self.oldest = oldest
-        self.newest = newest
-
-
 class Consumers:
     """Consumers over the store. Every change goes through here, so what is cached holds."""
 
@@ -73,11 +67,14 @@ class Consumers:
         domains: Domains,
         ours: frozenset[str],
         is_vendor: Callable[[str], Awaitable[bool]],
+        tells: Tells = tells_nobody,
     ) -> None:
         """``zones`` names every time zone; ``ours`` are the domains that addresses are in.
 
-        ``is_vendor`` says whether a vendor of that name is registered.
+        ``is_vendor`` says whether a vendor of that name is registered, ``tells`` whom a change
+        of preferences is told to.
         """
+        self._tells = tells
         self._store = store
         self._taxonomy = taxonomy
         self._zone_of = zone_of
@@ -401,7 +398,9 @@ class Consumers:
         if before is not None and after.revision == before.revision:
             return
         own, *others = await self._commits(consumer, before, after, by=by, now=now)
-        commits = [msgspec.structs.replace(own, operations=(*own.operations, *also)), *others]
+        told = await self._tells(consumer, before, after, by=by, now=now)
+        operations = (*own.operations, *also, *told.own)
+        commits = [msgspec.structs.replace(own, operations=operations), *others, *told.others]
         try:
             results = await self._store.commit(*commits)
         finally:  # what fails may be written all the same

@@ -7,7 +7,7 @@ from zlib import crc32
 import msgspec
 
 from letterbox.model.record import DecisionRecord, HeldEntry, InboxEntry, MessageRecord
-from letterbox.model.told import Event, Told
+from letterbox.model.told import Event, Told, ToldReason
 from letterbox.model.verdict import Deliver, Hold
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import (
@@ -25,6 +25,7 @@ from letterbox.records import places
 from letterbox.records.coding import encode
 from letterbox.records.custody import Custody
 from letterbox.records.feed import Owed
+from letterbox.records.notices import noticing
 from letterbox.wishes import Counted
 
 _REFUSED = 500  # SMTP replies from here on are permanent refusals
@@ -32,12 +33,21 @@ _SINK = 1024
 
 
 class Reference(msgspec.Struct, frozen=True):
-    """What a reference leads to. ``unlisted``: for us; its page is that of one that never was."""
+    """What a reference leads to. ``unlisted``: for us; its page is that of one that never was.
+
+    ``vendor`` is the registered vendor that it was told to, ``heard`` the reason that this vendor
+    read, in the answer or in its feed; ``recipient`` is the address it is about. ``dutch`` is that
+    reason in Dutch where there is no decision that it could be read from.
+    """
 
     consumer: str
     decision: str
     told: Told
     unlisted: bool = False
+    vendor: str = ""
+    heard: ToldReason | None = None
+    recipient: str = ""
+    dutch: ToldReason | None = None
 
 
 class Recorded(msgspec.Struct, frozen=True):
@@ -97,6 +107,9 @@ class Ledger:
             decision=record.id,
             told=record.told,
             unlisted=line.unlisted,
+            vendor=record.vendor.id if record.vendor.registered else "",
+            heard=line.event.reason if line.event else record.told.reason,
+            recipient=record.recipient,
         )
         reference = msgspec.structs.replace(self.reference(row, record.at), with_previous=True)
         return consumer, reference
@@ -120,6 +133,11 @@ class Ledger:
             operations.append(Claim(name=line.claim, value=value, expires=record.at + self._claims))
         operations += line.extra
         operations.append(Put(key=_decision_key(record), value=encode(record)))
+        if record.vendor.registered and record.follows is None:
+            # What is told of a changed relationship names an address that its vendor knows.
+            wrote = places.wrote(record.vendor.id)
+            operations.append(Put(key=wrote, value=record.recipient.encode()))
+        operations += noticing(record)
         match record.verdict:
             case Deliver():
                 operations += [

@@ -46,6 +46,14 @@ WAITING = "waiting/all"
 INBOX = "inbox/"
 HELD = "held/"
 DECISION = "decision/"
+#: What was told, and what happened, beside the decisions: for the consumer alone.
+ACTIVITY = "activity/"
+#: The address that a registered vendor last wrote to, by vendor.
+WROTE = "wrote/"
+#: Vendors that are locked out and ask to come back.
+REQUEST = "request/"
+#: The consumer is to be told of something that went wrong in their name.
+NOTICE = "notice/"
 
 
 def consumer(name: str) -> str:
@@ -156,6 +164,31 @@ def operator_rate(day: datetime) -> str:
 def kept(held: str) -> str:
     """The key that says which inbox entry a held message became."""
     return f"kept/{held}"
+
+
+def wrote(vendor: str) -> str:
+    """The key that says which address a registered vendor last wrote to."""
+    return f"{WROTE}{vendor}"
+
+
+def asked(vendor: str, recipient: str = "") -> str:
+    """The claim of a vendor that has asked to come back, of all or by one address it knows."""
+    return f"asked/{vendor}/{recipient}"
+
+
+def noticed(about: str) -> str:
+    """The key of the decision that the consumer may have to be told of, by cause and vendor."""
+    return f"noticed/{about}"
+
+
+def told_of(cause: str, vendor: str) -> str:
+    """The claim of having told the consumer of a cause and a vendor."""
+    return f"told-of/{cause}/{vendor}"
+
+
+def notices(day: datetime) -> str:
+    """The counter of what a consumer was told of its own accord in a week (UTC)."""
+    return f"notices/{day:%G-%V}"
 
 
 def broken(sequence: int) -> str:

@@ -305,7 +305,7 @@ class Vendors:
                 return False
             now = self._clock.now()
             kind: EventType = "vendor.suspended" if suspension else "vendor.resumed"
-            owed = Owed(vendor=name, event=Event(id=new_id(now), type=kind, at=now))
+            owed = Owed(vendor=name, event=Event(id=new_id(now), type=kind, at=now), at=now)
             after = msgspec.structs.replace(before, suspended=suspension)
             await self._set(before, after, also=(Emit(encode(owed)),))
             return True

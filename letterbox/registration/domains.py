@@ -234,7 +234,7 @@ class DomainProofs:
         """What puts an event into a vendor's feed, by the way that all go."""
         now = self._clock.now()
         event = Event(id=new_id(now), type=kind, at=now, domain=domain)
-        return Emit(encode(Owed(vendor=vendor, event=event)))
+        return Emit(encode(Owed(vendor=vendor, event=event, at=now)))
 
     async def _is_there(self, claim: DomainClaim) -> bool:
         """Whether the record of a claim is published. Raises ResolverTrouble."""

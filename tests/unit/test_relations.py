@@ -401,6 +401,7 @@ async def test_who_was_locked_out_hears_that_it_is_not_any_more() -> None:
         assert (await say(api, entry["id"], "release", ALL)).status == 200
         assert await types(api) == [
             "message.awaiting",
+            "relationship.blocked",
             "relationship.reinstated",
             "message.approved",
         ]

@@ -13,6 +13,7 @@ from letterbox.ports.store import Append, Commit, Emit, StoreUnavailable, Trim
 from letterbox.records import places
 from letterbox.records.coding import encode
 from letterbox.records.feed import Feed, Owed
+from letterbox.records.webhooks import WebhookRecords
 from tests.support.clock import FakeClock
 from tests.support.house import open_house
 
@@ -55,7 +56,12 @@ class Bench:
 
     def begin(self):
         """A relay that knows nothing but what is in the store."""
-        self.relay = Relay(store=self.store, clock=self.clock, metrics=self.metrics)
+        self.relay = Relay(
+            store=self.store,
+            clock=self.clock,
+            metrics=self.metrics,
+            webhooks=WebhookRecords(self.store),
+        )
 
     async def owe(self, *events, at=None):
         """Owe events, given as (vendor, name), each from another consumer's commit."""

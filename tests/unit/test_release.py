@@ -197,7 +197,7 @@ async def test_a_vendor_locked_out_meanwhile_does_not_arrive(house: House) -> No
     await house.work()
     assert await house.inbox("anna") == []
     assert await held(house) == []
-    assert await types(house) == ["message.held", "message.refused"]
+    assert await types(house) == ["message.held", "relationship.blocked", "message.refused"]
 
 
 async def test_the_consumer_may_let_it_in_early_or_say_no(house: House) -> None:

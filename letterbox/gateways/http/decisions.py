@@ -53,7 +53,7 @@ async def list_decisions(call: Call) -> web.Response:
 
 async def get_decision(call: Call) -> web.Response:
     """One decision, told line by line."""
-    return answer(await _told(call, await _decision(call), await _language(call)))
+    return answer(await _told(call, await decision_of(call), await _language(call)))
 
 
 async def list_changes(call: Call) -> web.Response:
@@ -130,7 +130,8 @@ async def replay(call: Call) -> web.Response:
     return answer(found)
 
 
-async def _decision(call: Call) -> DecisionRecord:
+async def decision_of(call: Call) -> DecisionRecord:
+    """The decision that the path names."""
     row = await call.parts.mailboxes.decision(call.owner, call.item)
     if row is None:
         raise Problem("not-found")

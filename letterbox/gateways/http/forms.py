@@ -11,7 +11,7 @@ from letterbox.model.kind import Kind
 from letterbox.model.money import Money
 from letterbox.model.preferences import Preferences, Region, VendorRule, Word
 from letterbox.model.record import DecisionRecord, HeldEntry, InboxEntry
-from letterbox.model.told import ToldReason, ToldVerdict
+from letterbox.model.told import Told, ToldReason, ToldVerdict
 from letterbox.model.verdict import Fact, Finding, Hold, VerdictName, name_of, reason_of
 from letterbox.records.changes import PieceChange
 
@@ -269,6 +269,18 @@ class AdvertisingAnswer(msgspec.Struct, frozen=True):
 
 class Nothing(Form, frozen=True):
     """An empty object."""
+
+
+def result_item(to: str, told: Told, your_reference: str | None) -> Result:
+    """What was told about one recipient, as its result."""
+    return Result(
+        to=to,
+        verdict=told.verdict,
+        reference=told.reference,
+        until=told.until or UNSET,
+        reason=told.reason or UNSET,
+        your_reference=your_reference or UNSET,
+    )
 
 
 def inbox_item(entry: InboxEntry, flags: Flags = ()) -> InboxItem:

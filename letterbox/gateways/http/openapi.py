@@ -46,6 +46,10 @@ _QUERY: dict[str, tuple[dict[str, Any], str]] = {
         {"type": "string", "enum": ["en", "nl"]},
         "The language of sentences; the consumer's, unless told",
     ),
+    "tells": (
+        {"type": "string", "enum": ["nothing", "class", "reason", "remedy"]},
+        "How much is told; as much as was told, unless named",
+    ),
     "original": (
         {"type": "integer", "enum": [0, 1], "default": 0},
         "1: the bytes as received",

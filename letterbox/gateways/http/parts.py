@@ -4,7 +4,9 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from letterbox.delivery.relations import Advertised
+from letterbox.delivery.requests import Requests
 from letterbox.delivery.webhooks import Webhooks
+from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.explanation import Explanations
 from letterbox.feedback.sentences import Sentences
 from letterbox.hindsight import Replay, Undo
@@ -18,6 +20,7 @@ from letterbox.model.reason import Registry
 from letterbox.model.record import Word
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import Store
+from letterbox.records.activity import ActivityLog
 from letterbox.records.categories import Categories
 from letterbox.records.claims import Claims
 from letterbox.records.consumers import Consumers
@@ -83,9 +86,12 @@ class Parts(NamedTuple):
     store: Store
     holds: Holds
     relations: Relations
+    requests: Requests
+    activity: ActivityLog
     undo: Undo
     replay: Replay
     explanations: Explanations
+    disclosure: Disclosure
     registry: Registry
     sentences: Sentences
     taxonomy: Taxonomy

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from letterbox.feedback.events import FeedItem
 from letterbox.gateways.http import (
+    activity,
     decisions,
     feedback,
     held,
@@ -15,7 +16,9 @@ from letterbox.gateways.http import (
     pages,
     pieces,
     preferences,
+    requests,
     times,
+    told,
     vendor,
     webhooks,
 )
@@ -87,6 +90,7 @@ _VENDOR = (
     *vendor.ROUTES,
     *keys.ROUTES,
     *webhooks.ROUTES,
+    *requests.VENDOR_ROUTES,
 )
 
 _PUBLIC = (
@@ -149,6 +153,9 @@ _CONSUMER = (
     + inbox.ROUTES
     + held.ROUTES
     + decisions.ROUTES
+    + told.ROUTES
+    + requests.ROUTES
+    + activity.ROUTES
 )
 
 ROUTES: tuple[Route, ...] = _VENDOR + _CONSUMER + _PUBLIC + OPERATIONS

@@ -5,7 +5,6 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from aiohttp import web
-from msgspec import UNSET
 
 from letterbox.gateways.http.answers import answer
 from letterbox.gateways.http.call import Call, read_form
@@ -15,7 +14,7 @@ from letterbox.gateways.http.forms import (
     Answer,
     NewMessage,
     NewOffer,
-    Result,
+    result_item,
 )
 from letterbox.gateways.http.parts import Parts
 from letterbox.gateways.http.problems import Problem, Reasoned, mistaken
@@ -26,7 +25,6 @@ from letterbox.model.envelope import Client, Envelope
 from letterbox.model.message import Offer
 from letterbox.model.preferences import Vendor
 from letterbox.model.record import Declared
-from letterbox.model.told import Told
 from letterbox.wishes import Mistake
 
 _MAIL = "message/rfc822"
@@ -263,18 +261,7 @@ def _answer(
     return Answer(
         id=received.message,
         results=tuple(
-            _result(text, told[address], your_reference)
+            result_item(text, told[address], your_reference)
             for text, address in zip(to, addresses, strict=True)
         ),
-    )
-
-
-def _result(to: str, told: Told, your_reference: str | None) -> Result:
-    return Result(
-        to=to,
-        verdict=told.verdict,
-        reference=told.reference,
-        until=told.until or UNSET,
-        reason=told.reason or UNSET,
-        your_reference=your_reference or UNSET,
     )

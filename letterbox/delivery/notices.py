@@ -1,0 +1,229 @@
+"""Telling consumers what went wrong in their name: a message of ours in the inbox."""
+
+from datetime import timedelta
+from email.headerregistry import Address as Author
+from email.message import EmailMessage
+from email.policy import SMTP
+from typing import Final, NamedTuple
+
+import msgspec
+import structlog
+
+from letterbox.feedback.sentences import Sentences
+from letterbox.model.flag import resembled
+from letterbox.model.record import DecisionRecord, InboxEntry, MessageRecord
+from letterbox.model.sender import Stranger, VendorRef
+from letterbox.model.times import later
+from letterbox.model.verdict import Fact, reason_of
+from letterbox.model.wishes import Wishes
+from letterbox.ports.clock import Clock
+from letterbox.ports.store import (
+    Add,
+    Bodies,
+    Claim,
+    Commit,
+    Done,
+    Expect,
+    Put,
+    Store,
+    Unschedule,
+)
+from letterbox.records import places
+from letterbox.records.activity import Happened, activity
+from letterbox.records.coding import encode
+from letterbox.records.consumers import Consumers
+from letterbox.records.ledger import message_commit
+from letterbox.records.mailboxes import Mailboxes
+from letterbox.records.names import new_id
+from letterbox.records.notices import Cause, causes, is_locked_out
+
+#: A vendor that is locked out goes on sending: one may have crossed, two may be a queue.
+_ENOUGH: Final = 3
+_COUNTED: Final = timedelta(days=30)
+_LOOKED_THROUGH: Final = 500
+#: Of one cause and vendor a consumer is told once in so long.
+_ONCE_IN: Final = timedelta(days=7)
+#: And so many times a week (UTC) in all: whoever has many domains must not fill an inbox.
+_MOST: Final = 10
+_HAPPENED: Final[dict[Cause, Happened]] = {
+    "address": "notice.address",
+    "locked-out": "notice.locked-out",
+    "lookalike": "notice.lookalike",
+}
+
+log = structlog.get_logger("letterbox.delivery")
+
+
+class _Notice(NamedTuple):
+    """What is to be told, and of which decision."""
+
+    consumer: str
+    cause: Cause
+    record: DecisionRecord
+    subject: str
+    text: str
+
+
+class Notices:
+    """Looks at what decisions have left for it. Killed at any step, it tells once."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        bodies: Bodies,
+        clock: Clock,
+        consumers: Consumers,
+        mailboxes: Mailboxes,
+        sentences: Sentences,
+        hostname: str,
+        retention: timedelta,
+    ) -> None:
+        self._store = store
+        self._bodies = bodies
+        self._clock = clock
+        self._consumers = consumers
+        self._mailboxes = mailboxes
+        self._sentences = sentences
+        self._hostname = hostname
+        self._retention = retention
+
+    async def look(self, consumer: str, about: str) -> None:
+        """See whether the consumer is to be told of a decision that was left to be looked at."""
+        partition, key = places.consumer(consumer), places.noticed(about)
+        document = await self._store.get(partition, key)
+        record = None
+        if document is not None:
+            record = await self._mailboxes.decision(consumer, document.value.decode())
+        for cause in causes(record) if record is not None else ():
+            claim = places.told_of(cause, record.vendor.id) if record is not None else ""
+            if record is not None and await self._store.claim(partition, claim) is None:
+                notice = await self._notice(consumer, cause, record)
+                if notice is not None:
+                    await self._tell(notice)
+        # What came meanwhile is looked at again: then this finds another revision.
+        guard = Expect(key=key, revision=document.revision if document else 0)
+        stop = Unschedule(key=places.NOTICE + about, expect=False)
+        await self._store.commit(Commit(partition, (guard, stop)))
+
+    async def _notice(self, consumer: str, cause: Cause, record: DecisionRecord) -> _Notice | None:
+        """What is said of a decision; None where it is too early to say anything."""
+        wishes = await self._consumers.wishes(consumer)
+        facts = _facts(record, cause, wishes)
+        if cause == "locked-out":
+            count = await self._refusals(consumer, record)
+            if count < _ENOUGH:
+                return None
+            facts["n"] = count
+        language = wishes.language
+        subject = self._said(cause, facts, language) or self._said(f"{cause}-else", facts, language)
+        names = (f"{cause}-text", f"{cause}-helps", "since", "from")
+        lines = [self._said(name, facts, language) for name in names]
+        text = "\n\n".join(line for line in (f"{subject}.", *lines) if line)
+        return _Notice(consumer, cause, record, subject, f"{text}\n")
+
+    async def _refusals(self, consumer: str, last: DecisionRecord) -> int:
+        """How often the vendor of a decision was refused of late because it is locked out.
+
+        Counted among the newest decisions, of which a bounded number is read.
+        """
+        page = await self._mailboxes.decisions(
+            consumer, after=None, limit=_LOOKED_THROUGH, verdict="refuse"
+        )
+        return sum(
+            row.vendor.id == last.vendor.id and is_locked_out(row) and last.at - row.at < _COUNTED
+            for row in page.items
+        )
+
+    def _said(self, name: str, facts: dict[str, Fact], language: str) -> str:
+        return self._sentences.line("notice", name, facts, language)
+
+    async def _tell(self, notice: _Notice) -> None:
+        now, record = self._clock.now(), notice.record
+        partition = places.consumer(notice.consumer)
+        name = new_id(now)
+        content = self._compose(notice, name)
+        me = VendorRef(id=self._hostname, name=self._hostname, registered=False)
+        entry = InboxEntry(
+            id=name,
+            at=now,
+            message=name,
+            decision=name,
+            vendor=me,
+            sender=f"postmaster@{self._hostname}",
+            recipient=record.recipient,
+            subject=notice.subject,
+            kind="service",
+            interests=(),
+            size=len(content),
+        )
+        claim = places.told_of(notice.cause, record.vendor.id)
+        noted = (
+            Claim(name=claim, value=b"", expires=later(now, _ONCE_IN)),
+            activity(
+                now,
+                _HAPPENED[notice.cause],
+                "notice",
+                record.vendor,
+                recipient=record.recipient,
+                text=(notice.subject,),
+                decision=record.id,
+            ),
+        )
+        week = Add(counter=places.notices(now), expires=later(now, _ONCE_IN), limit=_MOST)
+        put = Put(key=places.INBOX + name, value=encode(entry))
+        body = await self._bodies.prepare(name, content)
+        row = _record(entry, notice.consumer)
+        message = message_commit(row, body, later(now, self._retention))
+        message = msgspec.structs.replace(message, with_all=True)
+        # The mailbox first: where it takes nothing, the message is not kept either.
+        first = Commit(partition, (*noted, week, put))
+        result = (await self._store.commit(first, msgspec.structs.replace(message, with_all=True)))[
+            0
+        ]
+        if isinstance(result, Done):
+            log.info("noticed", consumer=notice.consumer, cause=notice.cause, decision=record.id)
+        elif result.operation == week:
+            await self._store.commit(Commit(partition, noted))
+
+    def _compose(self, notice: _Notice, name: str) -> bytes:
+        """The message (RFC 5322). Everything said is on one line, without control characters."""
+        mail = EmailMessage(policy=SMTP)
+        mail["From"] = Author("letterbox", "postmaster", self._hostname)
+        mail["Subject"] = notice.subject
+        mail["Message-ID"] = f"<{name}@{self._hostname}>"
+        # RFC 3834, section 5: nobody's machine is to answer this.
+        mail["Auto-Submitted"] = "auto-generated"
+        mail.set_content(notice.text, charset="utf-8", cte="quoted-printable")
+        return mail.as_bytes()
+
+
+def _facts(record: DecisionRecord, cause: Cause, wishes: Wishes) -> dict[str, Fact]:
+    facts: dict[str, Fact] = {
+        "vendor": record.vendor.name,
+        "decision": record.id,
+        "date": wishes.times.local_date(record.at).isoformat(),
+    }
+    if cause == "address":
+        for finding in record.findings:
+            if reason_of(finding.verdict) == "address-of-another":
+                facts |= {name: finding.facts.get(name) for name in ("address", "other")}
+    if cause == "lookalike":
+        facts["resembles"] = resembled(record.flags)
+    return facts
+
+
+def _record(entry: InboxEntry, consumer: str) -> MessageRecord:
+    """The notice as a message: written here, it is proven by nobody."""
+    return MessageRecord(
+        id=entry.message,
+        at=entry.at,
+        edge="http",
+        client="",
+        helo="",
+        reverse_path=None,
+        sender=Stranger(why="not-accepted", detail="written here"),
+        vendor=entry.vendor,
+        size=entry.size,
+        recipients=((consumer, entry.recipient, entry.decision, ""),),
+    )

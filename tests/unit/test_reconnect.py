@@ -1,0 +1,456 @@
+"""Coming back: what a vendor that is locked out may ask, and what both sides learn of it."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+
+from letterbox.ports.store import StoreUnavailable
+from tests.support.api import Api, Reply, open_api
+
+PEOPLE = """
+[[vendor]]
+id = "greenleaf"
+name = "Greenleaf Garden"
+domains = ["greenleaf.example"]
+
+[[vendor]]
+id = "voltshop"
+name = "Voltshop"
+domains = ["voltshop.example"]
+
+[[consumer]]
+id = "anna"
+addresses = ["anna@letterbox.example", "second@letterbox.example"]
+timezone = "Europe/Amsterdam"
+ask_for_days = 7
+  [[consumer.vendor]]
+  vendor = "greenleaf"
+  scope = "everything"
+  limit = { messages = 20, per = "week" }
+  standing = "blocked"
+  because = "too-often"
+  remedy = { limit = { messages = 1, per = "month" }, accepts = ["service", "offer"] }
+
+[[consumer]]
+id = "ben"
+addresses = ["ben@letterbox.example"]
+"""
+BLOCKED = {
+    "vendor": "greenleaf",
+    "scope": "everything",
+    "standing": "blocked",
+    "because": "too-often",
+}
+REMEDY = {"limit": {"messages": 1, "per": "month"}, "accepts": ["service", "offer"]}
+REPAIRED = {
+    "vendor": "greenleaf",
+    "accepts": ["service", "offer"],
+    "scope": "everything",
+    "limit": {"messages": 1, "per": "month"},
+}
+LEAF = "/v1/me/vendors/greenleaf"
+
+
+@asynccontextmanager
+async def locked_out(tells: str = "remedy"):
+    """A house where greenleaf is locked out, and a reference of a refusal that said so."""
+    people = PEOPLE
+    if tells != "remedy":
+        said = 'because = "too-often"'
+        people = people.replace(said, f'{said}\n  tells = "{tells}"')
+    async with open_api(people) as api:
+        yield api, await refused(api)
+
+
+async def refused(
+    api: Api, vendor="greenleaf", to="anna@letterbox.example", subject="Hello"
+) -> str:
+    message = {"to": [to], "kind": "offer", "subject": subject, "text": "There."}
+    reply = await api.call("POST", "/v1/messages", who=vendor, json=message)
+    return reply.json["results"][0]["reference"]
+
+
+async def ask(api: Api, reference: str, *, who="greenleaf", **said) -> Reply:
+    path = f"/v1/relations/{reference}/reconnect"
+    return await api.call("POST", path, who=who, json={"accept": True} | said)
+
+
+async def requests(api: Api, who: str = "anna") -> list[dict]:
+    return (await api.call("GET", "/v1/me/requests", who=who)).json["items"]
+
+
+async def say(api: Api, name: str, word: str, *, who: str = "anna", **how) -> Reply:
+    return await api.call("POST", f"/v1/me/requests/{name}/{word}", who=who, **how)
+
+
+async def rule(api: Api) -> dict:
+    return (await api.call("GET", LEAF, who="anna")).json
+
+
+async def put(api: Api, value: dict) -> None:
+    reply = await api.call("PUT", LEAF, who="anna", json=value, headers={"If-Match": "*"})
+    assert reply.status == 200, reply.body
+
+
+async def told(api: Api) -> list:
+    events = await api.house.feed("greenleaf")
+    return [each for each in events if each.type.startswith("relationship.")]
+
+
+async def happened(api: Api) -> list[str]:
+    """The kinds of the consumer's log that are no decisions, oldest first."""
+    items = (await api.call("GET", "/v1/me/activity", who="anna")).json["items"]
+    return [item["type"] for item in reversed(items) if item["type"] != "decision"]
+
+
+# ---- the whole way ----------------------------------------------------------------------------
+
+
+async def test_an_accepted_remedy_becomes_the_relationships_limits():
+    async with locked_out() as (api, reference):
+        reply = await ask(api, reference, note="Two lists had you.")
+        assert reply.status == 200
+        # Asked on Monday 23 November: seven days later is the last one.
+        assert reply.json == {"reference": reference, "state": "asked", "until": "2026-11-30"}
+        (request,) = await requests(api)
+        assert request["vendor"] == "greenleaf"
+        assert request["accepts"] == ["at most 1 per month, only service mail + offers"]
+        assert request["note"] == "Two lists had you."
+        assert request["becomes"] == REPAIRED
+        assert request["until"] == "2026-11-30T23:00:00Z"
+        assert request["sentence"] == (
+            "Greenleaf Garden asks to come back. "
+            "Without an answer that is declined by itself on Tuesday 1 December."
+        )
+        assert await told(api) == []
+        api.house.clock.advance(seconds=1)
+        done = await say(api, request["id"], "accept")
+        assert (done.status, done.json["state"], done.json["becomes"]) == (
+            200,
+            "accepted",
+            REPAIRED,
+        )
+        assert await rule(api) == REPAIRED
+        (event,) = await told(api)
+        assert (event.type, event.verdict, event.reason) == (
+            "relationship.reinstated",
+            "deliver",
+            None,
+        )
+        assert event.at.isoformat() == "2026-11-23T00:00:00+00:00"
+        assert event.recipient == "anna@letterbox.example"
+        first, *both = await happened(api)
+        assert first == "reconnect.asked"
+        assert sorted(both) == ["reconnect.accepted", "relationship.reinstated"]
+        await refused(api, subject="The first")
+        assert await api.house.inbox("anna") == ["The first"]
+        await refused(api, subject="The second")
+        assert await api.house.inbox("anna") == ["The first"]
+        history = await api.call("GET", "/v1/me/preferences/history", who="anna")
+        assert history.json["items"][0]["by"] == "request"
+
+
+async def test_the_reference_of_an_event_serves_as_well():
+    async with locked_out() as (api, _):
+        await put(api, BLOCKED | {"remedy": {"accepts": ["service"]}})
+        (event,) = await told(api)
+        assert (await ask(api, event.reference)).status == 200
+        (request,) = await requests(api)
+        assert request["accepts"] == list(event.reason.remedies) == ["only service mail"]
+
+
+@pytest.mark.parametrize("how", ["a word", "silence"])
+async def test_a_no_is_told_as_final(how):
+    async with locked_out() as (api, reference):
+        await ask(api, reference)
+        (request,) = await requests(api)
+        if how == "a word":
+            assert (await say(api, request["id"], "decline")).json["state"] == "declined"
+            assert (await say(api, request["id"], "decline")).json["state"] == "declined"
+        else:
+            api.house.clock.advance(days=7)
+            await api.house.work()
+            assert (await requests(api))[0]["state"] == "waiting"
+            api.house.clock.advance(days=1)
+            await api.house.work()
+            assert (await requests(api))[0]["state"] == "unanswered"
+        (event,) = await told(api)
+        assert (event.type, event.verdict) == ("relationship.blocked", "refuse")
+        assert (event.reason.code, event.reason.final) == ("declined", True)
+        assert (await say(api, request["id"], "accept")).status == 409
+        assert (await rule(api))["standing"] == "blocked"
+        # What was declined is not that of a lock-out: it leads nowhere.
+        assert (await ask(api, event.reference)).status == 404
+
+
+async def test_what_is_over_is_forgotten_after_a_while():
+    async with locked_out() as (api, reference):
+        await ask(api, reference)
+        await say(api, (await requests(api))[0]["id"], "decline")
+        api.house.clock.advance(days=31)
+        await api.house.work()
+        assert await requests(api) == []
+
+
+# ---- how often --------------------------------------------------------------------------------
+
+
+async def test_a_consumer_is_asked_once_a_period():
+    async with locked_out() as (api, reference):
+        assert (await ask(api, reference)).status == 200
+        again = await ask(api, reference)
+        assert again.status == 409
+        assert "from 2026-12-24" in again.json["detail"]
+        other = await refused(api, subject="Another")
+        assert (await ask(api, other)).status == 409
+        await say(api, (await requests(api))[0]["id"], "decline")
+        assert (await ask(api, reference)).status == 409
+        assert len(await requests(api)) == 1
+        api.house.clock.advance(days=31)
+        assert (await ask(api, reference)).status == 200
+
+
+async def test_two_addresses_are_not_told_to_be_one_persons():
+    async with locked_out() as (api, first):
+        second = await refused(api, to="second@letterbox.example")
+        replies = [await ask(api, each) for each in (first, second)]
+        assert [reply.status for reply in replies] == [200, 200]
+        assert replies[0].json | {"reference": second} == replies[1].json
+        assert len(await requests(api)) == 1
+        assert (await ask(api, second)).status == 409
+
+
+async def test_many_at_once_ask_once():
+    async with locked_out() as (api, reference):
+        replies = await asyncio.gather(*(ask(api, reference) for _ in range(8)))
+        assert sorted(reply.status for reply in replies) == [200, *[409] * 7]
+        assert len(await requests(api)) == 1
+
+
+async def test_the_same_call_has_one_effect_and_one_answer():
+    async with locked_out() as (api, reference):
+        path, body = f"/v1/relations/{reference}/reconnect", {"accept": True}
+        key = {"headers": {"Idempotency-Key": "one"}}
+        replies = [
+            await api.call("POST", path, who="greenleaf", json=body, **key) for _ in range(3)
+        ]
+        assert [(r.status, r.body) for r in replies] == [(200, replies[0].body)] * 3
+        name = (await requests(api))[0]["id"]
+        first = await say(api, name, "accept")
+        second = await say(api, name, "accept")
+        assert (first.status, second.status) == (200, 200)
+        assert [each.type for each in await told(api)] == ["relationship.reinstated"]
+
+
+# ---- what leads nowhere -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tells", ["class", "nothing"])
+async def test_what_was_not_told_cannot_be_accepted(tells):
+    """A lock-out that was told by its class, one never told, another's, and an invented one."""
+    async with locked_out(tells) as (api, hidden):
+        theirs = await refused(api, "voltshop")
+        elsewhere = await refused(api, to="ben@letterbox.example")
+        names = (hidden, theirs, elsewhere, "0" * 32, "x" * 22)
+        replies, costs = [], []
+        for name in names:
+            with counting(api) as calls:
+                replies.append(await ask(api, name))
+            costs.append(tuple(calls))
+        assert {reply.status for reply in replies} == {404}
+        assert len({reply.body for reply in replies}) == 1
+        assert len({tuple(sorted(set(r.headers) - {"Date"})) for r in replies}) == 1
+        # Counted from the second on: the first reads what is then remembered.
+        assert len(set(costs[1:])) == 1
+        assert await requests(api) == []
+
+
+async def test_anothers_reference_is_nobodys():
+    async with locked_out() as (api, reference):
+        assert (await ask(api, reference, who="voltshop")).status == 404
+        assert await requests(api) == []
+
+
+class counting:  # noqa: N801 - used as a word
+    """The calls that reach the store, by name."""
+
+    def __init__(self, api: Api) -> None:
+        self._store = api.house.app.store
+        self._calls: list[str] = []
+
+    def __enter__(self) -> list[str]:
+        for name in ("get", "documents", "log", "counters", "claim", "commit"):
+            self._wrap(name)
+        return self._calls
+
+    def _wrap(self, name: str) -> None:
+        real = getattr(self._store, name)
+
+        async def counted(*args, **kwargs):
+            self._calls.append(name)
+            return await real(*args, **kwargs)
+
+        setattr(self._store, name, counted)
+
+    def __exit__(self, *_) -> None:
+        for name in ("get", "documents", "log", "counters", "claim", "commit"):
+            delattr(self._store, name)
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ({"accept": False}, "accept"),
+        ({}, "accept"),
+        ({"accept": True, "note": "x" * 281}, "note"),
+        ({"accept": True, "more": 1}, "more"),
+    ],
+)
+async def test_mistakes_are_named(body, path):
+    async with locked_out() as (api, reference):
+        url = f"/v1/relations/{reference}/reconnect"
+        reply = await api.call("POST", url, who="greenleaf", json=body)
+        assert reply.status == 422
+        assert path in {error["path"] for error in reply.json["errors"]}
+
+
+async def test_a_key_that_may_only_send_agrees_to_nothing():
+    async with locked_out() as (api, reference):
+        app = api.house.app
+        now = api.house.clock.now()
+        api.credentials["greenleaf"] = await app.credentials.issue(
+            "key", "greenleaf", now, scopes=("send",)
+        )
+        assert (await ask(api, reference)).status == 403
+
+
+async def test_a_hostile_note_is_one_line_of_text():
+    async with locked_out() as (api, reference):
+        await ask(api, reference, note="a\r\nSubject: b\u202ec\u2028d\x00e")
+        (request,) = await requests(api)
+        assert request["note"] == "a Subject: b c d e"
+
+
+async def test_requests_are_their_consumers_alone():
+    async with locked_out() as (api, reference):
+        await ask(api, reference)
+        name = (await requests(api))[0]["id"]
+        assert await requests(api, "ben") == []
+        for word in ("accept", "decline"):
+            assert (await say(api, name, word, who="ben")).status == 404
+            assert (await say(api, "0" * 32, word)).status == 404
+        assert (await requests(api))[0]["state"] == "waiting"
+
+
+# ---- what changes in between ------------------------------------------------------------------
+
+
+async def test_who_is_let_back_in_meanwhile_waits_no_longer():
+    async with locked_out() as (api, reference):
+        await ask(api, reference)
+        name = (await requests(api))[0]["id"]
+        await put(api, {"vendor": "greenleaf"})
+        assert [each.type for each in await told(api)] == ["relationship.reinstated"]
+        assert (await requests(api))[0]["state"] == "settled"
+        assert (await say(api, name, "accept")).status == 409
+        assert (await say(api, name, "decline")).status == 409
+        assert await rule(api) == {"vendor": "greenleaf"}
+        api.house.clock.advance(days=10)
+        await api.house.work()
+        assert [each.type for each in await told(api)] == ["relationship.reinstated"]
+        assert "reconnect.settled" in await happened(api)
+
+
+async def test_a_remedy_that_has_changed_is_the_one_that_counts():
+    async with locked_out() as (api, reference):
+        await ask(api, reference)
+        await put(api, BLOCKED | {"remedy": {"accepts": ["service"]}})
+        (request,) = await requests(api)
+        assert request["accepts"] != request["becomes"]["accepts"] == ["service"]
+        await say(api, request["id"], "accept")
+        assert await rule(api) == {
+            "vendor": "greenleaf",
+            "accepts": ["service"],
+            "scope": "everything",
+        }
+
+
+@pytest.mark.parametrize(
+    ("after", "events"),
+    [
+        ({"vendor": "greenleaf"}, ["relationship.reinstated"] * 2),
+        ({"vendor": "greenleaf", "tells": "nothing"}, []),
+        (BLOCKED | {"tells": "nothing"}, []),
+        (BLOCKED | {"tells": "class"}, ["relationship.blocked"]),
+    ],
+)
+async def test_the_answer_is_the_same_whatever_has_become_of_it(after, events):
+    async with locked_out() as (api, reference):
+        await put(api, after)
+        reply = await ask(api, reference)
+        assert reply.status == 200
+        assert reply.json == {"reference": reference, "state": "asked", "until": "2026-11-30"}
+        waits = after.get("standing") == "blocked"
+        assert len(await requests(api)) == waits
+        assert [each.type for each in await told(api)] == events
+        for request in await requests(api):
+            await say(api, request["id"], "decline")
+        level = after.get("tells")
+        declined = (await told(api))[len(events) :]
+        assert [each.reason.code for each in declined] == (["choice"] if level == "class" else [])
+
+
+async def test_a_yes_and_a_no_at_once_are_one_outcome():
+    async with locked_out() as (api, reference):
+        await ask(api, reference)
+        name = (await requests(api))[0]["id"]
+        words = ["accept", "decline"] * 4
+        replies = await asyncio.gather(*(say(api, name, word) for word in words))
+        state = (await requests(api))[0]["state"]
+        won = {"accepted": "accept", "declined": "decline"}[state]
+        for word, reply in zip(words, replies, strict=True):
+            assert reply.status == (200 if word == won else 409)
+        assert len(await told(api)) == 1
+
+
+async def test_a_remedy_with_a_day_counts_from_that_day():
+    async with locked_out() as (api, _):
+        await put(api, BLOCKED | {"remedy": {"from": "2026-12-24"}})
+        reference = (await told(api))[0].reference
+        await ask(api, reference)
+        (request,) = await requests(api)
+        await say(api, request["id"], "accept")
+        assert (await rule(api))["from"] == "2026-12-24"
+        assert [each.type for each in await told(api)][1:] == ["relationship.reinstated"]
+
+
+# ---- a crash ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("word", ["accept", "decline"])
+async def test_killed_before_or_after_any_commit_there_is_one_outcome(word, after, monkeypatch):
+    """The process dies at the nth commit of the answer; the consumer says it again."""
+    for nth in range(3):
+        async with locked_out() as (api, reference):
+            await ask(api, reference)
+            name = (await requests(api))[0]["id"]
+            store = api.house.app.store
+            commit, count = store.commit, iter(range(100))
+
+            async def dies(*commits, _commit=commit, _count=count, _nth=nth):
+                if next(_count) != _nth:
+                    return await _commit(*commits)
+                if after:
+                    await _commit(*commits)
+                raise StoreUnavailable("killed")
+
+            with monkeypatch.context() as patch:
+                patch.setattr(store, "commit", dies)
+                await say(api, name, word)
+            assert (await say(api, name, word)).status == 200
+            expected = {"accept": "accepted", "decline": "declined"}[word]
+            assert (await requests(api))[0]["state"] == expected
+            assert len(await told(api)) == 1
+            assert ((await rule(api)).get("standing") == "blocked") == (word == "decline")
