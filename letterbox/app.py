@@ -136,6 +136,7 @@ class App(Broker):
             store=self.store,
             holds=self.holds,
             relations=self.relations,
+            complaints=self.complaints,
             requests=self.requests,
             activity=self.activity,
             undo=self.undo,

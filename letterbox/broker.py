@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta, tzinfo
-from pathlib import Path
 from typing import NamedTuple
 
 from msgspec import structs
@@ -17,9 +16,7 @@ from letterbox.delivery.notices import Notices
 from letterbox.delivery.relations import Relations
 from letterbox.delivery.relay import Relay
 from letterbox.delivery.release import Holds
-from letterbox.delivery.reports import Reports
 from letterbox.delivery.requests import Requests
-from letterbox.delivery.webhooks import Webhooks
 from letterbox.delivery.worker import Duty, Worker
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.explanation import Explanations
@@ -28,7 +25,6 @@ from letterbox.feedback.wording import read_wording
 from letterbox.hindsight import Changes, PastCases, Replay, Undo
 from letterbox.identity.domains import Domains
 from letterbox.identity.prover import Prover
-from letterbox.identity.signing import OwnSigner
 from letterbox.intake import Intake
 from letterbox.intake.operator import OperatorMailbox
 from letterbox.intake.settle import Settlement
@@ -36,8 +32,9 @@ from letterbox.intake.strangers import Strangers
 from letterbox.intake.submitters import Submitters
 from letterbox.judge import Judge
 from letterbox.metrics import Metrics
-from letterbox.model.configuration import Configuration, DkimSection
+from letterbox.model.configuration import Configuration
 from letterbox.model.reason import read_phrases, read_registry
+from letterbox.outgoing import Outgoing
 from letterbox.ports.clock import Clock
 from letterbox.ports.courier import MailCourier, WebCourier
 from letterbox.ports.resolver import Resolver
@@ -67,8 +64,6 @@ from letterbox.wishes import read_taxonomy
 
 #: How many domains are looked up at once: a name server may never answer.
 _NAME_SERVERS = 50
-#: How many reports are on the way at once.
-_MAIL_SERVERS = 20
 
 
 class Outside(NamedTuple):
@@ -309,19 +304,22 @@ class Broker:
             hostname=self.configuration.hostname,
             retention=timedelta(days=retention.refused),
         )
-        outbound = self.configuration.outbound
-        self.reports = Reports(
+        self.outgoing = Outgoing(
+            self.configuration,
             store=self.store,
             clock=self.clock,
-            paths=self.prover,
-            domains=self.domains,
-            courier=self.outside.mail,
-            signer=_signer(outbound.dkim, self.configuration.hostname),
-            hostname=self.configuration.hostname,
-            per_hour=outbound.reports_per_domain_hour,
-            lasts=timedelta(hours=outbound.hours),
             metrics=self.metrics,
+            mail=self.outside.mail,
+            web=self.outside.web,
+            prover=self.prover,
+            domains=self.domains,
+            relations=self.relations,
+            mailboxes=self.mailboxes,
+            reader=self.reader,
+            feed=self.feed,
+            webhooks=self.webhook_records,
         )
+        self.complaints, self.webhooks = self.outgoing.complaints, self.outgoing.webhooks
         self.forgetting = Forgetting(
             store=self.store,
             clock=self.clock,
@@ -332,14 +330,6 @@ class Broker:
             refused=timedelta(days=retention.refused),
             decisions=timedelta(days=retention.decisions),
             feedback=timedelta(days=retention.feedback),
-        )
-        self.webhooks = Webhooks(
-            store=self.store,
-            clock=self.clock,
-            records=self.webhook_records,
-            feed=self.feed,
-            courier=self.outside.web,
-            metrics=self.metrics,
         )
         self.worker = Worker(
             store=self.store,
@@ -361,21 +351,13 @@ class Broker:
         yield Duty("message", places.COLLECT, lambda name, _: self.forgetting.collect(name))
         yield Duty(places.DIRECTORY, SWEEP, lambda *_: self.forgetting.sweep())
         yield Duty("vendor", places.UNPROVEN, lambda name, _: self.registration.expire(name))
-        for room, partition in (("message", places.message), ("consumer", places.consumer)):
-            yield Duty(room, places.REPORT, self.reports.of(partition), beside=_MAIL_SERVERS)
-        yield Duty("reports", places.FOLDED, self.reports.send_folded, beside=_MAIL_SERVERS)
         yield Duty(
             "domain",
             places.RECHECK,
             lambda name, _: self.domain_proofs.recheck(name),
             beside=_NAME_SERVERS,
         )
-        yield Duty(
-            "vendor",
-            places.WEBHOOK,
-            self.webhooks.deliver,
-            beside=self.configuration.webhooks.at_once,
-        )
+        yield from self.outgoing.duties()
 
     def _hindsight(self) -> None:
         self.cases = PastCases(mailboxes=self.mailboxes, reader=self.reader, filters=ORDER)
@@ -433,13 +415,6 @@ class Broker:
             taxonomy=self.taxonomy,
             categories=self.categories,
         )
-
-
-def _signer(section: DkimSection, hostname: str) -> OwnSigner | None:
-    """What signs mail of ours, where a key is configured."""
-    if not section.key:
-        return None
-    return OwnSigner(section.domain or hostname, section.selector, Path(section.key).read_bytes())
 
 
 def _guess(configuration: Configuration) -> str:

@@ -1,13 +1,15 @@
 """Sending the reports that are owed by mail: to proven return paths, bounded, tried again."""
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final, Protocol
 
 import msgspec
 import structlog
 
+from letterbox.delivery.again import pause
 from letterbox.feedback.dsn import compose_folded, compose_report
+from letterbox.feedback.letters import Signs
 from letterbox.metrics import Metrics
 from letterbox.model.address import Address, parse_address
 from letterbox.model.envelope import Client
@@ -35,8 +37,6 @@ from letterbox.records.names import new_reference
 _HOUR: Final = timedelta(hours=1)
 #: The same message is not reported on again within this time: as long as resends are known.
 _REMEMBERED: Final = timedelta(days=7)
-#: RFC 5321, section 4.5.4.1: soon again at first, then in ever longer intervals.
-_AGAIN: Final = tuple(timedelta(minutes=minutes) for minutes in (5, 15, 30, 60, 120, 240))
 _ATTEMPTS: Final = 5
 #: What stands for all reasons beyond these, so that one row cannot grow for ever.
 _MOST_CODES: Final = 50
@@ -49,14 +49,6 @@ class Paths(Protocol):
 
     async def path_passes(self, client: Client, reverse_path: Address) -> bool | None:
         """Whether SPF passes; None where that could not be found out now."""
-        ...
-
-
-class Signs(Protocol):
-    """Signs mail of ours (:class:`letterbox.identity.signing.OwnSigner`)."""
-
-    def sign(self, content: bytes, now: datetime) -> bytes:
-        """The mail with its signature."""
         ...
 
 
@@ -231,7 +223,7 @@ class Reports:
                     place,
                     (
                         Put(key=places.FOLDED, value=encode(again)),
-                        Schedule(key=places.FOLDED, at=now + _pause(again.attempts)),
+                        Schedule(key=places.FOLDED, at=now + pause(again.attempts)),
                     ),
                 )
             )
@@ -262,7 +254,7 @@ class Reports:
             await self._end(partition, key, report, "expired", detail)
             return
         tried = msgspec.structs.replace(report, attempts=report.attempts + 1)
-        at = now + _pause(tried.attempts)
+        at = now + pause(tried.attempts)
         operations = (Put(key=key, value=encode(tried)), Schedule(key=key, at=at))
         await self._store.commit(Commit(partition, operations))
         log.info("report-waits", report=report.id, attempts=tried.attempts, detail=detail)
@@ -288,7 +280,3 @@ class Reports:
     def _count(self, kind: str, handover: Handed | NotNow | Never) -> None:
         outcome = {Handed: "sent", NotNow: "waits", Never: "refused"}[type(handover)]
         self._metrics.reports.labels(kind, outcome).inc()
-
-
-def _pause(attempts: int) -> timedelta:
-    return _AGAIN[min(attempts, len(_AGAIN)) - 1]

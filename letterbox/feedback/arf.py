@@ -5,10 +5,11 @@ It names the message, and neither the person nor the hour.
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, time
 from typing import Final
-from urllib.parse import urlsplit
 
+from letterbox.feedback.destination import BadDestination, read_destination
 from letterbox.feedback.letters import Part, date, field, header_part, report, text_part
 from letterbox.model.address import Address, parse_address
 from letterbox.model.report import Complaint
@@ -58,17 +59,9 @@ def one_click(mail: Mail, sender: Proven) -> str | None:
     if unfold(fields[1][0]).replace(" ", "").lower() != _ONE_CLICK:
         return None
     for uri in _URI.findall(unfold(fields[0][0])):
-        if uri.isascii() and uri.isprintable() and _is_https(uri):
-            return str(uri)
+        with suppress(BadDestination):
+            return read_destination(uri, private=False).url
     return None
-
-
-def _is_https(uri: str) -> bool:
-    try:
-        parts = urlsplit(uri)
-    except ValueError:
-        return False
-    return parts.scheme == "https" and bool(parts.hostname) and "@" not in parts.netloc
 
 
 def naming_fields(mail: Mail, sender: Proven) -> bytes:

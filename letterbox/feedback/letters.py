@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 from email.utils import format_datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from letterbox.feedback.sentences import safe
 
@@ -14,6 +14,14 @@ _LONGEST_VALUE = 900
 _NOT_PRINTABLE = re.compile(r"[^\x20-\x7e]")
 #: What may stand for a message in In-Reply-To (RFC 5322, section 3.6.4), less what is unusual.
 _MESSAGE_ID = re.compile(r"[\x21-\x3b\x3d\x3f-\x7e]{1,500}")
+
+
+class Signs(Protocol):
+    """Signs mail of ours (:class:`letterbox.identity.signing.OwnSigner`)."""
+
+    def sign(self, content: bytes, now: datetime) -> bytes:
+        """The mail with its signature."""
+        ...
 
 
 class Part(NamedTuple):

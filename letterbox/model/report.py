@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from letterbox.model.envelope import Notify
+from letterbox.model.sender import VendorRef
 from letterbox.model.told import Told
 
 
@@ -64,12 +65,15 @@ class Complaint(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ``to`` is the address of the field that was signed; ``received`` a day (UTC), since an hour
     would tell when the consumer's windows open. ``client`` is the IP address it came from,
-    ``reverse_path`` its return path, ``domain`` its author's. ``header`` holds the fields that name
-    the message to its sender, as they were received, and none that names the consumer.
+    ``domain`` its author's. ``header`` holds the fields that name the message to its sender, as
+    they were received, and none that names the consumer. ``vendor`` and ``recipient`` are for the
+    consumer's own log.
     """
 
     id: str
     to: str
+    vendor: VendorRef
+    recipient: str
     received: datetime
     owed: datetime
     client: str
@@ -83,5 +87,7 @@ class Unsubscription(msgspec.Struct, frozen=True, omit_defaults=True):
 
     id: str
     url: str
+    vendor: VendorRef
+    recipient: str
     owed: datetime
     attempts: int = 0

@@ -33,6 +33,9 @@ CLAIM = "claim/"
 REFERENCE = "reference"
 #: Reports that are owed by mail, by id.
 REPORT = "report/"
+#: Complaints, and unsubscriptions that a consumer asked for, by id.
+COMPLAINT = "complaint/"
+UNSUBSCRIPTION = "unsubscription/"
 #: Reports to one domain that were too many, as one.
 FOLDED = "folded"
 #: All endpoints of a vendor's, as one document.
@@ -114,6 +117,11 @@ def registrations(day: datetime, who: str = "") -> str:
 def reference(name: str) -> str:
     """The partition of one reference."""
     return f"reference/{name}"
+
+
+def said_once(what: str, message: str) -> str:
+    """The claim that something is said of a message once."""
+    return f"{what}/{message}"
 
 
 def reports(domain: str) -> str:

@@ -18,7 +18,7 @@ from letterbox.feedback.arf import (
 from letterbox.identity.domains import Domains
 from letterbox.model.address import Address
 from letterbox.model.report import Complaint
-from letterbox.model.sender import Proven
+from letterbox.model.sender import Proven, VendorRef
 from letterbox.reading.mail import split
 from tests.support.clock import FakeClock
 
@@ -129,9 +129,12 @@ def test_what_is_not_signed_so_is_never_clicked(field: bytes, value: bytes, by: 
     assert one_click(split(content), by) is None
 
 
+VENDOR = VendorRef(id="greenleaf", name="Greenleaf Garden", registered=True)
 OWED = Complaint(
     id="0" * 31 + "1",
     to="fbl@greenleaf.example",
+    vendor=VENDOR,
+    recipient="anna@letterbox.example",
     received=day_of(NOW),
     owed=NOW,
     client="192.0.2.1",
@@ -187,6 +190,8 @@ def test_exactly_the_fields_that_we_mean(value: bytes, domain: str) -> None:
     owed = Complaint(
         id="0" * 32,
         to="fbl@greenleaf.example",
+        vendor=VENDOR,
+        recipient="anna@letterbox.example",
         received=NOW,
         owed=NOW,
         client="192.0.2.1",

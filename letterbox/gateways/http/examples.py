@@ -21,6 +21,8 @@ from letterbox.gateways.http.forms import (
     StrangersItem,
     UndoAnswer,
     UndoForm,
+    UnwantedAnswer,
+    UnwantedWord,
 )
 from letterbox.gateways.http.keys import KeyItem, NewKey, Rotation
 from letterbox.gateways.http.pieces import PieceItem
@@ -251,6 +253,15 @@ EXAMPLES: dict[Any, Any] = {
         "sentence": "You take no service mail from Greenleaf Garden.",
         "before": {"vendor": "greenleaf", "accepts": ["service", "offer"]},
         "after": {"vendor": "greenleaf", "accepts": ["offer"]},
+    },
+    UnwantedWord: {"because": "never-asked", "unsubscribe": True},
+    UnwantedAnswer: {
+        "id": _ID,
+        "sentence": "You locked out Greenleaf Garden: never asked for.",
+        "before": {"vendor": "greenleaf"},
+        "after": {"vendor": "greenleaf", "standing": "blocked", "because": "never-asked"},
+        "reported": True,
+        "unsubscribing": True,
     },
     Items[DecisionItem]: {"items": [_DECISION], "after": None},
     DecisionItem: _DECISION,

@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 from letterbox.model.flag import FlagCode
 from letterbox.model.kind import Kind
 from letterbox.model.money import Money
-from letterbox.model.preferences import Preferences, Region, VendorRule, Word
+from letterbox.model.preferences import Because, Preferences, Region, VendorRule, Word
 from letterbox.model.record import DecisionRecord, HeldEntry, InboxEntry
 from letterbox.model.told import Told, ToldReason, ToldVerdict
 from letterbox.model.verdict import Fact, Finding, Hold, VerdictName, name_of, reason_of
@@ -265,6 +265,33 @@ class AdvertisingAnswer(msgspec.Struct, frozen=True):
     sentence: str
     before: VendorRule | None
     after: VendorRule | None
+
+
+class UnwantedWord(Form, frozen=True):
+    """Why mail was unwanted, and whom else to tell.
+
+    ``report``: the sender, where it has asked for complaints and signed so (RFC 9477).
+    ``unsubscribe``: the address for it, where the sender signed one (RFC 8058), is called once.
+    """
+
+    because: Because = "other"
+    report: bool = True
+    unsubscribe: bool = False
+
+
+class UnwantedAnswer(msgspec.Struct, frozen=True):
+    """The relationship before and after, and what else was set going.
+
+    ``sentence`` says in the consumer's language what the vendor's mail meets from now on; how the
+    rest ended stands in ``/v1/me/activity``.
+    """
+
+    id: str
+    sentence: str
+    before: VendorRule | None
+    after: VendorRule | None
+    reported: bool
+    unsubscribing: bool
 
 
 class Nothing(Form, frozen=True):

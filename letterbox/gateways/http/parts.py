@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from letterbox.delivery.complaints import Complaints
 from letterbox.delivery.relations import Advertised
 from letterbox.delivery.requests import Requests
 from letterbox.delivery.webhooks import Webhooks
@@ -86,6 +87,7 @@ class Parts(NamedTuple):
     store: Store
     holds: Holds
     relations: Relations
+    complaints: Complaints
     requests: Requests
     activity: ActivityLog
     undo: Undo
