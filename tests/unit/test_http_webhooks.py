@@ -308,6 +308,27 @@ async def test_a_disabled_one_says_why_and_is_enabled():
         assert again.json == enabled.json
 
 
+async def test_nobody_has_others_called_by_enabling():
+    async with receiving_api() as (api, receiver, made):
+        receiver.answers = lambda _: 410
+        await api.send(offer=DEAR)
+        path = f"/v1/webhooks/{made['id']}/enable"
+        statuses = []
+        for _ in range(12):
+            await api.house.work()
+            statuses.append((await api.call("POST", path, who="greenleaf")).status)
+        assert statuses == [200] * 10 + [429] * 2
+        assert len(receiver.calls) == 11
+        # One that is well is not called for it, nor does it forget how long it has failed.
+        receiver.down()
+        api.house.clock.advance(minutes=1)
+        await api.call("POST", path, who="greenleaf")
+        await api.house.work()
+        await api.call("POST", path, who="greenleaf")
+        await api.house.work()
+        assert len(receiver.calls) == 12
+
+
 @pytest.mark.parametrize("level", ["nothing", "class", "reason", "remedy"])
 async def test_an_endpoint_is_told_no_more_than_the_level_allows(level: str):
     people = PEOPLE.replace(

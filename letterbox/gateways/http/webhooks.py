@@ -9,7 +9,6 @@ from aiohttp import web
 from msgspec import UNSET, Meta, UnsetType
 
 from letterbox.administration.shape import nearest
-from letterbox.delivery.webhooks import TESTS_PER_MINUTE, TooManyTests
 from letterbox.feedback.destination import LONGEST, BadDestination
 from letterbox.feedback.webhooks import shown
 from letterbox.gateways.http.answers import answer, nothing
@@ -26,7 +25,13 @@ from letterbox.model.webhook import (
     Signing,
     Webhook,
 )
-from letterbox.records.webhooks import MOST_KEYS, MOST_WEBHOOKS, Full
+from letterbox.records.webhooks import (
+    CALLS_PER_MINUTE,
+    MOST_KEYS,
+    MOST_WEBHOOKS,
+    Full,
+    TooManyCalls,
+)
 from letterbox.registration.endpoints import Made
 from letterbox.wishes import Mistake
 
@@ -222,7 +227,16 @@ async def enable_webhook(call: Call) -> web.Response:
     """Call an endpoint again that was disabled, from where it stopped."""
     name = call.item
     await call.bare()
-    return answer(_item(call, _there(await call.parts.endpoints.enable(call.owner, name))))
+    try:
+        webhook = await call.parts.endpoints.enable(call.owner, name)
+    except TooManyCalls:
+        raise _too_many() from None
+    return answer(_item(call, _there(webhook)))
+
+
+def _too_many() -> Problem:
+    detail = f"at most {CALLS_PER_MINUTE} calls a minute that no event is the cause of"
+    return Problem("too-many", detail, headers={"Retry-After": "60"})
 
 
 async def test_webhook(call: Call) -> web.Response:
@@ -231,9 +245,8 @@ async def test_webhook(call: Call) -> web.Response:
     await call.bare()
     try:
         called = await call.parts.webhooks.test(call.owner, name)
-    except TooManyTests:
-        detail = f"at most {TESTS_PER_MINUTE} test calls a minute"
-        raise Problem("too-many", detail, headers={"Retry-After": "60"}) from None
+    except TooManyCalls:
+        raise _too_many() from None
     if called is None:
         raise Problem("not-found")
     return answer(
