@@ -60,7 +60,7 @@ class HttpCourier:
             raise WebTrouble("timeout") from None
         except (aiohttp.ClientConnectorCertificateError, aiohttp.ClientSSLError):
             raise WebTrouble("tls") from None
-        except (aiohttp.ClientConnectorError, ConnectionError):
+        except (aiohttp.ClientConnectorError, OSError):
             raise WebTrouble("connection") from None
         except (aiohttp.ClientError, ValueError):
             raise WebTrouble("answer") from None

@@ -31,7 +31,6 @@ from letterbox.model.webhook import (
 from letterbox.ports.clock import Clock
 from letterbox.ports.courier import WebCourier, WebTrouble, WebTroubleKind
 from letterbox.ports.store import (
-    Add,
     Commit,
     Expect,
     Operation,
@@ -52,9 +51,6 @@ _LONGEST: Final = 30.0
 _PER_VENDOR: Final = 4
 _STEP_BACK: Final = timedelta(seconds=2)
 _PAGE: Final = 50
-#: Test calls of one vendor in a minute.
-TESTS_PER_MINUTE: Final = 10
-_MINUTE = timedelta(minutes=1)
 
 _GONE: Final = 410
 _REDIRECTS: Final = range(300, 400)
@@ -75,10 +71,6 @@ _SAID: dict[DeliveryOutcome, str] = {
 }
 
 log = structlog.get_logger("letterbox.delivery")
-
-
-class TooManyTests(Exception):
-    """As many test calls as a vendor may make in a minute were made."""
 
 
 class Called(NamedTuple):
@@ -301,17 +293,13 @@ class Webhooks:
     async def test(self, vendor: str, name: str) -> Called | None:
         """Make a call that tells no event; None where there is no such endpoint.
 
-        Raises TooManyTests.
+        Raises :class:`letterbox.records.webhooks.TooManyCalls`.
         """
         webhook = await self._records.find(vendor, name)
         if webhook is None:
             return None
         now = self._clock.now()
-        counter = places.webhook_tests(now)
-        count = Add(counter=counter, expires=now + 2 * _MINUTE, limit=TESTS_PER_MINUTE)
-        (result,) = await self._store.commit(Commit(places.vendor(vendor), (count,)))
-        if isinstance(result, Rejected):
-            raise TooManyTests
+        await self._records.count(vendor, now)
         made = new_id(now)
         return await self._call(webhook, made, trial_body(made, now))
 

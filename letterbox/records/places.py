@@ -104,9 +104,9 @@ def deliveries(name: str) -> str:
     return f"delivery/{name}/"
 
 
-def webhook_tests(minute: datetime) -> str:
-    """The counter of a minute's (UTC) test calls."""
-    return f"webhook-tests/{minute:%Y-%m-%dT%H:%M}"
+def webhook_calls(minute: datetime) -> str:
+    """The counter of a minute's (UTC) calls that a vendor asked for."""
+    return f"webhook-calls/{minute:%Y-%m-%dT%H:%M}"
 
 
 def registrations(day: datetime, who: str = "") -> str:

@@ -6,19 +6,21 @@ knew of when an event was carried cannot miss it, whoever remembers an older lis
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
 from letterbox.model.webhook import Delivery, Progress, SigningKey, Webhook
 from letterbox.ports.store import (
+    Add,
     Commit,
     Delete,
     Done,
     Expect,
     Operation,
     Put,
+    Rejected,
     Result,
     Schedule,
     Store,
@@ -35,6 +37,10 @@ MOST_WEBHOOKS: Final = 20
 MOST_DELIVERIES: Final = 100
 #: Keys of one endpoint that sign at once: receivers look at each signature.
 MOST_KEYS: Final = 4
+#: Calls of one vendor's endpoints in a minute that no event is the cause of: whoever is called
+#: may be anybody, who has asked for none of it.
+CALLS_PER_MINUTE: Final = 10
+_MINUTE = timedelta(minutes=1)
 _CACHED = 20_000
 _TRIES = 8
 
@@ -81,6 +87,10 @@ class Standing(NamedTuple):
 
 class Full(Exception):
     """There are as many as there may be."""
+
+
+class TooManyCalls(Exception):
+    """As many calls were asked for as a vendor may in a minute."""
 
 
 class WebhookRecords:
@@ -214,6 +224,14 @@ class WebhookRecords:
         finally:
             self.forget(vendor)  # also what failed may be written
         return result
+
+    async def count(self, vendor: str, now: datetime) -> None:
+        """Count a call that the vendor asks for, and no event. Raises TooManyCalls."""
+        expires = now + 2 * _MINUTE
+        add = Add(counter=places.webhook_calls(now), expires=expires, limit=CALLS_PER_MINUTE)
+        (result,) = await self._store.commit(Commit(places.vendor(vendor), (add,)))
+        if isinstance(result, Rejected):
+            raise TooManyCalls
 
     # ---- what is concluded from a call
 

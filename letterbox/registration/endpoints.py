@@ -121,12 +121,21 @@ class Endpoints:
         return Made(webhook, shown(webhook.signing, key)) if webhook else None
 
     async def enable(self, vendor: str, name: str) -> Webhook | None:
-        """Call an endpoint again, from where it stopped; None where there is none."""
+        """Call an endpoint again that was disabled, from where it stopped.
+
+        None where there is none. Raises :class:`letterbox.records.webhooks.TooManyCalls`.
+        """
+        counted = False
         for _ in range(_TRIES):
             standing = await self._records.standing(vendor, name)
             if standing is None:
                 return None
+            if standing.webhook.disabled is None:
+                return standing.webhook
             now = self._clock.now()
+            if not counted:
+                await self._records.count(vendor, now)
+                counted = True
             webhook = await self._records.change(
                 vendor,
                 name,

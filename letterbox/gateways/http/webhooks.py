@@ -1,13 +1,14 @@
 """``/v1/webhooks``: where a vendor has its events sent. Each secret is shown once."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, get_args
 
 import msgspec
 from aiohttp import web
 from msgspec import UNSET, Meta, UnsetType
 
-from letterbox.delivery.webhooks import TESTS_PER_MINUTE, TooManyTests
+from letterbox.administration.shape import nearest
 from letterbox.feedback.destination import LONGEST, BadDestination
 from letterbox.feedback.webhooks import shown
 from letterbox.gateways.http.answers import answer, nothing
@@ -24,13 +25,23 @@ from letterbox.model.webhook import (
     Signing,
     Webhook,
 )
-from letterbox.records.webhooks import MOST_KEYS, MOST_WEBHOOKS, Full
+from letterbox.records.webhooks import (
+    CALLS_PER_MINUTE,
+    MOST_KEYS,
+    MOST_WEBHOOKS,
+    Full,
+    TooManyCalls,
+)
 from letterbox.registration.endpoints import Made
 from letterbox.wishes import Mistake
 
 _HOUR = timedelta(hours=1)
 Url = Annotated[str, Meta(min_length=1, max_length=LONGEST)]
-Events = Annotated[tuple[EventType, ...], Meta(min_length=1, max_length=100)]
+_TYPES: tuple[str, ...] = get_args(EventType)
+_ALLOWED = ", ".join(_TYPES)
+#: Read as text, so that the nearest type can be named; described by what there is.
+EventName = Annotated[str, Meta(max_length=100, extra_json_schema={"enum": list(_TYPES)})]
+Events = Annotated[tuple[EventName, ...], Meta(min_length=1, max_length=100)]
 
 
 class NewWebhook(Form, frozen=True):
@@ -131,6 +142,7 @@ async def list_webhooks(call: Call) -> web.Response:
 async def add_webhook(call: Call) -> web.Response:
     """Set up an endpoint. Nothing is sent there by it."""
     form = await call.form(NewWebhook)
+    _look_at(form.events)
     try:
         made = await call.parts.endpoints.add(
             call.owner, form.url, events=form.events or (), signing=form.signing
@@ -141,6 +153,17 @@ async def add_webhook(call: Call) -> web.Response:
         detail = f"at most {MOST_WEBHOOKS} endpoints; delete one first"
         raise Problem("conflict", detail) from None
     return _made(call, made)
+
+
+def _look_at(events: Sequence[str] | None) -> None:
+    """See that there are such types of events. Raises a Problem that names every mistake."""
+    mistakes = [
+        Mistake(f"events[{nth}]", "there is no such type" + nearest(event, _TYPES), _ALLOWED)
+        for nth, event in enumerate(events or ())
+        if event not in _TYPES
+    ]
+    if mistakes:
+        raise mistaken(*mistakes)
 
 
 def _bad(bad: BadDestination) -> Problem:
@@ -165,12 +188,13 @@ def _there(webhook: Webhook | None) -> Webhook:
 
 async def change_webhook(call: Call) -> web.Response:
     """Change where an endpoint is, or which events it hears of."""
+    name = (await _webhook(call)).id
     form = await call.form(WebhookChange)
-    await _webhook(call)
     events = None if isinstance(form.events, UnsetType) else form.events or ()
+    _look_at(events)
     url = None if isinstance(form.url, UnsetType) else form.url
     try:
-        webhook = await call.parts.endpoints.change(call.owner, call.item, url=url, events=events)
+        webhook = await call.parts.endpoints.change(call.owner, name, url=url, events=events)
     except BadDestination as bad:
         raise _bad(bad) from None
     return answer(_item(call, _there(webhook)))
@@ -203,7 +227,16 @@ async def enable_webhook(call: Call) -> web.Response:
     """Call an endpoint again that was disabled, from where it stopped."""
     name = call.item
     await call.bare()
-    return answer(_item(call, _there(await call.parts.endpoints.enable(call.owner, name))))
+    try:
+        webhook = await call.parts.endpoints.enable(call.owner, name)
+    except TooManyCalls:
+        raise _too_many() from None
+    return answer(_item(call, _there(webhook)))
+
+
+def _too_many() -> Problem:
+    detail = f"at most {CALLS_PER_MINUTE} calls a minute that no event is the cause of"
+    return Problem("too-many", detail, headers={"Retry-After": "60"})
 
 
 async def test_webhook(call: Call) -> web.Response:
@@ -212,9 +245,8 @@ async def test_webhook(call: Call) -> web.Response:
     await call.bare()
     try:
         called = await call.parts.webhooks.test(call.owner, name)
-    except TooManyTests:
-        detail = f"at most {TESTS_PER_MINUTE} test calls a minute"
-        raise Problem("too-many", detail, headers={"Retry-After": "60"}) from None
+    except TooManyCalls:
+        raise _too_many() from None
     if called is None:
         raise Problem("not-found")
     return answer(
