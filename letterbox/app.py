@@ -115,6 +115,7 @@ class App(Broker):
             credentials=self.credentials,
             mailboxes=self.mailboxes,
             feed=self.feed,
+            tallies=self.tallies,
             store=self.store,
             holds=self.holds,
             relations=self.relations,

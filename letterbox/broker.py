@@ -50,6 +50,7 @@ from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.rates import Rates
 from letterbox.records.resemblances import Resemblances
 from letterbox.records.strangers import StrangerCounts
+from letterbox.records.tallies import Tallies
 from letterbox.records.vendors import Vendors
 from letterbox.registration import DomainProofs, Registration
 from letterbox.wishes import read_taxonomy
@@ -133,12 +134,14 @@ class Broker:
             per_consumer=configuration.limits.held_per_consumer,
             longest=timedelta(days=retention.held),
         )
+        self.tallies = Tallies(self.store, self.registry, kept=timedelta(days=retention.feedback))
         self.ledger = Ledger(
             clock=self.clock,
             claims=timedelta(days=retention.claims),
             decisions=timedelta(days=retention.decisions),
             held=timedelta(days=retention.held),
             custody=self.custody,
+            tallies=self.tallies,
         )
 
     def _judging(self) -> None:

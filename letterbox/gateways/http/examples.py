@@ -23,6 +23,7 @@ from letterbox.gateways.http.forms import (
 )
 from letterbox.gateways.http.keys import KeyItem, NewKey, Rotation
 from letterbox.gateways.http.pieces import PieceItem
+from letterbox.gateways.http.stats import Stats
 from letterbox.gateways.http.vendor import (
     DomainItem,
     NewcomerItem,
@@ -289,6 +290,22 @@ EXAMPLES: dict[Any, Any] = {
         "agreed": {"at": _AT, "key": "lbk_1a2B3c4D"},
     },
     ReplyForm: {"reply": "report", "agreed": True},
+    Stats: {
+        "from": "2026-11-22",
+        "to": "2026-11-23",
+        "items": [
+            {
+                "day": "2026-11-23",
+                "of": "answer",
+                "verdict": "refuse",
+                "class": "choice",
+                "reason": "price-above-limit",
+                "count": 4,
+            }
+        ],
+        "answers": {"refuse": 4},
+        "held": {},
+    },
     NewDomain: {"domain": "greenleaf.example"},
     DomainItem: _DOMAIN,
     Items[DomainItem]: {"items": [_DOMAIN], "after": None},

@@ -48,6 +48,14 @@ _QUERY: dict[str, tuple[dict[str, Any], str]] = {
         "1: the bytes as received",
     ),
 }
+#: Where "from" and "to" are days.
+_DAYS: dict[str, tuple[dict[str, Any], str]] = {
+    "from": (
+        {"type": "string", "format": "date"},
+        "The first day (UTC); 29 days before the last, unless told",
+    ),
+    "to": ({"type": "string", "format": "date"}, "The last day (UTC); today, unless told"),
+}
 _FIELDS: dict[str, tuple[dict[str, Any], str]] = {
     "If-Match": (_TEXT, "The ETag of the document the change was made in"),
     "If-None-Match": (_TEXT, "An ETag: 304 where it is that still; in a PUT *: only if not there"),
@@ -119,7 +127,8 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
         {"name": name, "in": "path", "required": True, "schema": _TEXT}
         for name in _IN_PATH.findall(route.path)
     ]
-    named = [("query", name, *_QUERY[name]) for name in route.query]
+    forms = _QUERY | _DAYS if "from" in route.query else _QUERY
+    named = [("query", name, *forms[name]) for name in route.query]
     named += [("header", name, *_FIELDS[name]) for name in route.fields]
     for where, name, form, description in named:
         schema = form | {"pattern": f"^({route.cursor})?$"} if name == "after" else form

@@ -23,6 +23,7 @@ from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import Credentials
 from letterbox.records.feed import Feed
 from letterbox.records.mailboxes import Mailboxes
+from letterbox.records.tallies import Tallies
 from letterbox.records.vendors import Vendors
 from letterbox.registration import DomainProofs, Registration
 from letterbox.wishes import Taxonomy
@@ -75,6 +76,7 @@ class Parts(NamedTuple):
     credentials: Credentials
     mailboxes: Mailboxes
     feed: Feed
+    tallies: Tallies
     store: Store
     holds: Holds
     relations: Relations

@@ -14,6 +14,7 @@ from letterbox.gateways.http import (
     pages,
     pieces,
     preferences,
+    stats,
     times,
     vendor,
 )
@@ -82,6 +83,7 @@ _VENDOR = (
         problems=(403, 422),
         scope="feedback",
     ),
+    *stats.ROUTES,
     *vendor.ROUTES,
     *keys.ROUTES,
 )
