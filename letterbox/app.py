@@ -133,6 +133,8 @@ class App(Broker):
             webhooks=self.webhooks,
             webhook_records=self.webhook_records,
             endpoints=self.endpoints,
+            tallies=self.tallies,
+            preflight=self.preflight,
             store=self.store,
             holds=self.holds,
             relations=self.relations,

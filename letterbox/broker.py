@@ -27,6 +27,7 @@ from letterbox.identity.domains import Domains
 from letterbox.identity.prover import Prover
 from letterbox.intake import Intake
 from letterbox.intake.operator import OperatorMailbox
+from letterbox.intake.preflight import Preflight
 from letterbox.intake.settle import Settlement
 from letterbox.intake.strangers import Strangers
 from letterbox.intake.submitters import Submitters
@@ -57,6 +58,7 @@ from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.rates import Rates
 from letterbox.records.resemblances import Resemblances
 from letterbox.records.strangers import StrangerCounts
+from letterbox.records.tallies import Tallies
 from letterbox.records.vendors import Vendors
 from letterbox.records.webhooks import WebhookRecords
 from letterbox.registration import DomainProofs, Endpoints, Registration
@@ -110,6 +112,7 @@ class Broker:
         self.reader = Reader(limits, self.taxonomy, self.categories.ours, signs)
         self._judging()
         self.intake = self._intake()
+        self.preflight = self._preflight()
         self._registering()
         self._delivery()
         self._hindsight()
@@ -146,12 +149,14 @@ class Broker:
             per_consumer=configuration.limits.held_per_consumer,
             longest=timedelta(days=retention.held),
         )
+        self.tallies = Tallies(self.store, self.registry, kept=timedelta(days=retention.feedback))
         self.ledger = Ledger(
             clock=self.clock,
             claims=timedelta(days=retention.claims),
             decisions=timedelta(days=retention.decisions),
             held=timedelta(days=retention.held),
             custody=self.custody,
+            tallies=self.tallies,
         )
 
     async def _tells(
@@ -255,6 +260,21 @@ class Broker:
             rates=Rates(self.clock, configuration.limits.messages_per_vendor_second),
             hostname=configuration.hostname,
             reader=self.reader,
+        )
+
+    def _preflight(self) -> Preflight:
+        configuration = self.configuration
+        return Preflight(
+            store=self.store,
+            clock=self.clock,
+            prover=self.prover,
+            vendors=self.vendors,
+            judge=self.judge,
+            disclosure=self.disclosure,
+            reader=self.reader,
+            hostname=configuration.hostname,
+            per_day=configuration.probes.preflights_per_day,
+            most=configuration.smtp.max_size,
         )
 
     def _delivery(self) -> None:

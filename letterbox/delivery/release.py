@@ -51,6 +51,7 @@ from letterbox.records.custody import Custody
 from letterbox.records.ledger import Ledger, Line
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.names import new_id, new_reference
+from letterbox.records.tallies import Tally
 
 _ATTEMPTS = 5
 _TRY_AGAIN = timedelta(minutes=5)
@@ -223,6 +224,7 @@ class Holds:
             answered=answered,
             before=entry,
             delivered=_delivered(waiting, record, judgement) if event else None,
+            tally=_tally(record, judgement, event) if event else None,
         )
         results = await self._store.commit(*self._ledger.commits(line))
         if not isinstance(results[0], Done):
@@ -351,6 +353,13 @@ def _delivered(waiting: _Waiting, record: DecisionRecord, judgement: Judgement) 
     if not (isinstance(record.verdict, Deliver) and judgement.shares_delivered):
         return None
     return _said("message.delivered", waiting, record, judgement)
+
+
+def _tally(record: DecisionRecord, judgement: Judgement, said: Event) -> Tally | None:
+    """What became of it counts once it has ended, on the day that was told."""
+    if isinstance(record.verdict, Hold):
+        return None
+    return Tally(record.vendor.id, "held", judgement.feed, said.at.date())
 
 
 def _said(

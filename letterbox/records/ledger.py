@@ -26,6 +26,7 @@ from letterbox.records.coding import encode
 from letterbox.records.custody import Custody
 from letterbox.records.feed import Owed
 from letterbox.records.notices import noticing
+from letterbox.records.tallies import Tallies, Tally
 from letterbox.wishes import Counted
 
 _REFUSED = 500  # SMTP replies from here on are permanent refusals
@@ -75,6 +76,8 @@ class Line(NamedTuple):
     forced: bool = False
     #: The sender is told what a stranger is told, whose references lead nowhere.
     unlisted: bool = False
+    #: What the vendor is told by it, to be counted.
+    tally: Tally | None = None
     #: The event of a delivery, beside that of the release it came by.
     delivered: Event | None = None
 
@@ -90,15 +93,20 @@ class Ledger:
         decisions: timedelta,
         held: timedelta,
         custody: Custody,
+        tallies: Tallies,
     ) -> None:
+        self._tallies = tallies
         self._clock = clock
         self._claims = claims
         self._held = held
         self._custody = custody
         self._decisions = decisions
 
-    def commits(self, line: Line) -> tuple[Commit, Commit]:
-        """The consumer's commit, and the one that makes the reference known with it."""
+    def commits(self, line: Line) -> tuple[Commit, ...]:
+        """The consumer's commit, the one that makes the reference known, and what is counted.
+
+        The others stand and fall with the first.
+        """
         record = line.record
         partition = places.consumer(record.consumer)
         consumer = Commit(partition=partition, operations=self._operations(line))
@@ -112,7 +120,8 @@ class Ledger:
             recipient=record.recipient,
         )
         reference = msgspec.structs.replace(self.reference(row, record.at), with_previous=True)
-        return consumer, reference
+        counted = (self._tallies.commit(line.tally),) if line.tally else ()
+        return consumer, reference, *counted
 
     def reference(self, row: Reference, at: datetime) -> Commit:
         """The commit that makes a reference known: what was told last is what it leads to."""

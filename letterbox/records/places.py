@@ -1,6 +1,6 @@
 """Where things are in the store: every partition, key, log and claim has its name here."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 from letterbox.model.address import Address
 
@@ -147,6 +147,16 @@ def strangers(day: datetime, reason: str) -> str:
 def probes(of: str, day: datetime) -> str:
     """The counter of a vendor's distinct questions to one consumer on a day (UTC)."""
     return f"probes/{of}/{day:%Y-%m-%d}"
+
+
+def preflights(day: datetime) -> str:
+    """The counter of what a vendor asked ahead on a day (UTC), within its partition."""
+    return f"preflights/{day:%Y-%m-%d}"
+
+
+def told(day: date, of: str, verdict: str, code: str) -> str:
+    """The counter of what a vendor was told on a day (UTC), within its partition."""
+    return f"told/{day}/{of}/{verdict}/{code}"
 
 
 def idempotency(key: str) -> str:

@@ -38,6 +38,8 @@ _QUERY: dict[str, tuple[dict[str, Any], str]] = {
         {"type": "integer", "minimum": 0, "maximum": MOST_NUMBER, "default": 0},
         "Seconds to wait for the first item; more than 60 counts as 60",
     ),
+    "ip": (_TEXT, "The address a message/rfc822 body would be sent from over SMTP"),
+    "mail_from": (_TEXT, "Its return path"),
     "verdict": (
         {"type": "string", "enum": ["deliver", "hold", "refuse", "defer"]},
         "Only decisions of this verdict",
@@ -54,6 +56,14 @@ _QUERY: dict[str, tuple[dict[str, Any], str]] = {
         {"type": "integer", "enum": [0, 1], "default": 0},
         "1: the bytes as received",
     ),
+}
+#: Where "from" and "to" are days.
+_DAYS: dict[str, tuple[dict[str, Any], str]] = {
+    "from": (
+        {"type": "string", "format": "date"},
+        "The first day (UTC); 29 days before the last, unless told",
+    ),
+    "to": ({"type": "string", "format": "date"}, "The last day (UTC); today, unless told"),
 }
 _FIELDS: dict[str, tuple[dict[str, Any], str]] = {
     "If-Match": (_TEXT, "The ETag of the document the change was made in"),
@@ -126,7 +136,8 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
         {"name": name, "in": "path", "required": True, "schema": _TEXT}
         for name in _IN_PATH.findall(route.path)
     ]
-    named = [("query", name, *_QUERY[name]) for name in route.query]
+    forms = _QUERY | _DAYS if "from" in route.query else _QUERY
+    named = [("query", name, *forms[name]) for name in route.query]
     named += [("header", name, *_FIELDS[name]) for name in route.fields]
     for where, name, form, description in named:
         schema = form | {"pattern": f"^({route.cursor})?$"} if name == "after" else form

@@ -13,6 +13,7 @@ from letterbox.feedback.sentences import Sentences
 from letterbox.hindsight import Replay, Undo
 from letterbox.identity import Domains
 from letterbox.intake import Received, Submission
+from letterbox.intake.preflight import Preflight
 from letterbox.metrics import Metrics
 from letterbox.model.configuration import Configuration
 from letterbox.model.envelope import Envelope
@@ -28,6 +29,7 @@ from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import Credentials
 from letterbox.records.feed import Feed
 from letterbox.records.mailboxes import Mailboxes
+from letterbox.records.tallies import Tallies
 from letterbox.records.vendors import Vendors
 from letterbox.records.webhooks import WebhookRecords
 from letterbox.registration import DomainProofs, Endpoints, Registration
@@ -84,6 +86,8 @@ class Parts(NamedTuple):
     webhooks: Webhooks
     webhook_records: WebhookRecords
     endpoints: Endpoints
+    tallies: Tallies
+    preflight: Preflight
     store: Store
     holds: Holds
     relations: Relations
