@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
-from bench import chart, decide, http, proof, prove, shares, strangers
+from bench import chart, decide, feed, http, proof, prove, shares, strangers
 from bench.load import Load, Run, run, waits
 from bench.peers import Missing, Peer
 from bench.peers.classic import CLASSIC
@@ -135,6 +135,16 @@ _HTTP = """
 wrk posts one offer of 2 KB again and again over 10 connections; each is a new message, decided and
 on disk before its answer. A batch is one call of a blocking client, which writes all lines before
 it reads; its lines are counted once all are answered.
+
+{table}
+"""
+
+_FEED = """
+# Following the feed
+One reader gets a feed of 50,000 refusals, each with its reason, from a store that holds them
+already; or 20,000 that lie in the outbox and are carried while it reads. Of those who wait there
+are {readers}, each on a connection of its own, all at one vendor's feed: from the answer to a
+message that is refused until each has read its event, {rounds} times.
 
 {table}
 """
@@ -298,7 +308,12 @@ def main() -> int:
     """Run it all; 1 where something that is here could not be measured."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     names = [peer.name.split()[0].strip(",").lower() for peer in _ALL]
-    parser.add_argument("--only", nargs="+", choices=names, help="these peers; writes no file")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=[*names, "feed"],
+        help="these alone; writes no file",
+    )
     parser.add_argument("--seconds", type=float, default=SECONDS, help="length of one run")
     chosen = parser.parse_args()
     # Whoever ends the bench wants what it has started to end too.
@@ -319,7 +334,9 @@ def main() -> int:
         except (RuntimeError, TimeoutError, OSError) as reason:
             missing.append(f"{peer.name}: {reason}")
             failed = True
-    page = report(measured, missing, idle, busy, chosen.seconds)
+    page = ""
+    if chosen.only != ["feed"]:
+        page = report(measured, missing, idle, busy, chosen.seconds)
     if not chosen.only:
         page += _DECISIONS.format(table=decide.table(), more=decide.more())
         page += _SHARES.format(table=shares.table())
@@ -327,6 +344,8 @@ def main() -> int:
         page += _if_there(_PROVEN, proof.table)
         page += _STRANGERS.format(table=strangers.table())
         page += _if_there(_HTTP, http.table)
+    if not chosen.only or "feed" in chosen.only:
+        page += _FEED.format(readers=feed.READERS, rounds=feed.ROUNDS, table=feed.table())
     print(page)
     if not chosen.only and not failed:
         RESULTS.write_text(page)

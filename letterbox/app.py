@@ -9,8 +9,10 @@ import structlog
 
 from letterbox.adapters.clock import SystemClock
 from letterbox.adapters.dns import DnsResolver
+from letterbox.adapters.mail import SmtpCourier
 from letterbox.adapters.memory import MemoryStore
 from letterbox.adapters.sqlite import SqliteStore
+from letterbox.adapters.web import HttpCourier
 from letterbox.adapters.zones import zone_of, zones
 from letterbox.broker import Broker, Outside
 from letterbox.certificate import Certificate, certificate_of
@@ -21,7 +23,9 @@ from letterbox.gateways.http import AdminGateway as AdminHttpGateway
 from letterbox.gateways.http import HttpGateway, Parts
 from letterbox.gateways.smtp import SmtpGateway
 from letterbox.model.configuration import Configuration
+from letterbox.model.network import is_public
 from letterbox.ports.clock import Clock
+from letterbox.ports.courier import WebCourier
 from letterbox.ports.resolver import Resolver
 from letterbox.ports.store import Bodies, Store
 
@@ -39,8 +43,18 @@ class App(Broker):
         bodies: Bodies,
         clock: Clock,
         resolver: Resolver,
+        web: WebCourier | None = None,
     ) -> None:
-        outside = Outside(store, bodies, clock, resolver, zone_of, zones)
+        mail = SmtpCourier(
+            resolver,
+            hostname=configuration.hostname,
+            relay=configuration.outbound.relay,
+            seconds=configuration.outbound.timeout,
+        )
+        section = configuration.webhooks
+        allowed = (lambda _: True) if section.allow_private_addresses else is_public
+        web = web or HttpCourier(resolver, timeout=section.timeout, allowed=allowed)
+        outside = Outside(store, bodies, clock, resolver, web, mail, zone_of, zones)
         super().__init__(configuration, outside)
         self._doors = Doors()
         self._socket = AdminGateway(self.administration)
@@ -92,6 +106,7 @@ class App(Broker):
         def gateway(**said: Any) -> SmtpGateway:
             return SmtpGateway(
                 self.intake,
+                paths=self.prover,
                 hostname=configuration.hostname,
                 domains=configuration.our_domains,
                 section=configuration.smtp,
@@ -115,10 +130,16 @@ class App(Broker):
             credentials=self.credentials,
             mailboxes=self.mailboxes,
             feed=self.feed,
+            webhooks=self.webhooks,
+            webhook_records=self.webhook_records,
+            endpoints=self.endpoints,
+            tallies=self.tallies,
+            preflight=self.preflight,
             store=self.store,
             holds=self.holds,
             relations=self.relations,
             reconnecting=self.reconnecting,
+            complaints=self.complaints,
             requests=self.requests,
             activity=self.activity,
             undo=self.undo,

@@ -29,6 +29,7 @@ from letterbox.identity.domains import Domains
 from letterbox.identity.prover import Prover
 from letterbox.intake import Intake
 from letterbox.intake.operator import OperatorMailbox
+from letterbox.intake.preflight import Preflight
 from letterbox.intake.settle import Settlement
 from letterbox.intake.strangers import Strangers
 from letterbox.intake.submitters import Submitters
@@ -36,7 +37,9 @@ from letterbox.judge import Judge
 from letterbox.metrics import Metrics
 from letterbox.model.configuration import Configuration
 from letterbox.model.reason import read_phrases, read_registry
+from letterbox.outgoing import Outgoing
 from letterbox.ports.clock import Clock
+from letterbox.ports.courier import MailCourier, WebCourier
 from letterbox.ports.resolver import Resolver
 from letterbox.ports.store import Bodies, Store
 from letterbox.reading.facts import Reader
@@ -57,8 +60,10 @@ from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.rates import Rates
 from letterbox.records.resemblances import Resemblances
 from letterbox.records.strangers import StrangerCounts
+from letterbox.records.tallies import Tallies
 from letterbox.records.vendors import Vendors
-from letterbox.registration import DomainProofs, Registration
+from letterbox.records.webhooks import WebhookRecords
+from letterbox.registration import DomainProofs, Endpoints, Registration
 from letterbox.wishes import read_taxonomy
 
 #: How many domains are looked up at once: a name server may never answer.
@@ -75,6 +80,8 @@ class Outside(NamedTuple):
     bodies: Bodies
     clock: Clock
     resolver: Resolver
+    web: WebCourier
+    mail: MailCourier
     zone_of: Callable[[str], tzinfo | None]
     zones: Callable[[], Iterable[str]]
 
@@ -107,6 +114,7 @@ class Broker:
         self.reader = Reader(limits, self.taxonomy, self.categories.ours, signs)
         self._judging()
         self.intake = self._intake()
+        self.preflight = self._preflight()
         self._registering()
         self._delivery()
         self._hindsight()
@@ -136,17 +144,21 @@ class Broker:
         self.claims = Claims(self.store)
         self.mailboxes = Mailboxes(self.store, self.bodies)
         self.feed = Feed(self.store)
+        self.webhook_records = WebhookRecords(self.store)
         self.activity = ActivityLog(self.store)
         self.custody = Custody(
             per_vendor=configuration.limits.held_per_vendor,
             per_consumer=configuration.limits.held_per_consumer,
             longest=timedelta(days=retention.held),
         )
+        self.tallies = Tallies(self.store, self.registry, kept=timedelta(days=retention.feedback))
         self.ledger = Ledger(
+            clock=self.clock,
             claims=timedelta(days=retention.claims),
             decisions=timedelta(days=retention.decisions),
             held=timedelta(days=retention.held),
             custody=self.custody,
+            tallies=self.tallies,
         )
 
     async def _tells(
@@ -194,8 +206,16 @@ class Broker:
             vendors=self.vendors,
             credentials=self.credentials,
             claims=self.claims,
+            webhooks=self.webhook_records,
             clock=self.clock,
             section=section,
+        )
+        self.endpoints = Endpoints(
+            records=self.webhook_records,
+            feed=self.feed,
+            resolver=self.outside.resolver,
+            clock=self.clock,
+            private=self.configuration.webhooks.allow_private_addresses,
         )
         self.domain_proofs = DomainProofs(
             store=self.store,
@@ -242,6 +262,21 @@ class Broker:
             rates=Rates(self.clock, configuration.limits.messages_per_vendor_second),
             hostname=configuration.hostname,
             reader=self.reader,
+        )
+
+    def _preflight(self) -> Preflight:
+        configuration = self.configuration
+        return Preflight(
+            store=self.store,
+            clock=self.clock,
+            prover=self.prover,
+            vendors=self.vendors,
+            judge=self.judge,
+            disclosure=self.disclosure,
+            reader=self.reader,
+            hostname=configuration.hostname,
+            per_day=configuration.probes.preflights_per_day,
+            most=configuration.smtp.max_size,
         )
 
     def _delivery(self) -> None:
@@ -297,12 +332,29 @@ class Broker:
             hostname=self.configuration.hostname,
             retention=timedelta(days=retention.refused),
         )
+        self.outgoing = Outgoing(
+            self.configuration,
+            store=self.store,
+            clock=self.clock,
+            metrics=self.metrics,
+            mail=self.outside.mail,
+            web=self.outside.web,
+            prover=self.prover,
+            domains=self.domains,
+            relations=self.relations,
+            mailboxes=self.mailboxes,
+            reader=self.reader,
+            feed=self.feed,
+            webhooks=self.webhook_records,
+        )
+        self.complaints, self.webhooks = self.outgoing.complaints, self.outgoing.webhooks
         self.forgetting = Forgetting(
             store=self.store,
             clock=self.clock,
             consumers=self.consumers,
             vendors=self.vendors,
             mailboxes=self.mailboxes,
+            webhooks=self.webhook_records,
             refused=timedelta(days=retention.refused),
             decisions=timedelta(days=retention.decisions),
             feedback=timedelta(days=retention.feedback),
@@ -310,7 +362,12 @@ class Broker:
         self.worker = Worker(
             store=self.store,
             clock=self.clock,
-            relay=Relay(store=self.store, clock=self.clock, metrics=self.metrics),
+            relay=Relay(
+                store=self.store,
+                clock=self.clock,
+                metrics=self.metrics,
+                webhooks=self.webhook_records,
+            ),
             duties=self._duties(),
         )
 
@@ -328,6 +385,7 @@ class Broker:
             lambda name, _: self.domain_proofs.recheck(name),
             beside=_NAME_SERVERS,
         )
+        yield from self.outgoing.duties()
 
     def _hindsight(self) -> None:
         self.cases = PastCases(mailboxes=self.mailboxes, reader=self.reader, filters=ORDER)

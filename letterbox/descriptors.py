@@ -21,6 +21,7 @@ def make_room(configuration: Configuration) -> int:
     smtp, submission = configuration.smtp, configuration.submission
     mail = (smtp.listen, configuration.lmtp.listen, submission.listen, submission.listen_tls)
     needed = smtp.max_sessions * sum(map(bool, mail)) + _OTHERS
+    needed += configuration.webhooks.at_once
     if configuration.http.listen:
         needed += configuration.http.max_connections
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -13,8 +13,8 @@ from letterbox.model.configuration import LogSection
 
 # What could end a line, move a terminal's cursor or hide what stands there.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
-# A key, token, sign-in link or session, with the prefix that may be known.
-_SECRET = re.compile(r"(lb[ktsw]_[0-9A-Za-z]{8})[0-9A-Za-z_]+")
+# A key, token, sign-in link or session, with the prefix that may be known; a webhook's secret.
+_SECRET = re.compile(r"(lb[ktsw]_[0-9A-Za-z]{8}|wh(?:sec|sk)_)[0-9A-Za-z_+/=-]+")
 _LONGEST = 2000
 _LONGEST_TRACE = 20_000
 _NEEDS_QUOTES = re.compile(r'[\s="]')
@@ -117,7 +117,7 @@ def _safe(text: str, longest: int) -> str:
         text = _UNSAFE.sub(_escaped, text)
         # A lone surrogate stands for an octet that is no UTF-8 and cannot be written.
         text = text.encode(errors="backslashreplace").decode()
-    return _SECRET.sub(r"\1…", text) if "lb" in text else text
+    return _SECRET.sub(r"\1…", text) if "_" in text else text
 
 
 def _escaped(found: re.Match[str]) -> str:

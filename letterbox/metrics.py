@@ -56,6 +56,30 @@ class Metrics:
         self.relayed = Counter(
             "letterbox_feedback_relayed", "Events carried to feeds", registry=self.registry
         )
+        self.feedback_lag = Histogram(
+            "letterbox_feedback_lag_seconds",
+            "From the commit that owes an event to the vendor's feed",
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.outbox_age = Gauge(
+            "letterbox_outbox_age_seconds",
+            "How long the first event that is owed has waited",
+            registry=self.registry,
+        )
+
+        self.reports = Counter(
+            "letterbox_reports",
+            "Attempts to send a report by mail",
+            ["kind", "outcome"],
+            registry=self.registry,
+        )
+        self.webhooks = Counter(
+            "letterbox_webhooks",
+            "Calls of vendors' endpoints that told an event, or tried to",
+            ["outcome"],
+            registry=self.registry,
+        )
 
     def text(self) -> bytes:
         """Everything, in the Prometheus text format."""

@@ -240,7 +240,8 @@ class MemoryStore:
         """Entries of a log with a sequence above ``after``, oldest first."""
         self._check_open()
         entries = self._logs.get((partition, log), ())
-        return entries[max(after, 0) :][: max(limit, 0)]
+        trimmed = entries[0].sequence - 1 if entries else 0
+        return entries[max(after - trimmed, 0) :][: max(limit, 0)]
 
     async def follow(self, partition: str, log: str, *, after: int, seconds: float) -> bool:
         """Wait until the log has an entry above ``after``; false when ``seconds`` went by."""

@@ -20,6 +20,7 @@ from letterbox.records.consumers import Consumers
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.names import first_id
 from letterbox.records.vendors import Vendors
+from letterbox.records.webhooks import WebhookRecords
 
 SWEEP = "sweep"
 _DAILY = timedelta(days=1)
@@ -37,6 +38,7 @@ class Forgetting:
         consumers: Consumers,
         vendors: Vendors,
         mailboxes: Mailboxes,
+        webhooks: WebhookRecords,
         refused: timedelta,
         decisions: timedelta,
         feedback: timedelta,
@@ -46,6 +48,7 @@ class Forgetting:
         self._consumers = consumers
         self._vendors = vendors
         self._mailboxes = mailboxes
+        self._webhooks = webhooks
         self._refused = refused
         self._decisions = decisions
         self._feedback = feedback
@@ -85,6 +88,7 @@ class Forgetting:
                 await self._sweep_by_time(consumer, prefix, now - self._decisions)
         for vendor in await self._vendors.all():
             await self._sweep_feed(vendor, now - self._feedback)
+            await self._webhooks.sweep(vendor, now - self._feedback)
         again = Schedule(key=SWEEP, at=now + _DAILY)
         await self._store.commit(Commit(partition=places.DIRECTORY, operations=(again,)))
 
@@ -101,14 +105,15 @@ class Forgetting:
 
     async def _sweep_feed(self, vendor: str, before: datetime) -> None:
         partition = places.vendor(vendor)
-        through = 0
+        after = 0
         while True:
-            page = await self._store.log(partition, places.FEED, after=through, limit=_BATCH)
-            old = [entry for entry in page if decode(entry.value, Event).at < before]
-            if old:
-                through = old[-1].sequence
-            if len(old) < _BATCH:
-                break
-        if through:
-            trim = Trim(log=places.FEED, through=through)
+            page = await self._store.log(partition, places.FEED, after=after, limit=_BATCH)
+            old = [entry.sequence for entry in page if decode(entry.value, Event).at < before]
+            if not old:
+                return
+            after = old[-1]
+            # Page by page: however long a feed is, nobody waits for more than one of them.
+            trim = Trim(log=places.FEED, through=after)
             await self._store.commit(Commit(partition=partition, operations=(trim,)))
+            if len(old) < _BATCH:
+                return

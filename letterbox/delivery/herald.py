@@ -41,7 +41,7 @@ from letterbox.records.vendors import Vendors
 from letterbox.wishes import name_of
 
 #: Acts that tell the vendor themselves, with the message that they were about.
-_TELL_THEMSELVES: Final = frozenset({"answer", "advertising", "request"})
+_TELL_THEMSELVES: Final = frozenset({"answer", "advertising", "unwanted", "request"})
 _HAPPENED: Final[Mapping[EventType, Happened]] = {
     "relationship.blocked": "relationship.blocked",
     "relationship.changed": "relationship.changed",
@@ -142,7 +142,7 @@ class Herald:
         if rule is not None and rule.standing == "ask":
             # What comes next waits for a yes: neither taken nor refused is the truth.
             said = msgspec.structs.replace(said, verdict=None)
-        owed = Owed(vendor=hearing.vendor.id, event=said)
+        owed = Owed(vendor=hearing.vendor.id, event=said, at=now)
         log = activity(
             now,
             _HAPPENED[kind],

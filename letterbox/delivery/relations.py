@@ -11,13 +11,13 @@ from letterbox.delivery.release import Holds
 from letterbox.feedback.disclosure import Hearing
 from letterbox.feedback.events import relationship_event_type
 from letterbox.model.kind import Kind
-from letterbox.model.preferences import Preferences, VendorRule
+from letterbox.model.preferences import Because, Preferences, VendorRule
 from letterbox.model.record import DecisionRecord, HeldEntry, InboxEntry, Word
 from letterbox.model.sender import Proven, VendorRef, domains_of, known_as
 from letterbox.model.verdict import DELIVER, Deliver, Fact, Finding, Refuse
 from letterbox.model.wishes import Relationship, Wishes
 from letterbox.ports.clock import Clock
-from letterbox.ports.store import Operation, Put, Store, StoreUnavailable
+from letterbox.ports.store import Commit, Operation, Put, Store, StoreUnavailable
 from letterbox.records import places
 from letterbox.records.changes import By
 from letterbox.records.coding import decode, encode
@@ -138,6 +138,35 @@ class Relations:
             return Advertised(finding, before, after)
         raise StoreUnavailable(f"the relationship behind {name} keeps changing")
 
+    async def unwanted(
+        self, consumer: str, name: str, *, because: Because, also: Sequence[Operation]
+    ) -> Advertised | None:
+        """Lock out who sent a message of the inbox.
+
+        ``also`` are operations on the consumer's partition that happen with it, and by themselves
+        where the sender is locked out already. None where there is no such entry. Raises
+        StoreUnavailable.
+        """
+        for _ in range(_ATTEMPTS):
+            entry = await self._mailboxes.entry(consumer, name)
+            if entry is None:
+                return None
+            occasion = await self._occasion(consumer, entry.message, entry.vendor)
+            if occasion is None:
+                continue
+            before = occasion.covering
+            if before is not None and before.standing == "blocked":
+                if also:
+                    await self._store.commit(Commit(places.consumer(consumer), tuple(also)))
+                return Advertised(_finding(before, entry.vendor.name), before, before)
+            rule = before or _whole(VendorRule(), occasion)
+            after = msgspec.structs.replace(rule, standing="blocked", because=because)
+            finding = _finding(after, entry.vendor.name)
+            told = await self._telling(consumer, entry, occasion, after, finding)
+            if await self._set(consumer, occasion, after, by="unwanted", also=(*told, *also)):
+                return Advertised(finding, before, after)
+        raise StoreUnavailable(f"the relationship behind {name} keeps changing")
+
     async def _occasion(self, consumer: str, message: str, vendor: VendorRef) -> _Occasion | None:
         """Who sent a message; None where the wishes are changing just now."""
         record = await self._mailboxes.message(message)
@@ -165,7 +194,7 @@ class Relations:
         changed = occasion.vendor.last_changed
         # A relationship that is suspended is confirmed by saying what it says already, but not by
         # saying that it was abused.
-        approves = by != "advertising"
+        approves = by not in {"advertising", "unwanted"}
         suspended = approves and had is not None and changed is not None and had.at < changed
         if had is not None and had.value == rule and not suspended:
             return True

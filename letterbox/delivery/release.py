@@ -7,6 +7,7 @@ import msgspec
 import structlog
 
 from letterbox.feedback.events import after_hold, event
+from letterbox.feedback.reporting import after_all, owe
 from letterbox.judge import Judge, Judgement, Question, recorded_hearing
 from letterbox.metrics import Metrics
 from letterbox.model.address import parse_address
@@ -14,7 +15,7 @@ from letterbox.model.flag import together
 from letterbox.model.message import Message
 from letterbox.model.record import DecisionRecord, HeldEntry, MessageRecord, Word
 from letterbox.model.sender import Proven
-from letterbox.model.told import Event
+from letterbox.model.told import Event, EventType
 from letterbox.model.verdict import (
     DELIVER,
     Defer,
@@ -41,6 +42,7 @@ from letterbox.ports.store import (
     Unschedule,
 )
 from letterbox.reading.facts import Reader
+from letterbox.reading.mail import Mail
 from letterbox.records import places
 from letterbox.records.coding import decode, encode
 from letterbox.records.consumers import Consumers
@@ -49,10 +51,12 @@ from letterbox.records.custody import Custody
 from letterbox.records.ledger import Ledger, Line
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.names import new_id, new_reference
+from letterbox.records.tallies import Tally
 
 _ATTEMPTS = 5
 _TRY_AGAIN = timedelta(minutes=5)
 _INSTANT = timedelta(microseconds=1)
+_DAY = timedelta(days=1)
 _ASKED = "awaiting-consumer"
 
 log = structlog.get_logger("letterbox.delivery")
@@ -69,6 +73,7 @@ class _Waiting(NamedTuple):
     revision: int
     record: MessageRecord
     sender: Proven
+    mail: Mail
     facts: Message
     now: datetime
 
@@ -164,7 +169,7 @@ class Holds:
         mail = read_content(record.edge, body, self._reader.limits)
         facts = self._reader.read(mail, record.sender, declared=record.declared)
         now = self._clock.now()
-        return _Waiting(consumer, entry, document.revision, record, record.sender, facts, now)
+        return _Waiting(consumer, entry, document.revision, record, record.sender, mail, facts, now)
 
     def _overdue(self, waiting: _Waiting, times: Times) -> Finding | None:
         """No yes in time is a no; nothing is held for ever."""
@@ -204,6 +209,7 @@ class Holds:
                 extra += self._custody.give_back(entry.vendor.id, waiting.now)
         if isinstance(verdict, Deliver):
             extra.append(Put(key=places.kept(entry.id), value=record.id.encode()))
+        extra += _report(waiting, record)
         event = _event(waiting, record, judgement, final=final)
         if event is not None:
             record = msgspec.structs.replace(record, channel="feed")
@@ -217,6 +223,8 @@ class Holds:
             your_reference=entry.your_reference,
             answered=answered,
             before=entry,
+            delivered=_delivered(waiting, record, judgement) if event else None,
+            tally=_tally(record, judgement, event) if event else None,
         )
         results = await self._store.commit(*self._ledger.commits(line))
         if not isinstance(results[0], Done):
@@ -315,6 +323,18 @@ def _record(waiting: _Waiting, judgement: Judgement) -> DecisionRecord:
     )
 
 
+def _report(waiting: _Waiting, record: DecisionRecord) -> tuple[Operation, ...]:
+    """What is owed by mail to a sender who has no feed, from some hour of the next day on.
+
+    Sent now, it would tell when the consumer's window opens, or when the answer was given.
+    """
+    midnight = datetime.combine(waiting.now.date() + timedelta(days=1), time(), tzinfo=UTC)
+    name = new_reference()
+    owed = midnight + _DAY * (int(name, 16) / 16 ** len(name))
+    report = after_all(waiting.record, record.recipient, record.told, waiting.mail, name, owed)
+    return owe(report) if report else ()
+
+
 def _event(
     waiting: _Waiting, record: DecisionRecord, judgement: Judgement, *, final: bool
 ) -> Event | None:
@@ -325,14 +345,34 @@ def _event(
     kind = after_hold(record.verdict, entry.why, final=final)
     if kind is None:
         return None
+    return _said(kind, waiting, record, judgement)
+
+
+def _delivered(waiting: _Waiting, record: DecisionRecord, judgement: Judgement) -> Event | None:
+    """What the vendor hears of the delivery itself, where the consumer shares that."""
+    if not (isinstance(record.verdict, Deliver) and judgement.shares_delivered):
+        return None
+    return _said("message.delivered", waiting, record, judgement)
+
+
+def _tally(record: DecisionRecord, judgement: Judgement, said: Event) -> Tally | None:
+    """What became of it counts once it has ended, on the day that was told."""
+    if isinstance(record.verdict, Hold):
+        return None
+    return Tally(record.vendor.id, "held", judgement.feed, said.at.date())
+
+
+def _said(
+    kind: EventType, waiting: _Waiting, record: DecisionRecord, judgement: Judgement
+) -> Event:
     # The day and no more: an hour would tell the consumer's windows.
     day = judgement.wishes.times.local_date(waiting.now)
     return event(
         kind,
-        told,
+        judgement.feed,
         name=new_reference(),  # an id that sorts by time would tell the hour after all
         at=datetime.combine(day, time(), tzinfo=UTC),
         message=record.message,
         recipient=record.recipient,
-        your_reference=entry.your_reference,
+        your_reference=waiting.entry.your_reference,
     )

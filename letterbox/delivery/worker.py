@@ -17,6 +17,8 @@ from letterbox.records import places
 _BATCH = 200
 _LONGEST_SLEEP = 30.0  # seconds; the wall clock may be set while we sleep
 _AFTER_TROUBLE = 1.0
+#: So long, in seconds, is worked on what is due before what is owed has its turn again.
+_CARRY_AFTER = 0.1
 _TRY_AGAIN = timedelta(minutes=5)
 #: An entry for which there is no room beside comes again so much later, behind those of others.
 _STEP_BACK = timedelta(seconds=5)
@@ -92,7 +94,12 @@ class Worker:
     async def _round(self) -> int:
         """Carry what is owed, do what is due or begin it; return how many things that were."""
         done = await self._relay.run()
+        carried = self._clock.monotonic()
         for entry in await self._due():
+            if self._clock.monotonic() - carried > _CARRY_AFTER:
+                # Whoever waits at a feed does not wait for all that is due.
+                done += await self._relay.run()
+                carried = self._clock.monotonic()
             duty = self._duty(entry)
             if duty is None:
                 log.error("nobodys-duty", partition=entry.partition, key=entry.key)

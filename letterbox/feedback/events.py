@@ -1,14 +1,33 @@
 """Events of a vendor's feed, from what was disclosed to it."""
 
-from datetime import datetime
+from datetime import date, datetime
+
+import msgspec
+from msgspec import UNSET, UnsetType
 
 from letterbox.model.preferences import Standing
-from letterbox.model.told import Event, EventType, Told
+from letterbox.model.told import Event, EventType, Told, ToldReason, ToldVerdict
 from letterbox.model.verdict import Deliver, Hold, Refuse, UntilAnswered, Verdict
 
 _ASKED = "awaiting-consumer"
 #: Reasons that say a held message came too late to be of use.
 _TOO_LATE = frozenset({"offer-expired", "offer-ends-before-window", "interest-over"})
+
+
+class FeedItem(msgspec.Struct, frozen=True):
+    """One event of a vendor's feed: about a message, or about a ``domain`` of the vendor's."""
+
+    id: str
+    type: EventType
+    at: datetime
+    message: str | None
+    recipient: str | None
+    verdict: ToldVerdict | None
+    reason: ToldReason | None
+    reference: str | None
+    until: date | UnsetType = UNSET
+    your_reference: str | UnsetType = UNSET
+    domain: str | UnsetType = UNSET
 
 
 def event_of(
@@ -20,10 +39,12 @@ def event_of(
     message: str,
     recipient: str,
     your_reference: str | None = None,
+    shared: bool = False,
 ) -> Event | None:
     """The event owed for a decision; None where nothing beyond the answer may be told.
 
     What was rendered as ``accepted`` stays so: a later event would tell what the answer hid.
+    ``shared``: the consumer shares what is delivered.
     """
     kind: EventType
     match told.verdict:
@@ -34,6 +55,8 @@ def event_of(
                 isinstance(c, UntilAnswered) for c in verdict.conditions
             )
             kind = "message.awaiting" if asked else "message.held"
+        case "deliver" if shared:
+            kind = "message.delivered"
         case _:
             return None
     return event(
@@ -94,4 +117,21 @@ def event(
         reference=told.reference,
         until=told.until,
         your_reference=your_reference,
+    )
+
+
+def feed_item(event: Event) -> FeedItem:
+    """An event as its vendor sees it."""
+    return FeedItem(
+        id=event.id,
+        type=event.type,
+        at=event.at,
+        message=event.message or None,
+        recipient=event.recipient or None,
+        verdict=event.verdict,
+        reason=event.reason,
+        reference=event.reference or None,
+        until=event.until or UNSET,
+        your_reference=event.your_reference or UNSET,
+        domain=event.domain or UNSET,
     )

@@ -24,7 +24,7 @@ from letterbox.identity.results import authentication_results
 from letterbox.identity.spf import Spf, SpfRecords, check_path
 from letterbox.model.address import Address
 from letterbox.model.configuration import IdentitySection
-from letterbox.model.envelope import Envelope
+from letterbox.model.envelope import Client, Envelope
 from letterbox.model.sender import Proven, Sender, Signer, Stranger, Undetermined
 from letterbox.ports.resolver import Answer, RecordType, Resolver, ResolverTrouble
 from letterbox.reading.header import Ambiguous, author
@@ -54,6 +54,27 @@ class Proof(msgspec.Struct, frozen=True):
     def path_passed(self) -> bool:
         """Whether SPF passed for a return path that is not null: a report may go there."""
         return self.spf.result == "pass" and self.spf.identity == "mailfrom"
+
+
+class Signed(msgspec.Struct, frozen=True):
+    """What became of one signature, and whether its domain is the author's own (DMARC)."""
+
+    verified: Verified
+    aligned: bool
+
+
+class Examined(msgspec.Struct, frozen=True):
+    """A proof with all it rests on, for whoever wrote the message.
+
+    ``policy`` is what the author's domain asks for mail that is not proven (DMARC); None where it
+    publishes nothing, "unknown" where the DNS gave no answer. ``path_aligned``: a pass of SPF is
+    of the author's own domain.
+    """
+
+    proof: Proof
+    signatures: tuple[Signed, ...] = ()
+    path_aligned: bool = False
+    policy: str | None = None
 
 
 class Prover:
@@ -92,16 +113,7 @@ class Prover:
             sender = Proven(domain=found.address.domain, how="peer", author=found.address)
             how = "the author is proven by a relay that is trusted here"
         else:
-            questions = _Questions(self._resolver)
-            proving = _Proving(
-                questions,
-                self._domains,
-                found.address,
-                self._server,
-                self._trust,
-                self._dkim,
-                self._records,
-            )
+            proving = self._proving(found.address)
             try:
                 async with asyncio.timeout(self._seconds):
                     return await proving.prove(mail, envelope, now)
@@ -109,6 +121,43 @@ class Prover:
                 sender = Undetermined(detail=f"no proof within {self._seconds:g} s")
         results = authentication_results(self._server, otherwise=how)
         return Proof(sender=sender, spf=NO_SPF, results=results)
+
+    async def path_passes(self, client: Client, reverse_path: Address) -> bool | None:
+        """Whether SPF passes for a return path; None where it could not be found out now.
+
+        Nobody else than the owner of a path is to hear what is reported to it.
+        """
+        questions = _Questions(self._resolver)
+        try:
+            async with asyncio.timeout(_SPF_SECONDS):
+                spf = await check_path(questions, client, reverse_path, self._records.read)
+        except TimeoutError:
+            return None
+        return None if spf.result == "temperror" else spf.result == "pass"
+
+    async def examine(self, mail: Mail, envelope: Envelope, now: datetime) -> Examined:
+        """Prove the author, and tell what the proof rests on, whatever came of it."""
+        found = author(mail)
+        if isinstance(found, Ambiguous):
+            return Examined(await self.prove(mail, envelope, now))
+        proving = self._proving(found.address)
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await proving.examine(mail, envelope, now)
+        except TimeoutError:
+            sender = Undetermined(detail=f"no proof within {self._seconds:g} s")
+            return Examined(Proof(sender=sender, spf=NO_SPF, results=""), policy="unknown")
+
+    def _proving(self, author: Address) -> "_Proving":
+        return _Proving(
+            _Questions(self._resolver),
+            self._domains,
+            author,
+            self._server,
+            self._trust,
+            self._dkim,
+            self._records,
+        )
 
 
 class _Questions:
@@ -149,10 +198,26 @@ class _Proving:
         self._dmarc = Dmarc(resolver, domains, author.domain)
         self._said: str | None = None
         self._chain: Chain | None = None
+        self._tried: Sequence[Verified] = ()
+
+    async def examine(self, mail: Mail, envelope: Envelope, now: datetime) -> Examined:
+        proof = await self.prove(mail, envelope, now)
+        policy = await self._wish()
+        spf = proof.spf
+        passed = spf.result == "pass" and spf.identity == "mailfrom"
+        try:
+            signatures = [
+                Signed(one, aligned=await self._aligned(one.domain, "dkim")) for one in self._tried
+            ]
+            aligned = passed and await self._aligned(spf.domain, "spf")
+        except ResolverTrouble:
+            return Examined(proof, policy="unknown")
+        return Examined(proof, tuple(signatures), aligned, policy)
 
     async def prove(self, mail: Mail, envelope: Envelope, now: datetime) -> Proof:
         message = Signable(mail)
         dkim, spf = await self._signatures_and_path(mail, message, envelope, now)
+        self._tried = dkim
         sender = (
             await self._found(spf, dkim)
             or await self._heard(mail, message, envelope, now)

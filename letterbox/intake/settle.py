@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import accumulate
 from typing import NamedTuple
 
 import structlog
@@ -37,6 +38,7 @@ from letterbox.records.coding import decode, encode
 from letterbox.records.consumers import Consumers, Owner
 from letterbox.records.ledger import Ledger, Line, Recorded, message_commit
 from letterbox.records.names import new_reference, nth_id
+from letterbox.records.tallies import Tally
 
 #: How often a decision is taken anew because something changed under it, before it is deferred.
 _ATTEMPTS = 5
@@ -88,7 +90,7 @@ class _Ready(NamedTuple):
 
     slot: _Slot
     line: Line
-    commits: tuple[Commit, Commit]
+    commits: tuple[Commit, ...]
 
 
 class _Subject(NamedTuple):
@@ -264,7 +266,8 @@ class Settlement:
         results = await self._store.commit(*first, *commits, *answer)
         course.stored = True
         course.recorded = bool(answer) and isinstance(results[-1], Done)
-        landed = results[len(first) :: 2][: len(ready)]
+        begins = accumulate((len(each.commits) for each in ready), initial=len(first))
+        landed = [results[begin] for begin, _ in zip(begins, ready, strict=False)]
         return self._take(course, ready, landed)
 
     def _take(
@@ -304,6 +307,7 @@ class Settlement:
             results=proof.results,
             envelope_id=envelope.envelope_id,
             requests={str(address): asked for address, asked in envelope.requests.items()},
+            hidden=envelope.client.inner,
         )
         body = await self._bodies.prepare(arrival.id, arrival.content)
         nobodys = all(slot.owner.consumer == places.NOBODY for slot in subject.slots)
@@ -349,8 +353,9 @@ def _line(subject: _Subject, slot: _Slot, judgement: Judgement) -> Line:
         heard=judgement.feed if judgement.feed != judgement.told else None,
         hearing=recorded_hearing(judgement.hearing),
     )
-    event = None
+    event, tally = None, None
     if subject.vendor.registered:
+        tally = Tally(subject.vendor.id, "answer", judgement.feed, arrival.at.date())
         event = event_of(
             judgement.feed,
             record.verdict,
@@ -359,6 +364,7 @@ def _line(subject: _Subject, slot: _Slot, judgement: Judgement) -> Line:
             message=arrival.id,
             recipient=str(slot.address),
             your_reference=your_reference,
+            shared=judgement.shares_delivered,
         )
     return Line(
         record=record,
@@ -367,6 +373,7 @@ def _line(subject: _Subject, slot: _Slot, judgement: Judgement) -> Line:
         claim=slot.claim,
         extra=judgement.probed,
         your_reference=your_reference,
+        tally=tally,
         unlisted=subject.sender.how == "via" and judgement.told.reply >= _REFUSED,
     )
 

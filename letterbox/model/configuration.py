@@ -44,6 +44,7 @@ class HttpSection(_Section, frozen=True):
     max_connections: Count = 2000
     requests_per_address: Count = 1000
     requests_per_key: Count = 500
+    feed_readers_per_vendor: Count = 50
     proxies: tuple[str, ...] = ()
 
 
@@ -130,6 +131,30 @@ class IdentitySection(_Section, frozen=True):
             msgspec.structs.force_setattr(self, key, folded)
 
 
+class DkimSection(_Section, frozen=True):
+    """Our own signature: an RSA key (PEM file), published at ``selector`` of ``domain``.
+
+    ``domain`` empty means the host name.
+    """
+
+    selector: str = ""
+    key: str = ""
+    domain: str = ""
+
+
+class OutboundSection(_Section, frozen=True):
+    """Mail that we send ourselves: reports. ``relay`` is ``host:port``; empty: by the DNS.
+
+    ``timeout`` is for one attempt; ``hours`` is how long it is tried.
+    """
+
+    relay: str = ""
+    dkim: DkimSection = DkimSection()
+    reports_per_domain_hour: Count = 60
+    hours: Count = 48
+    timeout: Seconds = 120.0
+
+
 class TlsSection(_Section, frozen=True):
     """Certificate chain and key, PEM files; both or neither."""
 
@@ -172,9 +197,18 @@ class VendorsSection(_Section, frozen=True):
 
 
 class ProbesSection(_Section, frozen=True):
-    """How often a vendor may learn about a consumer's wishes by trying."""
+    """How often a vendor may learn about a consumer's wishes by trying, and ask ahead."""
 
     per_day: Count = 100
+    preflights_per_day: Count = 200
+
+
+class WebhooksSection(_Section, frozen=True):
+    """Calling vendors' endpoints. ``timeout`` is for a whole call, ``at_once`` for all vendors."""
+
+    allow_private_addresses: bool = False
+    timeout: Seconds = 15.0
+    at_once: Count = 200
 
 
 class RetentionSection(_Section, frozen=True):
@@ -213,11 +247,13 @@ class Configuration(_Section, frozen=True):
     bodies: BodiesSection = BodiesSection()
     dns: DnsSection = DnsSection()
     identity: IdentitySection = IdentitySection()
+    outbound: OutboundSection = OutboundSection()
     tls: TlsSection = TlsSection()
     reading: ReadingSection = ReadingSection()
     limits: LimitsSection = LimitsSection()
     vendors: VendorsSection = VendorsSection()
     probes: ProbesSection = ProbesSection()
+    webhooks: WebhooksSection = WebhooksSection()
     retention: RetentionSection = RetentionSection()
     log: LogSection = LogSection()
 

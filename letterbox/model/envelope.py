@@ -50,3 +50,5 @@ class Envelope(msgspec.Struct, frozen=True):
     envelope_id: str | None = None
     #: What was asked of reports, about those recipients with whom anything was.
     requests: dict[Address, Request] = {}
+    #: One reply stands for all recipients; what it cannot say is reported to the return path.
+    one_reply: bool = False

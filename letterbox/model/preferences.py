@@ -43,6 +43,7 @@ Language = Literal["en", "nl"]
 Newcomers = Literal["refuse", "ask", "interests"]
 Standing = Literal["allowed", "blocked", "ask"]
 Tells = Literal["nothing", "class", "reason", "remedy"]
+Reply = Literal["refuse", "report"]
 Because = Literal["too-often", "not-relevant", "never-asked", "bad-experience", "other"]
 Count = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 
@@ -149,7 +150,8 @@ class VendorRule(_Document, frozen=True):
     """One relationship. Exactly one of ``vendor``, ``domain``, ``address`` names the other side.
 
     ``via`` are signing domains, each with all below it, that may speak for the other side where
-    its own domain does not: it writes by way of a platform.
+    its own domain does not: it writes by way of a platform. ``share_delivered``: a registered
+    vendor finds each delivery in its feed as well.
     """
 
     vendor: Word | None = None
@@ -162,6 +164,7 @@ class VendorRule(_Document, frozen=True):
     service_limit: Limit | None = None
     when_unwanted: Literal["refuse", "file"] = "refuse"
     tells: Tells | None = None
+    share_delivered: bool = False
     proof: Literal["any", "dkim"] = "any"
     via: tuple[Word, ...] = ()
     from_: date | None = msgspec.field(name="from", default=None)
@@ -235,7 +238,7 @@ class Vendor(_Document, frozen=True):
     id: Name
     name: Word
     domains: tuple[Word, ...] = ()
-    reply: Literal["refuse", "report"] = "refuse"
+    reply: Reply = "refuse"
     messages_per_second: Count | None = None
 
     @property

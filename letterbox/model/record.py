@@ -49,6 +49,8 @@ class MessageRecord(msgspec.Struct, frozen=True):
     #: The sender's name for the transaction, and what it asked of reports, by recipient (RFC 3461).
     envelope_id: str | None = None
     requests: dict[str, Request] = {}
+    #: The peer hides the client behind it: nothing of the path can be proven.
+    hidden: bool = False
 
 
 class RecordedCase(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from letterbox.model.preferences import Vendor, Word
+from letterbox.model.preferences import Reply, Vendor, Word
 
 #: What a key may be used for: sending, reading the feed, or managing domains and keys.
 Scope = Literal["send", "feedback", "manage"]
@@ -25,6 +25,22 @@ class Suspension(msgspec.Struct, frozen=True):
     at: datetime
     because: str = ""
 
+    @property
+    def why(self) -> str:
+        """What the vendor is told of it."""
+        return self.because or "ask its operator why"
+
+
+class Chosen(msgspec.Struct, frozen=True):
+    """What a vendor has chosen itself: how refusals that are not final are answered.
+
+    ``by`` is the public prefix of the key that said so. For ``report`` this is its agreement.
+    """
+
+    reply: Reply
+    at: datetime
+    by: str
+
 
 class Registered(Vendor, frozen=True, kw_only=True):
     """A registered vendor as it is stored.
@@ -40,6 +56,13 @@ class Registered(Vendor, frozen=True, kw_only=True):
     registered: Literal["operator", "self"] = "operator"
     at: datetime | None = None
     suspended: Suspension | None = None
+    #: Counts in place of ``reply``, until the operator says something else than before.
+    chosen: Chosen | None = None
+
+    @property
+    def answered_by(self) -> Reply:
+        """How refusals that are not final are answered to it."""
+        return self.chosen.reply if self.chosen else self.reply
 
     @property
     def own_domains(self) -> tuple[str, ...]:

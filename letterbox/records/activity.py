@@ -15,7 +15,8 @@ from letterbox.records.names import new_id
 
 #: What happened beside decisions. ``relationship.*``: the vendor was told so. ``reconnect.*``: a
 #: vendor that is locked out asked to come back, and what became of that; ``settled``: by a change
-#: of the relationship. ``notice.*``: the consumer was told of something that went wrong.
+#: of the relationship. ``unwanted.*``: whether the sender of unwanted mail was told, and the
+#: subscription ended. ``notice.*``: the consumer was told of something that went wrong.
 Happened = Literal[
     "relationship.blocked",
     "relationship.changed",
@@ -25,6 +26,10 @@ Happened = Literal[
     "reconnect.declined",
     "reconnect.unanswered",
     "reconnect.settled",
+    "unwanted.told",
+    "unwanted.not-told",
+    "unwanted.unsubscribed",
+    "unwanted.not-unsubscribed",
     "notice.address",
     "notice.locked-out",
     "notice.lookalike",

@@ -31,7 +31,15 @@ _MOST_OCTETS: Final = 8 * 1024 * 1024
 
 #: Who made a change: the consumer, the operator, or by which act of the consumer's.
 By = Literal[
-    "consumer", "operator", "answer", "advertising", "undo", "restore", "confirm", "request"
+    "consumer",
+    "operator",
+    "answer",
+    "advertising",
+    "unwanted",
+    "undo",
+    "restore",
+    "confirm",
+    "request",
 ]
 
 _NOTHING: Final = Preferences()

@@ -9,6 +9,7 @@ import msgspec
 from letterbox.model.record import DecisionRecord, HeldEntry, InboxEntry, MessageRecord
 from letterbox.model.told import Event, Told, ToldReason
 from letterbox.model.verdict import Deliver, Hold
+from letterbox.ports.clock import Clock
 from letterbox.ports.store import (
     Add,
     Claim,
@@ -25,6 +26,7 @@ from letterbox.records.coding import encode
 from letterbox.records.custody import Custody
 from letterbox.records.feed import Owed
 from letterbox.records.notices import noticing
+from letterbox.records.tallies import Tallies, Tally
 from letterbox.wishes import Counted
 
 _REFUSED = 500  # SMTP replies from here on are permanent refusals
@@ -75,21 +77,37 @@ class Line(NamedTuple):
     forced: bool = False
     #: The sender is told what a stranger is told, whose references lead nowhere.
     unlisted: bool = False
+    #: What the vendor is told by it, to be counted.
+    tally: Tally | None = None
+    #: The event of a delivery, beside that of the release it came by.
+    delivered: Event | None = None
 
 
 class Ledger:
     """How decisions become commits. Lengths of time are those of the configuration."""
 
     def __init__(
-        self, *, claims: timedelta, decisions: timedelta, held: timedelta, custody: Custody
+        self,
+        *,
+        clock: Clock,
+        claims: timedelta,
+        decisions: timedelta,
+        held: timedelta,
+        custody: Custody,
+        tallies: Tallies,
     ) -> None:
+        self._tallies = tallies
+        self._clock = clock
         self._claims = claims
         self._held = held
         self._custody = custody
         self._decisions = decisions
 
-    def commits(self, line: Line) -> tuple[Commit, Commit]:
-        """The consumer's commit, and the one that makes the reference known with it."""
+    def commits(self, line: Line) -> tuple[Commit, ...]:
+        """The consumer's commit, the one that makes the reference known, and what is counted.
+
+        The others stand and fall with the first.
+        """
         record = line.record
         partition = places.consumer(record.consumer)
         consumer = Commit(partition=partition, operations=self._operations(line))
@@ -103,7 +121,8 @@ class Ledger:
             recipient=record.recipient,
         )
         reference = msgspec.structs.replace(self.reference(row, record.at), with_previous=True)
-        return consumer, reference
+        counted = (self._tallies.commit(line.tally),) if line.tally else ()
+        return consumer, reference, *counted
 
     def reference(self, row: Reference, at: datetime) -> Commit:
         """The commit that makes a reference known: what was told last is what it leads to."""
@@ -149,8 +168,8 @@ class Ledger:
                 operations.append(Put(key=key, value=encode(held)))
                 # Nothing is held for ever, however long the window stays shut.
                 operations.append(Schedule(key=key, at=min(held.until, held.at + self._held)))
-        if line.event is not None:
-            owed = Owed(vendor=record.vendor.id, event=line.event)
+        for event in filter(None, (line.event, line.delivered)):
+            owed = Owed(vendor=record.vendor.id, event=event, at=self._clock.now())
             operations.append(Emit(value=encode(owed)))
         return tuple(operations)
 

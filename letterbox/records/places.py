@@ -1,6 +1,6 @@
 """Where things are in the store: every partition, key, log and claim has its name here."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 from letterbox.model.address import Address
 
@@ -31,6 +31,17 @@ UNPROVEN = "unproven"
 #: Domains that a vendor says are its own, by name.
 CLAIM = "claim/"
 REFERENCE = "reference"
+#: Reports that are owed by mail, by id.
+REPORT = "report/"
+#: Complaints, and unsubscriptions that a consumer asked for, by id.
+COMPLAINT = "complaint/"
+UNSUBSCRIPTION = "unsubscription/"
+#: Reports to one domain that were too many, as one.
+FOLDED = "folded"
+#: All endpoints of a vendor's, as one document.
+WEBHOOKS = "webhooks"
+#: How far each has come, and when something is to be done about it, by its id.
+WEBHOOK = "webhook/"
 
 #: The counter of all that waits at a consumer.
 WAITING = "waiting/all"
@@ -78,6 +89,26 @@ def claim(of: str) -> str:
     return f"{CLAIM}{of}"
 
 
+def webhook(name: str) -> str:
+    """The key of how far an endpoint has come, and of its entry in the due-set."""
+    return f"{WEBHOOK}{name}"
+
+
+def woken(name: str) -> str:
+    """The key whose revision grows whenever there is something new for an endpoint."""
+    return f"woken/{name}"
+
+
+def deliveries(name: str) -> str:
+    """What the keys of an endpoint's last calls begin with."""
+    return f"delivery/{name}/"
+
+
+def webhook_calls(minute: datetime) -> str:
+    """The counter of a minute's (UTC) calls that a vendor asked for."""
+    return f"webhook-calls/{minute:%Y-%m-%dT%H:%M}"
+
+
 def registrations(day: datetime, who: str = "") -> str:
     """The counter of a day's (UTC) new vendors, of all or of one network's."""
     return f"registrations/{day:%Y-%m-%d}/{who}"
@@ -86,6 +117,21 @@ def registrations(day: datetime, who: str = "") -> str:
 def reference(name: str) -> str:
     """The partition of one reference."""
     return f"reference/{name}"
+
+
+def said_once(what: str, message: str) -> str:
+    """The claim that something is said of a message once."""
+    return f"{what}/{message}"
+
+
+def reports(domain: str) -> str:
+    """The partition that bounds the reports to one organization's domains."""
+    return f"reports/{domain}"
+
+
+def caller(network: str) -> str:
+    """The partition of what callers of a network did without showing a key."""
+    return f"caller/{network}"
 
 
 def credential(prefix: str) -> str:
@@ -101,6 +147,16 @@ def strangers(day: datetime, reason: str) -> str:
 def probes(of: str, day: datetime) -> str:
     """The counter of a vendor's distinct questions to one consumer on a day (UTC)."""
     return f"probes/{of}/{day:%Y-%m-%d}"
+
+
+def preflights(day: datetime) -> str:
+    """The counter of what a vendor asked ahead on a day (UTC), within its partition."""
+    return f"preflights/{day:%Y-%m-%d}"
+
+
+def told(day: date, of: str, verdict: str, code: str) -> str:
+    """The counter of what a vendor was told on a day (UTC), within its partition."""
+    return f"told/{day}/{of}/{verdict}/{code}"
 
 
 def idempotency(key: str) -> str:

@@ -10,12 +10,12 @@ import msgspec
 from letterbox.model.preferences import Vendor, VendorRule
 from letterbox.model.sender import Proven, VendorRef
 from letterbox.model.told import Event, EventType
-from letterbox.model.vendor import Basis, Registered, Suspension
+from letterbox.model.vendor import Basis, Chosen, Registered, Suspension
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import (
-    Append,
     Commit,
     Delete,
+    Emit,
     Operation,
     Put,
     Schedule,
@@ -25,6 +25,7 @@ from letterbox.ports.store import (
 from letterbox.records import places
 from letterbox.records.cache import Recent
 from letterbox.records.coding import decode, encode
+from letterbox.records.feed import Owed
 from letterbox.records.names import new_id
 from letterbox.wishes import name_of
 
@@ -256,8 +257,12 @@ class Vendors:
             if before is None:
                 after = Registered(**fields, at=self._clock.now())
             else:
-                # Whom the operator names, the operator vouches for.
-                after = msgspec.structs.replace(before, **fields, registered="operator")
+                # Whom the operator names, the operator vouches for. What it chose itself stays
+                # until the operator says something new: a file that is applied again says nothing.
+                chosen = before.chosen if vendor.reply == before.reply else None
+                after = msgspec.structs.replace(
+                    before, **fields, registered="operator", chosen=chosen
+                )
             await self._set(before, after)
 
     async def add(self, vendor: Registered, *also: Operation) -> bool:
@@ -300,10 +305,20 @@ class Vendors:
                 return False
             now = self._clock.now()
             kind: EventType = "vendor.suspended" if suspension else "vendor.resumed"
-            event = Append(places.FEED, encode(Event(id=new_id(now), type=kind, at=now)))
+            owed = Owed(vendor=name, event=Event(id=new_id(now), type=kind, at=now), at=now)
             after = msgspec.structs.replace(before, suspended=suspension)
-            await self._set(before, after, also=(event,))
+            await self._set(before, after, also=(Emit(encode(owed)),))
             return True
+
+    async def choose(self, name: str, chosen: Chosen) -> Registered | None:
+        """Set what a vendor has chosen itself; None where there is no such vendor."""
+        async with self._changing:
+            before = await self.get(name)
+            if before is None:
+                return None
+            after = msgspec.structs.replace(before, chosen=chosen)
+            await self._set(before, after)
+            return after
 
     async def prove(
         self,

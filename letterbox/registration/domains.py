@@ -10,10 +10,11 @@ from letterbox.model.told import Event, EventType
 from letterbox.model.vendor import DomainClaim
 from letterbox.ports.clock import Clock
 from letterbox.ports.resolver import Answer, Resolver, ResolverTrouble
-from letterbox.ports.store import Append, Claim, Commit, Operation, Schedule, Store, Unschedule
+from letterbox.ports.store import Claim, Commit, Emit, Operation, Schedule, Store, Unschedule
 from letterbox.records import claims, places
 from letterbox.records.claims import Claims
 from letterbox.records.coding import encode
+from letterbox.records.feed import Owed
 from letterbox.records.names import new_id
 from letterbox.records.vendors import DomainTaken, Holder, Vendors
 
@@ -105,7 +106,7 @@ class DomainProofs:
         proven = claims.found(claim, now)
         also: list[Operation] = [claims.put(proven)]
         if claim.state != "proven":
-            also.append(self._event("domain.proven", claim.domain))
+            also.append(self._event(vendor, "domain.proven", claim.domain))
         lost = await self._losing(had, claim.domain) if had not in {"", vendor} else ()
         again = now + self._recheck
         try:
@@ -199,7 +200,7 @@ class DomainProofs:
 
     async def _losing(self, vendor: str, domain: str) -> tuple[Operation, ...]:
         """What is written down at a vendor that loses a domain: it has to prove it anew."""
-        operations: list[Operation] = [self._event("domain.lost", domain)]
+        operations: list[Operation] = [self._event(vendor, "domain.lost", domain)]
         claim = await self._claims.find(vendor, domain)
         if claim is not None:
             pending = msgspec.structs.replace(claim, state="pending", failing=None)
@@ -221,16 +222,19 @@ class DomainProofs:
         """Tell a vendor that another says the same of a domain; once a day, however often."""
         name = f"contested/{domain}/{other}"
         once = Claim(name=name, value=b"", expires=self._clock.now() + _DAY)
-        event = self._event("domain.contested", domain)
+        event = self._event(vendor, "domain.contested", domain)
         await self._store.commit(Commit(places.vendor(vendor), (once, event)))
 
     async def _tell(self, vendor: str, kind: EventType, domain: str) -> None:
-        await self._store.commit(Commit(places.vendor(vendor), (self._event(kind, domain),)))
+        await self._store.commit(
+            Commit(places.vendor(vendor), (self._event(vendor, kind, domain),))
+        )
 
-    def _event(self, kind: EventType, domain: str) -> Append:
+    def _event(self, vendor: str, kind: EventType, domain: str) -> Emit:
+        """What puts an event into a vendor's feed, by the way that all go."""
         now = self._clock.now()
         event = Event(id=new_id(now), type=kind, at=now, domain=domain)
-        return Append(log=places.FEED, value=encode(event))
+        return Emit(encode(Owed(vendor=vendor, event=event, at=now)))
 
     async def _is_there(self, claim: DomainClaim) -> bool:
         """Whether the record of a claim is published. Raises ResolverTrouble."""

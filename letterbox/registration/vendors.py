@@ -9,11 +9,12 @@ from letterbox.model.configuration import VendorsSection
 from letterbox.model.network import place_of
 from letterbox.model.vendor import DomainClaim, Registered
 from letterbox.ports.clock import Clock
-from letterbox.ports.store import Add, Commit, Rejected, Schedule, Store, Unschedule
+from letterbox.ports.store import Add, Commit, Operation, Rejected, Schedule, Store, Unschedule
 from letterbox.records import places
 from letterbox.records.claims import Claims, drop, new_claim, put
 from letterbox.records.credentials import Credentials
 from letterbox.records.vendors import Vendors
+from letterbox.records.webhooks import WebhookRecords
 from letterbox.wishes.skeleton import skeletons
 
 _DAY = timedelta(days=1)
@@ -56,6 +57,7 @@ class Registration:
         vendors: Vendors,
         credentials: Credentials,
         claims: Claims,
+        webhooks: WebhookRecords,
         clock: Clock,
         section: VendorsSection,
     ) -> None:
@@ -63,6 +65,7 @@ class Registration:
         self._vendors = vendors
         self._credentials = credentials
         self._claims = claims
+        self._webhooks = webhooks
         self._clock = clock
         self._section = section
 
@@ -81,7 +84,9 @@ class Registration:
         vendor = Registered(id=application.id, name=application.name, registered="self", at=now)
         claims = tuple(new_claim(domain, now) for domain in application.domains)
         ends = Schedule(key=places.UNPROVEN, at=now + timedelta(days=self._section.unproven_days))
-        if not await self._vendors.add(vendor, *map(put, claims), ends):
+        # Nobody's endpoints may be left of whoever had this id before, and was being forgotten.
+        left = await self._webhooks.forgetting(vendor.id)
+        if not await self._vendors.add(vendor, *map(put, claims), ends, *left):
             raise Taken
         key = await self._credentials.issue("key", vendor.id, now, label=_KEY)
         log.info("vendor-registered", vendor=vendor.id, client=client)
@@ -112,8 +117,9 @@ class Registration:
 
     async def expire(self, name: str) -> None:
         """Forget a vendor that registered by itself and has no domain, as is due now."""
-        claims = [drop(claim.domain) for claim in await self._claims.of(name)]
-        if await self._vendors.forget_nobody(name, claims, self._revoke_all):
+        also: list[Operation] = [drop(claim.domain) for claim in await self._claims.of(name)]
+        also += await self._webhooks.forgetting(name)
+        if await self._vendors.forget_nobody(name, also, self._revoke_all):
             log.info("vendor-forgotten", vendor=name)
         done = Unschedule(key=places.UNPROVEN, expect=False)
         await self._store.commit(Commit(places.vendor(name), (done,)))

@@ -96,6 +96,7 @@ async def test_trimming_forgets_the_old_and_keeps_the_count(store):
     await done(store, ANNA, *entries)
     await done(store, ANNA, Trim(log="feed", through=2))
     assert [e.sequence for e in await store.log(ANNA, "feed")] == [3, 4, 5]
+    assert [e.sequence for e in await store.log(ANNA, "feed", after=3)] == [4, 5]
     await done(store, ANNA, Trim(log="feed", through=99))
     assert [e.sequence for e in await store.log(ANNA, "feed")] == [5]
     assert await done(store, ANNA, Append(log="feed", value=b"next")) == (6,)

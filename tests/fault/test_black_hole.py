@@ -37,6 +37,7 @@ async def opened(**resolving) -> AsyncIterator[tuple[House, DnsServer, str]]:
         house.app.prover._resolver = resolver
         gateway = SmtpGateway(
             house.app.intake,
+            paths=house.app.prover,
             hostname=HOST,
             domains=frozenset({HOST}),
             section=SmtpSection(),

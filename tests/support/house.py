@@ -50,8 +50,9 @@ class House:
         edge: Edge = "smtp",
         client: Client | None = None,
         submission: Submission | None = None,
+        **said: Any,
     ) -> Received:
-        """Hand a message in, as a gateway does."""
+        """Hand a message in, as a gateway does; ``said`` is more of the envelope."""
         recipients = tuple(address for each in to if (address := parse_address(each)))
         envelope = Envelope(
             session="test",
@@ -59,6 +60,7 @@ class House:
             client=client or Client(address=HERE, helo="mail.greenleaf.example"),
             reverse_path=parse_address(sender) if sender else None,
             recipients=recipients,
+            **said,
         )
         return await self.app.intake.receive(envelope, content, submission)
 

@@ -256,6 +256,7 @@ async def mailroom(resolver: Resolver) -> AsyncIterator[Mailroom]:
     await house.people(PEOPLE)
     gateway = SmtpGateway(
         app.intake,
+        paths=app.prover,
         hostname=configuration.hostname,
         domains=configuration.our_domains,
         section=configuration.smtp,

@@ -13,8 +13,9 @@ from letterbox.adapters.clock import SystemClock
 from letterbox.gateways.smtp import SmtpGateway
 from letterbox.intake import Outcome, Received, Submission
 from letterbox.metrics import Metrics
+from letterbox.model.address import Address
 from letterbox.model.configuration import SmtpSection
-from letterbox.model.envelope import Envelope
+from letterbox.model.envelope import Client, Envelope
 from letterbox.model.told import Told
 
 HOST = "letterbox.example"
@@ -61,6 +62,15 @@ class StubIntake:
             for recipient in envelope.recipients
         )
         return Received(message="m", outcomes=outcomes)
+
+
+class StubPaths:
+    """Return paths at ``proven.example`` are proven, those at ``unknown.example`` not yet."""
+
+    async def path_passes(self, client: Client, reverse_path: Address) -> bool | None:
+        if reverse_path.domain == "unknown.example":
+            return None
+        return reverse_path.domain == "proven.example"
 
 
 def _told(local: str) -> Told:
@@ -171,6 +181,7 @@ class Serving:
         self.edge = "lmtp" if lmtp else "smtp"
         self.gateway = SmtpGateway(
             self.intake,
+            paths=StubPaths(),
             hostname=HOST,
             domains=frozenset({HOST, "second.example"}),
             section=section,

@@ -10,7 +10,7 @@ from letterbox.gateways.smtp import SmtpGateway
 from letterbox.model.configuration import SmtpSection, TlsSection
 from tests.support.house import open_house
 from tests.support.tls import make_chain
-from tests.support.wire import HOST, StubIntake, Wire, on_both_loops
+from tests.support.wire import HOST, StubIntake, StubPaths, Wire, on_both_loops
 
 PATIENCE = 20
 
@@ -52,6 +52,7 @@ async def test_the_renewed_one_is_shown_without_a_restart(tmp_path, starttls, na
     async with open_house() as house:
         gateway = SmtpGateway(
             StubIntake(),
+            paths=StubPaths(),
             hostname=HOST,
             domains=frozenset({HOST}),
             section=SmtpSection(),

@@ -43,8 +43,10 @@ def test_every_key_stands_in_the_shipped_file_with_a_comment_before_it():
     text = shipped("letterbox.toml").decode()
     tables = tomllib.loads(text)
     for key in keys(Configuration):
-        section, _, name = key.rpartition(".")
-        assert name in (tables[section] if section else tables), key
+        table = tables
+        for name in key.split("."):
+            assert name in table, key
+            table = table[name]
     lines = text.splitlines()
     for number, line in enumerate(lines):
         # "key" shares the comment of "certificate": both or neither.
@@ -53,6 +55,19 @@ def test_every_key_stands_in_the_shipped_file_with_a_comment_before_it():
 
 
 BAD = [
+    ("[outbound]\nrelay = 'relay'", "outbound.relay", "is not host:port"),
+    ("[outbound.dkim]\nselector = 's'", "outbound.dkim.key", "it is missing"),
+    ("[outbound.dkim]\nkey = 'k'", "outbound.dkim.selector", "it is missing"),
+    (
+        "[outbound.dkim]\nselector = 's'\nkey = 'no.pem'",
+        "outbound.dkim.key",
+        "no.pem cannot be read",
+    ),
+    (
+        "[outbound.dkim]\nselector = 's'\nkey = '/dev/null'",
+        "outbound.dkim.key",
+        "no unencrypted private key",
+    ),
     ("hostnam = 'x'", "hostnam", "no such field; did you mean hostname?"),
     ("[smpt]\nlisten = ''", "smpt", "did you mean smtp?"),
     ("[smtp]\nmax_sizes = 1", "smtp.max_sizes", "did you mean max_size?"),
@@ -286,3 +301,11 @@ def test_shipped_files_are_found_and_missing_ones_named():
     assert b"[[reason]]" in shipped("reasons.toml")
     with pytest.raises(FileNotFoundError, match=r"nothing.toml is missing"):
         shipped("nothing.toml")
+
+
+def test_our_signature_names_every_mistake(tmp_path):
+    text = "[outbound.dkim]\nselector = 'a b'\nkey = '/dev/null'\ndomain = '-x'"
+    with pytest.raises(ConfigurationError) as raised:
+        from_text(tmp_path, text)
+    paths = [mistake.path for mistake in raised.value.mistakes]
+    assert paths == ["outbound.dkim.selector", "outbound.dkim.domain", "outbound.dkim.key"]

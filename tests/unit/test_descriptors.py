@@ -14,8 +14,8 @@ ENDLESS = resource.RLIM_INFINITY
     ("soft", "hard", "sessions", "found", "warned"),
     [
         (1024, 65536, 100, 1024, False),  # enough as it is
-        (1024, 65536, 4000, 6256, False),
-        (1024, ENDLESS, 4000, 6256, False),
+        (1024, 65536, 4000, 6456, False),
+        (1024, ENDLESS, 4000, 6456, False),
         (1024, 4096, 4000, 4096, True),
         (ENDLESS, ENDLESS, 4000, ENDLESS, False),
         (8192, 8192, 4000, 8192, False),

@@ -547,6 +547,7 @@ async def test_a_decision_taken_again_says_what_has_changed(house: House) -> Non
 async def test_over_the_wire_each_recipient_hears_its_own(house: House, lmtp) -> None:
     gateway = SmtpGateway(
         house.app.intake,
+        paths=house.app.prover,
         hostname="letterbox.example",
         domains=frozenset({"letterbox.example"}),
         section=SmtpSection(),

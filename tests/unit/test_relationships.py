@@ -148,6 +148,7 @@ async def gateway(house: House, *, lmtp: bool):
     peer = TrustedPeer(address="127.0.0.1", client="xforward")
     edge = SmtpGateway(
         house.app.intake,
+        paths=house.app.prover,
         hostname="letterbox.example",
         domains=frozenset({"letterbox.example"}),
         section=SmtpSection(trusted_peers=(peer,) if lmtp else ()),

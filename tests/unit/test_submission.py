@@ -60,6 +60,7 @@ class Port:
         )
         self.gateway = SmtpGateway(
             app.intake,
+            paths=app.prover,
             hostname=HOST,
             domains=frozenset({HOST}),
             section=section,

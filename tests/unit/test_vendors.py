@@ -7,7 +7,7 @@ import pytest
 
 from letterbox.administration import Failed
 from letterbox.intake import Submission
-from letterbox.model.configuration import Configuration, LimitsSection, VendorsSection
+from letterbox.model.configuration import Configuration, HttpSection, LimitsSection, VendorsSection
 from letterbox.ports.store import Commit, Put
 from letterbox.records.coding import encode
 from tests.support.api import PEOPLE, open_api
@@ -674,6 +674,23 @@ async def test_a_secret_is_shown_once_even_to_a_repeated_call():
         assert sum(item["label"] == "once" for item in listed) == 1
         claim = await api.house.app.store.claim("vendor/voltshop", "call/key-1")
         assert calls[0].json["key"].encode() not in claim
+
+
+async def test_a_registration_is_made_once_by_who_says_so():
+    behind = msgspec.structs.replace(OPEN, http=HttpSection(proxies=("127.0.0.1",)))
+    async with open_api(configuration=behind) as api:
+        once = {"Idempotency-Key": "first"}
+        first = await api.call("POST", "/v1/vendors", json=NEW, headers=once)
+        again = await api.call("POST", "/v1/vendors", json=NEW, headers=once)
+        assert [first.status, again.status] == [201, 409]
+        assert "shown once" in again.json["detail"]
+        assert first.json["key"] not in again.body.decode()
+        other = NEW | {"id": "second", "name": "Second"}
+        reused = await api.call("POST", "/v1/vendors", json=other, headers=once)
+        assert reused.status == 422
+        # What somebody elsewhere calls the same is another call.
+        elsewhere = once | {"X-Forwarded-For": "192.0.2.7"}
+        assert (await api.call("POST", "/v1/vendors", json=other, headers=elsewhere)).status == 201
 
 
 # ---- the operator's hand

@@ -10,6 +10,7 @@ from letterbox.delivery.relay import Relay
 from letterbox.delivery.worker import Duty, Worker
 from letterbox.metrics import Metrics
 from letterbox.ports.store import Commit, Schedule, Unschedule
+from letterbox.records.webhooks import WebhookRecords
 from tests.support.clock import FakeClock
 
 
@@ -23,7 +24,12 @@ class Bench:
         self.gate, self.begun = asyncio.Event(), asyncio.Event()
         self.at_once = self.most_at_once = 0
         self.finished = asyncio.Condition()
-        relay = Relay(store=self.store, clock=self.clock, metrics=Metrics())
+        relay = Relay(
+            store=self.store,
+            clock=self.clock,
+            metrics=Metrics(),
+            webhooks=WebhookRecords(self.store),
+        )
         duties = (Duty("own", "job/", self.own), Duty("out", "job/", self.out, beside=2))
         self.worker = Worker(store=self.store, clock=self.clock, relay=relay, duties=duties)
 

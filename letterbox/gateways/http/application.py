@@ -14,6 +14,7 @@ from letterbox.gateways.http.answers import guard
 from letterbox.gateways.http.batch import BATCHES
 from letterbox.gateways.http.call import Call, check_query
 from letterbox.gateways.http.callers import Callers
+from letterbox.gateways.http.feedback import READERS
 from letterbox.gateways.http.operations import is_local
 from letterbox.gateways.http.parts import Parts
 from letterbox.gateways.http.problems import Problem, Reasoned, render
@@ -41,6 +42,7 @@ def application(
     callers = Callers(parts.configuration.http, parts.clock)
     app = web.Application(middlewares=[_outermost(parts, callers)])
     app[BATCHES] = Counter()
+    app[READERS] = Counter()
     repeated = Repeated()
     for route in routes:
         way = _Way(route, parts, repeated, callers, draining, trusted=trusted)
@@ -100,7 +102,7 @@ class _Way:
         )
         if route.path.startswith("/v1/"):
             check_query(request, route.query)
-        if call.owner and route.method != "GET" and route.once != "message":
+        if route.method != "GET" and route.once != "message":
             return await self._repeated.run(call, route)
         return await route.run(call)
 

@@ -2,13 +2,13 @@
 
 from typing import Any
 
+from letterbox.feedback.events import FeedItem
 from letterbox.gateways.http.examples_repair import REPAIR
 from letterbox.gateways.http.forms import (
     AdvertisingAnswer,
     Answer,
     ChangeItem,
     DecisionItem,
-    FeedItem,
     HeldAnswer,
     HeldItem,
     HeldWord,
@@ -21,15 +21,28 @@ from letterbox.gateways.http.forms import (
     StrangersItem,
     UndoAnswer,
     UndoForm,
+    UnwantedAnswer,
+    UnwantedWord,
 )
 from letterbox.gateways.http.keys import KeyItem, NewKey, Rotation
 from letterbox.gateways.http.pieces import PieceItem
+from letterbox.gateways.http.preflight import PreflightAnswer
+from letterbox.gateways.http.stats import Stats
 from letterbox.gateways.http.vendor import (
     DomainItem,
     NewcomerItem,
     NewDomain,
     NewVendor,
+    ReplyForm,
     VendorItem,
+)
+from letterbox.gateways.http.webhooks import (
+    DeliveryItem,
+    NewWebhook,
+    Tried,
+    WebhookChange,
+    WebhookItem,
+    WebhookRotation,
 )
 from letterbox.hindsight import Replayed
 from letterbox.model.preferences import BoundAddress, Interest, Preferences, VendorRule, Window
@@ -84,6 +97,13 @@ _KEY = {
     "scopes": ["send"],
     "issued": _AT,
     "used": _AT,
+}
+_WEBHOOK = {
+    "id": _ID,
+    "url": "https://hooks.greenleaf.example/letterbox",
+    "created": _AT,
+    "signing": "hmac",
+    "events": ["message.refused", "message.released"],
 }
 _DECISION = {
     "id": _ID,
@@ -236,6 +256,15 @@ EXAMPLES: dict[Any, Any] = {
         "before": {"vendor": "greenleaf", "accepts": ["service", "offer"]},
         "after": {"vendor": "greenleaf", "accepts": ["offer"]},
     },
+    UnwantedWord: {"because": "never-asked", "unsubscribe": True},
+    UnwantedAnswer: {
+        "id": _ID,
+        "sentence": "You locked out Greenleaf Garden: never asked for.",
+        "before": {"vendor": "greenleaf"},
+        "after": {"vendor": "greenleaf", "standing": "blocked", "because": "never-asked"},
+        "reported": True,
+        "unsubscribing": True,
+    },
     Items[DecisionItem]: {"items": [_DECISION], "after": None},
     DecisionItem: _DECISION,
     Items[ChangeItem]: {"items": [_CHANGE], "after": None},
@@ -283,9 +312,47 @@ EXAMPLES: dict[Any, Any] = {
     VendorItem: {
         "id": "greenleaf",
         "name": "Greenleaf Garden",
-        "reply": "refuse",
+        "reply": "report",
         "domains": [_DOMAIN],
         "messages_per_second": 100,
+        "agreed": {"at": _AT, "key": "lbk_1a2B3c4D"},
+    },
+    ReplyForm: {"reply": "report", "agreed": True},
+    PreflightAnswer: {
+        "left_today": 199,
+        "form": {"fits": True, "notes": []},
+        "proof": None,
+        "read": {
+            "kind": "offer",
+            "kind_origin": "declared",
+            "categories": ["home-garden/garden-tools"],
+            "categories_origin": "declared",
+            "offers": [{"origin": "declared", "price": {"amount": "169.95", "currency": "EUR"}}],
+        },
+        "effects": [],
+        "recipients": [
+            {
+                "to": "anna@letterbox.example",
+                "verdict": "refuse",
+                "reason": _REASON | {"url": "https://letterbox.example/reasons/price-above-limit"},
+            }
+        ],
+    },
+    Stats: {
+        "from": "2026-11-22",
+        "to": "2026-11-23",
+        "items": [
+            {
+                "day": "2026-11-23",
+                "of": "answer",
+                "verdict": "refuse",
+                "class": "choice",
+                "reason": "price-above-limit",
+                "count": 4,
+            }
+        ],
+        "answers": {"refuse": 4},
+        "held": {},
     },
     NewDomain: {"domain": "greenleaf.example"},
     DomainItem: _DOMAIN,
@@ -294,6 +361,30 @@ EXAMPLES: dict[Any, Any] = {
     Rotation: {"overlap_hours": 24},
     KeyItem: _KEY | {"key": "lbk_1a2B3c4D_…"},
     Items[KeyItem]: {"items": [_KEY], "after": None},
+    NewWebhook: {
+        "url": "https://hooks.greenleaf.example/letterbox",
+        "events": ["message.refused", "message.released"],
+    },
+    WebhookChange: {"url": "https://hooks.greenleaf.example/moved"},
+    WebhookRotation: {"overlap_hours": 24},
+    WebhookItem: _WEBHOOK | {"secret": "whsec_…"},
+    Items[WebhookItem]: {"items": [_WEBHOOK], "after": None},
+    Tried: {"delivered": True, "status": 204, "milliseconds": 112},
+    Items[DeliveryItem]: {
+        "items": [
+            {
+                "at": _AT,
+                "event": _ID,
+                "type": "message.refused",
+                "attempt": 2,
+                "outcome": "failed",
+                "status": 503,
+                "milliseconds": 112,
+                "detail": "it answered 503",
+            }
+        ],
+        "after": None,
+    },
     Items[FeedItem]: {
         "items": [
             {

@@ -1,43 +1,74 @@
-"""``GET /v1/feedback``: what a vendor was told, in order, by cursor."""
+"""``GET /v1/feedback``: what a vendor was told, in order, by cursor: pages, or a stream."""
 
-import asyncio
 import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
 
 from aiohttp import web
 
+from letterbox.feedback.events import feed_item
 from letterbox.gateways.http.answers import answer
-from letterbox.gateways.http.call import LOOK, Call
-from letterbox.gateways.http.forms import Items, feed_item
-from letterbox.records.feed import FeedPage
+from letterbox.gateways.http.call import Call, bad
+from letterbox.gateways.http.forms import Items
+from letterbox.gateways.http.problems import Problem, mistaken
+from letterbox.gateways.http.stream import Stream, follow, is_asked_for
 
-_LONGEST_WAIT = 60
+_LONGEST_WAIT: Final = 60
 #: The ``after`` of the feed.
-CURSOR = re.compile(r"[0-9]{1,18}")
+CURSOR: Final = re.compile(r"[0-9]{1,18}")
+_AGAIN: Final = "10"  # seconds
+
+#: How many of each vendor's calls wait for events, or stream them.
+READERS: web.AppKey[Counter[str]] = web.AppKey("readers", Counter)
 
 
-async def list_feedback(call: Call) -> web.Response:
+async def list_feedback(call: Call) -> web.StreamResponse:
     """Events after a cursor, oldest first; with ``wait``, as soon as there is one.
 
     ``after`` is there as long as there are items, so that the feed can be followed from its
     end; it is null where nothing came after the cursor that was asked with.
     """
-    after = int(call.after(CURSOR) or "0")
-    page = await _page(call, after, call.limit, call.number("wait", _LONGEST_WAIT))
+    after, wait = _cursor(call), call.number("wait", _LONGEST_WAIT)
+    if is_asked_for(call.request.headers.get("Accept", "")):
+        with _reading(call):
+            return await Stream(call).run(after)
+    page = await call.parts.feed.page(call.owner, after=after, limit=call.limit)
+    if wait and not page.items:
+        with _reading(call):
+            page = await follow(call, after, call.limit, wait)
     items = tuple(map(feed_item, page.items))
     return answer(Items(items=items, after=str(page.after) if items else None))
 
 
-async def _page(call: Call, after: int, limit: int, wait: int) -> FeedPage:
-    feed = call.parts.feed
-    page = await feed.page(call.owner, after=after, limit=limit)
-    if page.items or not wait:
-        return page
-    there = asyncio.ensure_future(feed.page(call.owner, after=after, limit=limit, wait=wait))
-    closing = asyncio.ensure_future(call.draining.wait())
+def _cursor(call: Call) -> int:
+    """Where to go on. A stream that is resumed names its last event, beside the old address."""
+    after = call.after(CURSOR) or "0"
+    last = call.request.headers.get("Last-Event-ID")
+    if last and not CURSOR.fullmatch(last):
+        raise mistaken(bad("Last-Event-ID", last, "the id of an event of the stream"))
+    return int(last or after)
+
+
+@contextmanager
+def _reading(call: Call) -> Iterator[None]:
+    """Count one who stays. Raises a Problem where that would be one too many."""
+    section, readers = call.parts.configuration.http, call.request.app[READERS]
+    if readers[call.owner] >= section.feed_readers_per_vendor:
+        detail = (
+            f"{section.feed_readers_per_vendor} calls of this vendor wait for events already; "
+            "one that waits tells all there is"
+        )
+        raise Problem("too-many", detail, headers={"Retry-After": _AGAIN})
+    # Those who stay must leave connections to those who come and go.
+    if 2 * readers.total() >= section.max_connections:
+        detail = "too many wait for events at once; ask without wait"
+        raise Problem("too-many", detail, headers={"Retry-After": _AGAIN})
+    readers[call.owner] += 1
     try:
-        while not (there.done() or closing.done() or call.has_left):
-            await asyncio.wait({there, closing}, timeout=LOOK, return_when=asyncio.FIRST_COMPLETED)
-        return there.result() if there.done() else page
+        yield
     finally:
-        closing.cancel()
-        there.cancel()
+        readers[call.owner] -= 1
+        if not readers[call.owner]:
+            del readers[call.owner]

@@ -9,9 +9,9 @@ from msgspec import UNSET, Meta, UnsetType
 from letterbox.model.flag import FlagCode
 from letterbox.model.kind import Kind
 from letterbox.model.money import Money
-from letterbox.model.preferences import Preferences, Region, VendorRule, Word
+from letterbox.model.preferences import Because, Preferences, Region, VendorRule, Word
 from letterbox.model.record import DecisionRecord, HeldEntry, InboxEntry
-from letterbox.model.told import Event, EventType, Told, ToldReason, ToldVerdict
+from letterbox.model.told import Told, ToldReason, ToldVerdict
 from letterbox.model.verdict import Fact, Finding, Hold, VerdictName, name_of, reason_of
 from letterbox.records.changes import PieceChange
 
@@ -230,22 +230,6 @@ class StrangersItem(msgspec.Struct, frozen=True):
     count: int
 
 
-class FeedItem(msgspec.Struct, frozen=True):
-    """One event of a vendor's feed: about a message, or about a ``domain`` of the vendor's."""
-
-    id: str
-    type: EventType
-    at: datetime
-    message: str | None
-    recipient: str | None
-    verdict: ToldVerdict | None
-    reason: ToldReason | None
-    reference: str | None
-    until: date | UnsetType = UNSET
-    your_reference: str | UnsetType = UNSET
-    domain: str | UnsetType = UNSET
-
-
 class Marks(Form, frozen=True):
     """Marks of an inbox entry; those left out stay as they are."""
 
@@ -281,6 +265,33 @@ class AdvertisingAnswer(msgspec.Struct, frozen=True):
     sentence: str
     before: VendorRule | None
     after: VendorRule | None
+
+
+class UnwantedWord(Form, frozen=True):
+    """Why mail was unwanted, and whom else to tell.
+
+    ``report``: the sender, where it has asked for complaints and signed so (RFC 9477).
+    ``unsubscribe``: the address for it, where the sender signed one (RFC 8058), is called once.
+    """
+
+    because: Because = "other"
+    report: bool = True
+    unsubscribe: bool = False
+
+
+class UnwantedAnswer(msgspec.Struct, frozen=True):
+    """The relationship before and after, and what else was set going.
+
+    ``sentence`` says in the consumer's language what the vendor's mail meets from now on; how the
+    rest ended stands in ``/v1/me/activity``.
+    """
+
+    id: str
+    sentence: str
+    before: VendorRule | None
+    after: VendorRule | None
+    reported: bool
+    unsubscribing: bool
 
 
 class Nothing(Form, frozen=True):
@@ -372,21 +383,4 @@ def decision_item(
         follows=record.follows or UNSET,
         followed_by=record.followed_by or UNSET,
         flags=flags or UNSET,
-    )
-
-
-def feed_item(event: Event) -> FeedItem:
-    """An event as its vendor sees it."""
-    return FeedItem(
-        id=event.id,
-        type=event.type,
-        at=event.at,
-        message=event.message or None,
-        recipient=event.recipient or None,
-        verdict=event.verdict,
-        reason=event.reason,
-        reference=event.reference or None,
-        until=event.until or UNSET,
-        your_reference=event.your_reference or UNSET,
-        domain=event.domain or UNSET,
     )

@@ -12,6 +12,8 @@ from letterbox.gateways.http.forms import (
     Items,
     Marks,
     Nothing,
+    UnwantedAnswer,
+    UnwantedWord,
     inbox_item,
 )
 from letterbox.gateways.http.problems import Problem
@@ -84,6 +86,32 @@ async def advertising(call: Call) -> web.Response:
     )
 
 
+async def unwanted(call: Call) -> web.Response:
+    """This was unwanted: its vendor is locked out, and told as far as it has asked for it."""
+    word = await call.form_if_any(UnwantedWord) or UnwantedWord()
+    done = await call.parts.complaints.unwanted(
+        call.owner,
+        call.item,
+        because=word.because,
+        report=word.report,
+        unsubscribe=word.unsubscribe,
+    )
+    if done is None:
+        raise Problem("not-found")
+    language = (await call.parts.consumers.wishes(call.owner)).language
+    relation = done.relation
+    return answer(
+        UnwantedAnswer(
+            id=call.item,
+            sentence=call.parts.sentences.person(relation.finding, language),
+            before=relation.before,
+            after=relation.after,
+            reported=done.reported,
+            unsubscribing=done.unsubscribing,
+        )
+    )
+
+
 async def _shown(call: Call, entry: InboxEntry) -> web.Response:
     word = await worded(call)
     return answer(inbox_item(entry, word(entry.flags)))
@@ -146,6 +174,17 @@ ROUTES = (
         "This was advertising: take the vendor's right to send service mail away",
         takes={JSON: Nothing},
         gives={JSON: AdvertisingAnswer},
+        fields=("Idempotency-Key",),
+        problems=(404, 408, 413, 415, 422),
+    ),
+    Route(
+        "POST",
+        "/v1/me/inbox/{id}/unwanted",
+        "consumer",
+        unwanted,
+        "This was unwanted: lock the vendor out, tell it where it asked for that, unsubscribe",
+        takes={JSON: UnwantedWord},
+        gives={JSON: UnwantedAnswer},
         fields=("Idempotency-Key",),
         problems=(404, 408, 413, 415, 422),
     ),

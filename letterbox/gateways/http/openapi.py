@@ -13,10 +13,13 @@ from letterbox.gateways.http.forms import Answer, HeldWord, Nothing
 from letterbox.gateways.http.keys import NewKey, Rotation
 from letterbox.gateways.http.problems import KINDS, ProblemDocument
 from letterbox.gateways.http.route import JSON, Route
+from letterbox.gateways.http.webhooks import WebhookRotation
 
 _IN_PATH = re.compile(r"\{(\w+)\}")
 _SCHEMA = "#/components/schemas/{name}"
 
+#: Bodies that may say nothing, and so may be left out.
+_MAY_BE_BARE = frozenset({Nothing, HeldWord, NewKey, Rotation, WebhookRotation})
 #: Whatever the call, these may happen.
 _ALWAYS = (400, 500, 503)
 
@@ -35,6 +38,8 @@ _QUERY: dict[str, tuple[dict[str, Any], str]] = {
         {"type": "integer", "minimum": 0, "maximum": MOST_NUMBER, "default": 0},
         "Seconds to wait for the first item; more than 60 counts as 60",
     ),
+    "ip": (_TEXT, "The address a message/rfc822 body would be sent from over SMTP"),
+    "mail_from": (_TEXT, "Its return path"),
     "verdict": (
         {"type": "string", "enum": ["deliver", "hold", "refuse", "defer"]},
         "Only decisions of this verdict",
@@ -56,10 +61,22 @@ _QUERY: dict[str, tuple[dict[str, Any], str]] = {
         "1: the bytes as received",
     ),
 }
+#: Where "from" and "to" are days.
+_DAYS: dict[str, tuple[dict[str, Any], str]] = {
+    "from": (
+        {"type": "string", "format": "date"},
+        "The first day (UTC); 29 days before the last, unless told",
+    ),
+    "to": ({"type": "string", "format": "date"}, "The last day (UTC); today, unless told"),
+}
 _FIELDS: dict[str, tuple[dict[str, Any], str]] = {
     "If-Match": (_TEXT, "The ETag of the document the change was made in"),
     "If-None-Match": (_TEXT, "An ETag: 304 where it is that still; in a PUT *: only if not there"),
     "Accept-Language": (_TEXT, "The languages of who reads, the dearest first or by weight"),
+    "Last-Event-ID": (
+        {"type": "string", "pattern": "^([0-9]{1,18})?$"},
+        "The id of the last event of a stream, to resume it; counts before after",
+    ),
     "Idempotency-Key": (
         {"type": "string", "pattern": f"^{IDEMPOTENCY_KEY.pattern}$"},
         "The same key and request: the same answer, one effect",
@@ -111,7 +128,7 @@ def _operation(route: Route, references: dict[Any, Any]) -> dict[str, Any]:
     if route.takes:
         operation["requestBody"] = {
             # What may say nothing may come without a body.
-            "required": route.takes.get(JSON) not in {Nothing, HeldWord, NewKey, Rotation},
+            "required": route.takes.get(JSON) not in _MAY_BE_BARE,
             "content": _content(route.takes, references),
         }
     if route.who in {"vendor", "consumer"}:
@@ -124,7 +141,8 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
         {"name": name, "in": "path", "required": True, "schema": _TEXT}
         for name in _IN_PATH.findall(route.path)
     ]
-    named = [("query", name, *_QUERY[name]) for name in route.query]
+    forms = _QUERY | _DAYS if "from" in route.query else _QUERY
+    named = [("query", name, *forms[name]) for name in route.query]
     named += [("header", name, *_FIELDS[name]) for name in route.fields]
     for where, name, form, description in named:
         schema = form | {"pattern": f"^({route.cursor})?$"} if name == "after" else form

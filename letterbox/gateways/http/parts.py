@@ -3,15 +3,18 @@
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from letterbox.delivery.complaints import Complaints
 from letterbox.delivery.reconnect import Reconnecting
 from letterbox.delivery.relations import Advertised
 from letterbox.delivery.requests import Requests
+from letterbox.delivery.webhooks import Webhooks
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.explanation import Explanations
 from letterbox.feedback.sentences import Sentences
 from letterbox.hindsight import Replay, Undo
 from letterbox.identity import Domains
 from letterbox.intake import Received, Submission
+from letterbox.intake.preflight import Preflight
 from letterbox.metrics import Metrics
 from letterbox.model.configuration import Configuration
 from letterbox.model.envelope import Envelope
@@ -27,8 +30,10 @@ from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import Credentials
 from letterbox.records.feed import Feed
 from letterbox.records.mailboxes import Mailboxes
+from letterbox.records.tallies import Tallies
 from letterbox.records.vendors import Vendors
-from letterbox.registration import DomainProofs, Registration
+from letterbox.records.webhooks import WebhookRecords
+from letterbox.registration import DomainProofs, Endpoints, Registration
 from letterbox.wishes import Taxonomy
 
 
@@ -79,10 +84,16 @@ class Parts(NamedTuple):
     credentials: Credentials
     mailboxes: Mailboxes
     feed: Feed
+    webhooks: Webhooks
+    webhook_records: WebhookRecords
+    endpoints: Endpoints
+    tallies: Tallies
+    preflight: Preflight
     store: Store
     holds: Holds
     relations: Relations
     reconnecting: Reconnecting
+    complaints: Complaints
     requests: Requests
     activity: ActivityLog
     undo: Undo

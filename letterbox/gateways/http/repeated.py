@@ -15,6 +15,7 @@ from aiohttp import web
 from letterbox.gateways.http.call import KEPT, MOST_DOCUMENT, Call, read_body
 from letterbox.gateways.http.problems import Problem
 from letterbox.gateways.http.route import Route
+from letterbox.model.network import place_of
 from letterbox.ports.store import Claim, Commit
 from letterbox.records import places
 from letterbox.records.coding import decode, encode
@@ -47,7 +48,7 @@ class Repeated:
         if key is None:
             return await route.run(call)
         vendor, secret = route.who == "vendor", route.once == "secret"
-        partition = places.vendor(call.owner) if vendor else places.consumer(call.owner)
+        partition = _caller(call, route)
         name = places.call(key) if vendor else places.idempotency(key)
         body = await read_body(
             call.request, MOST_DOCUMENT, call.parts.configuration.http.body_timeout
@@ -72,6 +73,17 @@ class Repeated:
             )
             await _record(call, partition, name, row)
             return response
+
+
+def _caller(call: Call, route: Route) -> str:
+    """Whose key it is: what others call the same is another."""
+    match route.who:
+        case "vendor":
+            return places.vendor(call.owner)
+        case "consumer":
+            return places.consumer(call.owner)
+        case _:
+            return places.caller(str(place_of(call.client)) if call.client else "")
 
 
 def _fingerprint(request: web.Request, body: bytes) -> bytes:

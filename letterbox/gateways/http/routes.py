@@ -5,6 +5,7 @@ from importlib.metadata import version
 
 from aiohttp import web
 
+from letterbox.feedback.events import FeedItem
 from letterbox.gateways.http import (
     activity,
     decisions,
@@ -16,17 +17,21 @@ from letterbox.gateways.http import (
     pages,
     pieces,
     preferences,
+    preflight,
     requests,
+    stats,
     times,
     told,
     vendor,
+    webhooks,
 )
 from letterbox.gateways.http.batch import MOST_LINES, NDJSON, batch
 from letterbox.gateways.http.call import Call
-from letterbox.gateways.http.forms import Answer, FeedItem, Items, NewMessage
+from letterbox.gateways.http.forms import Answer, Items, NewMessage
 from letterbox.gateways.http.openapi import describe
 from letterbox.gateways.http.problems import KINDS
 from letterbox.gateways.http.route import JSON, PAGED, Route
+from letterbox.gateways.http.stream import EVENT_STREAM
 from letterbox.gateways.http.submit import submit
 
 _HTML = "text/html"
@@ -96,15 +101,19 @@ _VENDOR = (
         "/v1/feedback",
         "vendor",
         feedback.list_feedback,
-        "What became of messages: events after a cursor, oldest first",
-        gives={JSON: Items[FeedItem]},
+        "What became of messages: events after a cursor, oldest first; as a stream where asked for",
+        gives={JSON: Items[FeedItem], EVENT_STREAM: None},
         query=(*PAGED, "wait"),
+        fields=("Last-Event-ID",),
         cursor=feedback.CURSOR.pattern,
         problems=(403, 422),
         scope="feedback",
     ),
+    *preflight.ROUTES,
+    *stats.ROUTES,
     *vendor.ROUTES,
     *keys.ROUTES,
+    *webhooks.ROUTES,
     *requests.VENDOR_ROUTES,
 )
 

@@ -5,11 +5,12 @@ from typing import get_args
 import msgspec
 from aiohttp import web
 
+from letterbox.feedback.events import FeedItem, feed_item
 from letterbox.feedback.preview import preview
 from letterbox.gateways.http.answers import answer
 from letterbox.gateways.http.call import Call, bad
 from letterbox.gateways.http.decisions import decision_of
-from letterbox.gateways.http.forms import FeedItem, Result, feed_item, result_item
+from letterbox.gateways.http.forms import Result, result_item
 from letterbox.gateways.http.problems import mistaken
 from letterbox.gateways.http.route import JSON, Route
 from letterbox.model.preferences import Tells

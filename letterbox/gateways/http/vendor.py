@@ -13,9 +13,10 @@ from letterbox.gateways.http.forms import Form, Items, Nothing
 from letterbox.gateways.http.problems import Problem, Reasoned, mistaken
 from letterbox.gateways.http.route import JSON, Route
 from letterbox.model.address import fold_domain, is_below
-from letterbox.model.preferences import Name, Word
-from letterbox.model.vendor import Basis, ClaimState, DomainClaim, Registered
+from letterbox.model.preferences import Name, Reply, Word
+from letterbox.model.vendor import Basis, Chosen, ClaimState, DomainClaim, Registered
 from letterbox.records.claims import MOST_CLAIMS, TooMany
+from letterbox.records.credentials import PREFIX
 from letterbox.records.vendors import MOST_LABELS
 from letterbox.registration import Application, Full, Taken
 from letterbox.registration.domains import HolderSuspended, record_name, record_value
@@ -29,6 +30,7 @@ _RESERVED = frozenset(
         "support", "webmaster",
     }
 )  # fmt: skip
+_WRITE = ("Idempotency-Key",)
 _DNS_SECONDS = 300  # how long an answer of the DNS may be kept that was no
 
 
@@ -69,14 +71,32 @@ class DomainItem(msgspec.Struct, frozen=True):
     failing: datetime | UnsetType = UNSET
 
 
+class ReplyForm(Form, frozen=True):
+    """How refusals that are not final are answered over SMTP. ``report`` needs ``agreed``: true."""
+
+    reply: Reply
+    agreed: bool = False
+
+
+class Agreement(msgspec.Struct, frozen=True):
+    """When a vendor agreed to reports, and by which key, named by its prefix."""
+
+    at: datetime
+    key: str
+
+
 class VendorItem(msgspec.Struct, frozen=True):
-    """A vendor as it sees itself. ``suspended`` is there, with the reason, only when it is."""
+    """A vendor as it sees itself. ``suspended`` is there, with the reason, only when it is.
+
+    ``agreed`` is there where it has chosen ``report`` itself.
+    """
 
     id: str
     name: str
-    reply: str
+    reply: Reply
     domains: tuple[DomainItem, ...]
     messages_per_second: int
+    agreed: Agreement | UnsetType = UNSET
     suspended: str | UnsetType = UNSET
 
 
@@ -155,20 +175,37 @@ def _too_many(detail: str) -> Reasoned:
 
 async def get_vendor(call: Call) -> web.Response:
     """The vendor whose key this is."""
-    vendor = await _vendor(call)
+    return answer(await _item(call, await _vendor(call)))
+
+
+async def _item(call: Call, vendor: Registered) -> VendorItem:
     most = vendor.messages_per_second
     usual = call.parts.configuration.limits.messages_per_vendor_second
-    suspended = vendor.suspended
-    return answer(
-        VendorItem(
-            id=vendor.id,
-            name=vendor.name,
-            reply=vendor.reply,
-            domains=await _domains(call, vendor),
-            messages_per_second=most or usual,
-            suspended=suspended.because if suspended else UNSET,
-        )
+    suspended, chosen = vendor.suspended, vendor.chosen
+    agreed = chosen is not None and chosen.reply == "report"
+    return VendorItem(
+        id=vendor.id,
+        name=vendor.name,
+        reply=vendor.answered_by,
+        domains=await _domains(call, vendor),
+        messages_per_second=most or usual,
+        agreed=Agreement(chosen.at, chosen.by) if chosen and agreed else UNSET,
+        suspended=suspended.because if suspended else UNSET,
     )
+
+
+async def choose_reply(call: Call) -> web.Response:
+    """Choose how refusals that are not final are answered; an agreement is written down."""
+    form = await call.form(ReplyForm)
+    if form.reply == "report" and not form.agreed:
+        mistake = "such refusals are answered 250 then, and told in the feed alone"
+        raise mistaken(Mistake("agreed", mistake, "true, which says that you read the feed"))
+    key = call.request.headers["Authorization"].split()[-1]
+    chosen = Chosen(form.reply, call.parts.clock.now(), by=key[:PREFIX])
+    vendor = await call.parts.vendors.choose(call.owner, chosen)
+    if vendor is None:
+        raise Problem("unauthorized")
+    return answer(await _item(call, vendor))
 
 
 async def _vendor(call: Call) -> Registered:
@@ -272,8 +309,6 @@ async def _claim(call: Call) -> DomainClaim:
     return claim
 
 
-_WRITE = ("Idempotency-Key",)
-
 ROUTES = (
     Route(
         "POST",
@@ -283,10 +318,24 @@ ROUTES = (
         "Register as a vendor, where the operator lets vendors do so; the key is shown this once",
         takes={JSON: NewVendor},
         gives={JSON: NewcomerItem},
+        fields=_WRITE,
         problems=(403, 408, 409, 413, 415, 422, 429),
         status=201,
+        once="secret",
     ),
     Route("GET", "/v1/vendor", "vendor", get_vendor, "Who am I", gives={JSON: VendorItem}),
+    Route(
+        "PUT",
+        "/v1/vendor/reply",
+        "vendor",
+        choose_reply,
+        "Choose how refusals that are not final are answered over SMTP",
+        takes={JSON: ReplyForm},
+        gives={JSON: VendorItem},
+        fields=_WRITE,
+        problems=(403, 408, 413, 415, 422),
+        scope="manage",
+    ),
     Route(
         "GET",
         "/v1/vendor/domains",

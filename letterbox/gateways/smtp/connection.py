@@ -32,15 +32,18 @@ log = structlog.get_logger("letterbox.smtp")
 class Connection(SMTP, ABC):
     """A connection, from its first octet to its last; what is said over it is the session's.
 
+    ``let_in``: it is counted at the door already.
+
     aiosmtpd gives the stream and its task. Its loop, verbs and reader are replaced: they take
     commands ended by LF alone, set a timer for each command, and read content line by line.
     """
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, *, let_in: bool = False) -> None:
         # The reader's limit while commands are read: a longest line with its LF.
         self.line_length_limit = house.max_command - 1
         super().__init__(None, hostname=house.terms.hostname, loop=asyncio.get_running_loop())
         self._house = house
+        self._let_in = let_in
         self._dialog = Dialog(house.terms)
         self._link: asyncio.Transport  # aiosmtpd's own is typed too widely, and None at the end
         self._deadline = Deadline(self.loop, self._time_is_up, house.command_timeout)
@@ -76,14 +79,14 @@ class Connection(SMTP, ABC):
         house = self._house
         self._address = plain_address(transport.get_extra_info("peername"))
         self._link = cast("asyncio.Transport", transport)
-        if (refusal := house.door.enter(self._address)) is not None:
+        if not self._let_in and (refusal := house.door.enter(self._address)) is not None:
             # Without a session: whoever floods us costs one reply each.
             self._link.write(refusal.octets)
             self._link.close()
             return
         peer = house.door.peer(self._address)
         self._begins_behind = peer is not None and peer.client == "proxy"
-        self._counted = None if house.door.brings_many(peer) else self._address
+        self._counted = house.door.counted(self._address)
         if peer is not None:
             self._dialog.passes_on(peer.client)
         self._id = new_id(house.clock.now())
@@ -114,6 +117,11 @@ class Connection(SMTP, ABC):
         """The client sends no more, and may yet read: it is owed the replies to what it sent."""
         asyncio.StreamReaderProtocol.eof_received(self)
         return not self._dialog.secure  # a TLS transport cannot stay half open
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether it was let in, and leaves by itself."""
+        return bool(self._id)
 
     @property
     def task(self) -> "asyncio.Task[None]":

@@ -44,6 +44,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 
 #: Says nothing to anybody: a chunk of the content follows the command.
 CHUNK = Reply(octets=b"")
+#: And neither does this: whether the return path is proven is to be found out, and asked again.
+PATH = Reply(octets=b"")
 
 
 class Chunk(NamedTuple):
@@ -67,6 +69,13 @@ class Transaction:
         self.requests: dict[Address, Request] = {}
         #: BDAT has begun the content (RFC 3030, section 2).
         self.chunked = False
+        #: SPF passes for the return path; None until somebody needs to know.
+        self.path_passes: bool | None = None if reverse_path else False
+
+    @property
+    def one_reply(self) -> bool:
+        """Whether one reply stands for several recipients, and reports say what it does not."""
+        return self.path_passes is True
 
 
 class Dialog:
@@ -316,11 +325,15 @@ class Dialog:
         first = transaction.recipients.get(form)
         several = self._terms.lmtp or self._terms.submission or transaction.terms.each
         if first is None and transaction.recipients and not several:
-            # SMTP has one reply for all recipients. With one of them, every refusal can be told
-            # in it, and none needs a report to a sender who may be forged. Who has shown a key
-            # finds in its feed what the one reply cannot say.
-            return replies.ONE_RECIPIENT
-        if first is None and transaction.terms.each and _is_another_spelling(address, transaction):
+            # SMTP has one reply for all recipients, and what it cannot say goes to the return path:
+            # only where that is proven. With one recipient every refusal can be told in the reply.
+            # Who has shown a key finds in its feed what the one reply cannot say.
+            if transaction.path_passes is None:
+                return PATH
+            if not transaction.path_passes:
+                return replies.ONE_RECIPIENT
+        together = transaction.terms.each or transaction.one_reply
+        if first is None and together and _is_another_spelling(address, transaction):
             # Whether they are one mailbox is nobody's business, and answers side by side tell.
             return replies.ONE_RECIPIENT
         transaction.recipients.setdefault(form, address)

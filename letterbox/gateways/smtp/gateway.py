@@ -10,7 +10,8 @@ from letterbox.gateways.smtp.auth import Keys
 from letterbox.gateways.smtp.connection import Connection
 from letterbox.gateways.smtp.content import Bounds, Room
 from letterbox.gateways.smtp.dialog import Terms
-from letterbox.gateways.smtp.house import House, Receiver
+from letterbox.gateways.smtp.handshakes import Handshakes
+from letterbox.gateways.smtp.house import House, Paths, Receiver
 from letterbox.gateways.smtp.peers import Door
 from letterbox.gateways.smtp.session import Session
 from letterbox.metrics import Metrics
@@ -18,8 +19,6 @@ from letterbox.model.configuration import SmtpSection
 from letterbox.ports.clock import Clock
 
 _BACKLOG = 1024
-#: Seconds for a client to agree on TLS: until then it is no session, and counts as none.
-_HANDSHAKE = 10.0
 _LAST_PORT = 65535
 #: A message may hold as much room as it leaves free, and is a third longer before dots are
 #: taken out: with less room than this the largest would never come in.
@@ -39,6 +38,7 @@ class SmtpGateway:
         self,
         intake: Receiver,
         *,
+        paths: Paths,
         hostname: str,
         domains: frozenset[str],
         section: SmtpSection,
@@ -50,11 +50,12 @@ class SmtpGateway:
         keys: Keys | None = None,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._tls = certificate() if certificate is not None and tls else None
+        first = certificate() if certificate is not None and tls else None
         self._sessions: set[Connection] = set()
         self._server: asyncio.Server | None = None
         self._house = House(
             intake=intake,
+            paths=paths,
             terms=Terms(
                 hostname=hostname.lower(),
                 domains=domains,
@@ -82,6 +83,11 @@ class SmtpGateway:
             keys=keys,
             pause=pause,
         )
+        self._handshakes = (
+            Handshakes(self._house.door, lambda: Session(self._house, let_in=True), first)
+            if first is not None
+            else None
+        )
 
     async def start(self, listen: str) -> str:
         """Listen on ``host:port`` (``[::1]:0`` too; port 0 is any); the address bound.
@@ -91,20 +97,19 @@ class SmtpGateway:
         host, colon, port = listen.rpartition(":")
         if not colon or not port.isdecimal() or int(port) > _LAST_PORT:
             raise ValueError(f"{listen!r} is no address to listen on; write host:port")
-        self._server = await asyncio.get_running_loop().create_server(
-            lambda: Session(self._house),
-            host.strip("[]") or None,
-            int(port),
-            backlog=_BACKLOG,
-            ssl=self._tls,
-            ssl_handshake_timeout=_HANDSHAKE if self._tls else None,
-        )
-        bound_host, bound_port = self._server.sockets[0].getsockname()[:2]
+        where = (host.strip("[]") or None, int(port))
+        if self._handshakes is not None:
+            bound_host, bound_port = await self._handshakes.start(*where, _BACKLOG)
+        else:
+            self._server = await asyncio.get_running_loop().create_server(
+                lambda: Session(self._house), *where, backlog=_BACKLOG
+            )
+            bound_host, bound_port = self._server.sockets[0].getsockname()[:2]
         return f"[{bound_host}]:{bound_port}" if ":" in bound_host else f"{bound_host}:{bound_port}"
 
     async def drain(self, seconds: float) -> None:
         """Take no more sessions, let messages in hand be answered, and close after ``seconds``."""
-        self._stop_listening()
+        await self._stop_listening()
         for session in tuple(self._sessions):
             session.leave()
         if self._sessions:
@@ -113,13 +118,15 @@ class SmtpGateway:
 
     async def close(self) -> None:
         """Close everything now. What was not answered was not taken."""
-        self._stop_listening()
+        await self._stop_listening()
         sessions = tuple(self._sessions)
         for session in sessions:
             session.abort()
         await asyncio.gather(*(session.task for session in sessions), return_exceptions=True)
 
-    def _stop_listening(self) -> None:
+    async def _stop_listening(self) -> None:
+        if self._handshakes is not None:
+            await self._handshakes.stop()
         if self._server is not None:
             self._server.close()
             self._server = None

@@ -36,6 +36,7 @@ async def hand_over(
         recipients=tuple(transaction.recipients.values()),
         envelope_id=transaction.terms.envelope_id,
         requests=transaction.requests,
+        one_reply=transaction.one_reply,
     )
     try:
         submission: Submission | None = None
@@ -62,7 +63,7 @@ def _rendered(house: House, transaction: Transaction, told: dict[Address, Told])
         if transaction.terms.each and len(answers) > 1:
             before, answers = replies.EACH.octets, [*replies.for_each(answers)]
         else:
-            answers = [replies.for_all(answers)]
+            answers = [replies.for_all(answers, reported=transaction.one_reply)]
     lines = "".join(f"{each.line}\r\n" for each in answers)
     return Reply(
         octets=before + lines.encode("ascii", "replace"),

@@ -13,7 +13,8 @@ from letterbox.gateways.smtp.dialog import Terms
 from letterbox.gateways.smtp.peers import Door
 from letterbox.intake import Received, Submission
 from letterbox.metrics import Metrics
-from letterbox.model.envelope import Edge, Envelope
+from letterbox.model.address import Address
+from letterbox.model.envelope import Client, Edge, Envelope
 from letterbox.ports.clock import Clock
 
 if TYPE_CHECKING:
@@ -30,10 +31,19 @@ class Receiver(Protocol):
         ...
 
 
+class Paths(Protocol):
+    """Says whose a return path is (:class:`letterbox.identity.prover.Prover`)."""
+
+    async def path_passes(self, client: Client, reverse_path: Address) -> bool | None:
+        """Whether SPF passes; None where that could not be found out now."""
+        ...
+
+
 class House(msgspec.Struct, frozen=True, kw_only=True):
     """What the sessions of one gateway share. Times in seconds."""
 
     intake: Receiver
+    paths: Paths
     terms: Terms
     bounds: Bounds
     room: Room

@@ -43,6 +43,10 @@ class Door:
         self._counts[place] += 1
         return None
 
+    def counted(self, address: str) -> str | None:
+        """What a session from an address is counted for at first: nobody, where it brings many."""
+        return None if self.brings_many(self.peer(address)) else address
+
     @staticmethod
     def brings_many(peer: TrustedPeer | None) -> bool:
         """Whether a peer's sessions are those of many clients, each counted for itself."""

@@ -17,7 +17,7 @@ from letterbox.gateways.smtp.content import (
     skip,
     skip_line,
 )
-from letterbox.gateways.smtp.dialog import CHUNK, LAST_IN_GROUP, Transaction
+from letterbox.gateways.smtp.dialog import CHUNK, LAST_IN_GROUP, PATH, Transaction
 from letterbox.gateways.smtp.handover import for_all, hand_over
 from letterbox.gateways.smtp.house import House
 from letterbox.gateways.smtp.passing import NotPassedOn, read_proxy
@@ -35,8 +35,8 @@ log = structlog.get_logger("letterbox.smtp")
 class Session(Connection):
     """A client's session, as RFC 5321 or RFC 2033 has it."""
 
-    def __init__(self, house: House) -> None:
-        super().__init__(house)
+    def __init__(self, house: House, *, let_in: bool = False) -> None:
+        super().__init__(house, let_in=let_in)
         self._chunks: Chunks | None = None
 
     async def _converse(self) -> Reply:
@@ -130,6 +130,9 @@ class Session(Connection):
         if isinstance(line, Reply):
             return line
         reply = self._understood(line)
+        if reply is PATH:
+            await self._look_at_path()
+            reply = self._understood(line)
         if reply.refuses and not reply.closes and _announces_chunk(line):
             return replies.BAD_CHUNK
         return reply
@@ -173,6 +176,18 @@ class Session(Connection):
         await self._writer.start_tls(context, ssl_handshake_timeout=self._house.command_timeout)
         self._link = cast("asyncio.Transport", self._writer.transport)
         self._dialog.secured()
+
+    async def _look_at_path(self) -> None:
+        """Find out whether a report could go to the return path; behind a relay it could not."""
+        transaction, door = self._dialog.begun(), self._house.door
+        client = door.client(self._address, self._dialog.helo, self._dialog.origin)
+        path = transaction.reverse_path
+        self._deadline.suspend()  # the asking has an end of its own
+        transaction.path_passes = (
+            path is not None
+            and not client.inner
+            and await self._house.paths.path_passes(client, path) is True
+        )
 
     # ---- who it is (RFC 4954)
 

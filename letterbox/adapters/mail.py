@@ -1,0 +1,123 @@
+"""Handing mail to other servers over SMTP (RFC 5321), with TLS where they offer it."""
+
+import asyncio
+import ssl
+
+import aiosmtplib
+import structlog
+
+from letterbox.feedback.letters import ascii_value
+from letterbox.model.network import is_public
+from letterbox.ports.courier import Handed, Handover, Letter, Never, NotNow
+from letterbox.ports.resolver import RecordType, Resolver, ResolverTrouble
+
+_PORT = 25
+#: Hosts of one domain that are tried before it is put off (RFC 5321, section 5.1).
+_MOST_HOSTS = 5
+_REFUSED = 500
+_LONGEST_DETAIL = 300
+
+log = structlog.get_logger("letterbox.mail")
+
+
+class SmtpCourier:
+    """Brings mail to ``relay`` (``host:port``), or where it is empty to the recipient's servers.
+
+    Those are found in the DNS, and are never such as lie in private networks: whoever names one
+    there would have us talk to our own machines. A relay may be anywhere. ``hostname`` is ours,
+    ``seconds`` bound one letter.
+    """
+
+    def __init__(self, resolver: Resolver, *, hostname: str, relay: str, seconds: float) -> None:
+        self._resolver = resolver
+        self._hostname = hostname
+        self._relay = relay
+        self._seconds = seconds
+        # Whom a record of the DNS names cannot be authenticated by its certificate, and in the
+        # clear would be worse (RFC 7435).
+        self._tls = ssl.create_default_context()
+        self._tls.check_hostname = False
+        self._tls.verify_mode = ssl.CERT_NONE
+
+    async def hand_on(self, letter: Letter) -> Handover:
+        """Hand a letter over. Never raises."""
+        try:
+            async with asyncio.timeout(self._seconds):
+                if self._relay:
+                    host, _, port = self._relay.rpartition(":")
+                    return await self._speak(host.strip("[]"), int(port), letter)
+                return await self._to_its_servers(letter)
+        except TimeoutError:
+            return NotNow(f"not done within {self._seconds:g} s")
+        except ResolverTrouble as trouble:
+            return NotNow(_detail(trouble))
+        except Exception:
+            log.exception("courier-failed")
+            return NotNow("a fault of ours")
+
+    async def _to_its_servers(self, letter: Letter) -> Handover:
+        hosts = await self._hosts(letter.to.domain)
+        if not hosts:
+            return Never("its domain takes no mail")
+        outcome: Handover = Never("none of its servers has a public address")
+        for host in hosts[:_MOST_HOSTS]:
+            for address in await self._addresses(host):
+                outcome = await self._speak(address, _PORT, letter)
+                if not isinstance(outcome, NotNow):
+                    return outcome
+        return outcome
+
+    async def _hosts(self, domain: str) -> list[str]:
+        """The servers of a domain, best first (RFC 5321, section 5.1); none for a null MX."""
+        answer = await self._resolver.ask(domain, "MX")
+        hosts = [host for host in answer.values if isinstance(host, str)]
+        if hosts:
+            return [host for host in hosts if host != "."]  # RFC 7505: that names nobody
+        return [domain] if answer.exists else []
+
+    async def _addresses(self, host: str) -> list[str]:
+        found = []
+        records: tuple[RecordType, ...] = ("A", "AAAA")
+        for record in records:
+            answer = await self._resolver.ask(host, record)
+            found += [each for each in answer.values if isinstance(each, str)]
+        return [each for each in found if is_public(each)]
+
+    async def _speak(self, host: str, port: int, letter: Letter) -> Handover:
+        # An address is connected to, which was looked at; what was said of a name may change.
+        client = aiosmtplib.SMTP(
+            hostname=host,
+            port=port,
+            local_hostname=self._hostname,
+            timeout=self._seconds,
+            tls_context=self._tls,
+            start_tls=None,  # where it is offered
+        )
+        # What we write is in ASCII but for an address that is not (RFC 6531, section 3.4).
+        options = [] if letter.content.isascii() else ["SMTPUTF8"]
+        try:
+            await client.connect()
+            _, reply = await client.sendmail(
+                "", [str(letter.to)], letter.content, mail_options=options
+            )
+        except aiosmtplib.SMTPNotSupported as lacking:
+            return Never(_detail(lacking))
+        except aiosmtplib.SMTPRecipientsRefused as refused:
+            return _refused(refused.recipients[0])
+        except aiosmtplib.SMTPResponseException as refused:
+            return _refused(refused)
+        except (aiosmtplib.SMTPException, OSError) as trouble:
+            return NotNow(_detail(trouble))
+        finally:
+            client.close()
+        return Handed(_detail(reply))
+
+
+def _refused(reply: aiosmtplib.SMTPResponseException) -> Handover:
+    detail = _detail(f"{reply.code} {reply.message}")
+    return Never(detail) if reply.code >= _REFUSED else NotNow(detail)
+
+
+def _detail(said: object) -> str:
+    """What another server said, fit for a log."""
+    return ascii_value(str(said), _LONGEST_DETAIL)

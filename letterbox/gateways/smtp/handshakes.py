@@ -1,0 +1,92 @@
+"""Connections that begin with TLS (RFC 8314), counted from their first packet on."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+
+from letterbox.gateways.smtp.peers import Door, plain_address
+from letterbox.gateways.smtp.session import Session
+
+#: Seconds to agree on TLS.
+_SECONDS = 10.0
+#: Where no descriptor is left, one may be a moment later.
+_PAUSE = 1.0
+
+log = structlog.get_logger("letterbox.smtp")
+
+
+class Handshakes:
+    """Accepts connections, and hands them to sessions once they speak TLS.
+
+    ``session`` makes one that is let in already: asyncio's own server would let in whoever keeps
+    silent, and count nobody before the handshake is over.
+    """
+
+    def __init__(self, door: Door, session: Callable[[], Session], context: ssl.SSLContext) -> None:
+        self._door = door
+        self._session = session
+        self._context = context
+        self._socket: socket.socket | None = None
+        self._accepting: asyncio.Task[None] | None = None
+        self._shaking: set[asyncio.Task[None]] = set()
+
+    async def start(self, host: str | None, port: int, backlog: int) -> tuple[str, int]:
+        """Listen; the address bound. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, *_, address = found[0]
+        listening = socket.create_server(address[:2], family=family, backlog=backlog)
+        listening.settimeout(0)
+        self._socket = listening
+        self._accepting = asyncio.create_task(self._accept(listening), name="handshakes")
+        bound = listening.getsockname()
+        return bound[0], bound[1]
+
+    async def stop(self) -> None:
+        """Listen no more; who has not agreed yet will not."""
+        tasks = [self._accepting, *self._shaking]
+        self._accepting = None
+        for task in tasks:
+            if task is not None:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    async def _accept(self, listening: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, peername = await loop.sock_accept(listening)
+            except OSError as error:
+                log.error("not-accepted", error=str(error))  # noqa: TRY400 - the machine's trouble
+                await asyncio.sleep(_PAUSE)
+                continue
+            address = plain_address(peername)
+            if self._door.enter(address) is not None:
+                connection.close()  # nothing could be said that it would understand
+                continue
+            task = asyncio.create_task(self._shake(connection, address))
+            self._shaking.add(task)
+            task.add_done_callback(self._shaking.discard)
+
+    async def _shake(self, connection: socket.socket, address: str) -> None:
+        session = self._session()
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: session,
+                connection,
+                ssl=self._context,
+                ssl_handshake_timeout=_SECONDS,
+            )
+        except OSError:  # ssl.SSLError and ConnectionError among them: it is the client's affair
+            connection.close()
+        finally:
+            if not session.has_begun:
+                self._door.leave(self._door.counted(address))

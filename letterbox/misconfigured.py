@@ -1,0 +1,291 @@
+"""What is wrong with a configuration that its types cannot tell."""
+
+import ipaddress
+import os
+import ssl
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from letterbox.administration.shape import nearest
+from letterbox.identity.domains import Domains
+from letterbox.identity.signing import BadKey, OwnSigner
+from letterbox.model.address import fold_domain
+from letterbox.model.configuration import Configuration, OutboundSection, TrustedPeer
+from letterbox.wishes import Mistake
+
+_MAX_PORT = 65535
+
+
+def check(configuration: Configuration, domains: Callable[[], Domains]) -> Iterator[Mistake]:
+    """Every mistake of a configuration. ``domains`` is asked only where it is needed."""
+    yield from _names(configuration)
+    yield from _listeners(configuration)
+    yield from _submission(configuration)
+    for nth, peer in enumerate(configuration.smtp.trusted_peers):
+        yield from _peer(f"smtp.trusted_peers[{nth}]", peer)
+    for nth, proxy in enumerate(configuration.http.proxies):
+        yield from _network(f"http.proxies[{nth}]", proxy)
+    yield from _store(configuration.store.url)
+    if configuration.bodies.url != "store:":
+        yield Mistake(
+            path="bodies.url",
+            mistake=f"{configuration.bodies.url!r} is not built yet",
+            allowed="store:, which keeps received bytes with everything else",
+        )
+    for nth, server in enumerate(configuration.dns.servers):
+        yield from _resolver(f"dns.servers[{nth}]", server)
+    yield from _trusted(configuration, domains)
+    yield from _outbound(configuration.outbound)
+    yield from _tls(configuration.tls.certificate, configuration.tls.key)
+
+
+def _names(configuration: Configuration) -> Iterator[Mistake]:
+    named = {"hostname": configuration.hostname}
+    named |= {f"domains[{nth}]": name for nth, name in enumerate(configuration.domains)}
+    for path, name in named.items():
+        if fold_domain(name) is None:
+            yield Mistake(
+                path=path, mistake=f"{name!r} is no domain", allowed="such as letterbox.example"
+            )
+    url = urlsplit(configuration.public_url)
+    if configuration.public_url and (
+        url.scheme not in {"http", "https"} or not url.netloc or url.query or url.fragment
+    ):
+        yield Mistake(
+            path="public_url",
+            mistake=f"{configuration.public_url!r} is no web address",
+            allowed="such as https://letterbox.example; empty for the HTTP address",
+        )
+
+
+def _submission(configuration: Configuration) -> Iterator[Mistake]:
+    """A key must not be shown in the clear but on this machine."""
+    section = configuration.submission
+    if configuration.tls.certificate:
+        return
+    if section.listen_tls:
+        yield Mistake(
+            path="submission.listen_tls",
+            mistake="there is no certificate to speak TLS with",
+            allowed="empty, or tls.certificate and tls.key beside it",
+        )
+    if section.listen and not _is_loopback(section.listen):
+        yield Mistake(
+            path="submission.listen",
+            mistake=f"{section.listen} is open to others, who would show their keys in the clear",
+            allowed="a loopback address, or tls.certificate and tls.key beside it",
+        )
+
+
+def _is_loopback(listen: str) -> bool:
+    host = listen.rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _listeners(configuration: Configuration) -> Iterator[Mistake]:
+    places = {
+        f"{section}.listen": getattr(configuration, section).listen
+        for section in ("http", "smtp", "lmtp", "submission", "admin")
+    }
+    places["submission.listen_tls"] = configuration.submission.listen_tls
+    if not any(place for path, place in places.items() if path != "admin.listen"):
+        yield Mistake(
+            path="http.listen, smtp.listen, lmtp.listen",
+            mistake="they are all empty, so that nothing could come in",
+            allowed="an address for at least one of them",
+        )
+    heard: dict[str, str] = {}
+    for path, text in places.items():
+        yield from _listen(path, text)
+        for other, place in heard.items():
+            if _collide(text, place):
+                yield Mistake(
+                    path=path,
+                    mistake=f"{text} is taken by {other} ({place})",
+                    allowed="an address of its own; port 0 takes a free one",
+                )
+        heard[path] = text
+
+
+def _collide(one: str, other: str) -> bool:
+    """Whether two places to listen on are one, or one is everywhere and the other within it."""
+    (host, _, port), (there, _, door) = one.rpartition(":"), other.rpartition(":")
+    if not (port and door) or port != door or not port.strip("0"):
+        return False
+    wide = {"0.0.0.0", "[::]"}  # noqa: S104 - looked for, not listened on
+    same_family = host.startswith("[") == there.startswith("[")
+    return host.lower() == there.lower() or (same_family and not wide.isdisjoint({host, there}))
+
+
+def _listen(path: str, text: str) -> Iterator[Mistake]:
+    if text and not _is_host_and_port(text):
+        yield Mistake(
+            path=path,
+            mistake=f"{text!r} is not host:port",
+            allowed="such as 127.0.0.1:2525, 0.0.0.0:25 or [::]:25; port 0 takes a free one; "
+            "empty is off",
+        )
+
+
+def _is_host_and_port(text: str) -> bool:
+    host, _, port = text.rpartition(":")
+    if not (port.isascii() and port.isdigit() and int(port) <= _MAX_PORT):
+        return False
+    if host.startswith("[") and host.endswith("]"):
+        return _is_address(host[1:-1]) and ":" in host
+    return ":" not in host and (_is_address(host) or fold_domain(host) is not None)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _network(path: str, text: str) -> Iterator[Mistake]:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as error:
+        allowed = "an address or a network, such as 10.0.0.7 or 10.0.0.0/8"
+        yield Mistake(path=path, mistake=str(error), allowed=allowed)
+
+
+def _peer(path: str, peer: TrustedPeer) -> Iterator[Mistake]:
+    yield from _network(f"{path}.address", peer.address)
+    if peer.client in {"proxy", "xclient"} and peer.asserts is not None:
+        yield Mistake(
+            path=f"{path}.asserts",
+            mistake="a proxy connects clients, and has proven the author of nothing",
+            allowed='no asserts here; name the relay behind it: { address = …, asserts = "from" }',
+        )
+
+
+def _trusted(configuration: Configuration, domains: Callable[[], Domains]) -> Iterator[Mistake]:
+    """Servers whose word about authors is taken: each must be somebody, and not ourselves."""
+    identity = configuration.identity
+    known = domains() if identity.arc_sealers else None
+    for nth, name in enumerate(identity.arc_sealers):
+        path = f"identity.arc_sealers[{nth}]"
+        if fold_domain(name) is None:
+            yield Mistake(
+                path=path, mistake=f"{name!r} is no domain", allowed="such as example.org"
+            )
+        elif known and known.is_public_suffix(name):
+            yield Mistake(
+                path=path,
+                mistake=f"anybody may have a domain below {name}",
+                allowed="the domain of one forwarder, such as lists.example.org",
+            )
+    for nth, name in enumerate(identity.trusted_results):
+        path = f"identity.trusted_results[{nth}]"
+        if fold_domain(name) is None:
+            mistake = f"{name!r} is no server's name"
+        elif name == configuration.hostname:
+            mistake = "it is our own name, and what claims to be ours is never read"
+        elif not configuration.smtp.trusted_peers:
+            mistake = "smtp.trusted_peers is empty, so that nothing of it would be read"
+        else:
+            continue
+        yield Mistake(
+            path=path,
+            mistake=mistake,
+            allowed="what a relay of yours writes first in Authentication-Results",
+        )
+
+
+def _store(url: str) -> Iterator[Mistake]:
+    scheme, colon, place = url.partition(":")
+    if scheme in {"redis", "redis+cluster"} and colon:
+        mistake = "the Redis store is not built yet"
+    elif (scheme == "sqlite" and place) or url == "memory:":
+        return
+    else:
+        mistake = f"{url!r} is no store" + nearest(scheme, ["sqlite", "memory"])
+    yield Mistake(
+        path="store.url",
+        mistake=mistake,
+        allowed="sqlite:FILE such as sqlite:var/letterbox.db, or memory: (keeps nothing)",
+    )
+
+
+def _resolver(path: str, server: str) -> Iterator[Mistake]:
+    host = server.rpartition(":")[0].strip("[]")
+    if not (_is_host_and_port(server) and _is_address(host)):
+        yield Mistake(
+            path=path,
+            mistake=f"{server!r} is not address:port",
+            allowed="such as 127.0.0.1:53 or [::1]:53",
+        )
+
+
+def _outbound(section: OutboundSection) -> Iterator[Mistake]:
+    if section.relay and not _is_host_and_port(section.relay):
+        yield Mistake(
+            path="outbound.relay",
+            mistake=f"{section.relay!r} is not host:port",
+            allowed="such as relay.example.org:25 or 127.0.0.1:25; empty finds servers by the DNS",
+        )
+    dkim = section.dkim
+    if not dkim.selector and not dkim.key:
+        return
+    if not dkim.selector or not dkim.key:
+        missing = "outbound.dkim.key" if dkim.selector else "outbound.dkim.selector"
+        yield Mistake(
+            path=missing, mistake="it is missing", allowed="both selector and key, or neither"
+        )
+        return
+    for path, name in (("selector", dkim.selector), ("domain", dkim.domain)):
+        if name and fold_domain(name) is None:
+            yield Mistake(
+                path=f"outbound.dkim.{path}",
+                mistake=f"{name!r} is no part of a domain name",
+                allowed="letters, digits and dots",
+            )
+    try:
+        OwnSigner("signer.invalid", dkim.selector, Path(dkim.key).read_bytes())
+    except OSError as error:
+        yield unreadable("outbound.dkim.key", error)
+    except BadKey as bad:
+        yield Mistake(
+            path="outbound.dkim.key", mistake=str(bad), allowed="an RSA key of 2048 bits, in PEM"
+        )
+
+
+def _tls(certificate: str, key: str) -> Iterator[Mistake]:
+    if not certificate and not key:
+        return
+    if not certificate or not key:
+        missing = "tls.key" if certificate else "tls.certificate"
+        yield Mistake(
+            path=missing, mistake="it is missing", allowed="both certificate and key, or neither"
+        )
+        return
+    for path, file in (("tls.certificate", certificate), ("tls.key", key)):
+        try:
+            os.close(os.open(file, os.O_RDONLY))
+        except OSError as error:
+            yield unreadable(path, error)
+            return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+    except (ssl.SSLError, OSError) as error:
+        yield Mistake(
+            path="tls.certificate",
+            mistake=f"it does not load with tls.key: {getattr(error, 'reason', None) or error}",
+            allowed="a certificate chain and its unencrypted key, both PEM",
+        )
+
+
+def unreadable(path: str, error: OSError) -> Mistake:
+    """A file that cannot be read."""
+    return Mistake(
+        path=path,
+        mistake=f"{error.filename or 'it'} cannot be read: {error.strerror or error}",
+        allowed="a readable file",
+    )

@@ -1,0 +1,93 @@
+"""Reports owed by mail: what is written down until they are sent."""
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from letterbox.model.envelope import Notify
+from letterbox.model.sender import VendorRef
+from letterbox.model.told import Told
+
+
+class Reported(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One recipient of a report (RFC 3464, section 2.3).
+
+    ``original`` is the recipient as the sender first wrote it, ``type;address`` (RFC 3461).
+    """
+
+    recipient: str
+    told: Told
+    original: str | None = None
+    notify: tuple[Notify, ...] | None = None
+
+
+class Report(msgspec.Struct, frozen=True, tag="delivery", omit_defaults=True):
+    """A delivery status notification that is owed to a return path (RFC 3464).
+
+    ``to`` is that path; it is sent only where SPF passes for it from ``client``, who said
+    ``helo``. ``received`` is when the message came, ``owed`` from when on it may be sent,
+    ``header`` the message's as received, or the beginning of it. ``action``: ``failed``, or
+    ``relayed`` for those who asked to hear of a success. ``digest`` is of the content: the same
+    message is reported on once.
+    """
+
+    id: str
+    to: str
+    client: str
+    helo: str
+    received: datetime
+    owed: datetime
+    header: bytes
+    digest: str
+    recipients: tuple[Reported, ...]
+    action: Literal["failed", "relayed"] = "failed"
+    envelope_id: str | None = None
+    #: It may go: the path is proven, and there was room for it.
+    admitted: bool = False
+    attempts: int = 0
+
+
+class Folded(msgspec.Struct, frozen=True):
+    """Reports to one domain that were too many for their hour, counted by what was told.
+
+    ``to`` is the return path of the last of them.
+    """
+
+    to: str
+    since: datetime
+    codes: dict[str, int] = {}
+    attempts: int = 0
+
+
+class Complaint(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A consumer's word that a message was unwanted, owed to who asked to hear of it (RFC 9477).
+
+    ``to`` is the address of the field that was signed; ``received`` a day (UTC), since an hour
+    would tell when the consumer's windows open. ``client`` is the IP address it came from,
+    ``domain`` its author's. ``header`` holds the fields that name the message to its sender, as
+    they were received, and none that names the consumer. ``vendor`` and ``recipient`` are for the
+    consumer's own log.
+    """
+
+    id: str
+    to: str
+    vendor: VendorRef
+    recipient: str
+    received: datetime
+    owed: datetime
+    client: str
+    domain: str
+    header: bytes
+    attempts: int = 0
+
+
+class Unsubscription(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A one-click unsubscription that a consumer asked for (RFC 8058); ``url`` was signed."""
+
+    id: str
+    url: str
+    vendor: VendorRef
+    recipient: str
+    owed: datetime
+    attempts: int = 0

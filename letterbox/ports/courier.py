@@ -1,0 +1,74 @@
+"""Sending to servers of others: calls over HTTP, and mail."""
+
+from collections.abc import Mapping
+from typing import Literal, Protocol
+
+import msgspec
+
+from letterbox.model.address import Address
+
+#: Why there is no answer: its host's ``address`` is none that we connect to, its ``name`` is not
+#: known, the ``connection`` or ``tls`` failed, the time was up, or what came back was not HTTP.
+WebTroubleKind = Literal["address", "name", "connection", "tls", "timeout", "answer"]
+
+
+class WebTrouble(Exception):
+    """No answer was had. Whether what was sent has arrived is not known."""
+
+    def __init__(self, kind: WebTroubleKind) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
+class WebAnswer(msgspec.Struct, frozen=True):
+    """What a server answered. ``retry_after`` is its field as it stands (RFC 9110, 10.2.3)."""
+
+    status: int
+    retry_after: str = ""
+
+
+class WebCourier(Protocol):
+    """Posts over HTTP, each time on a connection of its own, bounded in time."""
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> WebAnswer:
+        """Post to a URL that :func:`letterbox.feedback.destination.read_destination` has read.
+
+        No redirect is followed, and nothing is kept but the status. Raises :class:`WebTrouble`.
+        """
+        ...
+
+
+class Letter(msgspec.Struct, frozen=True):
+    """A mail of our own. Its return path is null (RFC 5321, section 4.5.5): nobody answers it."""
+
+    to: Address
+    content: bytes
+
+
+class Handed(msgspec.Struct, frozen=True):
+    """The next server has taken it; ``detail`` is its reply, safe to log."""
+
+    detail: str = ""
+
+
+class NotNow(msgspec.Struct, frozen=True):
+    """It could not be handed on now: to be tried again."""
+
+    detail: str
+
+
+class Never(msgspec.Struct, frozen=True):
+    """It will not be taken however often it is tried."""
+
+    detail: str
+
+
+Handover = Handed | NotNow | Never
+
+
+class MailCourier(Protocol):
+    """Speaks SMTP to other servers (RFC 5321)."""
+
+    async def hand_on(self, letter: Letter) -> Handover:
+        """Hand a letter to its recipient's server, within a bounded time. Never raises."""
+        ...

@@ -1,0 +1,169 @@
+"""Handing mail on: to a relay, or to the servers the DNS names, never into private networks."""
+
+import asyncio
+
+import pytest
+
+from letterbox.adapters.mail import SmtpCourier
+from letterbox.model.address import Address
+from letterbox.model.network import is_public
+from letterbox.ports.courier import Handed, Letter, Never, NotNow
+from tests.support.postoffice import post_office
+from tests.support.signing import Zone
+from tests.support.tls import tls_contexts
+
+TO = Address("shop", "greenleaf.example")
+LETTER = Letter(to=TO, content=b"From: postmaster@letterbox.example\r\n\r\nHello\r\n.dot\r\n")
+
+
+def courier(zone: Zone | None = None, *, relay: str = "", seconds: float = 10.0) -> SmtpCourier:
+    return SmtpCourier(zone or Zone({}), hostname="letterbox.example", relay=relay, seconds=seconds)
+
+
+async def test_a_relay_takes_it_with_a_null_path() -> None:
+    async with post_office() as office:
+        assert await courier(relay=office.address).hand_on(LETTER) == Handed("2.0.0 taken")
+        (came,) = office.came
+        assert came.sender in {"", "<>", None}
+        assert came.to == ("shop@greenleaf.example",)
+        assert came.content == LETTER.content
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        ("451 4.3.0 not now", NotNow),
+        ("421 4.3.2 closing", NotNow),
+        ("550 5.7.1 go away", Never),
+        ("554 5.6.0 no", Never),
+    ],
+)
+async def test_what_it_answers_counts(answer: str, kind: type) -> None:
+    async with post_office() as office:
+        office.answers.append(answer)
+        handover = await courier(relay=office.address).hand_on(LETTER)
+        assert isinstance(handover, kind)
+        assert handover.detail.startswith(answer[:3])
+        assert office.came == []
+
+
+async def test_nobody_there_is_for_now() -> None:
+    async with post_office() as office:
+        address = office.address
+    assert isinstance(await courier(relay=address).hand_on(LETTER), NotNow)
+
+
+async def test_who_keeps_silent_is_left_in_time() -> None:
+    async with post_office() as office:
+        office.open.clear()
+        handover = await courier(relay=office.address, seconds=0.2).hand_on(LETTER)
+        assert isinstance(handover, NotNow)
+
+
+async def test_tls_is_used_where_it_is_offered(tmp_path) -> None:
+    async with post_office(tls_contexts(tmp_path)[0]) as office:
+        assert isinstance(await courier(relay=office.address).hand_on(LETTER), Handed)
+        assert office.came[0].secure
+
+
+async def test_an_address_beyond_ascii_needs_a_server_that_speaks_it() -> None:
+    letter = Letter(to=Address("zoë", "greenleaf.example"), content="To: zoë\r\n\r\n".encode())
+    async with post_office() as office:
+        assert isinstance(await courier(relay=office.address).hand_on(letter), Handed)
+        assert office.came[0].to == ("zoë@greenleaf.example",)
+    async with post_office(utf8=False) as office:
+        assert isinstance(await courier(relay=office.address).hand_on(letter), Never)
+        assert office.came == []
+
+
+PRIVATE = [
+    "127.0.0.1",
+    "10.1.2.3",
+    "172.16.0.1",
+    "192.168.1.1",
+    "169.254.169.254",
+    "100.64.0.1",
+    "0.0.0.0",
+    "224.0.0.1",
+    "255.255.255.255",
+    "192.0.2.1",
+    "::",
+    "::1",
+    "::7f00:1",
+    "fe80::1",
+    "fc00::1",
+    "ff02::1",
+    "::ffff:127.0.0.1",
+    "::ffff:8.8.8.8",
+    "64:ff9b::7f00:1",
+    "64:ff9b:1::1",
+    "2002:7f00:1::",
+    "2001:db8::1",
+    "2001:0:7f00:1::",
+    "",
+    "localhost",
+    "127.1",
+]
+
+
+@pytest.mark.parametrize("address", PRIVATE)
+def test_a_private_address_is_none_of_the_open_internet(address: str) -> None:
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "193.0.0.1"])
+def test_a_public_address_is(address: str) -> None:
+    assert is_public(address)
+
+
+@pytest.mark.parametrize(
+    ("records", "why"),
+    [
+        ({}, "takes no mail"),
+        ({"greenleaf.example": {"MX": ["."]}}, "takes no mail"),
+        ({"greenleaf.example": {"TXT": ["x"]}}, "public address"),
+        ({"greenleaf.example": {"A": ["127.0.0.1"]}}, "public address"),
+        (
+            {
+                "greenleaf.example": {"MX": ["mx.greenleaf.example"]},
+                "mx.greenleaf.example": {"A": ["10.0.0.1"], "AAAA": ["::ffff:127.0.0.1"]},
+            },
+            "public address",
+        ),
+    ],
+)
+async def test_a_domain_whose_servers_are_private_gets_nothing(records: dict, why: str) -> None:
+    handover = await courier(Zone(records)).hand_on(LETTER)
+    assert isinstance(handover, Never)
+    assert why in handover.detail
+
+
+async def test_trouble_in_the_dns_is_for_now() -> None:
+    zone = Zone({}, trouble=frozenset({"greenleaf.example"}))
+    assert isinstance(await courier(zone).hand_on(LETTER), NotNow)
+
+
+async def test_the_servers_are_tried_in_their_order(monkeypatch) -> None:
+    # No test may leave this machine: what would be connected to is looked at instead.
+    records = {
+        "greenleaf.example": {"MX": ["mx1.greenleaf.example", "mx2.greenleaf.example"]},
+        "mx1.greenleaf.example": {"A": ["8.8.8.1"]},
+        "mx2.greenleaf.example": {"A": ["8.8.8.2"], "AAAA": ["2606:4700::2"]},
+    }
+    subject, tried = courier(Zone(records)), []
+
+    async def speak(host: str, port: int, letter: Letter):
+        tried.append((host, port))
+        return NotNow("busy") if len(tried) < 3 else Handed()
+
+    monkeypatch.setattr(subject, "_speak", speak)
+    assert await subject.hand_on(LETTER) == Handed()
+    assert tried == [("8.8.8.1", 25), ("8.8.8.2", 25), ("2606:4700::2", 25)]
+
+
+async def test_letters_go_at_once_over_connections_of_their_own() -> None:
+    async with post_office() as office:
+        subject = courier(relay=office.address)
+        handovers = await asyncio.gather(*(subject.hand_on(LETTER) for _ in range(5)))
+        assert all(isinstance(each, Handed) for each in handovers)
+        assert len(office.came) == 5
