@@ -7,6 +7,7 @@ import pytest
 
 from letterbox.ports.store import StoreUnavailable
 from tests.support.api import Api, Reply, open_api
+from tests.unit.test_administration import perform
 
 PEOPLE = """
 [[vendor]]
@@ -483,3 +484,18 @@ async def test_asking_is_repeated_with_its_key_after_a_crash(after, monkeypatch)
             other = {"Idempotency-Key": "two"}
             reply = await api.call(*call, who="greenleaf", json={"accept": True}, headers=other)
             assert reply.status == 409
+
+
+async def test_an_export_has_who_asked_and_what_was_told():
+    async with locked_out() as (api, reference):
+        await ask(api, reference, note="Two lists had you.")
+        found = {
+            section: await perform(api.house, "export", consumer="anna", section=section)
+            for section in ("requests", "activity")
+        }
+        (request,) = found["requests"]["items"]
+        assert (request["state"], request["note"]) == ("waiting", "Two lists had you.")
+        assert [each["type"] for each in found["activity"]["items"]] == ["reconnect.asked"]
+        after = found["activity"]["items"][0]["id"]
+        rest = await perform(api.house, "export", consumer="anna", section="activity", after=after)
+        assert rest == {"items": [], "after": None}
