@@ -139,6 +139,7 @@ class App(Broker):
             holds=self.holds,
             relations=self.relations,
             complaints=self.complaints,
+            reconnecting=self.reconnecting,
             requests=self.requests,
             activity=self.activity,
             undo=self.undo,

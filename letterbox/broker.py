@@ -13,10 +13,12 @@ from letterbox.configuration import shipped
 from letterbox.delivery.forget import SWEEP, Forgetting
 from letterbox.delivery.herald import Herald
 from letterbox.delivery.notices import Notices
+from letterbox.delivery.reconnect import Reconnecting
 from letterbox.delivery.relations import Relations
 from letterbox.delivery.relay import Relay
 from letterbox.delivery.release import Holds
 from letterbox.delivery.requests import Requests
+from letterbox.delivery.standings import Standings
 from letterbox.delivery.worker import Duty, Worker
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.explanation import Explanations
@@ -306,13 +308,19 @@ class Broker:
             holds=self.holds,
             herald=self.herald,
         )
+        standings = Standings(clock=self.clock, consumers=self.consumers, herald=self.herald)
+        self.reconnecting = Reconnecting(
+            store=self.store,
+            vendors=self.vendors,
+            standings=standings,
+            period=timedelta(days=self.configuration.limits.reconnect_days),
+        )
         self.requests = Requests(
             store=self.store,
             clock=self.clock,
             consumers=self.consumers,
             vendors=self.vendors,
-            herald=self.herald,
-            period=timedelta(days=self.configuration.limits.reconnect_days),
+            standings=standings,
         )
         self.notices = Notices(
             store=self.store,

@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from letterbox.ready import ReadyFile
 
 _DONE, _FAILED = 0, 1
-_SECTIONS = ("preferences", "inbox", "held", "decisions", "strangers", "tokens")
+_SECTIONS = (
+    "preferences",
+    "inbox",
+    "held",
+    "decisions",
+    "activity",
+    "requests",
+    "strangers",
+    "tokens",
+)
 _STANDARD_INPUT = "-"
 
 

@@ -23,11 +23,13 @@ from letterbox.model.verdict import name_of, reason_of
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import Store, StoreUnavailable
 from letterbox.records import places
+from letterbox.records.activity import ActivityLog
 from letterbox.records.categories import Categories, Source
 from letterbox.records.claims import Claims
 from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import PREFIX, Credentials
 from letterbox.records.mailboxes import Mailboxes
+from letterbox.records.requests import RequestList
 from letterbox.records.strangers import StrangerCounts
 from letterbox.records.vendors import Vendors
 from letterbox.registration import DomainProofs
@@ -76,7 +78,9 @@ class Export(Arguments, frozen=True):
     """One page of one section of what there is about a consumer."""
 
     consumer: str
-    section: Literal["preferences", "inbox", "held", "decisions", "strangers", "tokens"]
+    section: Literal[
+        "preferences", "inbox", "held", "decisions", "activity", "requests", "strangers", "tokens"
+    ]
     after: str | None = None
 
 
@@ -123,6 +127,8 @@ class Administration:
         self._credentials = credentials
         self._mailboxes = mailboxes
         self._strangers = strangers
+        self._activity = ActivityLog(store)
+        self._requests = RequestList(store)
         self._clock = clock
         self._applying = Applying(
             store=store,
@@ -242,6 +248,12 @@ class Administration:
                     for row in decisions.items
                 ]
                 return {"items": items, "after": decisions.after}
+            case "activity":
+                entries = await self._activity.entries(name, after=after, limit=_PAGE)
+                return {"items": plain(entries.items), "after": entries.after}
+            case "requests":
+                asked_for = await self._requests.page(name, after=after, limit=_PAGE)
+                return {"items": plain(asked_for.items), "after": asked_for.after}
             case "strangers":
                 counts = await self._strangers.of(name, self._clock.now())
                 return {"items": plain(counts), "after": None}

@@ -101,7 +101,7 @@ class Herald:
         own: list[Operation] = []
         others: list[Commit] = []
         for vendor in touched:
-            ref = _ref(vendor)
+            ref = ref_of(vendor)
             was, is_ = covering(before, vendor, day), covering(after, vendor, day)
             if by not in _TELL_THEMSELVES and (recipient := knows.get(vendor.id)):
                 change = _Change(ref, was, is_, wishes)
@@ -160,6 +160,7 @@ class Herald:
             heard=told.reason,
             recipient=recipient,
             dutch=dutch.reason,
+            about="relationship",
         )
         return Said((Emit(value=encode(owed)), log), self._ledger.reference(row, now))
 
@@ -181,9 +182,9 @@ class Herald:
             if kinds is None or hearing.level == "class":
                 return None
             finding = kinds
-        kind = relationship_event_type(
-            before.standing if before else None, after.standing if after else "allowed"
-        )
+        kind: EventType = "relationship.changed"
+        if after is not None:
+            kind = relationship_event_type(before.standing if before else None, after.standing)
         return self.say(consumer, hearing, finding, kind, recipient=recipient, now=now)
 
     def _heard(self, change: _Change, rule: VendorRule | None) -> tuple[object, ...]:
@@ -206,11 +207,12 @@ class Herald:
                     (names if piece.value.vendor else domains).add(key[1])
         if not names and not domains:
             return []
-        directory = await self._vendors.directory()
-        known = [await self._vendors.get(name) for name in directory]
+        # A rule for a domain may be about any vendor that has one below it.
+        known = await self._vendors.directory() if domains else names
+        found = [await self._vendors.get(name) for name in {*known, *names}]
         return [
             vendor
-            for vendor in known
+            for vendor in found
             if vendor is not None
             and (name_of(vendor.id) in names or any(map(domains.__contains__, _upwards(vendor))))
         ]
@@ -297,7 +299,8 @@ def _may_use(vendor: Registered, owner: Owner) -> bool:
     return owner.binding is None or name_of(owner.binding) in names
 
 
-def _ref(vendor: Registered) -> VendorRef:
+def ref_of(vendor: Registered) -> VendorRef:
+    """A registered vendor as it is known by all of its domains."""
     return VendorRef(id=vendor.id, name=vendor.name, registered=True, domains=vendor.own_domains)
 
 

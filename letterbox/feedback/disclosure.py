@@ -248,11 +248,10 @@ class Disclosure:
         return self._told(text, reference, self._shown(reason, reference, text), reason)
 
     def _class_reason(self, reason: Reason, reference: str) -> ToldReason:
-        titles = _CLASS_TEXTS[self._language]
         return ToldReason(
             code=reason.reason_class,
             reason_class=reason.reason_class,
-            title=titles.get(reason.reason_class, titles["choice"]),
+            title=class_title(reason.reason_class, self._language),
             final=reason.final,
             url=self.url(reference),
         )
@@ -314,6 +313,12 @@ class Disclosure:
             text=f"{head}{line}. {shown.url}",
             reason=shown,
         )
+
+
+def class_title(name: str, language: Language, *, held: bool = False) -> str:
+    """What level ``class`` hears in place of a reason, by its class."""
+    titles = _CLASS_TEXTS[language]
+    return _WAITS[language] if held else titles.get(name, titles["choice"])
 
 
 def _is_filed(hearing: Hearing, reason: Reason) -> bool:

@@ -67,6 +67,14 @@ def preview(
     return Previewed(level, told, owed)
 
 
+def told_as(disclosure: Disclosure, record: DecisionRecord, times: Times) -> Told:
+    """What was told of a recorded decision, in the language of ``disclosure``."""
+    known = record.hearing or _of_old(record)
+    decision = Decision(verdict=record.verdict, findings=record.findings)
+    hearing = _hearing(record, known, known.tells, times)
+    return disclosure.tell(decision, hearing, record.told.reference)
+
+
 def _later(
     record: DecisionRecord,
     heard: Told,

@@ -178,6 +178,20 @@ class VendorRule(_Document, frozen=True):
         """What the relationship is about, as one word: its identity within the document."""
         return self.vendor or self.domain or self.address or ""
 
+    def repaired(self, today: date) -> "VendorRule":
+        """A relationship that is blocked as it is once its remedy is accepted: its limits."""
+        remedy = self.remedy or Remedy()
+        days = {"from_": remedy.from_} if remedy.from_ and remedy.from_ > today else {}
+        return msgspec.structs.replace(
+            self,
+            standing="allowed",
+            because=None,
+            remedy=None,
+            limit=remedy.limit or self.limit,
+            accepts=remedy.accepts or self.accepts,
+            **days,
+        )
+
     def lets_speak(self, signer: str) -> bool:
         """Whether a signing domain (folded) may speak for the other side."""
         ways = (fold_domain(way) for way in self.via)

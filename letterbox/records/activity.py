@@ -115,6 +115,18 @@ class ActivityLog:
                 return ActivityPage(tuple(rows), None)
             after = last
 
+    async def entries(self, consumer: str, *, after: str | None, limit: int) -> ActivityPage:
+        """What is no decision, newest first."""
+        documents = await self._store.documents(
+            places.consumer(consumer),
+            places.ACTIVITY,
+            after=places.ACTIVITY + after if after else None,
+            limit=limit + 1,
+            descending=True,
+        )
+        rows = tuple(decode(document.value, Activity) for document in documents[:limit])
+        return ActivityPage(rows, rows[-1].id if len(documents) > limit else None)
+
     async def _step(
         self, consumer: str, after: str | None, limit: int
     ) -> tuple[list[Row], str | None]:

@@ -1,7 +1,7 @@
 """The commits that write decisions down: one per consumer, atomic, guarded."""
 
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from zlib import crc32
 
 import msgspec
@@ -49,6 +49,7 @@ class Reference(msgspec.Struct, frozen=True):
     heard: ToldReason | None = None
     recipient: str = ""
     dutch: ToldReason | None = None
+    about: Literal["message", "relationship"] = "message"
 
 
 class Recorded(msgspec.Struct, frozen=True):

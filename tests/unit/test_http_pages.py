@@ -5,12 +5,16 @@ from importlib.metadata import version
 
 import msgspec
 import pytest
+from markupsafe import escape
 
+from letterbox.configuration import shipped
 from letterbox.gateways.http.examples import EXAMPLES
 from letterbox.gateways.http.problems import KINDS, ProblemDocument
 from letterbox.gateways.http.routes import ROUTES
-from letterbox.model.configuration import Configuration
+from letterbox.model.configuration import Configuration, VendorsSection
+from letterbox.model.reason import read_registry
 from tests.support.api import PEOPLE, open_api
+from tests.support.counting import Counting
 from tests.support.house import mail
 
 DEAR = {"categories": ["home-garden/garden-tools"], "price": {"amount": "170", "currency": "EUR"}}
@@ -19,41 +23,157 @@ PUBLIC = ["/", "/docs", "/reasons", "/reasons/price-above-limit", "/reasons/nope
 # ---- the page of one message ------------------------------------------------------------------
 
 
-async def test_the_page_of_a_refusal_says_what_was_told_and_not_to_whom():
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", ("Refused", "The price is above the limit", "at most 150.00 EUR", "Not final")),
+        ("nl", ("Geweigerd", "De prijs", "hoogstens 150.00 EUR", "Niet definitief")),
+    ],
+)
+async def test_the_page_of_a_refusal_says_what_was_told_and_not_to_whom(language, words):
     async with open_api() as api:
         (result,) = (await api.send(offer=DEAR)).json["results"]
-        page = await api.call("GET", f"/r/{result['reference']}")
+        page = await api.call("GET", f"/r/{result['reference']}?lang={language}")
         text = page.body.decode()
         assert page.status == 200
-        assert result["reason"]["remedies"][0] in text
-        assert "/reasons/price-above-limit" in text
-        assert "Geweigerd" in text
+        for word in (*words, "/reasons/price-above-limit", "550 5.7.1", result["reference"]):
+            assert word in text
         assert "anna" not in text
         assert "garden-tools" not in text
         assert "<script" not in text
         assert 'content="noindex"' in text
         assert page.headers["X-Robots-Tag"] == "noindex"
         assert page.headers["Cache-Control"] == "no-store"
+        assert page.headers["Content-Language"] == language
 
 
 @pytest.mark.parametrize(
-    ("tells", "there", "missing"),
+    ("field", "language"),
     [
-        ("nothing", "no-relationship", "price"),
-        ("class", "De ontvanger wil dit niet", "price-above-limit"),
-        ("reason", "price-above-limit", "150"),
-        ("remedy", "150.00 EUR", "anna"),
+        (None, "en"),
+        ("nl", "nl"),
+        ("nl-BE, fr;q=0.9", "nl"),
+        ("fr, nl;q=0.3, en;q=0.7", "en"),
+        ("en;q=0.1, nl;q=0.2", "nl"),
+        ("en;q=0, nl;q=0.001", "nl"),
+        ("de, fr", "en"),
+        ("nl;q=2, ;;;, *;q=x", "en"),
+        ("NL", "nl"),
+        (f"{'x,' * 4000}nl", "en"),
     ],
 )
-async def test_the_page_tells_no_more_than_the_level(tells, there, missing):
+async def test_a_page_is_in_the_language_of_its_reader(field, language):
+    async with open_api() as api:
+        headers = {"Accept-Language": field} if field else {}
+        for path in ("/", "/reasons", "/reasons/too-often", "/reasons/nope", "/r/nope"):
+            page = await api.call("GET", path, headers=headers)
+            assert page.headers["Content-Language"] == language
+            assert page.headers["Vary"] == "Accept-Language"
+            assert f'<html lang="{language}">' in page.body.decode()
+            other = {"en": "nl", "nl": "en"}[language]
+            assert f'<a href="?lang={other}" hreflang="{other}"' in page.body.decode()
+            chosen = await api.call("GET", f"{path}?lang={other}", headers=headers)
+            assert chosen.headers["Content-Language"] == other
+            # Whoever chose a language goes on in it.
+            assert f'href="/reasons?lang={other}"' in chosen.body.decode()
+        assert (await api.call("GET", "/r/nope?lang=de")).status == 422
+
+
+@pytest.mark.parametrize(
+    ("tells", "english", "dutch", "missing"),
+    [
+        ("nothing", "no-relationship", "Geen relatie", "pri"),
+        ("class", "does not want this", "De ontvanger wil dit niet", "price-above-limit"),
+        ("reason", "price-above-limit", "De prijs is hoger", "150"),
+        ("remedy", "at most 150.00 EUR", "hoogstens 150.00 EUR", "anna"),
+    ],
+)
+async def test_the_page_tells_no_more_than_the_level(tells, english, dutch, missing):
     people = PEOPLE.replace(
         'vendor = "greenleaf"\n  accepts', f'vendor = "greenleaf"\n  tells = "{tells}"\n  accepts'
     )
     async with open_api(people) as api:
         (result,) = (await api.send(offer=DEAR)).json["results"]
-        text = (await api.call("GET", f"/r/{result['reference']}")).body.decode()
-        assert there in text
-        assert missing not in text
+        for language, there in (("en", english), ("nl", dutch)):
+            page = await api.call("GET", f"/r/{result['reference']}?lang={language}")
+            assert there in page.body.decode()
+            assert missing not in page.body.decode()
+
+
+@pytest.mark.parametrize("language", ["en", "nl"])
+async def test_a_hold_at_level_class_is_not_called_unwanted(language):
+    people = PEOPLE.replace(
+        'vendor = "greenleaf"\n  accepts', 'vendor = "greenleaf"\n  tells = "class"\n  accepts'
+    )
+    async with open_api(people) as api:
+        (result,) = (await api.send(kind="newsletter")).json["results"]
+        page = await api.call("GET", f"/r/{result['reference']}?lang={language}")
+        said = {"en": "The recipient decides later", "nl": "De ontvanger beslist later"}
+        assert said[language] in page.body.decode()
+
+
+LOCKED_OUT = {
+    "vendor": "greenleaf",
+    "standing": "blocked",
+    "because": "too-often",
+    "remedy": {"limit": {"messages": 1, "per": "month"}},
+}
+CAUSE = {"en": "Locked out: too often", "nl": "Buitengesloten: te vaak"}
+REMEDY = {"en": "at most 1 per month", "nl": "hoogstens 1 per maand"}
+
+
+@pytest.mark.parametrize("language", ["en", "nl"])
+async def test_the_page_of_a_lock_out_says_how_to_come_back(language):
+    async with open_api() as api:
+        await api.send()
+        path = "/v1/me/vendors/greenleaf"
+        await api.call("PUT", path, who="anna", json=LOCKED_OUT, headers={"If-Match": "*"})
+        (event,) = await api.house.feed("greenleaf")
+        (result,) = (await api.send(subject="Another")).json["results"]
+        for reference in (event.reference, result["reference"]):
+            page = await api.call("GET", f"/r/{reference}?lang={language}")
+            text = page.body.decode()
+            assert CAUSE[language] in text
+            assert REMEDY[language] in text
+            assert f"POST /v1/relations/{reference}/reconnect" in text
+            assert "anna" not in text
+        rule = {"vendor": "greenleaf"}
+        await api.call("PUT", path, who="anna", json=rule, headers={"If-Match": "*"})
+        back = (await api.house.feed("greenleaf"))[-1]
+        page = (await api.call("GET", f"/r/{back.reference}?lang={language}")).body.decode()
+        assert {"en": "has changed what may come", "nl": "heeft veranderd wat"}[language] in page
+        assert "Delivered" not in page
+        assert "reconnect" not in page
+
+
+@pytest.mark.parametrize("language", ["en", "nl"])
+async def test_who_exists_shows_neither_in_a_page_nor_in_its_work(language, monkeypatch):
+    people = PEOPLE.replace('vendor = "greenleaf"\n  accepts', 'vendor = "voltshop"\n  accepts')
+    async with open_api(people) as api:
+        both = ["anna@letterbox.example", "nobody@letterbox.example"]
+        results = (await api.send(to=both)).json["results"]
+        pages, costs = [], []
+        for result in results:
+            with monkeypatch.context() as patch:
+                counting = Counting(api.house, patch)
+                page = await api.call("GET", f"/r/{result['reference']}?lang={language}")
+            costs.append(counting.taken())
+            pages.append(page.body.replace(result["reference"].encode(), b""))
+        assert pages[0] == pages[1]
+        assert costs[0] == costs[1]
+
+
+@pytest.mark.parametrize("opened", [False, True])
+async def test_a_page_says_how_to_hear_more(opened):
+    configuration = Configuration(
+        public_url="https://letterbox.example",
+        vendors=VendorsSection(self_registration=opened),
+    )
+    async with open_api(configuration=configuration) as api:
+        for language in ("en", "nl"):
+            page = await api.call("GET", f"/r/{'0' * 32}?lang={language}")
+            assert (b"POST /v1/vendors" in page.body) == opened
+            assert (b"postmaster@letterbox.example" in page.body) == (not opened)
 
 
 async def test_what_is_accepted_at_level_nothing_stays_accepted_on_its_page():
@@ -107,22 +227,25 @@ async def test_every_registered_reason_has_its_page_in_both_languages():
         everything = (await api.call("GET", "/reasons")).body.decode()
         for code, reason in api.house.app.registry.items():
             assert f'href="/reasons/{code}"' in everything
-            page = await api.call("GET", f"/reasons/{code}")
-            text = page.body.decode()
-            assert page.status == 200
-            assert f"{reason.reply} {reason.enhanced}" in text
-            assert "{" not in text
-            assert "<var></var>" not in text
-            assert "Nederlands" in text
+            for language, texts in reason.texts.items():
+                page = await api.call("GET", f"/reasons/{code}?lang={language}")
+                text = page.body.decode()
+                assert page.status == 200
+                assert f"{reason.reply} {reason.enhanced}" in text
+                assert escape(texts.title) in text
+                assert "{" not in text
+                assert "<var></var>" not in text
 
 
 async def test_the_page_of_a_reason_shows_how_it_reads():
     async with open_api() as api:
         page = (await api.call("GET", "/reasons/price-above-limit")).body.decode()
         assert "at most <var>150.00 EUR</var>." in page
+        page = (await api.call("GET", "/reasons/price-above-limit?lang=nl")).body.decode()
         assert "<var>169.95 EUR</var> is meer dan je grens van <var>150.00 EUR</var>" in page
         page = (await api.call("GET", "/reasons/kind-not-wanted")).body.decode()
         assert "send only <var>service mail, offers</var>." in page
+        page = (await api.call("GET", "/reasons/kind-not-wanted?lang=nl")).body.decode()
         assert "stuur alleen <var>servicemail, aanbiedingen</var>." in page
 
 
@@ -181,6 +304,27 @@ async def test_what_may_be_done_is_named(method, path, status, allowed):
     async with open_api() as api:
         reply = await api.call(method, path)
         assert (reply.status, reply.headers["Allow"]) == (status, allowed)
+
+
+def test_the_words_of_the_pages_are_the_same_in_both_languages():
+    words = msgspec.toml.decode(shipped("pages.toml"))
+    english, dutch = (flat(words[language]) for language in ("en", "nl"))
+    assert english.keys() == dutch.keys()
+    assert all(english.values())
+    assert all(dutch.values())
+    assert {name for name in english if english[name] == dutch[name]} == {"code", "site"}
+    used = {reason.enhanced for reason in read_registry(shipped("reasons.toml")).values()}
+    assert used == set(words["en"]["wire"])
+
+
+def flat(words, before=""):
+    found = {}
+    for name, value in words.items():
+        if isinstance(value, dict):
+            found |= flat(value, f"{before}{name}.")
+        else:
+            found[before + name] = value
+    return found
 
 
 # ---- the description --------------------------------------------------------------------------

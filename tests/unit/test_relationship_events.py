@@ -136,6 +136,8 @@ CHANGES = {
     "interests": (RULE, rule(scope="interests"), None),
     "a basis": (RULE, rule(basis="customer"), None),
     "ended": (RULE, None, ("changed", "refuse", "no-relationship", True, ())),
+    "ended, locked out": (BLOCKED, None, ("changed", "refuse", "no-relationship", True, ())),
+    "ended, locked out, nothing": (BLOCKED | {"tells": "nothing"}, None, None),
     "ended, nothing": (rule(tells="nothing"), None, None),
     "ended by its day": (
         RULE,

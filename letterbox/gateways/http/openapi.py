@@ -48,6 +48,10 @@ _QUERY: dict[str, tuple[dict[str, Any], str]] = {
         {"type": "string", "enum": ["en", "nl"]},
         "The language of sentences; the consumer's, unless told",
     ),
+    "lang": (
+        {"type": "string", "enum": ["en", "nl"]},
+        "The language of the page; that of Accept-Language, unless told",
+    ),
     "tells": (
         {"type": "string", "enum": ["nothing", "class", "reason", "remedy"]},
         "How much is told; as much as was told, unless named",
@@ -72,6 +76,7 @@ _FIELDS: dict[str, tuple[dict[str, Any], str]] = {
         {"type": "string", "pattern": "^([0-9]{1,18})?$"},
         "The id of the last event of a stream, to resume it; counts before after",
     ),
+    "Accept-Language": (_TEXT, "The languages of who reads, the dearest first or by weight"),
     "Idempotency-Key": (
         {"type": "string", "pattern": f"^{IDEMPOTENCY_KEY.pattern}$"},
         "The same key and request: the same answer, one effect",

@@ -3,40 +3,37 @@
 import re
 from collections.abc import Mapping
 from importlib import resources
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jinja2
+import msgspec
 from aiohttp import web
 from markupsafe import Markup, escape
 
+from letterbox.configuration import shipped
+from letterbox.feedback.disclosure import class_title
+from letterbox.feedback.preview import told_as
 from letterbox.feedback.sentences import PLACE
-from letterbox.gateways.http.call import Call
-from letterbox.model.reason import Reason, Registry, Texts
+from letterbox.gateways.http.call import Call, bad
+from letterbox.gateways.http.problems import mistaken
+from letterbox.model.preferences import Language
+from letterbox.model.reason import Reason, Texts
 from letterbox.model.told import Told, ToldReason
 from letterbox.model.verdict import Fact
 from letterbox.records import places
 from letterbox.records.coding import decode
 from letterbox.records.ledger import Reference
 
+_QUALITY = re.compile(r"q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
+_LONGEST_FIELD = 1000
 _REFERENCE = re.compile(r"[0-9A-Za-z]{22,32}")
 _POLICY = (
     "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none';"
     " frame-ancestors 'none'"
 )
 _FOLDER = resources.files(__package__) / "templates"
-LANGUAGES = ("en", "nl")
-
-#: What is said where only the class of a reason is told.
-_CLASS_TITLES = {
-    "choice": {
-        "en": "The recipient does not want this",
-        "nl": "De ontvanger wil dit niet",
-    },
-    "timing": {
-        "en": "The recipient does not want this now",
-        "nl": "De ontvanger wil dit nu niet",
-    },
-}
+#: The languages of the pages, as they call themselves.
+LANGUAGES: Mapping[Language, str] = {"en": "English", "nl": "Nederlands"}
 
 
 #: What may stand in the places of a sentence, to show how it reads.
@@ -86,16 +83,71 @@ def _environment() -> jinja2.Environment:
 
 
 _TEMPLATES = _environment()
+_WORDS: Mapping[str, Mapping[str, Any]] = msgspec.toml.decode(shipped("pages.toml"))
 
 
-def page(template: str, *, status: int = 200, **said: object) -> web.Response:
-    """A page of a template."""
+def page(template: str, call: Call, *, status: int = 200, **said: object) -> web.Response:
+    """A page of a template, in the language of who asks."""
+    return _page(template, call, _language(call), status, LANGUAGES, said)
+
+
+def page_in_english(template: str, call: Call, **said: object) -> web.Response:
+    """A page for programmers, which there is in English alone."""
+    return _page(template, call, "en", web.HTTPOk.status_code, {}, said)
+
+
+def _page(
+    template: str,
+    call: Call,
+    language: Language,
+    status: int,
+    languages: Mapping[Language, str],
+    said: Mapping[str, object],
+) -> web.Response:
+    configuration = call.parts.configuration
+    words = {
+        "language": language,
+        "languages": languages,
+        "say": _WORDS[language],
+        # Whoever has chosen a language goes on in it.
+        "keep": f"?lang={language}" if "lang" in call.request.query else "",
+        "hostname": configuration.hostname,
+        "registers": configuration.vendors.self_registration,
+    }
     return web.Response(
         status=status,
-        text=_TEMPLATES.get_template(template).render(said),
+        text=_TEMPLATES.get_template(template).render({**words, **said}),
         content_type="text/html",
-        headers={"Content-Security-Policy": _POLICY},
+        headers={
+            "Content-Security-Policy": _POLICY,
+            "Content-Language": language,
+            **({"Vary": "Accept-Language"} if languages else {}),
+        },
     )
+
+
+def _language(call: Call) -> Language:
+    """The language asked for by name, else the first of those that the browser accepts."""
+    asked = call.request.query.get("lang")
+    if asked is not None and asked not in LANGUAGES:
+        raise mistaken(bad("lang", asked, ", ".join(LANGUAGES)))
+    return next((each for each in LANGUAGES if each == asked), None) or _accepted(
+        call.request.headers.get("Accept-Language", "")
+    )
+
+
+def _accepted(field: str) -> Language:
+    """The best of our languages for an Accept-Language field (RFC 9110, section 12.5.4)."""
+    best: Language = "en"
+    weight = 0.0
+    for wanted in field[:_LONGEST_FIELD].split(","):
+        tag, _, parameter = (part.strip() for part in wanted.partition(";"))
+        quality = _QUALITY.fullmatch(parameter or "q=1")
+        name = tag.partition("-")[0].lower()
+        known = next((each for each in LANGUAGES if each == name), None)
+        if known is not None and quality is not None and float(quality[1]) > weight:
+            best, weight = known, float(quality[1])
+    return best
 
 
 async def style(call: Call) -> web.Response:
@@ -111,25 +163,26 @@ async def style(call: Call) -> web.Response:
 
 async def home(call: Call) -> web.Response:
     """What this is, and where to go on."""
-    return page("home.html", hostname=call.parts.configuration.hostname)
+    return page("home.html", call)
 
 
 # ---- reasons ----------------------------------------------------------------------------------
 
 
 async def list_reasons(call: Call) -> web.Response:
-    """Every reason, in both languages."""
-    return page("reasons.html", reasons=list(call.parts.registry.values()), texts=_texts)
+    """Every reason."""
+    return page("reasons.html", call, reasons=list(call.parts.registry.values()), texts=_texts)
 
 
 async def get_reason(call: Call) -> web.Response:
     """One reason: what it says, to whom, whether it is final, how it looks on the wire."""
     reason = call.parts.registry.get(call.request.match_info["code"])
     if reason is None:
-        return page("missing.html", status=web.HTTPNotFound.status_code)
+        return page("missing.html", call, status=web.HTTPNotFound.status_code)
     facts = {**_FACTS, **_FACTS_OF.get(reason.code, {})}
+    language = _language(call)
 
-    def example(pattern: str, language: str) -> Markup:
+    def example(pattern: str) -> Markup:
         """A sentence pattern with an example in each of its places, marked."""
 
         def value(place: re.Match[str]) -> str:
@@ -137,7 +190,9 @@ async def get_reason(call: Call) -> web.Response:
 
         return Markup(PLACE.sub(value, str(escape(pattern))))  # noqa: S704 - escaped, all of it
 
-    return page("reason.html", reason=reason, texts=_texts, languages=LANGUAGES, example=example)
+    return page(
+        "reason.html", call, reason=reason, texts=_texts, example=example, class_title=class_title
+    )
 
 
 def _texts(reason: Reason, language: str) -> Texts:
@@ -148,12 +203,17 @@ def _texts(reason: Reason, language: str) -> Texts:
 
 
 class _Shown(NamedTuple):
-    """What a sender may know of its message. Never the recipient."""
+    """What a sender may know of its message. Never the recipient.
+
+    ``language`` is that of the reason's detail and remedies.
+    """
 
     told: Told
     reason: ToldReason | None
-    title: dict[str, str]
+    title: str
     registered: bool
+    language: Language
+    about: Literal["message", "relationship"]
 
 
 async def get_reference(call: Call) -> web.Response:
@@ -168,20 +228,54 @@ async def get_reference(call: Call) -> web.Response:
         value = await call.parts.store.claim(places.reference(name), places.REFERENCE)
         row = decode(value, Reference) if value else None
     if row is None or row.unlisted:
-        response = page("unknown.html", status=web.HTTPNotFound.status_code)
+        response = page("unknown.html", call, status=web.HTTPNotFound.status_code)
     else:
-        response = page("reference.html", shown=_shown(row.told, call.parts.registry))
+        response = page("reference.html", call, shown=await _shown(call, row))
     response.headers["X-Robots-Tag"] = "noindex"
     return response
 
 
-def _shown(told: Told, registry: Registry) -> _Shown:
-    reason = told.reason
-    registered = registry.get(reason.code) if reason else None
-    if reason is None:
-        title = {}
-    elif registered is not None:
-        title = {language: _texts(registered, language).title for language in LANGUAGES}
+async def _shown(call: Call, row: Reference) -> _Shown:
+    told, language = row.told, _language(call)
+    if told.reason is None:
+        return _Shown(told, None, "", False, language, row.about)  # noqa: FBT003 - by their order
+    registered = call.parts.registry.get(told.reason.code)
+    spoken = await _spoken(call, row, told.reason, language)
+    if registered is not None:
+        title = _texts(registered, language).title
     else:
-        title = _CLASS_TITLES.get(reason.code, {"en": reason.title, "nl": reason.title})
-    return _Shown(told, reason, title, registered is not None)
+        title = class_title(told.reason.code, language, held=told.verdict == "hold")
+    reason = spoken or told.reason
+    tongue: Language = language if spoken else "en"
+    return _Shown(told, reason, title, registered is not None, tongue, row.about)
+
+
+async def _spoken(
+    call: Call, row: Reference, reason: ToldReason, language: Language
+) -> ToldReason | None:
+    """A reason as it was told, in another language; None where it cannot be said in it.
+
+    Where the words rest on no fact, nothing is looked up: whether there is a decision, and whose,
+    must not show in the work.
+    """
+    if language == "en" or row.dutch is not None:
+        return reason if language == "en" else row.dutch
+    registered = call.parts.registry.get(reason.code)
+    if registered is None:
+        return reason if reason.detail is None else None
+    texts = _texts(registered, language)
+    if not PLACE.search(texts.company + texts.company_held) and not reason.remedies:
+        plain = texts.company if texts.company != texts.title else None
+        return msgspec.structs.replace(reason, detail=plain if reason.detail else None)
+    record = await call.parts.mailboxes.decision(row.consumer, row.decision)
+    if record is None:
+        return None
+    times = (await call.parts.consumers.wishes(row.consumer)).times
+    spoken = told_as(call.parts.disclosure.speaking(language), record, times).reason
+    # A page never contradicts the answer: where anything but the words differs, those stay.
+    same = spoken is not None and (spoken.code, len(spoken.remedies), spoken.retry_after) == (
+        reason.code,
+        len(reason.remedies),
+        reason.retry_after,
+    )
+    return spoken if same else None

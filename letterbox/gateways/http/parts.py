@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from letterbox.delivery.complaints import Complaints
+from letterbox.delivery.reconnect import Reconnecting
 from letterbox.delivery.relations import Advertised
 from letterbox.delivery.requests import Requests
 from letterbox.delivery.webhooks import Webhooks
@@ -92,6 +93,7 @@ class Parts(NamedTuple):
     holds: Holds
     relations: Relations
     complaints: Complaints
+    reconnecting: Reconnecting
     requests: Requests
     activity: ActivityLog
     undo: Undo

@@ -9,7 +9,8 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, Meta, UnsetType
 
-from letterbox.delivery.requests import LONGEST_NOTE, AskedBefore, Over, Waiting
+from letterbox.delivery.reconnect import LONGEST_NOTE, AskedBefore
+from letterbox.delivery.requests import Over, Waiting
 from letterbox.gateways.http.answers import answer
 from letterbox.gateways.http.call import Call
 from letterbox.gateways.http.forms import Form, Items, Nothing
@@ -73,7 +74,7 @@ async def reconnect(call: Call) -> web.Response:
     if vendor is None or vendor.suspended is not None:
         raise Problem("forbidden", "nothing of a suspended vendor's is taken; ask the operator")
     try:
-        asked = await call.parts.requests.ask(call.owner, name, form.note)
+        asked = await call.parts.reconnecting.ask(call.owner, name, form.note)
     except AskedBefore as before:
         raise Problem("conflict", str(before)) from None
     if asked is None:

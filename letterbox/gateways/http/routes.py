@@ -1,5 +1,6 @@
 """The one table of routes: what is served, and what ``/openapi.json`` and ``/docs`` describe."""
 
+from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 
 from aiohttp import web
@@ -44,8 +45,27 @@ async def openapi(call: Call) -> web.Response:
 
 async def docs(call: Call) -> web.Response:
     """This table and the problems as a page; the whole is in ``/openapi.json``."""
-    del call
-    return pages.page("docs.html", routes=ROUTES, kinds=KINDS)
+    return pages.page_in_english("docs.html", call, routes=ROUTES, kinds=KINDS)
+
+
+def _page(
+    path: str,
+    run: Callable[[Call], Awaitable[web.StreamResponse]],
+    summary: str,
+    *problems: int,
+) -> Route:
+    """A page for people, in the language of ``lang`` or Accept-Language."""
+    return Route(
+        "GET",
+        path,
+        "anyone",
+        run,
+        summary,
+        gives={_HTML: None},
+        query=("lang",),
+        fields=("Accept-Language",),
+        problems=(*problems, 422),
+    )
 
 
 _VENDOR = (
@@ -98,29 +118,13 @@ _VENDOR = (
 )
 
 _PUBLIC = (
-    Route("GET", "/", "anyone", pages.home, "What this is", gives={_HTML: None}),
+    _page("/", pages.home, "What this is"),
     Route("GET", "/style.css", "anyone", pages.style, "The stylesheet", gives={"text/css": None}),
     Route("GET", "/docs", "anyone", docs, "This API in short", gives={_HTML: None}),
     Route("GET", "/openapi.json", "anyone", openapi, "This description", gives={JSON: None}),
-    Route("GET", "/reasons", "anyone", pages.list_reasons, "Every reason", gives={_HTML: None}),
-    Route(
-        "GET",
-        "/reasons/{code}",
-        "anyone",
-        pages.get_reason,
-        "What one reason means",
-        gives={_HTML: None},
-        problems=(404,),
-    ),
-    Route(
-        "GET",
-        "/r/{reference}",
-        "anyone",
-        pages.get_reference,
-        "What the sender of one message may know",
-        gives={_HTML: None},
-        problems=(404,),
-    ),
+    _page("/reasons", pages.list_reasons, "Every reason"),
+    _page("/reasons/{code}", pages.get_reason, "What one reason means", 404),
+    _page("/r/{reference}", pages.get_reference, "What the sender of one message may know", 404),
 )
 
 OPERATIONS = (
