@@ -137,6 +137,25 @@ async def test_an_endpoint_hears_of_the_types_it_asked_for(post: Post):
     assert await due(post.house) == []
 
 
+async def test_types_that_are_asked_for_later_are_told_from_then_on(post: Post):
+    few = await post.add(path="/few", events=["message.released"])
+    await post.owe(60)
+    await post.house.work()
+    (owed,) = await post.owe(1, kind="message.released")
+    await post.house.app.worker._relay.run()
+    await post.owe(3)
+    await post.house.app.worker._relay.run()
+    await post.house.app.endpoints.change("greenleaf", few, url=None, events=())
+    new = await post.owe(2)
+    await post.house.work()
+    calls = [call.id for call in post.receiver.calls if call.path == "/hook/few"]
+    # What it was owed already is told, and with it all that came after that.
+    assert calls[0] == owed
+    assert calls[-2:] == new
+    assert len(calls) == 6
+    assert await due(post.house) == []
+
+
 async def due(house: House) -> list[str]:
     entries = await house.app.store.due(house.clock.now() + timedelta(days=9))
     return [entry.key for entry in entries if entry.key.startswith("webhook/")]
