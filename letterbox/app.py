@@ -116,6 +116,7 @@ class App(Broker):
             mailboxes=self.mailboxes,
             feed=self.feed,
             tallies=self.tallies,
+            preflight=self.preflight,
             store=self.store,
             holds=self.holds,
             relations=self.relations,

@@ -24,6 +24,7 @@ from letterbox.identity.domains import Domains
 from letterbox.identity.prover import Prover
 from letterbox.intake import Intake
 from letterbox.intake.operator import OperatorMailbox
+from letterbox.intake.preflight import Preflight
 from letterbox.intake.settle import Settlement
 from letterbox.intake.strangers import Strangers
 from letterbox.intake.submitters import Submitters
@@ -101,6 +102,7 @@ class Broker:
         self.reader = Reader(limits, self.taxonomy, self.categories.ours, signs)
         self._judging()
         self.intake = self._intake()
+        self.preflight = self._preflight()
         self._registering()
         self._delivery()
         self._hindsight()
@@ -231,6 +233,21 @@ class Broker:
             rates=Rates(self.clock, configuration.limits.messages_per_vendor_second),
             hostname=configuration.hostname,
             reader=self.reader,
+        )
+
+    def _preflight(self) -> Preflight:
+        configuration = self.configuration
+        return Preflight(
+            store=self.store,
+            clock=self.clock,
+            prover=self.prover,
+            vendors=self.vendors,
+            judge=self.judge,
+            disclosure=self.disclosure,
+            reader=self.reader,
+            hostname=configuration.hostname,
+            per_day=configuration.probes.preflights_per_day,
+            most=configuration.smtp.max_size,
         )
 
     def _delivery(self) -> None:

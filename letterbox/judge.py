@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from letterbox.decide import evaluate
-from letterbox.feedback.disclosure import UNPROBED, Disclosure, Hearing
+from letterbox.feedback.disclosure import AS_NEWCOMER, UNPROBED, Disclosure, Hearing
 from letterbox.model.address import Address
 from letterbox.model.case import Case, Filter
 from letterbox.model.flag import Flag
@@ -55,6 +55,8 @@ class Question(msgspec.Struct, frozen=True):
     taken: bool = False
     #: The reference told before, when a held message is decided again.
     reference: str | None = None
+    #: Asked before anything is sent: a digest of the message. Nothing is decided by it.
+    ahead: bytes | None = None
 
 
 class Judgement(NamedTuple):
@@ -176,15 +178,16 @@ class Judge:
             relationship = None  # one that has ended, or not begun, is none
         hearing = await self._hearing(question, wishes, relationship, decision)
         probed: tuple[Operation, ...] = ()
-        if _is_probe(decision, hearing):
+        ahead = question.ahead is not None
+        if _is_foretold(decision, hearing) if ahead else _is_probe(decision, hearing):
             past, probed = await self._probe(owner, question)
             hearing = msgspec.structs.replace(hearing, probed=past)
-        elif _is_tried(case):
+        elif _is_tried(case) and not ahead:
             past, probed = await self._probe(owner, question)
             decision = _shut(decision, question.vendor) if past else decision
             probed = probed if isinstance(decision.verdict, Refuse) else ()
         told, feed = self._tell(decision, hearing, question.reference or new_reference())
-        if feed.reason and feed.reason.code == "no-relationship":
+        if feed.reason and feed.reason.code == "no-relationship" and not ahead:
             decision = await self._name_other(decision, owner)
         return Judgement(
             owner,
@@ -303,7 +306,8 @@ class Judge:
         """Whether a distinct question is past the day's bound, and what counts it."""
         message, now = question.message, question.now
         asked = encode((message.kind, message.categories.ids, message.offers))
-        digest = hashlib.sha256(asked).hexdigest()[:32]
+        # Whoever asks ahead may ask with other words each time, at no cost.
+        digest = hashlib.sha256(asked + (question.ahead or b"")).hexdigest()[:32]
         counter = places.probes(question.vendor.id, now)
         name = f"{counter}/{digest}"
         partition = places.consumer(owner.consumer)
@@ -315,7 +319,8 @@ class Judge:
         tomorrow = now + _DAY
         return False, (
             Claim(name=name, value=b"", expires=tomorrow),
-            Add(counter=counter, expires=tomorrow),
+            # Of many at once only as many learn something as may.
+            Add(counter=counter, expires=tomorrow, limit=self._probes_per_day),
         )
 
 
@@ -374,6 +379,13 @@ def _shut(decision: Decision, vendor: VendorRef) -> Decision:
         facts={"vendor": vendor.name},
     )
     return Decision(verdict=finding.verdict, findings=(finding, *decision.findings))
+
+
+def _is_foretold(decision: Decision, hearing: Hearing) -> bool:
+    """Whether who asks ahead learns anything, be it that nothing stands against it."""
+    if hearing.level in {None, "nothing"}:
+        return False
+    return reason_of(decision.verdict) not in AS_NEWCOMER
 
 
 def _is_probe(decision: Decision, hearing: Hearing) -> bool:

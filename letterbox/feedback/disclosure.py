@@ -14,7 +14,7 @@ from letterbox.feedback.sentences import Sentences, safe, to_ascii
 from letterbox.model.preferences import Newcomers, Reply, Tells
 from letterbox.model.reason import Reason, Registry
 from letterbox.model.sender import VendorRef
-from letterbox.model.told import Told, ToldReason
+from letterbox.model.told import Foreseen, Foretold, Told, ToldReason
 from letterbox.model.verdict import (
     Decision,
     Defer,
@@ -33,7 +33,7 @@ _LONGEST_LINE = 500
 _LEVELS: tuple[Tells, ...] = ("nothing", "class", "reason", "remedy")
 
 #: These tell who else the consumer knows, or who exists: the sender hears ``no-relationship``.
-_AS_NEWCOMER = frozenset({"vendor-not-allowed", "address-of-another", "recipient-unknown"})
+AS_NEWCOMER = frozenset({"vendor-not-allowed", "address-of-another", "recipient-unknown"})
 
 #: Reasons that tell nothing of the wishes themselves, so that asking them is no probing.
 UNPROBED = frozenset({"too-often", "too-many-waiting", "window-closed"})
@@ -133,6 +133,26 @@ class Disclosure:
         text = f"{title} ({why})" if why else title
         return self._told(text, reference, self._shown(reason, reference, why), reason)
 
+    def foretell(self, decision: Decision, hearing: Hearing) -> Foretold:
+        """What a vendor may know of a decision that is not taken: less than the answer would tell.
+
+        Asking costs it nothing and the consumer sees nothing of it. So what newcomers, unknown
+        addresses and those who tell nothing would answer is one and the same, and no answer.
+        """
+        told = self.tell(decision, msgspec.structs.replace(hearing, relayed=False), "")
+        reason = told.reason
+        if hearing.probed or hearing.level in {None, "nothing"}:
+            return Foretold("untold")
+        if told.verdict == "accepted" or (reason and reason.code == "no-relationship"):
+            return Foretold("untold")
+        if reason is not None:
+            # There is no reference, and so no page but that of the reason itself.
+            page = f"/{reason.code}" if reason.code in self._registry else ""
+            url = f"{self._public_url()}/reasons{page}"
+            reason = msgspec.structs.replace(reason, url=url)
+        verdict: Foreseen = "open" if told.verdict == "deliver" else told.verdict
+        return Foretold(verdict, reason, told.until)
+
     # ---- taken ----
 
     def _taken(
@@ -194,7 +214,7 @@ class Disclosure:
             return self._taken("deliver", "delivered", hearing, reference)
         if hearing.relayed:
             return self.tell_stranger(hearing.why, reference)
-        if hearing.level in {None, "nothing"} or code in _AS_NEWCOMER:
+        if hearing.level in {None, "nothing"} or code in AS_NEWCOMER:
             return self._agreed(self._no_relationship(reference), hearing, reason)
         if hearing.level == "class":
             shown = self._class_reason(reason, reference)

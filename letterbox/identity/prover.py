@@ -56,6 +56,27 @@ class Proof(msgspec.Struct, frozen=True):
         return self.spf.result == "pass" and self.spf.identity == "mailfrom"
 
 
+class Signed(msgspec.Struct, frozen=True):
+    """What became of one signature, and whether its domain is the author's own (DMARC)."""
+
+    verified: Verified
+    aligned: bool
+
+
+class Examined(msgspec.Struct, frozen=True):
+    """A proof with all it rests on, for whoever wrote the message.
+
+    ``policy`` is what the author's domain asks for mail that is not proven (DMARC); None where it
+    publishes nothing, "unknown" where the DNS gave no answer. ``path_aligned``: a pass of SPF is
+    of the author's own domain.
+    """
+
+    proof: Proof
+    signatures: tuple[Signed, ...] = ()
+    path_aligned: bool = False
+    policy: str | None = None
+
+
 class Prover:
     """Proves authors. ``server`` is our own host name; ``seconds`` bound one message's proof.
 
@@ -92,16 +113,7 @@ class Prover:
             sender = Proven(domain=found.address.domain, how="peer", author=found.address)
             how = "the author is proven by a relay that is trusted here"
         else:
-            questions = _Questions(self._resolver)
-            proving = _Proving(
-                questions,
-                self._domains,
-                found.address,
-                self._server,
-                self._trust,
-                self._dkim,
-                self._records,
-            )
+            proving = self._proving(found.address)
             try:
                 async with asyncio.timeout(self._seconds):
                     return await proving.prove(mail, envelope, now)
@@ -109,6 +121,30 @@ class Prover:
                 sender = Undetermined(detail=f"no proof within {self._seconds:g} s")
         results = authentication_results(self._server, otherwise=how)
         return Proof(sender=sender, spf=NO_SPF, results=results)
+
+    async def examine(self, mail: Mail, envelope: Envelope, now: datetime) -> Examined:
+        """Prove the author, and tell what the proof rests on, whatever came of it."""
+        found = author(mail)
+        if isinstance(found, Ambiguous):
+            return Examined(await self.prove(mail, envelope, now))
+        proving = self._proving(found.address)
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await proving.examine(mail, envelope, now)
+        except TimeoutError:
+            sender = Undetermined(detail=f"no proof within {self._seconds:g} s")
+            return Examined(Proof(sender=sender, spf=NO_SPF, results=""), policy="unknown")
+
+    def _proving(self, author: Address) -> "_Proving":
+        return _Proving(
+            _Questions(self._resolver),
+            self._domains,
+            author,
+            self._server,
+            self._trust,
+            self._dkim,
+            self._records,
+        )
 
 
 class _Questions:
@@ -149,10 +185,26 @@ class _Proving:
         self._dmarc = Dmarc(resolver, domains, author.domain)
         self._said: str | None = None
         self._chain: Chain | None = None
+        self._tried: Sequence[Verified] = ()
+
+    async def examine(self, mail: Mail, envelope: Envelope, now: datetime) -> Examined:
+        proof = await self.prove(mail, envelope, now)
+        policy = await self._wish()
+        spf = proof.spf
+        passed = spf.result == "pass" and spf.identity == "mailfrom"
+        try:
+            signatures = [
+                Signed(one, aligned=await self._aligned(one.domain, "dkim")) for one in self._tried
+            ]
+            aligned = passed and await self._aligned(spf.domain, "spf")
+        except ResolverTrouble:
+            return Examined(proof, policy="unknown")
+        return Examined(proof, tuple(signatures), aligned, policy)
 
     async def prove(self, mail: Mail, envelope: Envelope, now: datetime) -> Proof:
         message = Signable(mail)
         dkim, spf = await self._signatures_and_path(mail, message, envelope, now)
+        self._tried = dkim
         sender = (
             await self._found(spf, dkim)
             or await self._heard(mail, message, envelope, now)

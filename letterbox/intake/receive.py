@@ -13,8 +13,8 @@ import msgspec
 import structlog
 
 from letterbox.feedback.disclosure import Disclosure
-from letterbox.identity.key import by_key, not_yours
 from letterbox.identity.prover import Proof, Prover
+from letterbox.intake.keyed import proven_by_key
 from letterbox.intake.operator import OperatorMailbox
 from letterbox.intake.receipt import Answered, KeyReused, Outcome, Received, Submission
 from letterbox.intake.settle import Arrival, Settled, Settlement, answer_commit
@@ -132,15 +132,9 @@ class Intake:
 
     async def _prove(self, arrival: Arrival, mail: Mail) -> Proof:
         if arrival.submission is not None:
-            vendor = arrival.submission.vendor
-            proof = by_key(mail, vendor, self._hostname)
-            # A domain below one of theirs may be another vendor's: the nearest claim holds.
-            # Our own name is every vendor's, whoever has a domain above it.
-            if isinstance(proof.sender, Proven) and proof.sender.domain != self._hostname:
-                nearest = (await self._vendors.holder(proof.sender.domain)).vendor
-                if nearest not in {"", vendor.id}:
-                    return not_yours(proof, vendor)
-            return proof
+            return await proven_by_key(
+                mail, arrival.submission.vendor, self._hostname, self._vendors
+            )
         return await self._prover.prove(mail, arrival.envelope, arrival.at)
 
     async def _by_proof(
@@ -192,8 +186,7 @@ class Intake:
             if sender.how == "via":
                 # Whoever the platform signs for hears no more than any stranger.
                 return self._disclosure.tell_stranger(proof.why, new_reference())
-            because = suspended.because or "ask its operator why"
-            return self._disclosure.tell_all("vendor-suspended", new_reference(), because)
+            return self._disclosure.tell_all("vendor-suspended", new_reference(), suspended.why)
         most = registered.messages_per_second if registered else None
         # A relay of ours brings what many sent: it is not one vendor in a hurry.
         # What a platform signs for others must not use up the vendor's own share.

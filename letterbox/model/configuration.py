@@ -169,9 +169,10 @@ class VendorsSection(_Section, frozen=True):
 
 
 class ProbesSection(_Section, frozen=True):
-    """How often a vendor may learn about a consumer's wishes by trying."""
+    """How often a vendor may learn about a consumer's wishes by trying, and ask ahead."""
 
     per_day: Count = 100
+    preflights_per_day: Count = 200
 
 
 class RetentionSection(_Section, frozen=True):

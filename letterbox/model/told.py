@@ -45,6 +45,19 @@ class Told(msgspec.Struct, frozen=True):
         return f"{self.reply} {self.enhanced} {self.text}"
 
 
+#: What stands against a message, before it is sent: ``open`` nothing that may be told; ``untold``
+#: what this recipient lets be known is told when a message is sent.
+Foreseen = Literal["open", "hold", "refuse", "defer", "untold"]
+
+
+class Foretold(msgspec.Struct, frozen=True):
+    """What a vendor may know about one recipient before it sends. No promise is in it."""
+
+    verdict: Foreseen
+    reason: ToldReason | None = None
+    until: date | None = None
+
+
 EventType = Literal[
     "message.refused",
     "message.held",

@@ -25,6 +25,11 @@ class Suspension(msgspec.Struct, frozen=True):
     at: datetime
     because: str = ""
 
+    @property
+    def why(self) -> str:
+        """What the vendor is told of it."""
+        return self.because or "ask its operator why"
+
 
 class Chosen(msgspec.Struct, frozen=True):
     """What a vendor has chosen itself: how refusals that are not final are answered.

@@ -95,6 +95,11 @@ def probes(of: str, day: datetime) -> str:
     return f"probes/{of}/{day:%Y-%m-%d}"
 
 
+def preflights(day: datetime) -> str:
+    """The counter of what a vendor asked ahead on a day (UTC), within its partition."""
+    return f"preflights/{day:%Y-%m-%d}"
+
+
 def told(day: date, of: str, verdict: str, code: str) -> str:
     """The counter of what a vendor was told on a day (UTC), within its partition."""
     return f"told/{day}/{of}/{verdict}/{code}"

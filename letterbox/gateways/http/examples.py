@@ -23,6 +23,7 @@ from letterbox.gateways.http.forms import (
 )
 from letterbox.gateways.http.keys import KeyItem, NewKey, Rotation
 from letterbox.gateways.http.pieces import PieceItem
+from letterbox.gateways.http.preflight import PreflightAnswer
 from letterbox.gateways.http.stats import Stats
 from letterbox.gateways.http.vendor import (
     DomainItem,
@@ -290,6 +291,26 @@ EXAMPLES: dict[Any, Any] = {
         "agreed": {"at": _AT, "key": "lbk_1a2B3c4D"},
     },
     ReplyForm: {"reply": "report", "agreed": True},
+    PreflightAnswer: {
+        "left_today": 199,
+        "form": {"fits": True, "notes": []},
+        "proof": None,
+        "read": {
+            "kind": "offer",
+            "kind_origin": "declared",
+            "categories": ["home-garden/garden-tools"],
+            "categories_origin": "declared",
+            "offers": [{"origin": "declared", "price": {"amount": "169.95", "currency": "EUR"}}],
+        },
+        "effects": [],
+        "recipients": [
+            {
+                "to": "anna@letterbox.example",
+                "verdict": "refuse",
+                "reason": _REASON | {"url": "https://letterbox.example/reasons/price-above-limit"},
+            }
+        ],
+    },
     Stats: {
         "from": "2026-11-22",
         "to": "2026-11-23",

@@ -35,6 +35,8 @@ _QUERY: dict[str, tuple[dict[str, Any], str]] = {
         {"type": "integer", "minimum": 0, "maximum": MOST_NUMBER, "default": 0},
         "Seconds to wait for the first item; more than 60 counts as 60",
     ),
+    "ip": (_TEXT, "The address a message/rfc822 body would be sent from over SMTP"),
+    "mail_from": (_TEXT, "Its return path"),
     "verdict": (
         {"type": "string", "enum": ["deliver", "hold", "refuse", "defer"]},
         "Only decisions of this verdict",

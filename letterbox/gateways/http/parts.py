@@ -9,6 +9,7 @@ from letterbox.feedback.sentences import Sentences
 from letterbox.hindsight import Replay, Undo
 from letterbox.identity import Domains
 from letterbox.intake import Received, Submission
+from letterbox.intake.preflight import Preflight
 from letterbox.metrics import Metrics
 from letterbox.model.configuration import Configuration
 from letterbox.model.envelope import Envelope
@@ -77,6 +78,7 @@ class Parts(NamedTuple):
     mailboxes: Mailboxes
     feed: Feed
     tallies: Tallies
+    preflight: Preflight
     store: Store
     holds: Holds
     relations: Relations

@@ -27,9 +27,10 @@ from letterbox.model.message import Offer
 from letterbox.model.preferences import Vendor
 from letterbox.model.record import Declared
 from letterbox.model.told import Told
+from letterbox.model.vendor import Registered
 from letterbox.wishes import Mistake
 
-_MAIL = "message/rfc822"
+MAIL = "message/rfc822"
 # What could end a header field or a log line: refused, for altering it would be no help.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _AN_ADDRESS = "an address such as anna@letterbox.example"
@@ -51,7 +52,7 @@ async def submit(call: Call) -> web.Response:
     """Take a message and answer with one result for each recipient, in their order."""
     vendor = await sender_of(call)
     key = call.idempotency_key
-    body = await call.body(JSON, _MAIL, most=call.parts.configuration.http.max_body)
+    body = await call.body(JSON, MAIL, most=call.parts.configuration.http.max_body)
     request = call.request
     said = f"{request.path_qs}\0{request.headers.get('Content-Type', '')}"
     sending = Sending(
@@ -62,17 +63,17 @@ async def submit(call: Call) -> web.Response:
         client=call.client,
         idempotent=Idempotent(key=key, fingerprint=fingerprint(said, body)) if key else None,
     )
-    if request.content_type == _MAIL:
+    if request.content_type == MAIL:
         to = tuple(request.query.getall("to", ()))
         submission = Submission(vendor=vendor, idempotent=sending.idempotent)
-        return answer(await _take(sending, to, _addresses(to), body, submission))
+        return answer(await _take(sending, to, addresses_of(to), body, submission))
     if "to" in request.query:
         mistake = "the recipients stand in the body"
         raise mistaken(Mistake(path="?to", mistake=mistake, allowed="it beside message/rfc822"))
     return answer(await send(sending, read_form(body, NewMessage)))
 
 
-async def sender_of(call: Call) -> Vendor:
+async def sender_of(call: Call) -> Registered:
     """The vendor whose key was shown. Raises a Problem where it may not send."""
     vendor = await call.parts.vendors.get(call.owner)
     if vendor is None:
@@ -85,11 +86,11 @@ async def sender_of(call: Call) -> Vendor:
 
 async def send(sending: Sending, form: NewMessage) -> Answer:
     """Send what a form says. Raises a Problem, or Reasoned."""
-    _check(form, sending.parts)
-    addresses = _addresses(form.to)
+    check(form, sending.parts)
+    addresses = addresses_of(form.to)
     submission = Submission(
         vendor=sending.vendor,
-        declared=_declared(form, sending.parts),
+        declared=declared_of(form, sending.parts),
         your_reference=form.reference,
         idempotent=sending.idempotent,
         waits=sending.waits,
@@ -117,7 +118,7 @@ def _compose(sending: Sending, form: NewMessage, addresses: tuple[Address, ...])
 # ---- what is asked ----------------------------------------------------------------------------
 
 
-def _addresses(to: tuple[str, ...]) -> tuple[Address, ...]:
+def addresses_of(to: tuple[str, ...]) -> tuple[Address, ...]:
     """Every recipient in order, repeated ones too."""
     if not 1 <= len(to) <= MOST_RECIPIENTS:
         raise mistaken(
@@ -140,8 +141,8 @@ def _addresses(to: tuple[str, ...]) -> tuple[Address, ...]:
     return tuple(filter(None, addresses))
 
 
-def _check(form: NewMessage, parts: Parts) -> None:
-    """What the types alone cannot tell to be wrong."""
+def check(form: NewMessage, parts: Parts) -> None:
+    """See that what the types alone cannot tell is right. Raises a Problem that names it."""
     mistakes = [
         Mistake(
             path=path,
@@ -181,7 +182,8 @@ def _offer_mistakes(offer: NewOffer, parts: Parts) -> list[Mistake]:
     return mistakes
 
 
-def _declared(form: NewMessage, parts: Parts) -> Declared:
+def declared_of(form: NewMessage, parts: Parts) -> Declared:
+    """What a form says of the message beside it."""
     if form.offer is None:
         return Declared(kind=form.kind)
     offer = Offer(
@@ -216,7 +218,7 @@ async def _take(
     parts = sending.parts
     most = parts.configuration.smtp.max_size
     if len(content) > most:
-        raise _reasoned(parts, "message-too-large", f"{len(content):,} octets, at most {most:,}")
+        raise reasoned(parts, "message-too-large", f"{len(content):,} octets, at most {most:,}")
     envelope = Envelope(
         session=sending.session,
         edge="http",
@@ -245,10 +247,11 @@ def _raise_if_one_reason(parts: Parts, received: Received) -> None:
         return
     told = received.outcomes[0].told
     detail = (told.reason.detail if told.reason else None) or reason.texts["en"].title
-    raise _reasoned(parts, code, detail)
+    raise reasoned(parts, code, detail)
 
 
-def _reasoned(parts: Parts, code: str, detail: str) -> Reasoned:
+def reasoned(parts: Parts, code: str, detail: str) -> Reasoned:
+    """A registered reason that answers the whole request."""
     reason = parts.registry[code]
     return Reasoned(code, reason.texts["en"].title, detail, reason.http, reason.retry_after)
 
