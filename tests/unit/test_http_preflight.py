@@ -246,6 +246,13 @@ async def test_many_at_once_learn_no_more():
         assert sum(one["verdict"] != "untold" for one in found) == 3
 
 
+async def test_many_sent_at_once_learn_no_more():
+    async with api_of(per_day=3) as api:
+        sent = await asyncio.gather(*(api.send(offer=priced(151 + n)) for n in range(12)))
+        found = [reply.json["results"][0]["reason"]["code"] for reply in sent]
+        assert sorted(found) == ["choice"] * 9 + ["price-above-limit"] * 3
+
+
 async def test_so_many_recipients_may_be_asked_about_in_a_day():
     async with api_of(preflights_per_day=5) as api:
         assert (await seen(api))["left_today"] == 4

@@ -164,6 +164,7 @@ async def test_the_numbers_are_forgotten_with_the_feed():
     [
         ("from=yesterday", "from"),
         ("to=20261123", "to"),
+        ("from=", "from"),
         ("to=2026-02-30", "to"),
         ("from=2026-11-24&to=2026-11-23", "from"),
         ("from=2026-08-01&to=2026-11-23", "from"),

@@ -78,9 +78,9 @@ def _day(call: Call, name: str) -> date | None:
     texts = call.request.query.getall(name, ())
     if len(texts) > 1:
         raise mistaken(Mistake(path=name, mistake="it stands there twice", allowed="it once"))
-    text = texts[0] if texts else ""
-    if not text:
+    if not texts:
         return None
+    text = texts[0]
     try:
         return date.fromisoformat(text) if _DAY.fullmatch(text) else _no_day(name, text)
     except ValueError:
