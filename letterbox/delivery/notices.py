@@ -1,15 +1,13 @@
 """Telling consumers what went wrong in their name: a message of ours in the inbox."""
 
 from datetime import timedelta
-from email.headerregistry import Address as Author
-from email.message import EmailMessage
-from email.policy import SMTP
 from typing import Final, NamedTuple
 
 import msgspec
 import structlog
 
 from letterbox.feedback.sentences import Sentences
+from letterbox.feedback.written import part, unstructured
 from letterbox.model.flag import resembled
 from letterbox.model.record import DecisionRecord, InboxEntry, MessageRecord
 from letterbox.model.sender import Stranger, VendorRef
@@ -136,7 +134,8 @@ class Notices:
         )
 
     def _said(self, name: str, facts: dict[str, Fact], language: str) -> str:
-        return self._sentences.line("notice", name, facts, language)
+        said = self._sentences.line("notice", name, facts, language)
+        return said.encode(errors="replace").decode()  # half a surrogate pair is no text
 
     async def _tell(self, notice: _Notice) -> None:
         now, record = self._clock.now(), notice.record
@@ -188,14 +187,15 @@ class Notices:
 
     def _compose(self, notice: _Notice, name: str) -> bytes:
         """The message (RFC 5322). Everything said is on one line, without control characters."""
-        mail = EmailMessage(policy=SMTP)
-        mail["From"] = Author("letterbox", "postmaster", self._hostname)
-        mail["Subject"] = notice.subject
-        mail["Message-ID"] = f"<{name}@{self._hostname}>"
-        # RFC 3834, section 5: nobody's machine is to answer this.
-        mail["Auto-Submitted"] = "auto-generated"
-        mail.set_content(notice.text, charset="utf-8", cte="quoted-printable")
-        return mail.as_bytes()
+        header = (
+            f"From: letterbox <postmaster@{self._hostname}>",
+            f"Subject: {unstructured(notice.subject)}",
+            f"Message-ID: <{name}@{self._hostname}>",
+            # RFC 3834, section 5: nobody's machine is to answer this.
+            "Auto-Submitted: auto-generated",
+            "MIME-Version: 1.0",
+        )
+        return "".join(f"{line}\r\n" for line in header).encode() + part("plain", notice.text)
 
 
 def _facts(record: DecisionRecord, cause: Cause, wishes: Wishes) -> dict[str, Fact]:

@@ -5,7 +5,7 @@ has become of the relationship since, it hears in its feed, as far as its level 
 """
 
 from datetime import date, timedelta
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
@@ -42,10 +42,16 @@ LONGEST_NOTE: Final = 280
 _INSTANT: Final = timedelta(microseconds=1)
 
 
-class Asked(NamedTuple):
-    """The consumer is asked; the last day (theirs) on which an answer may come."""
+class Asked(msgspec.Struct, frozen=True):
+    """The consumer is asked. ``until`` is the last day (theirs) on which an answer may come.
+
+    ``again`` is the day (UTC) from which it may be asked anew. ``key`` is the call's
+    Idempotency-Key: who repeats the call after a crash hears what it would have heard.
+    """
 
     until: date
+    again: date
+    key: str | None = None
 
 
 class AskedBefore(Exception):
@@ -67,7 +73,9 @@ class Reconnecting:
         self._standings = standings
         self._period = period
 
-    async def ask(self, vendor: str, reference: str, note: str) -> Asked | None:
+    async def ask(
+        self, vendor: str, reference: str, note: str, *, key: str | None = None
+    ) -> Asked | None:
         """Ask the consumer behind a reference to let the vendor back in.
 
         None where the reference was not told to this vendor as that of a lock-out, or never was.
@@ -82,13 +90,13 @@ class Reconnecting:
         if row.heard.code != "vendor-blocked":
             return None
         for _ in range(_ATTEMPTS):
-            asked = await self._asked(registered, reference, row, safe(note, LONGEST_NOTE))
+            asked = await self._asked(registered, reference, row, note, key)
             if asked is not None:
                 return asked
         raise StoreUnavailable(f"what reference {reference} rests on keeps changing")
 
     async def _asked(
-        self, vendor: Registered, reference: str, row: Reference, note: str
+        self, vendor: Registered, reference: str, row: Reference, note: str, key: str | None
     ) -> Asked | None:
         """One try; None where something changed in between."""
         consumer, ref = row.consumer, ref_of(vendor)
@@ -97,7 +105,8 @@ class Reconnecting:
         now, times = standing.now, standing.wishes.times
         last = later(now, timedelta(days=standing.wishes.ask_for_days))
         until = times.period("day", last).ends
-        asked = Asked(times.local_date(until - _INSTANT))
+        expires = later(now, self._period)
+        asked = Asked(times.local_date(until - _INSTANT), days_after(expires.date(), 1), key)
         entry = ReconnectEntry(
             id=new_id(now),
             at=now,
@@ -106,14 +115,13 @@ class Reconnecting:
             reference=reference,
             until=until,
             accepted=row.heard.remedies if row.heard else (),
-            note=note,
+            note=safe(note, LONGEST_NOTE),
         )
-        expires = later(now, self._period)
         # By another of the consumer's addresses it must not be told that the two are one person's:
         # each has its own claim, and the consumer is asked once for all of them.
-        again = days_after(expires.date(), 1).isoformat().encode()
-        by_address = Claim(places.asked(vendor.id, row.recipient.lower()), again, expires)
-        by_vendor = Claim(places.asked(vendor.id), again, expires)
+        value = encode(asked)
+        by_address = Claim(places.asked(vendor.id, row.recipient.lower()), value, expires)
+        by_vendor = Claim(places.asked(vendor.id), value, expires)
         guard = Expect(key=places.PREFERENCES, revision=standing.stored.revision)
         said = self._stands(consumer, ref, standing, row.recipient)
         if standing.is_blocked:
@@ -131,7 +139,10 @@ class Reconnecting:
             if isinstance(result, Done):
                 return asked
         if result.operation == by_address:
-            raise AskedBefore(date.fromisoformat(result.found.decode()))
+            before = decode(result.found, Asked)
+            if key is not None and before.key == key:
+                return before
+            raise AskedBefore(before.again)
         return None
 
     def _put(self, entry: ReconnectEntry) -> tuple[Operation, ...]:

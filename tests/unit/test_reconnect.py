@@ -454,3 +454,32 @@ async def test_killed_before_or_after_any_commit_there_is_one_outcome(word, afte
             assert (await requests(api))[0]["state"] == expected
             assert len(await told(api)) == 1
             assert ((await rule(api)).get("standing") == "blocked") == (word == "decline")
+
+
+@pytest.mark.parametrize("after", [False, True])
+async def test_asking_is_repeated_with_its_key_after_a_crash(after, monkeypatch):
+    """The process dies at any commit of the call; the vendor makes it again."""
+    for nth in range(2):
+        async with locked_out() as (api, reference):
+            await api.credential("greenleaf")
+            store = api.house.app.store
+            commit, count = store.commit, iter(range(100))
+
+            async def dies(*commits, _commit=commit, _count=count, _nth=nth):
+                if next(_count) != _nth:
+                    return await _commit(*commits)
+                if after:
+                    await _commit(*commits)
+                raise StoreUnavailable("killed")
+
+            path, how = f"/v1/relations/{reference}/reconnect", {"Idempotency-Key": "one"}
+            call = ("POST", path)
+            with monkeypatch.context() as patch:
+                patch.setattr(store, "commit", dies)
+                await api.call(*call, who="greenleaf", json={"accept": True}, headers=how)
+            again = await api.call(*call, who="greenleaf", json={"accept": True}, headers=how)
+            assert (again.status, again.json["until"]) == (200, "2026-11-30")
+            assert len(await requests(api)) == 1
+            other = {"Idempotency-Key": "two"}
+            reply = await api.call(*call, who="greenleaf", json={"accept": True}, headers=other)
+            assert reply.status == 409

@@ -74,7 +74,9 @@ async def reconnect(call: Call) -> web.Response:
     if vendor is None or vendor.suspended is not None:
         raise Problem("forbidden", "nothing of a suspended vendor's is taken; ask the operator")
     try:
-        asked = await call.parts.reconnecting.ask(call.owner, name, form.note)
+        asked = await call.parts.reconnecting.ask(
+            call.owner, name, form.note, key=call.idempotency_key
+        )
     except AskedBefore as before:
         raise Problem("conflict", str(before)) from None
     if asked is None:
