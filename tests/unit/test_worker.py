@@ -141,7 +141,12 @@ async def test_what_is_owed_does_not_wait_for_all_that_is_due(bench: Bench) -> N
         bench.clock.advance(seconds=1)
 
     await bench.worker.stop()
-    relay = Relay(store=bench.store, clock=bench.clock, metrics=Metrics())
+    relay = Relay(
+        store=bench.store,
+        clock=bench.clock,
+        metrics=Metrics(),
+        webhooks=WebhookRecords(bench.store),
+    )
     duties = (Duty("own", "job/", slow),)
     worker = Worker(store=bench.store, clock=bench.clock, relay=relay, duties=duties)
     await bench.due("own/1", "own/2", "own/3")
