@@ -49,13 +49,13 @@ class Stats(msgspec.Struct, frozen=True):
 
 async def get_stats(call: Call) -> web.Response:
     """What the vendor was told, by day, verdict, class and reason."""
-    today = call.parts.clock.now().date()
-    last = _day(call, "to") or today
+    now = call.parts.clock.now()
+    last = _day(call, "to") or now.date()
     first = _day(call, "from") or date.fromordinal(max(last.toordinal() - _USUAL_DAYS + 1, 1))
     if not 0 <= (last - first).days < MOST_DAYS:
         mistake = f"from {first} to {last} are {(last - first).days + 1} days"
         raise mistaken(Mistake("from", mistake, f"1 to {MOST_DAYS} days, both named among them"))
-    counts = await call.parts.tallies.of(call.owner, first, last)
+    counts = await call.parts.tallies.of(call.owner, first, last, now)
     sums: dict[Of, Counter[ToldVerdict]] = {"answer": Counter(), "held": Counter()}
     for each in counts:
         sums[each.of][each.verdict] += each.count
