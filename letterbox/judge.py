@@ -362,6 +362,7 @@ def recorded_hearing(hearing: Hearing) -> RecordedHearing:
         sensitive=hearing.sensitive,
         probed=hearing.probed,
         taken=hearing.taken,
+        shares_delivered=rule is not None and rule.share_delivered,
     )
 
 

@@ -9,8 +9,8 @@ from letterbox.feedback.disclosure import Disclosure, Hearing
 from letterbox.feedback.events import after_hold, event, event_of
 from letterbox.model.preferences import Tells, VendorRule
 from letterbox.model.record import DecisionRecord, RecordedHearing
-from letterbox.model.told import Event, Told
-from letterbox.model.verdict import Decision, reason_of
+from letterbox.model.told import Event, EventType, Told
+from letterbox.model.verdict import Decision, Deliver, reason_of
 from letterbox.model.wishes import Relationship, Times
 
 #: The id of an event that says when a message was released is random: here it is none.
@@ -21,13 +21,13 @@ _SETTLES: Final = frozenset({"consumer", "release"})
 class Previewed(NamedTuple):
     """What would be told. ``tells`` is the level, None for a newcomer, who has none.
 
-    ``told`` is what is answered, None where nothing is: the message was taken before. ``event``
-    is what the feed says, None where it says nothing.
+    ``told`` is what is answered, None where nothing is: the message was taken before. ``events``
+    are what the feed says.
     """
 
     tells: Tells | None
     told: Told | None
-    event: Event | None
+    events: tuple[Event, ...]
 
 
 def preview(
@@ -52,7 +52,8 @@ def preview(
     direct = msgspec.structs.replace(hearing, relayed=False)
     heard = disclosure.tell(decision, direct, reference)
     if record.follows is not None:
-        return Previewed(level, None, _later(record, heard, before, times, your_reference))
+        later = _later(record, known, heard, before, times, your_reference)
+        return Previewed(level, None, later)
     owed = None
     if record.vendor.registered:
         owed = event_of(
@@ -63,8 +64,9 @@ def preview(
             message=record.message,
             recipient=record.recipient,
             your_reference=your_reference,
+            shared=known.shares_delivered,
         )
-    return Previewed(level, told, owed)
+    return Previewed(level, told, (owed,) if owed else ())
 
 
 def told_as(disclosure: Disclosure, record: DecisionRecord, times: Times) -> Told:
@@ -77,27 +79,33 @@ def told_as(disclosure: Disclosure, record: DecisionRecord, times: Times) -> Tol
 
 def _later(
     record: DecisionRecord,
+    known: RecordedHearing,
     heard: Told,
     before: DecisionRecord | None,
     times: Times,
     your_reference: str | None,
-) -> Event | None:
+) -> tuple[Event, ...]:
     """What the feed says of a message that was held: its day, and no hour."""
     if record.channel == "reply" or not record.vendor.registered or heard.verdict == "accepted":
-        return None  # what the consumer takes back is told to nobody
+        return ()  # what the consumer takes back is told to nobody
     final = bool(record.findings) and record.findings[0].filter in _SETTLES
     why = (reason_of(before.verdict) if before else None) or ""
     kind = after_hold(record.verdict, why, final=final)
     if kind is None:
-        return None
-    return event(
-        kind,
-        heard,
-        name=_RANDOM,
-        at=datetime.combine(times.local_date(record.at), time(), tzinfo=UTC),
-        message=record.message,
-        recipient=record.recipient,
-        your_reference=your_reference,
+        return ()
+    shared = known.shares_delivered and isinstance(record.verdict, Deliver)
+    kinds: tuple[EventType, ...] = (kind, "message.delivered") if shared else (kind,)
+    return tuple(
+        event(
+            each,
+            heard,
+            name=_RANDOM,
+            at=datetime.combine(times.local_date(record.at), time(), tzinfo=UTC),
+            message=record.message,
+            recipient=record.recipient,
+            your_reference=your_reference,
+        )
+        for each in kinds
     )
 
 

@@ -89,6 +89,7 @@ class RecordedHearing(msgspec.Struct, frozen=True, omit_defaults=True):
     sensitive: bool = False
     probed: bool = False
     taken: bool = False
+    shares_delivered: bool = False
 
 
 class DecisionRecord(msgspec.Struct, frozen=True):

@@ -88,6 +88,18 @@ async def test_a_relationship_that_changed_and_what_was_held_stand_there():
             assert words["reference"] == event["reference"]
 
 
+async def test_a_delivery_that_is_shared_was_told_twice():
+    people = PEOPLE.replace(
+        'scope = "everything"', 'scope = "everything"\n  share_delivered = true'
+    )
+    async with open_api(people) as api:
+        await api.send(to=["ben@letterbox.example"])
+        (event,) = await events(api)
+        assert event["type"] == "message.delivered"
+        (item,) = await activity(api, "ben")
+        assert [words["channel"] for words in item["told"]] == ["reply", "feed"]
+
+
 async def test_what_is_taken_back_was_told_to_nobody():
     async with open_api() as api:
         await api.send(offer=DEAR)

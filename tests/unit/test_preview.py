@@ -49,11 +49,21 @@ LEVELS = ("nothing", "class", "reason", "remedy")
 #: The message, the relationship beside its level, and what else is declared of the vendor.
 CASES: dict[str, tuple[dict[str, Any], str, str]] = {
     "delivered": ({"kind": "offer", "offer": CHEAP}, ALLOWED, ""),
+    "delivered, shared": (
+        {"kind": "offer", "offer": CHEAP},
+        f"{ALLOWED}share_delivered = true\n",
+        "",
+    ),
     "too dear": ({"kind": "offer", "offer": DEAR}, ALLOWED, ""),
     "reported": ({"kind": "offer", "offer": DEAR}, ALLOWED, 'reply = "report"'),
     "filed": ({"kind": "offer", "offer": DEAR}, f'{ALLOWED}when_unwanted = "file"\n', ""),
     "sensitive": ({"kind": "offer", "offer": FAITH}, ALLOWED, ""),
     "held": ({"kind": "newsletter", "offer": CHEAP}, ALLOWED, ""),
+    "held, shared": (
+        {"kind": "newsletter", "offer": CHEAP},
+        f"{ALLOWED}share_delivered = true\n",
+        "",
+    ),
     "locked out": (
         {"kind": "offer", "offer": CHEAP},
         f'{ALLOWED}standing = "blocked"\nbecause = "other"\nremedy = {{ accepts = ["service"] }}\n',
@@ -102,7 +112,7 @@ async def test_what_is_shown_is_what_was_told(case, level):
         result = await send(api, case)
         for shown in (await preview(api), await preview(api, level)):
             assert shown["result"] == result
-            assert [shown["event"]] == (await events(api) or [None])
+            assert shown["events"] == await events(api)
             assert shown["tells"] == (level if CASES[case][1] else None)
 
 
@@ -119,8 +129,8 @@ async def test_what_is_shown_of_another_level_is_what_it_tells(case, level):
         async with house(case, other) as api:
             await send(api, case)
             shown = await preview(api, level)
-            event = [anonymous(shown["event"])] if shown["event"] else []
-            found.append((anonymous(shown["result"]), event))
+            said = [anonymous(each) for each in shown["events"]]
+            found.append((anonymous(shown["result"]), said))
     assert found == [found[0]] * (1 + len(LEVELS))
 
 
@@ -142,7 +152,7 @@ async def test_the_line_is_the_reply_of_the_session(level, inner):
         received = await api.house.send(content, "anna@letterbox.example", client=client)
         shown = await preview(api)
         assert shown["line"] == received.outcomes[0].told.line
-        assert [shown["event"]] == await events(api)
+        assert shown["events"] == await events(api)
 
 
 async def test_past_the_bound_on_probes_as_little_is_shown_as_was_told():
@@ -160,10 +170,11 @@ async def test_past_the_bound_on_probes_as_little_is_shown_as_was_told():
 
 
 @pytest.mark.parametrize("how", ["in its time", "by a yes", "by a no"])
+@pytest.mark.parametrize("case", ["held", "held, shared"])
 @pytest.mark.parametrize("level", LEVELS)
-async def test_what_became_of_a_hold_is_shown_as_the_feed_says_it(how, level):
-    async with house("held", level) as api:
-        await send(api, "held")
+async def test_what_became_of_a_hold_is_shown_as_the_feed_says_it(how, level, case):
+    async with house(case, level) as api:
+        await send(api, case)
         api.house.clock.advance(seconds=1)
         if how == "in its time":
             api.house.clock.advance(days=5)
@@ -175,7 +186,7 @@ async def test_what_became_of_a_hold_is_shown_as_the_feed_says_it(how, level):
         shown = await preview(api)
         assert (shown["line"], shown["result"]) == (None, None)
         told = [each | {"id": "0" * 32} for each in (await events(api))[1:]]
-        assert [shown["event"]] == (told or [None])
+        assert shown["events"] == told
 
 
 async def test_what_is_taken_back_is_told_to_nobody():
@@ -185,7 +196,7 @@ async def test_what_is_taken_back_is_told_to_nobody():
         api.house.clock.advance(seconds=1)
         await api.call("POST", f"/v1/me/decisions/{item['id']}/undo", who="anna")
         shown = await preview(api)
-        assert (shown["line"], shown["result"], shown["event"]) == (None, None, None)
+        assert (shown["line"], shown["result"], shown["events"]) == (None, None, [])
 
 
 async def test_a_preview_leaves_no_trace():

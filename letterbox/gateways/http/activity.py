@@ -78,7 +78,9 @@ def _decided(row: DecisionRecord) -> ActivityItem:
 def _told(row: DecisionRecord) -> Iterator[Words]:
     yield _words(row.channel, row.told, in_session=row.edge != "http")
     heard = row.heard or row.told
-    if row.channel == "reply" and row.vendor.registered and heard.verdict in _IN_FEED:
+    shared = row.hearing is not None and row.hearing.shares_delivered
+    fed = heard.verdict in _IN_FEED or (shared and heard.verdict == "deliver")
+    if row.channel == "reply" and row.vendor.registered and fed:
         yield _words("feed", heard)
 
 

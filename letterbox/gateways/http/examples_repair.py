@@ -77,6 +77,6 @@ REPAIR: Final[dict[Any, Any]] = {
                 "url": f"https://letterbox.example/r/{_REFERENCE}",
             },
         },
-        "event": None,
+        "events": [],
     },
 }

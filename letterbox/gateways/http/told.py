@@ -20,16 +20,16 @@ from letterbox.model.record import DecisionRecord
 class PreviewItem(msgspec.Struct, frozen=True):
     """What a vendor would be told of a decision at a level. ``tells`` is null for a newcomer.
 
-    ``line`` is the reply over SMTP, ``result`` that of the API, ``event`` what the feed and
-    webhooks say; null where nothing is. A message that was held before has no answer any more,
-    and the id of its event is a random one, here all zeros.
+    ``line`` is the reply over SMTP, ``result`` that of the API, null where nothing is answered any
+    more: the message was held before. ``events`` are what the feed and webhooks say; of such a
+    message their ids are random, here all zeros.
     """
 
     decision: str
     tells: Tells | None
     line: str | None
     result: Result | None
-    event: FeedItem | None
+    events: tuple[FeedItem, ...]
 
 
 async def preview_told(call: Call) -> web.Response:
@@ -54,7 +54,7 @@ async def preview_told(call: Call) -> web.Response:
         tells=found.tells,
         line=told.line if told else None,
         result=result_item(row.recipient, told, reference) if told else None,
-        event=feed_item(found.event) if found.event else None,
+        events=tuple(map(feed_item, found.events)),
     )
     return answer(item)
 
