@@ -12,6 +12,8 @@ from letterbox.feedback.sentences import safe
 # RFC 5322, section 2.1.1, less what a name and a colon take.
 _LONGEST_VALUE = 900
 _NOT_PRINTABLE = re.compile(r"[^\x20-\x7e]")
+#: What no line of a header needs: controls but the tab, and what is beyond ASCII.
+_UNUSUAL = re.compile(rb"[^\t\r\n\x20-\x7e]")
 #: What may stand for a message in In-Reply-To (RFC 5322, section 3.6.4), less what is unusual.
 _MESSAGE_ID = re.compile(r"[\x21-\x3b\x3d\x3f-\x7e]{1,500}")
 
@@ -82,7 +84,7 @@ def header_part(raw: bytes) -> bytes:
     Otherwise quoted-printable, so that every server on the way takes it.
     """
     lines = raw.split(b"\r\n")
-    if raw.isascii() and b"\0" not in raw and all(len(line) <= _LONGEST_VALUE for line in lines):
+    if not _UNUSUAL.search(raw) and all(len(line) <= _LONGEST_VALUE for line in lines):
         return seven_bit("text/rfc822-headers", raw)
     encoded = (binascii.b2a_qp(line, quotetabs=False) for line in lines)
     content = b"\r\n".join(line.replace(b"=\n", b"=\r\n") for line in encoded)
