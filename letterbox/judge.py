@@ -180,7 +180,8 @@ class Judge:
         hearing = await self._hearing(question, wishes, relationship, decision)
         probed: tuple[Operation, ...] = ()
         ahead = question.ahead is not None
-        if _is_foretold(decision, hearing) if ahead else _is_probe(decision, hearing):
+        learns = _is_foretold if ahead else _is_probe
+        if learns(decision, hearing):
             past, probed = await self._probe(owner, question)
             hearing = msgspec.structs.replace(hearing, probed=past)
         elif _is_tried(case) and not ahead:

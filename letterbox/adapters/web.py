@@ -9,7 +9,6 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -48,7 +47,7 @@ class HttpCourier:
         self._resolver = resolver
         self._timeout = timeout
         self._allowed = allowed
-        self._trusted = trust
+        self._trust: ssl.SSLContext | bool = trust or True
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> WebAnswer:
         """See :meth:`letterbox.ports.courier.WebCourier.post`."""
@@ -118,10 +117,6 @@ class HttpCourier:
         if not self._allowed(address[0]):
             raise ConnectionRefusedError("not a public address")
         return socket.socket(family=family, type=kind, proto=protocol)
-
-    @cached_property
-    def _trust(self) -> ssl.SSLContext:
-        return self._trusted or ssl.create_default_context()
 
 
 class _Known(AbstractResolver):

@@ -26,8 +26,8 @@ from letterbox.records.coding import decode, encode
 from letterbox.records.feed import Owed
 from letterbox.records.webhooks import Listed, WebhookRecords
 
-#: Entries that are carried in one transaction: some 400 operations, so that those who wait with
-#: commits of their own do not wait long. One vendor's are never more before another's turn comes.
+#: Entries that are carried in one transaction, the oldest first: some 400 operations, so that those
+#: who have commits of their own do not wait long, however much one vendor is owed.
 _BATCH = 128
 #: Longer than any outbox entry can live: an event that was carried is not carried again.
 _REMEMBERED = timedelta(days=30)

@@ -145,20 +145,21 @@ class Webhooks:
     async def _step(self, vendor: str, name: str) -> bool:
         """Make one call, or find that there is none to be made; whether to look again at once."""
         standing = await self._records.standing(vendor, name)
-        if standing is None or standing.webhook.disabled is not None:
-            forget = Unschedule(key=places.webhook(name), expect=False)
-            await self._store.commit(Commit(places.vendor(vendor), (forget,)))
+        if standing is None:
+            gone = Unschedule(key=places.webhook(name), expect=False)
+            await self._store.commit(Commit(places.vendor(vendor), (gone,)))
             return False
+        if standing.webhook.disabled is not None:
+            return await self._sleep(vendor, standing, None)
         now = self._clock.now()
         progress = standing.progress
         if progress.not_before is not None and progress.not_before > now:
-            await self._again(vendor, name, progress.not_before - now)
-            return False
+            return await self._sleep(vendor, standing, progress.not_before)
         for aside in progress.asides:
             if aside.next <= now:
                 return await self._retry(vendor, standing, aside)
         if progress.next is not None and progress.next > now:
-            return await self._rest(vendor, standing, progress, progress.next)
+            return await self._rest(vendor, standing, progress.next)
         entries = await self._page(vendor, standing)
         for sequence, event in entries:
             if standing.webhook.wants(event.type):
@@ -167,23 +168,30 @@ class Webhooks:
             past = replace(progress, cursor=entries[-1][0])
             await self._records.note(vendor, standing, past)
             return True
-        return await self._rest(vendor, standing, progress, None)
+        return await self._rest(vendor, standing, None)
 
     async def _page(self, vendor: str, standing: Standing) -> list[tuple[int, Event]]:
         # Without a filter the next one is the one.
         limit = _PAGE if standing.webhook.events else 1
         return await self._feed.entries(vendor, after=standing.progress.cursor, limit=limit)
 
-    async def _rest(
-        self, vendor: str, standing: Standing, progress: Progress, at: datetime | None
-    ) -> bool:
-        """Wait for the next time, or with none for an event; true where one has come meanwhile."""
-        times = [aside.next for aside in progress.asides] + ([at] if at else [])
-        key = places.webhook(standing.webhook.id)
-        rest: Operation = Schedule(key, at=min(times)) if times else Unschedule(key, expect=False)
+    async def _rest(self, vendor: str, standing: Standing, at: datetime | None) -> bool:
+        """Sleep until ``at`` or the next event that was set aside; with neither, until woken."""
+        times = [aside.next for aside in standing.progress.asides] + ([at] if at else [])
+        # What has come since the queue was found empty is seen by this; else it is looked at then.
         awake = Expect(key=places.woken(standing.webhook.id), revision=standing.woken)
         guards = (awake,) if at is None else ()
-        (result,) = await self._store.commit(Commit(places.vendor(vendor), (*guards, rest)))
+        return await self._sleep(vendor, standing, min(times, default=None), *guards)
+
+    async def _sleep(
+        self, vendor: str, standing: Standing, at: datetime | None, *guards: Operation
+    ) -> bool:
+        """Sleep until then, with None until woken; true where it stands no more as it stood."""
+        key = places.webhook(standing.webhook.id)
+        same = Expect(key=key, revision=standing.revision)
+        until = Schedule(key, at=at) if at else Unschedule(key, expect=False)
+        commit = Commit(places.vendor(vendor), (same, *guards, until))
+        (result,) = await self._store.commit(commit)
         return isinstance(result, Rejected)
 
     async def _retry(self, vendor: str, standing: Standing, aside: Aside) -> bool:

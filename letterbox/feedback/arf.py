@@ -10,7 +10,8 @@ from datetime import UTC, datetime, time
 from typing import Final
 
 from letterbox.feedback.destination import BadDestination, read_destination
-from letterbox.feedback.letters import Part, date, field, header_part, report, text_part
+from letterbox.feedback.letters import date, field, header_part, report, seven_bit
+from letterbox.feedback.written import part
 from letterbox.model.address import Address, parse_address
 from letterbox.model.report import Complaint
 from letterbox.model.sender import Proven
@@ -106,8 +107,8 @@ def compose_complaint(owed: Complaint, *, hostname: str, product: str) -> bytes:
         + field("Incidents", "1")
     )
     parts = [
-        text_part("\n".join(lines) + "\n"),
-        Part("message/feedback-report", fields),
+        part("plain", "\n".join(lines)),
+        seven_bit("message/feedback-report", fields),
         header_part(owed.header),
     ]
     return report("feedback-report", f"=_{owed.id}", header, parts)

@@ -8,16 +8,16 @@ from datetime import datetime
 from typing import Final
 
 from letterbox.feedback.letters import (
-    Part,
     ascii_value,
     date,
     field,
     header_part,
     reference_to,
     report,
-    text_part,
+    seven_bit,
 )
 from letterbox.feedback.sentences import safe
+from letterbox.feedback.written import part
 from letterbox.model.report import Folded, Report, Reported
 
 _LONGEST: Final = 500
@@ -37,7 +37,11 @@ def compose_report(owed: Report, *, hostname: str, message_id: str | None) -> by
     failed = owed.action == "failed"
     subject = "Undelivered mail returned to sender" if failed else "Mail was relayed"
     header = _header(owed.to, subject, owed.id, owed.owed, hostname) + reference_to(message_id)
-    parts = [text_part(_text(owed, hostname)), _status(owed, hostname), header_part(owed.header)]
+    parts = [
+        part("plain", _text(owed, hostname)),
+        _status(owed, hostname),
+        header_part(owed.header),
+    ]
     return report("delivery-status", f"=_{owed.id}", header, parts)
 
 
@@ -91,11 +95,11 @@ def _text(owed: Report, hostname: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _status(owed: Report, hostname: str) -> Part:
+def _status(owed: Report, hostname: str) -> bytes:
     """RFC 3464, sections 2.2 and 2.3: a group of fields for the message, one for each recipient."""
     groups = [_of_message(owed, hostname)]
     groups += [_of_recipient(each, owed.action) for each in owed.recipients]
-    return Part("message/delivery-status", b"\r\n".join(groups))
+    return seven_bit("message/delivery-status", b"\r\n".join(groups))
 
 
 def _of_message(owed: Report, hostname: str) -> bytes:
@@ -145,13 +149,4 @@ def compose_folded(owed: Folded, name: str, made: datetime, *, hostname: str) ->
         f"What each code means: see the reasons at {hostname}.",
         "Registered vendors read every answer in their feedback, without a limit.",
     ]
-    part = text_part("\n".join(lines) + "\n")
-    return b"".join(
-        (
-            header,
-            b"MIME-Version: 1.0\r\n",
-            f"Content-Type: {part.type}\r\n".encode("ascii"),
-            f"Content-Transfer-Encoding: {part.encoding}\r\n\r\n".encode("ascii"),
-            part.content,
-        )
-    )
+    return header + b"MIME-Version: 1.0\r\n" + part("plain", "\n".join(lines))

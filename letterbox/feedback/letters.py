@@ -5,13 +5,15 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 from email.utils import format_datetime
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from letterbox.feedback.sentences import safe
 
 # RFC 5322, section 2.1.1, less what a name and a colon take.
 _LONGEST_VALUE = 900
 _NOT_PRINTABLE = re.compile(r"[^\x20-\x7e]")
+#: What no line of a header needs: controls but the tab, and what is beyond ASCII.
+_UNUSUAL = re.compile(rb"[^\t\r\n\x20-\x7e]")
 #: What may stand for a message in In-Reply-To (RFC 5322, section 3.6.4), less what is unusual.
 _MESSAGE_ID = re.compile(r"[\x21-\x3b\x3d\x3f-\x7e]{1,500}")
 
@@ -22,14 +24,6 @@ class Signs(Protocol):
     def sign(self, content: bytes, now: datetime) -> bytes:
         """The mail with its signature."""
         ...
-
-
-class Part(NamedTuple):
-    """One part of a multipart: its content type, and its content with CRLF at line ends."""
-
-    type: str
-    content: bytes
-    encoding: str = "7bit"
 
 
 def ascii_value(text: str, longest: int = _LONGEST_VALUE) -> str:
@@ -55,15 +49,17 @@ def reference_to(message_id: str | None) -> bytes:
     return field("In-Reply-To", name) + field("References", name)
 
 
-def text_part(text: str) -> Part:
-    """Text for people, quoted-printable (RFC 2045, section 6.7); ``text`` has LF at line ends."""
-    lines = (binascii.b2a_qp(line.encode(), quotetabs=False) for line in text.split("\n"))
-    # What it breaks it breaks with LF alone.
-    content = b"\r\n".join(line.replace(b"=\n", b"=\r\n") for line in lines)
-    return Part("text/plain; charset=utf-8", content, "quoted-printable")
+def seven_bit(kind: str, content: bytes) -> bytes:
+    """A part of short lines in ASCII that end in CRLF (RFC 2045, section 2.7)."""
+    return _part(kind, "7bit", content)
 
 
-def report(kind: str, boundary: str, header: bytes, parts: Sequence[Part]) -> bytes:
+def _part(kind: str, encoding: str, content: bytes) -> bytes:
+    head = f"Content-Type: {kind}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
+    return head.encode("ascii") + content
+
+
+def report(kind: str, boundary: str, header: bytes, parts: Sequence[bytes]) -> bytes:
     """A multipart/report (RFC 6522). ``header`` are the fields above those of MIME.
 
     ``boundary`` must stand in no part: it is a random name.
@@ -75,26 +71,21 @@ def report(kind: str, boundary: str, header: bytes, parts: Sequence[Part]) -> by
         f"Content-Type: {content_type}\r\n\r\n".encode("ascii"),
     ]
     for part in parts:
-        if boundary.encode() in part.content:
+        if boundary.encode() in part:
             raise ValueError("the boundary stands in a part")
-        pieces += [
-            f"--{boundary}\r\nContent-Type: {part.type}\r\n".encode("ascii"),
-            f"Content-Transfer-Encoding: {part.encoding}\r\n\r\n".encode("ascii"),
-            part.content,
-            b"\r\n",
-        ]
+        pieces += [f"--{boundary}\r\n".encode("ascii"), part, b"\r\n"]
     pieces.append(f"--{boundary}--\r\n".encode("ascii"))
     return b"".join(pieces)
 
 
-def header_part(raw: bytes) -> Part:
+def header_part(raw: bytes) -> bytes:
     """The header of a message as it was received (RFC 6522, section 4): lines 7-bit and short.
 
     Otherwise quoted-printable, so that every server on the way takes it.
     """
     lines = raw.split(b"\r\n")
-    if raw.isascii() and b"\0" not in raw and all(len(line) <= _LONGEST_VALUE for line in lines):
-        return Part("text/rfc822-headers", raw)
+    if not _UNUSUAL.search(raw) and all(len(line) <= _LONGEST_VALUE for line in lines):
+        return seven_bit("text/rfc822-headers", raw)
     encoded = (binascii.b2a_qp(line, quotetabs=False) for line in lines)
     content = b"\r\n".join(line.replace(b"=\n", b"=\r\n") for line in encoded)
-    return Part("text/rfc822-headers", content, "quoted-printable")
+    return _part("text/rfc822-headers", "quoted-printable", content)

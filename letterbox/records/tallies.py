@@ -16,10 +16,12 @@ from letterbox.model.times import later
 from letterbox.model.told import Told, ToldVerdict
 from letterbox.ports.store import Add, Commit, Store
 from letterbox.records import places
+from letterbox.records.cache import Recent
 
 #: What is counted: the answer about one recipient, or what became of what was held.
 Of = Literal["answer", "held"]
 _DAY: Final = timedelta(days=1)
+_REMEMBERED: Final = 20_000
 #: Verdicts that carry a reason, and those that carry none.
 _REASONED: Final[tuple[ToldVerdict, ...]] = ("hold", "refuse")
 _PLAIN: Final[tuple[ToldVerdict, ...]] = ("deliver", "accepted")
@@ -53,6 +55,8 @@ class Tallies:
         self._kept = kept
         self._classes = {code: reason.reason_class for code, reason in registry.items()}
         self._classes |= {each: each for each in self._classes.values()}
+        #: Days that are over, by vendor and ordinal: they change no more.
+        self._past: Recent[tuple[str, int], tuple[TallyCount, ...]] = Recent(_REMEMBERED)
 
     def commit(self, tally: Tally) -> Commit:
         """Count, where the commit just before this one is done."""
@@ -65,20 +69,33 @@ class Tallies:
         )
         return Commit(places.vendor(tally.vendor), (add,), with_previous=True)
 
-    async def of(self, vendor: str, first: date, last: date) -> tuple[TallyCount, ...]:
+    async def of(
+        self, vendor: str, first: date, last: date, now: datetime
+    ) -> tuple[TallyCount, ...]:
         """Every count from one day to another, both inclusive, by day."""
+        today = now.date().toordinal()
+        # What is older is forgotten; nothing is told on the day after tomorrow.
+        oldest = max(first.toordinal(), today - self._kept.days - 1)
         found: list[TallyCount] = []
-        for ordinal in range(first.toordinal(), last.toordinal() + 1):
-            day = date.fromordinal(ordinal)
-            rows = {places.told(day, *row): row for row in self._rows()}
-            counts = await self._store.counters(places.vendor(vendor), list(rows))
-            found += [
-                TallyCount(day, of, verdict, self._classes.get(code), code or None, counts[name])
-                for name, (of, verdict, code) in rows.items()
-                if counts[name]
-            ]
-            await asyncio.sleep(0)  # nobody waits for more than one day of it
+        for ordinal in range(oldest, min(last.toordinal(), today + 1) + 1):
+            known = self._past.get((vendor, ordinal))
+            if known is None:
+                known = await self._day(vendor, date.fromordinal(ordinal))
+                # Somebody's yesterday may be today elsewhere, and nobody's the day before.
+                if ordinal < today - 1:
+                    self._past.put((vendor, ordinal), known)
+            found += known
         return tuple(found)
+
+    async def _day(self, vendor: str, day: date) -> tuple[TallyCount, ...]:
+        rows = {places.told(day, *row): row for row in self._rows()}
+        counts = await self._store.counters(places.vendor(vendor), list(rows))
+        await asyncio.sleep(0)  # nobody waits for more than one day of it
+        return tuple(
+            TallyCount(day, of, verdict, self._classes.get(code), code or None, counts[name])
+            for name, (of, verdict, code) in rows.items()
+            if counts[name]
+        )
 
     def _rows(self) -> Iterator[tuple[Of, ToldVerdict, str]]:
         """Everything that may have been told."""

@@ -25,12 +25,14 @@ from letterbox.ports.store import Schedule, StoreUnavailable
 from letterbox.records import places
 from letterbox.records.feed import Feed
 from letterbox.records.names import new_id
-from letterbox.records.webhooks import WebhookRecords, noting, renewed
+from letterbox.records.webhooks import Standing, WebhookRecords, noting, renewed
 
 _KEY_OCTETS = 32  # of an HMAC's key (24 to 64 are allowed), and exactly what Ed25519 takes
 #: How long a name server is waited for: what it says counts at each call in any case.
 _PATIENCE: Final = 3.0
-_TRIES = 5
+_TRIES = 8
+_PAGE = 500
+_BUSY = "an endpoint is being called just now, again and again"
 
 log = structlog.get_logger("letterbox.registration")
 
@@ -91,7 +93,7 @@ class Endpoints:
     ) -> Webhook | None:
         """Change where an endpoint is, or which events it hears of; None where there is none.
 
-        What is None stays; no ``events`` are all. Raises BadDestination.
+        What is None stays; no ``events`` are all, from now on. Raises BadDestination.
         """
         destination = await self._look_at(url) if url is not None else None
 
@@ -102,7 +104,30 @@ class Endpoints:
                 webhook = replace(webhook, events=tuple(dict.fromkeys(events)))
             return webhook
 
-        return await self._records.change(vendor, name, changed)
+        if events is None:
+            return await self._records.change(vendor, name, changed)
+        for _ in range(_TRIES):
+            standing = await self._records.standing(vendor, name)
+            if standing is None:
+                return None
+            past = replace(standing.progress, cursor=await self._past(vendor, standing))
+            # Looked at once in any case: one may come while nobody is woken for it yet.
+            awake = Schedule(key=places.webhook(name), at=self._clock.now())
+            also = (noting(standing, past), awake)
+            webhook = await self._records.change(vendor, name, changed, *also)
+            if webhook is not None:
+                return webhook
+        raise StoreUnavailable(_BUSY)
+
+    async def _past(self, vendor: str, standing: Standing) -> int:
+        """The cursor before what an endpoint is owed: past all that it did not ask for so far."""
+        cursor = standing.progress.cursor
+        while entries := await self._feed.entries(vendor, after=cursor, limit=_PAGE):
+            for sequence, event in entries:
+                if standing.webhook.wants(event.type):
+                    return cursor
+                cursor = sequence
+        return cursor
 
     async def remove(self, vendor: str, name: str) -> bool:
         """Forget an endpoint, its keys and its log; false where there is none."""
@@ -121,7 +146,7 @@ class Endpoints:
         return Made(webhook, shown(webhook.signing, key)) if webhook else None
 
     async def enable(self, vendor: str, name: str) -> Webhook | None:
-        """Call an endpoint again that was disabled, from where it stopped.
+        """Call an endpoint again that was disabled or is failing, now, from where it stopped.
 
         None where there is none. Raises :class:`letterbox.records.webhooks.TooManyCalls`.
         """
@@ -130,9 +155,10 @@ class Endpoints:
             standing = await self._records.standing(vendor, name)
             if standing is None:
                 return None
-            if standing.webhook.disabled is None:
-                return standing.webhook
             now = self._clock.now()
+            begun = enabled(standing.progress, now)
+            if standing.webhook.disabled is None and begun == standing.progress:
+                return standing.webhook
             if not counted:
                 await self._records.count(vendor, now)
                 counted = True
@@ -140,12 +166,12 @@ class Endpoints:
                 vendor,
                 name,
                 lambda before: replace(before, disabled=None),
-                noting(standing, enabled(standing.progress, now)),
+                noting(standing, begun),
                 Schedule(key=places.webhook(name), at=now),
             )
             if webhook is not None:
                 return webhook
-        raise StoreUnavailable("an endpoint is being called just now")
+        raise StoreUnavailable(_BUSY)
 
     async def _look_at(self, url: str) -> Destination:
         """Read a URL, and see where it leads as far as that can be known. Raises BadDestination.

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from letterbox.feedback.dsn import compose_folded, compose_report
-from letterbox.feedback.letters import Part, report
+from letterbox.feedback.letters import report, seven_bit
 from letterbox.model.report import Folded, Report, Reported
 from letterbox.model.told import Told, ToldReason
 
@@ -180,7 +180,7 @@ def test_an_address_beyond_ascii_is_written_as_its_rfc_has_it() -> None:
 
 def test_a_boundary_in_a_part_is_found_out() -> None:
     with pytest.raises(ValueError, match="boundary"):
-        report("delivery-status", "=_b", b"", [Part("text/plain", b"--=_b")])
+        report("delivery-status", "=_b", b"", [seven_bit("text/plain", b"--=_b")])
 
 
 # ---- hostile values ----------------------------------------------------------------------------

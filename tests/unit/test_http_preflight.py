@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from letterbox.model.configuration import Configuration, ProbesSection
+from letterbox.model.configuration import Configuration, ProbesSection, SmtpSection
 from letterbox.model.vendor import Suspension
 from tests.support.api import PRUNERS, open_api
 from tests.support.counting import Counting
@@ -246,6 +246,13 @@ async def test_many_at_once_learn_no_more():
         assert sum(one["verdict"] != "untold" for one in found) == 3
 
 
+async def test_many_sent_at_once_learn_no_more():
+    async with api_of(per_day=3) as api:
+        sent = await asyncio.gather(*(api.send(offer=priced(151 + n)) for n in range(12)))
+        found = [reply.json["results"][0]["reason"]["code"] for reply in sent]
+        assert sorted(found) == ["choice"] * 9 + ["price-above-limit"] * 3
+
+
 async def test_so_many_recipients_may_be_asked_about_in_a_day():
     async with api_of(preflights_per_day=5) as api:
         assert (await seen(api))["left_today"] == 4
@@ -345,6 +352,16 @@ async def test_the_form_is_looked_at(form):
         assert codes(found["form"]["notes"]) == [code]
         if not fits:
             assert found["recipients"] == [{"to": ANNA, "verdict": "untold"}]
+
+
+async def test_what_is_larger_than_is_taken_is_told_so():
+    configuration = Configuration(smtp=SmtpSection(max_size=1000))
+    async with open_api(configuration=configuration) as api:
+        found = await of_mail(api, mail(text="x\r\n" * 400), f"?to={ANNA}")
+        assert (found["form"]["fits"], codes(found["form"]["notes"])) == (False, ["too-large"])
+        assert (found["proof"], found["read"]) == (None, None)
+        found = await seen(api, text="x" * 1000)
+        assert codes(found["form"]["notes"]) == ["too-large"]
 
 
 async def test_a_plain_mail_has_nothing_to_be_noted():

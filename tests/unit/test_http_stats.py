@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from tests.support.api import open_api
+from tests.support.counting import Counting
 
 ANNA, BEN = "anna@letterbox.example", "ben@letterbox.example"
 DEAR = {"categories": ["home-garden/garden-tools"], "price": {"amount": "170", "currency": "EUR"}}
@@ -159,11 +160,25 @@ async def test_the_numbers_are_forgotten_with_the_feed():
         assert (await stats(api, "?from=2026-11-23&to=2026-11-23"))["items"] == []
 
 
+async def test_numbers_of_days_that_are_over_are_asked_of_the_store_once(monkeypatch):
+    async with api_of() as api:
+        await send_some(api)
+        api.house.clock.advance(days=40)
+        await api.send()
+        counting = Counting(api.house, monkeypatch)
+        first = await stats(api, "?from=2026-10-15&to=2027-01-02")
+        asked = counting.taken().count("counters")
+        assert await stats(api, "?from=2026-10-15&to=2027-01-02") == first
+        assert counting.taken().count("counters") == 2 < asked
+        assert first["answers"] == {"deliver": 3, "hold": 1, "refuse": 3}
+
+
 @pytest.mark.parametrize(
     ("query", "path"),
     [
         ("from=yesterday", "from"),
         ("to=20261123", "to"),
+        ("from=", "from"),
         ("to=2026-02-30", "to"),
         ("from=2026-11-24&to=2026-11-23", "from"),
         ("from=2026-08-01&to=2026-11-23", "from"),

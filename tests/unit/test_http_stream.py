@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from contextlib import asynccontextmanager
 
+import aiohttp
 import msgspec
 import pytest
 
@@ -276,6 +277,15 @@ async def test_however_many_wait_the_log_is_looked_at_as_often():
             assert {reply.json["items"][0]["your_reference"] for reply in replies} == {"after"}
             looks.append(counted[places.vendor("greenleaf")])
     assert looks[0] == looks[1]
+
+
+async def test_a_stream_that_meets_what_it_cannot_read_breaks_off():
+    async with open_api() as api, streaming(api) as reader:
+        assert await reader.block() == ["retry: 2000"]
+        broken = Append(places.FEED, b"\xc1")
+        await api.house.app.store.commit(Commit(places.vendor("greenleaf"), (broken,)))
+        with pytest.raises(aiohttp.ClientError):
+            await reader.block()
 
 
 async def test_a_cursor_beyond_the_end_keeps_nobody_from_hearing():

@@ -65,7 +65,7 @@ def test_nothing_can_be_added(more: bytes) -> None:
     ("key", "why"),
     [
         (b"", "PEM"),
-        (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "PEM"),
+        (pem(rsa_key(2048))[:200], "PEM"),
         (pem(rsa_key(2048), BestAvailableEncryption(b"x")), "unencrypted"),
         (pem(ed25519.Ed25519PrivateKey.generate()), "no RSA"),
     ],

@@ -137,6 +137,25 @@ async def test_an_endpoint_hears_of_the_types_it_asked_for(post: Post):
     assert await due(post.house) == []
 
 
+async def test_types_that_are_asked_for_later_are_told_from_then_on(post: Post):
+    few = await post.add(path="/few", events=["message.released"])
+    await post.owe(60)
+    await post.house.work()
+    (owed,) = await post.owe(1, kind="message.released")
+    await post.house.app.worker._relay.run()
+    await post.owe(3)
+    await post.house.app.worker._relay.run()
+    await post.house.app.endpoints.change("greenleaf", few, url=None, events=())
+    new = await post.owe(2)
+    await post.house.work()
+    calls = [call.id for call in post.receiver.calls if call.path == "/hook/few"]
+    # What it was owed already is told, and with it all that came after that.
+    assert calls[0] == owed
+    assert calls[-2:] == new
+    assert len(calls) == 6
+    assert await due(post.house) == []
+
+
 async def due(house: House) -> list[str]:
     entries = await house.app.store.due(house.clock.now() + timedelta(days=9))
     return [entry.key for entry in entries if entry.key.startswith("webhook/")]
@@ -341,6 +360,30 @@ async def test_slow_endpoints_delay_nobody_else(post: Post):
         await runner.cleanup()
 
 
+async def test_one_vendor_keeps_so_many_calls_and_no_more():
+    """However many endpoints it has, and however slow they are."""
+    async with posting() as post:
+        for number in range(9):
+            await post.add(path=f"/{number}")
+        post.receiver.gate.clear()
+        await post.owe(1)
+        await post.house.app.worker._round()
+        async with asyncio.timeout(20):
+            while len(post.receiver.calls) < 4:
+                post.receiver.entered.clear()
+                await post.receiver.entered.wait()
+        for _ in range(3):
+            post.house.clock.advance(seconds=3)
+            await post.house.app.worker._round()
+            await asyncio.sleep(0)
+        waiting = [task for _, task in post.house.app.worker._errands.values()]
+        assert len(post.receiver.calls) == 4
+        post.receiver.gate.set()
+        await asyncio.gather(*waiting)
+        await post.pass_time(minutes=1)
+        assert len(post.receiver.calls) == 10
+
+
 async def test_a_backlog_makes_room_for_others():
     async with posting() as post:
         names = await post.owe(450)
@@ -492,6 +535,9 @@ async def test_a_forgotten_vendor_takes_its_endpoints_along():
         await post.add("shop")
         await post.pass_time(days=8)
         assert await house.app.vendors.get("shop") is None
+        left = await house.app.store.documents("vendor/shop", "", limit=1000)
+        assert [row.key for row in left if "webhook/" in row.key or "woken/" in row.key] == []
+        assert (await house.app.webhook_records.of("shop")).webhooks == ()
         await house.app.registration.register(application, "192.0.2.1")
         await post.owe(1, vendor="shop")
         await house.work()

@@ -9,7 +9,10 @@ from letterbox.adapters.memory import MemoryStore
 from letterbox.delivery.relay import Relay
 from letterbox.delivery.worker import Duty, Worker
 from letterbox.metrics import Metrics
-from letterbox.ports.store import Commit, Schedule, Unschedule
+from letterbox.model.told import Event
+from letterbox.ports.store import Commit, Emit, Schedule, Unschedule
+from letterbox.records.coding import encode
+from letterbox.records.feed import Feed, Owed
 from letterbox.records.webhooks import WebhookRecords
 from tests.support.clock import FakeClock
 
@@ -124,3 +127,28 @@ async def test_it_stops_where_it_is(bench: Bench) -> None:
         await bench.begun.wait()
     await bench.worker.stop()
     assert [entry.partition for entry in await bench.store.due(bench.clock.now())] == ["out/1"]
+
+
+async def test_what_is_owed_does_not_wait_for_all_that_is_due(bench: Bench) -> None:
+    feed, told = Feed(bench.store), []
+
+    async def slow(name: str, rest: str) -> None:
+        page = await feed.page("greenleaf", after=0, limit=10)
+        told.append([event.id for event in page.items])
+        event = Event(id=name, type="message.refused", at=bench.clock.now())
+        emit = Emit(encode(Owed(vendor="greenleaf", event=event)))
+        await bench.store.commit(Commit(f"own/{name}", (emit, Unschedule(key=f"job/{rest}"))))
+        bench.clock.advance(seconds=1)
+
+    await bench.worker.stop()
+    relay = Relay(
+        store=bench.store,
+        clock=bench.clock,
+        metrics=Metrics(),
+        webhooks=WebhookRecords(bench.store),
+    )
+    duties = (Duty("own", "job/", slow),)
+    worker = Worker(store=bench.store, clock=bench.clock, relay=relay, duties=duties)
+    await bench.due("own/1", "own/2", "own/3")
+    await worker.run_once()
+    assert told == [[], ["1"], ["1", "2"]]

@@ -2,7 +2,8 @@
 
 Both get the same mail, by every way there is. What comes back (replies, results, the feed, reports
 by mail, the page of each reference) is compared octet for octet, once what is random has been
-numbered; and so is what the store was asked to do meanwhile.
+numbered; and so is what the store was asked to do meanwhile. Endpoints, statistics, preflight and
+asking to come back are channels like the others.
 """
 
 import re
@@ -19,10 +20,11 @@ from letterbox.model.configuration import (
     SmtpSection,
     TrustedPeer,
 )
-from tests.support.api import Api, open_api
+from tests.support.api import PRUNERS, Api, open_api
 from tests.support.counting import Counting
 from tests.support.house import mail, signed
 from tests.support.postoffice import PostOffice, post_office
+from tests.support.webhost import WebHost
 from tests.support.wire import Wire, connected
 
 HERE = {"TXT": ["v=spf1 ip4:127.0.0.1 -all"]}
@@ -155,8 +157,11 @@ TOLD_IN_THE_END = {"class: which day it comes"}
 class Side:
     """One of the two, and everything the vendor has seen of it."""
 
-    def __init__(self, api: Api, office: PostOffice, addresses: dict[str, str], counting) -> None:
+    def __init__(
+        self, api: Api, office: PostOffice, host: WebHost, addresses: dict[str, str], counting
+    ) -> None:
         self.api = api
+        self.host = host
         self.house = api.house
         self.office = office
         self.addresses = addresses
@@ -232,12 +237,43 @@ class Side:
     async def pages(self) -> list[bytes]:
         """The page of every reference that was seen, with its header."""
         found = []
-        text = b"\n".join(seen for _, seen in self.seen)
-        for reference in dict.fromkeys(re.findall(rb"/r/([0-9a-f]{32})", text)):
-            reply = await self.api.call("GET", f"/r/{reference.decode()}")
+        for reference in self.references():
+            reply = await self.api.call("GET", f"/r/{reference}")
             headers = {k: v for k, v in reply.headers.items() if k != "Date"}
             found.append(msgspec.json.encode(headers) + reply.body)
         return found
+
+    async def called(self) -> list[bytes]:
+        """What the vendor's endpoint was sent, without the signature, which is by a secret."""
+        said = [
+            (each.url, {k: v for k, v in each.headers.items() if k != "webhook-signature"})
+            for each in self.host.posted
+        ]
+        return [msgspec.json.encode(each) for each in said] + [e.body for e in self.host.posted]
+
+    async def asked_ahead(self) -> list[bytes]:
+        """What a preflight says."""
+        form = PRUNERS | {"to": [PERSON]}
+        reply = await self.api.call("POST", "/v1/preflight", who="greenleaf", json=form)
+        return [str(reply.status).encode(), reply.body]
+
+    async def numbers(self) -> list[bytes]:
+        query = "from=2026-11-01&to=2026-12-31"
+        return [(await self.api.call("GET", f"/v1/stats?{query}", who="greenleaf")).body]
+
+    async def asking_back(self) -> list[bytes]:
+        """To ask to come back, by every reference that was seen."""
+        found = []
+        for reference in self.references():
+            path = f"/v1/relations/{reference}/reconnect"
+            form = {"accept": True}
+            reply = await self.api.call("POST", path, who="greenleaf", json=form)
+            found.append(str(reply.status).encode() + reply.body)
+        return found
+
+    def references(self) -> list[str]:
+        text = b"\n".join(seen for _, seen in self.seen)
+        return [each.decode() for each in dict.fromkeys(re.findall(rb"/r/([0-9a-f]{32})", text))]
 
     async def reports(self) -> list[bytes]:
         return [came.content for came in self.office.came]
@@ -281,7 +317,11 @@ async def side(people: str, monkeypatch):
             addresses[edge] = await gateway.start("127.0.0.1:0")
             stack.push_async_callback(gateway.close)
         await api.credential("greenleaf")
-        yield Side(api, office, addresses, Counting(house, monkeypatch))
+        host = house.app.webhooks._courier = WebHost()
+        hook = {"url": "https://hooks.greenleaf.example/"}
+        made = await api.call("POST", "/v1/webhooks", who="greenleaf", json=hook)
+        assert made.status == 201, made.body
+        yield Side(api, office, host, addresses, Counting(house, monkeypatch))
 
 
 async def everything(side: Side) -> None:
@@ -292,9 +332,13 @@ async def everything(side: Side) -> None:
         await side.by(f"lmtp {len(to)}", side.mailed("lmtp", *to))
         await side.by(f"http {len(to)}", side.posted(*to))
         await side.by(f"rfc822 {len(to)}", side.raw(*to))
+    await side.by("preflight", side.asked_ahead())
     await side.by("feed", side.feed())
     await side.by("reports", side.reports())
+    await side.by("webhooks", side.called())
+    await side.by("stats", side.numbers())
     await side.by("pages", side.pages())
+    await side.by("reconnect", side.asking_back())
 
 
 async def a_week_later(side: Side) -> None:
@@ -304,6 +348,8 @@ async def a_week_later(side: Side) -> None:
     await side.by("feed later", side.feed())
     await side.by("reports later", side.reports())
     await side.by("pages later", side.pages())
+    await side.by("webhooks later", side.called())
+    await side.by("stats later", side.numbers())
 
 
 @pytest.mark.parametrize("name", PAIRS)
@@ -322,7 +368,7 @@ async def test_a_vendor_sees_no_difference(name: str, monkeypatch) -> None:
     assert one.work == other.work
     # The comparison compares something: mail went, and was answered by each channel.
     channels = {channel.partition(" ")[0] for channel, seen in one.seen if seen}
-    assert channels >= {"smtp", "prdr", "lmtp", "http", "rfc822", "feed"}
+    assert channels >= {"smtp", "prdr", "lmtp", "http", "rfc822", "feed", "webhooks", "stats"}
 
 
 def sizeless(work: list[str]) -> list[str]:
@@ -338,4 +384,4 @@ async def test_a_difference_that_may_be_told_is_seen(monkeypatch) -> None:
             sides.append(each)
     one, other = (each.numbered() for each in sides)
     told_apart = {channel for channel, _ in set(one) ^ set(other)}
-    assert told_apart >= {"smtp 1", "lmtp 2", "feed", "pages"}
+    assert told_apart >= {"smtp 1", "lmtp 2", "feed", "pages", "webhooks", "stats", "reconnect"}

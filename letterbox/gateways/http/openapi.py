@@ -72,11 +72,11 @@ _DAYS: dict[str, tuple[dict[str, Any], str]] = {
 _FIELDS: dict[str, tuple[dict[str, Any], str]] = {
     "If-Match": (_TEXT, "The ETag of the document the change was made in"),
     "If-None-Match": (_TEXT, "An ETag: 304 where it is that still; in a PUT *: only if not there"),
-    "Accept-Language": (_TEXT, "The languages of who reads, the dearest first or by weight"),
     "Last-Event-ID": (
         {"type": "string", "pattern": "^([0-9]{1,18})?$"},
         "The id of the last event of a stream, to resume it; counts before after",
     ),
+    "Accept-Language": (_TEXT, "The languages of who reads, the dearest first or by weight"),
     "Idempotency-Key": (
         {"type": "string", "pattern": f"^{IDEMPOTENCY_KEY.pattern}$"},
         "The same key and request: the same answer, one effect",

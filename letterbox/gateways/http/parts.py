@@ -92,8 +92,8 @@ class Parts(NamedTuple):
     store: Store
     holds: Holds
     relations: Relations
-    reconnecting: Reconnecting
     complaints: Complaints
+    reconnecting: Reconnecting
     requests: Requests
     activity: ActivityLog
     undo: Undo

@@ -49,13 +49,13 @@ class Stats(msgspec.Struct, frozen=True):
 
 async def get_stats(call: Call) -> web.Response:
     """What the vendor was told, by day, verdict, class and reason."""
-    today = call.parts.clock.now().date()
-    last = _day(call, "to") or today
+    now = call.parts.clock.now()
+    last = _day(call, "to") or now.date()
     first = _day(call, "from") or date.fromordinal(max(last.toordinal() - _USUAL_DAYS + 1, 1))
     if not 0 <= (last - first).days < MOST_DAYS:
         mistake = f"from {first} to {last} are {(last - first).days + 1} days"
         raise mistaken(Mistake("from", mistake, f"1 to {MOST_DAYS} days, both named among them"))
-    counts = await call.parts.tallies.of(call.owner, first, last)
+    counts = await call.parts.tallies.of(call.owner, first, last, now)
     sums: dict[Of, Counter[ToldVerdict]] = {"answer": Counter(), "held": Counter()}
     for each in counts:
         sums[each.of][each.verdict] += each.count
@@ -78,9 +78,9 @@ def _day(call: Call, name: str) -> date | None:
     texts = call.request.query.getall(name, ())
     if len(texts) > 1:
         raise mistaken(Mistake(path=name, mistake="it stands there twice", allowed="it once"))
-    text = texts[0] if texts else ""
-    if not text:
+    if not texts:
         return None
+    text = texts[0]
     try:
         return date.fromisoformat(text) if _DAY.fullmatch(text) else _no_day(name, text)
     except ValueError:

@@ -98,12 +98,21 @@ class Stream:
             pass  # the key serves no more; the answer has begun, and can only end
         except StoreUnavailable as trouble:
             log.warning("stream-ended", session=self._call.session, error=str(trouble))
+        except ConnectionError:
+            raise  # nobody is there to be told
         except TimeoutError:
-            if request.transport is not None:
-                request.transport.abort()  # to close it would wait for whoever reads nothing
-            raise ConnectionResetError("nobody reads the stream") from None
+            raise self._broken("nobody reads the stream") from None
+        except Exception:
+            log.exception("stream-failed", session=self._call.session)
+            raise self._broken("the stream has failed") from None
         await response.write_eof()
         return response
+
+    def _broken(self, why: str) -> ConnectionResetError:
+        """Break off what has begun: there can be no other answer."""
+        if self._call.request.transport is not None:
+            self._call.request.transport.abort()  # to close it would wait for whoever reads nothing
+        return ConnectionResetError(why)
 
     async def _follow(self, after: int) -> None:
         call = self._call
