@@ -15,7 +15,7 @@ from letterbox.feedback.webhooks import body_of, headers_of, shown, signature, w
 from letterbox.model.told import Event, ToldReason
 from letterbox.model.webhook import SigningKey, Webhook
 
-NOW = datetime.now(UTC).replace(microsecond=0)  # the verifier looks at its own clock
+CREATED = datetime(2026, 11, 23, 12, tzinfo=UTC)
 EVENT = Event(
     id="019ab0c1f8004c7d93e25b6a1f0d8e42",
     type="message.refused",
@@ -35,8 +35,14 @@ EVENT = Event(
 )
 
 
+@pytest.fixture
+def now() -> datetime:
+    """The verifier looks at a clock of its own."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
 def endpoint(*keys: SigningKey, signing="hmac") -> Webhook:
-    return Webhook(id="w", url="https://x.example/", created=NOW, signing=signing, keys=keys)
+    return Webhook(id="w", url="https://x.example/", created=CREATED, signing=signing, keys=keys)
 
 
 #: Those that the specification's libraries and its makers' manual give.
@@ -65,10 +71,10 @@ def test_the_published_vectors(secret, name, moment, body, signed):
     assert shown("hmac", key) == f"whsec_{secret}"
 
 
-def test_the_package_of_others_verifies_ours():
+def test_the_package_of_others_verifies_ours(now):
     key = SigningKey(b"k" * 32)
     body = body_of(feed_item(EVENT))
-    headers = headers_of(endpoint(key), EVENT.id, NOW, body)
+    headers = headers_of(endpoint(key), EVENT.id, now, body)
     told = Verifier(shown("hmac", key)).verify(body, headers)
     assert told["type"] == "message.refused"
     assert told["timestamp"] == "2026-11-23T12:00:00Z"
@@ -81,8 +87,8 @@ def test_the_package_of_others_verifies_ours():
         Verifier(shown("hmac", SigningKey(b"o" * 32))).verify(body, headers)
 
 
-def test_nothing_of_an_event_reaches_the_header():
-    headers = headers_of(endpoint(SigningKey(b"k" * 32)), EVENT.id, NOW, body_of(feed_item(EVENT)))
+def test_nothing_of_an_event_reaches_the_header(now):
+    headers = headers_of(endpoint(SigningKey(b"k" * 32)), EVENT.id, now, body_of(feed_item(EVENT)))
     assert set(headers) == {
         "Content-Type",
         "webhook-id",
@@ -92,31 +98,31 @@ def test_nothing_of_an_event_reaches_the_header():
     assert all(value.isascii() and value.isprintable() for value in headers.values())
 
 
-def test_ed25519_is_verified_with_the_public_key_alone():
+def test_ed25519_is_verified_with_the_public_key_alone(now):
     key = SigningKey(bytes(range(32)))
     body = b'{"a":1}'
-    headers = headers_of(endpoint(key, signing="ed25519"), "msg_1", NOW, body)
+    headers = headers_of(endpoint(key, signing="ed25519"), "msg_1", now, body)
     public = shown("ed25519", key)
     assert public.startswith("whpk_")
     assert b64encode(key.secret).decode() not in public
     verifier = Ed25519PublicKey.from_public_bytes(b64decode(public.removeprefix("whpk_")))
     version, _, made = headers["webhook-signature"].partition(",")
     assert version == "v1a"
-    signed = f"msg_1.{int(NOW.timestamp())}.".encode() + body
+    signed = f"msg_1.{int(now.timestamp())}.".encode() + body
     verifier.verify(b64decode(made), signed)
     with pytest.raises(InvalidSignature):
         verifier.verify(b64decode(made), signed + b" ")
 
 
-def test_two_keys_sign_while_one_takes_over_from_the_other():
-    old, new = SigningKey(b"o" * 32, until=NOW + timedelta(hours=1)), SigningKey(b"n" * 32)
+def test_two_keys_sign_while_one_takes_over_from_the_other(now):
+    old, new = SigningKey(b"o" * 32, until=now + timedelta(hours=1)), SigningKey(b"n" * 32)
     body = b"{}"
-    during = headers_of(endpoint(new, old), "msg_1", NOW, body)
+    during = headers_of(endpoint(new, old), "msg_1", now, body)
     for key in (old, new):
         Verifier(shown("hmac", key)).verify(body, during)
-    after = headers_of(endpoint(new, old), "msg_1", NOW + timedelta(hours=1), body)
+    after = headers_of(endpoint(new, old), "msg_1", now + timedelta(hours=1), body)
     assert during["webhook-signature"].startswith(
-        signature("hmac", new, "msg_1", int(NOW.timestamp()), body)
+        signature("hmac", new, "msg_1", int(now.timestamp()), body)
     )
     assert len(after["webhook-signature"].split()) == 1
 
