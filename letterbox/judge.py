@@ -279,7 +279,7 @@ class Judge:
             relationship=relationship,
             newcomers=wishes.newcomers,
             times=wishes.times,
-            reply=registered.answered_by if registered else "refuse",
+            reply=registered.effective_reply if registered else "refuse",
             # Whoever has an account at a platform may have written what it signs.
             relayed=question.relayed or question.sender.how == "via",
             why=question.why,

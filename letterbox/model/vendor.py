@@ -60,7 +60,7 @@ class Registered(Vendor, frozen=True, kw_only=True):
     chosen: Chosen | None = None
 
     @property
-    def answered_by(self) -> Reply:
+    def effective_reply(self) -> Reply:
         """How refusals that are not final are answered to it."""
         return self.chosen.reply if self.chosen else self.reply
 

@@ -1,6 +1,5 @@
 """What the form of a message asks of its sender: faults, and what others may stumble over."""
 
-import re
 from collections.abc import Callable, Iterator
 from typing import Final, Literal
 
@@ -12,9 +11,7 @@ from letterbox.reading.mail import Mail
 
 #: A relay may break or refuse what is longer (RFC 5322, section 2.1.1), without CRLF.
 _LONGEST_LINE: Final = 998
-_BARE: Final = re.compile(rb"\r(?!\n)|(?<!\r)\n")
-_EIGHT_BIT: Final = re.compile(rb"[\x80-\xff]")
-_LINK: Final = re.compile(rb"(?i)https?://")
+_LINKS: Final = (b"http://", b"https://")
 _MOST_NAMED: Final = 20
 
 NoteCode = Literal[
@@ -61,26 +58,25 @@ def form_notes(raw: bytes, mail: Mail) -> Iterator[Note]:
         )
     if len(mail.all("date")) != 1:
         yield Note("no-date", "there is no one Date (RFC 5322, section 3.6)")
-    if _BARE.search(raw):
+    if not raw.count(b"\r") == raw.count(b"\n") == raw.count(b"\r\n"):
         yield Note(
             "bare-line-ends",
             "lines end in LF or CR alone: good over HTTP, refused over SMTP (RFC 5321, 2.3.8)",
         )
     if b"\0" in raw:
         yield Note("nul", "there is a NUL in it, which is refused over SMTP")
-    header, body_at = mail.raw[: mail.header.body_at], mail.header.body_at
-    if _EIGHT_BIT.search(header):
+    if not mail.raw[: mail.header.body_at].isascii():
         yield Note(
             "eight-bit-header",
             "the header has octets beyond ASCII: it needs SMTPUTF8 (RFC 6531), or encoded words",
         )
-    if _EIGHT_BIT.search(mail.raw, body_at):
+    if not mail.body.isascii():
         yield Note(
             "eight-bit-body",
             "the body has octets beyond ASCII: it needs 8BITMIME (RFC 6152), or an encoding; a "
             "relay that changes it breaks its signature",
         )
-    if max(map(len, mail.raw.split(b"\r\n"))) > _LONGEST_LINE:
+    if _has_long_line(mail.raw):
         yield Note(
             "long-lines",
             f"a line has more than {_LONGEST_LINE} octets; others may break it (RFC 5322, 2.1.1)",
@@ -99,12 +95,24 @@ def effects(mail: Mail, kind: Kind, counts: Callable[[str], bool]) -> Iterator[N
         )
     if kind in {Kind.NEWSLETTER, Kind.OFFER}:
         yield from _unsubscribing(mail)
-    if _LINK.search(mail.raw, mail.header.body_at):
+    body = mail.body.lower()
+    if any(link in body for link in _LINKS):
         yield Note(
             "links-kept",
             "links and images stay as they are: none is followed or fetched by us, so that no "
             "opening is ever counted",
         )
+
+
+def _has_long_line(raw: bytes) -> bool:
+    """Whether a line is too long, in leaps of the longest that is not: not each is seen."""
+    at = 0
+    while len(raw) - at > _LONGEST_LINE:
+        end = raw.rfind(b"\r\n", at, at + _LONGEST_LINE + 2)
+        if end < 0:
+            return True
+        at = end + 2
+    return False
 
 
 def _claims(name: str) -> bool:

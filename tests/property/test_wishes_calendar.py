@@ -374,7 +374,7 @@ def test_where_nothing_opens_it_is_looked_at_again_before_anything_can(declared,
 
 
 @given(instants, st.integers(0, 365))
-def test_what_is_asked_late_is_answered_by_the_end_of_time(at, days):
+def test_what_is_asked_late_is_effective_reply_the_end_of_time(at, days):
     by = later(at, timedelta(days=days))
     assert at <= by
     assert Calendar(ZoneInfo("Asia/Tokyo"), (), ()).period("day", by).ends

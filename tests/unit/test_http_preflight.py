@@ -340,6 +340,7 @@ FORMS = {
     "8 bit in the header": (mail("Snoeischaar \u20ac 5"), True, "eight-bit-header"),
     "8 bit in the body": (mail(text="\u20ac 5\r\n"), True, "eight-bit-body"),
     "a long line": (mail(text="x" * 999 + "\r\n"), True, "long-lines"),
+    "a long line that does not end": (mail(text="x\r\n" + "x" * 999), True, "long-lines"),
 }  # fmt: skip
 
 
@@ -366,7 +367,9 @@ async def test_what_is_larger_than_is_taken_is_told_so():
 
 async def test_a_plain_mail_has_nothing_to_be_noted():
     async with api_of() as api:
-        assert (await of_mail(api, mail()))["form"] == {"fits": True, "notes": []}
+        plain = "\r\n".join(("x" * 998, "", "y" * 600, "x" * 998, "x" * 998))
+        for text in ("", "x\r\n" * 3000, plain):
+            assert (await of_mail(api, mail(text=text)))["form"] == {"fits": True, "notes": []}
 
 
 ONE_CLICK = {"List_Unsubscribe_Post": "List-Unsubscribe=One-Click"}

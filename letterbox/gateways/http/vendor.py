@@ -186,7 +186,7 @@ async def _item(call: Call, vendor: Registered) -> VendorItem:
     return VendorItem(
         id=vendor.id,
         name=vendor.name,
-        reply=vendor.answered_by,
+        reply=vendor.effective_reply,
         domains=await _domains(call, vendor),
         messages_per_second=most or usual,
         agreed=Agreement(chosen.at, chosen.by) if chosen and agreed else UNSET,
