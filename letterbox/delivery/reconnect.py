@@ -20,6 +20,7 @@ from letterbox.model.verdict import DELIVER, Finding
 from letterbox.ports.store import (
     Claim,
     Commit,
+    Delete,
     Done,
     Expect,
     Operation,
@@ -27,6 +28,7 @@ from letterbox.ports.store import (
     Schedule,
     Store,
     StoreUnavailable,
+    Unschedule,
 )
 from letterbox.records import places
 from letterbox.records.activity import activity
@@ -40,6 +42,12 @@ _ATTEMPTS: Final = 5
 #: The longest note, in characters.
 LONGEST_NOTE: Final = 280
 _INSTANT: Final = timedelta(microseconds=1)
+#: As much as a request writes: whether there is anybody left to ask must not be measured.
+_NOTHING: Final[tuple[Operation, ...]] = (
+    Delete(key=places.REQUEST),
+    Unschedule(key=places.REQUEST, expect=False),
+    Delete(key=places.ACTIVITY),
+)
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -124,10 +132,7 @@ class Reconnecting:
         by_vendor = Claim(places.asked(vendor.id), value, expires)
         guard = Expect(key=places.PREFERENCES, revision=standing.stored.revision)
         said = self._stands(consumer, ref, standing, row.recipient)
-        if standing.is_blocked:
-            own: tuple[Operation, ...] = self._put(entry)
-        else:
-            own = said.own if said else ()
+        own = self._put(entry) if standing.is_blocked else said.own if said else _NOTHING
         commits = [Commit(partition, (guard, by_address, by_vendor, *own))]
         if said is not None and not standing.is_blocked:
             commits.append(msgspec.structs.replace(said.reference, with_all=True))

@@ -76,7 +76,9 @@ async def test_a_page_is_in_the_language_of_its_reader(field, language):
             assert chosen.headers["Content-Language"] == other
             # Whoever chose a language goes on in it.
             assert f'href="/reasons?lang={other}"' in chosen.body.decode()
-        assert (await api.call("GET", "/r/nope?lang=de")).status == 422
+        page = await api.call("GET", "/r/nope?lang=de", headers=headers)
+        assert (page.status, page.headers["Content-Language"]) == (404, language)
+        assert "?lang=de" not in page.body.decode()
 
 
 @pytest.mark.parametrize(

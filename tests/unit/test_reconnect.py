@@ -7,6 +7,7 @@ import pytest
 
 from letterbox.ports.store import StoreUnavailable
 from tests.support.api import Api, Reply, open_api
+from tests.support.counting import Counting
 from tests.unit.test_administration import perform
 
 PEOPLE = """
@@ -248,7 +249,7 @@ async def test_the_same_call_has_one_effect_and_one_answer():
 
 
 @pytest.mark.parametrize("tells", ["class", "nothing"])
-async def test_what_was_not_told_cannot_be_accepted(tells):
+async def test_what_was_not_told_cannot_be_accepted(tells, monkeypatch):
     """A lock-out that was told by its class, one never told, another's, and an invented one."""
     async with locked_out(tells) as (api, hidden):
         theirs = await refused(api, "voltshop")
@@ -256,9 +257,10 @@ async def test_what_was_not_told_cannot_be_accepted(tells):
         names = (hidden, theirs, elsewhere, "0" * 32, "x" * 22)
         replies, costs = [], []
         for name in names:
-            with counting(api) as calls:
+            with monkeypatch.context() as patch:
+                counting = Counting(api.house, patch)
                 replies.append(await ask(api, name))
-            costs.append(tuple(calls))
+            costs.append(tuple(counting.taken()))
         assert {reply.status for reply in replies} == {404}
         assert len({reply.body for reply in replies}) == 1
         assert len({tuple(sorted(set(r.headers) - {"Date"})) for r in replies}) == 1
@@ -271,32 +273,6 @@ async def test_anothers_reference_is_nobodys():
     async with locked_out() as (api, reference):
         assert (await ask(api, reference, who="voltshop")).status == 404
         assert await requests(api) == []
-
-
-class counting:  # noqa: N801 - used as a word
-    """The calls that reach the store, by name."""
-
-    def __init__(self, api: Api) -> None:
-        self._store = api.house.app.store
-        self._calls: list[str] = []
-
-    def __enter__(self) -> list[str]:
-        for name in ("get", "documents", "log", "counters", "claim", "commit"):
-            self._wrap(name)
-        return self._calls
-
-    def _wrap(self, name: str) -> None:
-        real = getattr(self._store, name)
-
-        async def counted(*args, **kwargs):
-            self._calls.append(name)
-            return await real(*args, **kwargs)
-
-        setattr(self._store, name, counted)
-
-    def __exit__(self, *_) -> None:
-        for name in ("get", "documents", "log", "counters", "claim", "commit"):
-            delattr(self._store, name)
 
 
 @pytest.mark.parametrize(
@@ -400,6 +376,27 @@ async def test_the_answer_is_the_same_whatever_has_become_of_it(after, events):
         level = after.get("tells")
         declined = (await told(api))[len(events) :]
         assert [each.reason.code for each in declined] == (["choice"] if level == "class" else [])
+
+
+async def test_an_end_that_was_not_told_is_not_measured(monkeypatch):
+    """Locked out still, or gone where newcomers are asked about: equal bytes and equal work."""
+    replies, costs = [], []
+    for ended in (False, True):
+        async with locked_out() as (api, reference):
+            now = (await api.call("GET", "/v1/me/preferences", who="anna")).json
+            after = {"newcomers": "ask"} | ({"vendor": []} if ended else {})
+            body, guard = now | after, {"If-Match": "*"}
+            await api.call("PUT", "/v1/me/preferences", who="anna", json=body, headers=guard)
+            assert await told(api) == []
+            await api.credential("greenleaf")
+            with monkeypatch.context() as patch:
+                counting = Counting(api.house, patch)
+                reply = await ask(api, reference)
+            replies.append(reply.json | {"reference": ""})
+            costs.append(counting.taken())
+            assert len(await requests(api)) == (not ended)
+    assert replies[0] == replies[1]
+    assert costs[0] == costs[1]
 
 
 async def test_a_yes_and_a_no_at_once_are_one_outcome():

@@ -48,10 +48,7 @@ _QUERY: dict[str, tuple[dict[str, Any], str]] = {
         {"type": "string", "enum": ["en", "nl"]},
         "The language of sentences; the consumer's, unless told",
     ),
-    "lang": (
-        {"type": "string", "enum": ["en", "nl"]},
-        "The language of the page; that of Accept-Language, unless told",
-    ),
+    "lang": (_TEXT, "The language of the page, en or nl; else that of Accept-Language"),
     "tells": (
         {"type": "string", "enum": ["nothing", "class", "reason", "remedy"]},
         "How much is told; as much as was told, unless named",

@@ -14,8 +14,7 @@ from letterbox.configuration import shipped
 from letterbox.feedback.disclosure import class_title
 from letterbox.feedback.preview import told_as
 from letterbox.feedback.sentences import PLACE
-from letterbox.gateways.http.call import Call, bad
-from letterbox.gateways.http.problems import mistaken
+from letterbox.gateways.http.call import Call
 from letterbox.model.preferences import Language
 from letterbox.model.reason import Reason, Texts
 from letterbox.model.told import Told, ToldReason
@@ -110,7 +109,7 @@ def _page(
         "languages": languages,
         "say": _WORDS[language],
         # Whoever has chosen a language goes on in it.
-        "keep": f"?lang={language}" if "lang" in call.request.query else "",
+        "keep": f"?lang={language}" if call.request.query.get("lang") in LANGUAGES else "",
         "hostname": configuration.hostname,
         "registers": configuration.vendors.self_registration,
     }
@@ -127,10 +126,11 @@ def _page(
 
 
 def _language(call: Call) -> Language:
-    """The language asked for by name, else the first of those that the browser accepts."""
+    """The language asked for by name, else the first of those that the browser accepts.
+
+    What is none of ours counts as not asked: a page is for people, who get one.
+    """
     asked = call.request.query.get("lang")
-    if asked is not None and asked not in LANGUAGES:
-        raise mistaken(bad("lang", asked, ", ".join(LANGUAGES)))
     return next((each for each in LANGUAGES if each == asked), None) or _accepted(
         call.request.headers.get("Accept-Language", "")
     )

@@ -64,7 +64,7 @@ def _page(
         gives={_HTML: None},
         query=("lang",),
         fields=("Accept-Language",),
-        problems=(*problems, 422),
+        problems=problems,
     )
 
 
