@@ -308,8 +308,9 @@ class Judge:
         """Whether a distinct question is past the day's bound, and what counts it."""
         message, now = question.message, question.now
         asked = encode((message.kind, message.categories.ids, message.offers))
-        # Whoever asks ahead may ask with other words each time, at no cost.
-        digest = hashlib.sha256(asked + (question.ahead or b"")).hexdigest()[:32]
+        # Keywords are asked by other words. Whoever asks ahead may do so by anything, at no cost.
+        said = question.ahead or " ".join(sorted(message.words.distinct)).encode()
+        digest = hashlib.sha256(asked + said).hexdigest()[:32]
         counter = places.probes(question.vendor.id, now)
         name = f"{counter}/{digest}"
         partition = places.consumer(owner.consumer)
@@ -413,4 +414,6 @@ def _is_probe(decision: Decision, hearing: Hearing) -> bool:
     heard = hearing.vendor.registered or not hearing.relayed
     tells_wishes = hearing.level in {"reason", "remedy"} and heard
     refused = isinstance(decision.verdict, Refuse)
-    return tells_wishes and refused and reason_of(decision.verdict) not in UNPROBED
+    # What is told as to a newcomer tells no wishes, and must cost what an unknown address costs.
+    untold = UNPROBED | AS_NEWCOMER
+    return tells_wishes and refused and reason_of(decision.verdict) not in untold

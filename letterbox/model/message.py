@@ -57,6 +57,11 @@ class Keyword(msgspec.Struct, frozen=True):
 class Words(Protocol):
     """The folded words of a message's subject and text, in order."""
 
+    @property
+    def distinct(self) -> AbstractSet[str]:
+        """Each of them once."""
+        ...
+
     def has(self, keyword: Keyword) -> bool:
         """Whether the keyword stands in the text, as whole words one after another."""
         ...

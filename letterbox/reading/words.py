@@ -331,7 +331,7 @@ class TextWords:
                 sought = f" {written.lower()} "
                 if any(sought in part.flat for part in self._parts):
                     return True
-            words = self._cut()
+            words = self.distinct
         if self._learnt != _VOCABULARY.generation:
             _VOCABULARY.learn(words)
             self._learnt = _VOCABULARY.generation
@@ -347,9 +347,11 @@ class TextWords:
 
     def shared(self, forms: frozenset[str]) -> frozenset[str]:
         """Those of some forms that a word of the text has."""
-        return forms & frozenset().union(*map(_KEPT_FORMS.__getitem__, self._cut()))
+        return forms & frozenset().union(*map(_KEPT_FORMS.__getitem__, self.distinct))
 
-    def _cut(self) -> frozenset[str]:
+    @property
+    def distinct(self) -> frozenset[str]:
+        """Each word once."""
         if self._distinct is None:
             self._distinct = frozenset().union(*(part.distinct for part in self._parts))
         return self._distinct

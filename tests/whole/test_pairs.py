@@ -93,6 +93,14 @@ PAIRS = {
         ),
         NOBODY,
     ),
+    "remedy: whose the address is": (
+        person(
+            'vendor = [{ vendor = "greenleaf", scope = "everything" }]',
+            addresses='"p@letterbox.example", { address = "person@letterbox.example", '
+            'vendor = "voltshop" }',
+        ),
+        NOBODY,
+    ),
     "newcomer: who else is allowed": (
         person('vendor = [{ vendor = "voltshop", scope = "everything" }]'),
         person(),

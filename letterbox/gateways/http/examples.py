@@ -3,7 +3,7 @@
 from typing import Any
 
 from letterbox.feedback.events import FeedItem
-from letterbox.gateways.http.examples_repair import REPAIR
+from letterbox.gateways.http.examples_relations import RELATIONS
 from letterbox.gateways.http.forms import (
     AdvertisingAnswer,
     Answer,
@@ -401,5 +401,5 @@ EXAMPLES: dict[Any, Any] = {
         ],
         "after": "17",
     },
-    **REPAIR,
+    **RELATIONS,
 }

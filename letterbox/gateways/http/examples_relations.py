@@ -32,7 +32,7 @@ _REQUEST = {
     "becomes": {"vendor": "greenleaf", "limit": {"messages": 1, "per": "month"}},
 }
 
-REPAIR: Final[dict[Any, Any]] = {
+RELATIONS: Final[dict[Any, Any]] = {
     Reconnect: {"accept": True, "note": "We had you on two lists, and have mended that."},
     ReconnectAnswer: {"reference": _REFERENCE, "state": "asked", "until": "2026-12-07"},
     RequestItem: _REQUEST,
