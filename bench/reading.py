@@ -16,7 +16,6 @@ from pathlib import Path
 
 import msgspec
 
-from letterbox.configuration import shipped
 from letterbox.model.address import Address
 from letterbox.model.kind import Kind
 from letterbox.model.message import Categories
@@ -25,8 +24,7 @@ from letterbox.model.taxonomy import upwards
 from letterbox.reading.facts import MailFacts, Reader
 from letterbox.reading.header import Author, author
 from letterbox.reading.mail import split, with_crlf
-from letterbox.reading.signs import read_signs
-from letterbox.wishes import read_taxonomy
+from letterbox.shipment import unpack
 
 ROOT = Path(__file__).parents[1]
 WRITTEN = ROOT / "tests" / "mails"
@@ -92,9 +90,8 @@ class Outcome(msgspec.Struct, frozen=True):
 
 def measure(shared: Path = SHARED) -> list[Outcome]:
     """Read every mail that somebody labelled; those of the shared collection where it is there."""
-    reader = Reader(
-        taxonomy=read_taxonomy(shipped("taxonomy.toml")), signs=read_signs(shipped("signs.toml"))
-    )
+    shipment = unpack()
+    reader = Reader(taxonomy=shipment.taxonomy, tables=shipment.tables)
     outcomes = []
     for expected in expectations():
         path = (shared if "/" in expected.file else WRITTEN) / expected.file

@@ -28,6 +28,7 @@ from letterbox.ports.clock import Clock
 from letterbox.ports.courier import WebCourier
 from letterbox.ports.resolver import Resolver
 from letterbox.ports.store import Bodies, Store
+from letterbox.shipment import Shipment, unpack
 
 log = structlog.get_logger("letterbox.app")
 
@@ -44,6 +45,7 @@ class App(Broker):
         clock: Clock,
         resolver: Resolver,
         web: WebCourier | None = None,
+        shipment: Shipment | None = None,
     ) -> None:
         mail = SmtpCourier(
             resolver,
@@ -55,7 +57,7 @@ class App(Broker):
         allowed = (lambda _: True) if section.allow_private_addresses else is_public
         web = web or HttpCourier(resolver, timeout=section.timeout, allowed=allowed)
         outside = Outside(store, bodies, clock, resolver, web, mail, zone_of, zones)
-        super().__init__(configuration, outside)
+        super().__init__(configuration, outside, shipment or unpack())
         self._doors = Doors()
         self._socket = AdminGateway(self.administration)
 

@@ -9,7 +9,6 @@ from msgspec import structs
 from filters import ORDER
 from letterbox.administration import Administration
 from letterbox.administration.explain import Explaining
-from letterbox.configuration import shipped
 from letterbox.delivery.forget import SWEEP, Forgetting
 from letterbox.delivery.herald import Herald
 from letterbox.delivery.notices import Notices
@@ -23,9 +22,7 @@ from letterbox.delivery.worker import Duty, Worker
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.explanation import Explanations
 from letterbox.feedback.sentences import Sentences
-from letterbox.feedback.wording import read_wording
 from letterbox.hindsight import Changes, PastCases, Replay, Undo
-from letterbox.identity.domains import Domains
 from letterbox.identity.prover import Prover
 from letterbox.intake import Intake
 from letterbox.intake.operator import OperatorMailbox
@@ -36,7 +33,6 @@ from letterbox.intake.submitters import Submitters
 from letterbox.judge import Judge
 from letterbox.metrics import Metrics
 from letterbox.model.configuration import Configuration
-from letterbox.model.reason import read_phrases, read_registry
 from letterbox.outgoing import Outgoing
 from letterbox.ports.clock import Clock
 from letterbox.ports.courier import MailCourier, WebCourier
@@ -44,7 +40,6 @@ from letterbox.ports.resolver import Resolver
 from letterbox.ports.store import Bodies, Store
 from letterbox.reading.facts import Reader
 from letterbox.reading.mail import Limits
-from letterbox.reading.signs import read_signs
 from letterbox.records import places
 from letterbox.records.activity import ActivityLog
 from letterbox.records.categories import Categories
@@ -64,7 +59,7 @@ from letterbox.records.tallies import Tallies
 from letterbox.records.vendors import Vendors
 from letterbox.records.webhooks import WebhookRecords
 from letterbox.registration import DomainProofs, Endpoints, Registration
-from letterbox.wishes import read_taxonomy
+from letterbox.shipment import Shipment
 
 #: How many domains are looked up at once: a name server may never answer.
 _NAME_SERVERS = 50
@@ -93,6 +88,7 @@ class Broker:
         self,
         configuration: Configuration,
         outside: Outside,
+        shipment: Shipment,
     ) -> None:
         self.configuration = configuration
         self.outside = outside
@@ -102,16 +98,13 @@ class Broker:
         self.metrics = Metrics()
         #: Where our pages are; known for good once HTTP listens.
         self.public_url = configuration.public_url.rstrip("/") or _guess(configuration)
-        reasons = shipped("reasons.toml")
-        self.registry = read_registry(reasons)
-        wording = read_wording(shipped("wording.toml"))
-        self.sentences = Sentences(self.registry, read_phrases(reasons), wording)
-        self.taxonomy = read_taxonomy(shipped("taxonomy.toml"))
+        self.registry, self.taxonomy = shipment.registry, shipment.taxonomy
+        self.domains = shipment.domains
+        self.sentences = Sentences(self.registry, shipment.phrases, shipment.wording)
         self.explanations = Explanations(self.sentences, self.taxonomy)
         self._records()
         limits = Limits(**structs.asdict(configuration.reading))
-        signs = read_signs(shipped("signs.toml"))
-        self.reader = Reader(limits, self.taxonomy, self.categories.ours, signs)
+        self.reader = Reader(limits, self.taxonomy, self.categories.ours, shipment.tables)
         self._judging()
         self.intake = self._intake()
         self.preflight = self._preflight()
@@ -122,7 +115,6 @@ class Broker:
 
     def _records(self) -> None:
         configuration, retention = self.configuration, self.configuration.retention
-        self.domains = Domains(shipped("mailbox_providers.toml"))
         self.vendors = Vendors(
             self.store,
             clock=self.clock,

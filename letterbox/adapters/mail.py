@@ -35,7 +35,7 @@ class SmtpCourier:
         self._seconds = seconds
         # Whom a record of the DNS names cannot be authenticated by its certificate, and in the
         # clear would be worse (RFC 7435).
-        self._tls = ssl.create_default_context()
+        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._tls.check_hostname = False
         self._tls.verify_mode = ssl.CERT_NONE
 

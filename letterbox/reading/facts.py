@@ -20,7 +20,7 @@ from letterbox.reading.kinds import Marks
 from letterbox.reading.mail import DEFAULT_LIMITS, Field, Limits, Mail, Part
 from letterbox.reading.passages import Passages
 from letterbox.reading.prose import Prose, Tables
-from letterbox.reading.signs import NO_SIGNS, Signs
+from letterbox.reading.signs import NO_SIGNS
 from letterbox.reading.structured import Structured, category_path, day_of, understand_markup
 from letterbox.reading.validity import sent_on
 from letterbox.reading.words import TextWords
@@ -45,11 +45,15 @@ def _nothing_known(_label: str) -> None:
     return None
 
 
+#: For readers that know no words.
+_NO_TABLES: Final = Tables(_NO_TAXONOMY, NO_SIGNS)
+
+
 class Reader:
     """Reads messages within limits: one instance serves everybody.
 
     ``taxonomy`` holds the categories that are ours, ``ours`` knows what foreign labels
-    mean, ``signs`` are the words that show a kind.
+    mean, ``tables`` what words say.
     """
 
     def __init__(
@@ -57,10 +61,10 @@ class Reader:
         limits: Limits = DEFAULT_LIMITS,
         taxonomy: Taxonomy = _NO_TAXONOMY,
         ours: Ours = _nothing_known,
-        signs: Signs = NO_SIGNS,
+        tables: Tables = _NO_TABLES,
     ) -> None:
         self.limits = limits
-        self.tables = Tables(taxonomy, signs)
+        self.tables = tables
         self._taxonomy = taxonomy
         self._ours = ours
 

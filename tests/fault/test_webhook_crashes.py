@@ -16,6 +16,7 @@ from letterbox.ports.store import Commit, Emit, Rejected
 from letterbox.records.coding import encode
 from letterbox.records.feed import Owed
 from tests.support.clock import FakeClock
+from tests.support.plain import shipment
 from tests.support.signing import Zone
 
 CONFIGURATION = Configuration(
@@ -122,6 +123,7 @@ class Life:
             clock=self.clock,
             resolver=Zone({}),
             web=Line(self.world, fate),
+            shipment=shipment(),
         )
 
     async def work(self, app: App, **by: float) -> None:

@@ -16,6 +16,7 @@ from letterbox.model.configuration import Configuration
 from letterbox.model.envelope import Client, Edge, Envelope
 from letterbox.model.preferences import People, Preferences
 from tests.support.clock import FakeClock
+from tests.support.plain import shipment
 from tests.support.signing import Signer, Zone, craft
 
 HERE = "192.0.2.1"
@@ -133,6 +134,7 @@ async def open_house(
         bodies=store,
         clock=clock,
         resolver=zone,
+        shipment=shipment(),
     )
     house = House(app, clock, zone)
     await house.people(people)

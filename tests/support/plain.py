@@ -22,9 +22,9 @@ from letterbox.model.sender import How, Proven, VendorRef, domains_of
 from letterbox.model.wishes import Wishes
 from letterbox.reading.facts import Reader
 from letterbox.reading.mail import DEFAULT_LIMITS, Limits
-from letterbox.reading.signs import read_signs
 from letterbox.reading.words import TextWords
-from letterbox.wishes import Mistake, Taxonomy, check, compile_wishes, lookup, read_taxonomy
+from letterbox.shipment import Shipment, unpack
+from letterbox.wishes import Mistake, Taxonomy, check, compile_wishes, lookup
 
 ROOT = Path(__file__).parents[2]
 CASES = ROOT / "tests" / "cases"
@@ -114,14 +114,19 @@ def rows() -> list[tuple[str, Row, Preferences]]:
 
 
 @cache
+def shipment() -> Shipment:
+    """What the program comes with, read once for all tests: nothing changes it."""
+    return unpack()
+
+
 def taxonomy() -> Taxonomy:
-    return read_taxonomy((ROOT / "config" / "taxonomy.toml").read_bytes())
+    return shipment().taxonomy
 
 
 @cache
 def reader(limits: Limits = DEFAULT_LIMITS) -> Reader:
     """Reads as the broker does, with the tables it ships."""
-    return Reader(limits, taxonomy(), signs=read_signs(shipped("signs.toml")))
+    return Reader(limits, taxonomy(), tables=shipment().tables)
 
 
 def zone_of(name: str) -> ZoneInfo | None:

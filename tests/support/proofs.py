@@ -19,7 +19,7 @@ from letterbox.ports.resolver import Resolver
 from tests.support.clock import FakeClock
 from tests.support.house import House
 from tests.support.nameserver import Mode
-from tests.support.plain import CASES
+from tests.support.plain import CASES, shipment
 from tests.support.signing import Signer, Zone, craft, rsa_key
 from tests.support.wire import greeted
 
@@ -251,7 +251,14 @@ async def mailroom(resolver: Resolver) -> AsyncIterator[Mailroom]:
     clock = FakeClock()
     store = MemoryStore(clock)
     configuration = Configuration(public_url="https://letterbox.example")
-    app = App(configuration, store=store, bodies=store, clock=clock, resolver=resolver)
+    app = App(
+        configuration,
+        store=store,
+        bodies=store,
+        clock=clock,
+        resolver=resolver,
+        shipment=shipment(),
+    )
     house = House(app, clock, Zone({}))
     await house.people(PEOPLE)
     gateway = SmtpGateway(

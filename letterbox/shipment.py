@@ -1,0 +1,37 @@
+"""What comes with the program: reasons, words, categories, read once and never changed."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from letterbox.configuration import shipped
+from letterbox.feedback.wording import Wording, read_wording
+from letterbox.identity.domains import Domains
+from letterbox.model.reason import Phrases, Registry, read_phrases, read_registry
+from letterbox.reading.prose import Tables
+from letterbox.reading.signs import read_signs
+from letterbox.wishes import Taxonomy, read_taxonomy
+
+
+class Shipment(NamedTuple):
+    """The files of ``config/``, in the forms that the broker works with."""
+
+    registry: Registry
+    phrases: Phrases
+    wording: Mapping[str, Wording]
+    taxonomy: Taxonomy
+    tables: Tables
+    domains: Domains
+
+
+def unpack() -> Shipment:
+    """Read all of it: some tenths of a second. Raises FileNotFoundError where one is missing."""
+    reasons = shipped("reasons.toml")
+    taxonomy = read_taxonomy(shipped("taxonomy.toml"))
+    return Shipment(
+        registry=read_registry(reasons),
+        phrases=read_phrases(reasons),
+        wording=read_wording(shipped("wording.toml")),
+        taxonomy=taxonomy,
+        tables=Tables(taxonomy, read_signs(shipped("signs.toml"))),
+        domains=Domains(shipped("mailbox_providers.toml")),
+    )
