@@ -136,7 +136,9 @@ class Broker:
         self.claims = Claims(self.store)
         self.mailboxes = Mailboxes(self.store, self.bodies)
         self.feed = Feed(self.store)
-        self.webhook_records = WebhookRecords(self.store)
+        self.webhook_records = WebhookRecords(
+            self.store, trials_per_minute=configuration.webhooks.trials_per_minute
+        )
         self.activity = ActivityLog(self.store)
         self.custody = Custody(
             per_vendor=configuration.limits.held_per_vendor,

@@ -204,11 +204,15 @@ class ProbesSection(_Section, frozen=True):
 
 
 class WebhooksSection(_Section, frozen=True):
-    """Calling vendors' endpoints. ``timeout`` is for a whole call, ``at_once`` for all vendors."""
+    """Calling vendors' endpoints. ``timeout`` is for a whole call, ``at_once`` for all vendors.
+
+    ``trials_per_minute`` are calls of one vendor's that no event is the cause of.
+    """
 
     allow_private_addresses: bool = False
     timeout: Seconds = 15.0
     at_once: Count = 200
+    trials_per_minute: Count = 10
 
 
 class RetentionSection(_Section, frozen=True):

@@ -37,9 +37,6 @@ MOST_WEBHOOKS: Final = 20
 MOST_DELIVERIES: Final = 100
 #: Keys of one endpoint that sign at once: receivers look at each signature.
 MOST_KEYS: Final = 4
-#: Calls of one vendor's endpoints in a minute that no event is the cause of: whoever is called
-#: may be anybody, who has asked for none of it.
-CALLS_PER_MINUTE: Final = 10
 _MINUTE = timedelta(minutes=1)
 _CACHED = 20_000
 _TRIES = 8
@@ -96,8 +93,9 @@ class TooManyCalls(Exception):
 class WebhookRecords:
     """The endpoints of all vendors, each vendor's in its own partition."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, trials_per_minute: int) -> None:
         self._store = store
+        self._trials = trials_per_minute
         self._listed: Recent[str, Listed] = Recent(_CACHED)
 
     # ---- reading
@@ -228,7 +226,7 @@ class WebhookRecords:
     async def count(self, vendor: str, now: datetime) -> None:
         """Count a call that the vendor asks for, and no event. Raises TooManyCalls."""
         expires = now + 2 * _MINUTE
-        add = Add(counter=places.webhook_calls(now), expires=expires, limit=CALLS_PER_MINUTE)
+        add = Add(counter=places.webhook_calls(now), expires=expires, limit=self._trials)
         (result,) = await self._store.commit(Commit(places.vendor(vendor), (add,)))
         if isinstance(result, Rejected):
             raise TooManyCalls

@@ -60,7 +60,7 @@ class Bench:
             store=self.store,
             clock=self.clock,
             metrics=self.metrics,
-            webhooks=WebhookRecords(self.store),
+            webhooks=WebhookRecords(self.store, trials_per_minute=10),
         )
 
     async def owe(self, *events, at=None):

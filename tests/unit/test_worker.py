@@ -31,7 +31,7 @@ class Bench:
             store=self.store,
             clock=self.clock,
             metrics=Metrics(),
-            webhooks=WebhookRecords(self.store),
+            webhooks=WebhookRecords(self.store, trials_per_minute=10),
         )
         duties = (Duty("own", "job/", self.own), Duty("out", "job/", self.out, beside=2))
         self.worker = Worker(store=self.store, clock=self.clock, relay=relay, duties=duties)
@@ -145,7 +145,7 @@ async def test_what_is_owed_does_not_wait_for_all_that_is_due(bench: Bench) -> N
         store=bench.store,
         clock=bench.clock,
         metrics=Metrics(),
-        webhooks=WebhookRecords(bench.store),
+        webhooks=WebhookRecords(bench.store, trials_per_minute=10),
     )
     duties = (Duty("own", "job/", slow),)
     worker = Worker(store=bench.store, clock=bench.clock, relay=relay, duties=duties)

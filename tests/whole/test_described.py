@@ -28,6 +28,10 @@ registrations_per_day = 100000
 registrations_per_network_day = 100000
 [limits]
 messages_per_vendor_second = 100000
+[webhooks]
+trials_per_minute = 100000
+[probes]
+preflights_per_day = 100000
 """
 PEOPLE = """
 [[vendor]]

@@ -26,7 +26,6 @@ from letterbox.model.webhook import (
     Webhook,
 )
 from letterbox.records.webhooks import (
-    CALLS_PER_MINUTE,
     MOST_KEYS,
     MOST_WEBHOOKS,
     Full,
@@ -230,12 +229,13 @@ async def enable_webhook(call: Call) -> web.Response:
     try:
         webhook = await call.parts.endpoints.enable(call.owner, name)
     except TooManyCalls:
-        raise _too_many() from None
+        raise _too_many(call) from None
     return answer(_item(call, _there(webhook)))
 
 
-def _too_many() -> Problem:
-    detail = f"at most {CALLS_PER_MINUTE} calls a minute that no event is the cause of"
+def _too_many(call: Call) -> Problem:
+    most = call.parts.configuration.webhooks.trials_per_minute
+    detail = f"at most {most} calls a minute that no event is the cause of"
     return Problem("too-many", detail, headers={"Retry-After": "60"})
 
 
@@ -246,7 +246,7 @@ async def test_webhook(call: Call) -> web.Response:
     try:
         called = await call.parts.webhooks.test(call.owner, name)
     except TooManyCalls:
-        raise _too_many() from None
+        raise _too_many(call) from None
     if called is None:
         raise Problem("not-found")
     return answer(
