@@ -55,8 +55,10 @@ class App(Broker):
         )
         section = configuration.webhooks
         allowed = (lambda _: True) if section.allow_private_addresses else is_public
+        # An endpoint is a vendor's, who has a key; an unsubscription leads where a mail says.
+        subscriptions = web or HttpCourier(resolver, timeout=section.timeout, allowed=is_public)
         web = web or HttpCourier(resolver, timeout=section.timeout, allowed=allowed)
-        outside = Outside(store, bodies, clock, resolver, web, mail, zone_of, zones)
+        outside = Outside(store, bodies, clock, resolver, web, subscriptions, mail, zone_of, zones)
         super().__init__(configuration, outside, shipment or unpack())
         self._doors = Doors()
         self._socket = AdminGateway(self.administration)

@@ -75,7 +75,10 @@ class Outside(NamedTuple):
     bodies: Bodies
     clock: Clock
     resolver: Resolver
+    #: Calls endpoints of vendors.
     web: WebCourier
+    #: Calls what anybody may have written into a mail: never a private address.
+    subscriptions: WebCourier
     mail: MailCourier
     zone_of: Callable[[str], tzinfo | None]
     zones: Callable[[], Iterable[str]]
@@ -333,6 +336,7 @@ class Broker:
             metrics=self.metrics,
             mail=self.outside.mail,
             web=self.outside.web,
+            subscriptions=self.outside.subscriptions,
             prover=self.prover,
             domains=self.domains,
             relations=self.relations,

@@ -20,6 +20,7 @@ from letterbox.feedback.arf import (
     one_click,
 )
 from letterbox.feedback.letters import Signs
+from letterbox.feedback.sentences import safe
 from letterbox.metrics import Metrics
 from letterbox.model.address import parse_address
 from letterbox.model.preferences import Because
@@ -60,6 +61,7 @@ _BODY: Final = b"List-Unsubscribe=One-Click"
 _FIELDS: Final = {"Content-Type": "application/x-www-form-urlencoded"}
 #: Answers that say "not now": another time it may do.
 _PASSING: Final = frozenset({408, 425, 429})
+_LONGEST_PLACE: Final = 300
 _SUCCESS, _FAULT = range(200, 300), 500
 
 log = structlog.get_logger("letterbox.complaints")
@@ -274,7 +276,15 @@ class Complaints:
         operations: list[Operation] = [Delete(key=key), Unschedule(key=key, expect=False)]
         if happened is not None and owed is not None:
             now = self._clock.now()
+            where = owed.to if isinstance(owed, Complaint) else owed.url
             operations.append(
-                activity(now, happened, "request", owed.vendor, recipient=owed.recipient)
+                activity(
+                    now,
+                    happened,
+                    "request",
+                    owed.vendor,
+                    recipient=owed.recipient,
+                    text=(safe(where, _LONGEST_PLACE),),
+                )
             )
         await self._store.commit(Commit(places.consumer(consumer), tuple(operations)))

@@ -57,6 +57,27 @@ async def test_one_who_waits_is_answered_as_soon_as_something_happens():
         assert len(reply.json["items"]) == 1
 
 
+async def test_one_whose_key_is_revoked_while_it_waits_hears_nothing(monkeypatch):
+    async with open_api() as api:
+        follow, waits = api.house.app.store.follow, asyncio.Event()
+
+        async def followed(*arguments, **options):
+            waits.set()
+            return await follow(*arguments, **options)
+
+        monkeypatch.setattr(api.house.app.store, "follow", followed)
+        waiting = asyncio.create_task(api.call("GET", "/v1/feedback?wait=30", who="greenleaf"))
+        async with asyncio.timeout(10):
+            await waits.wait()
+        await api.house.app.credentials.revoke((await api.credential("greenleaf"))[:12])
+        del api.credentials["greenleaf"]
+        await api.send(offer=DEAR)
+        await api.house.work()
+        reply = await waiting
+        assert reply.status == 401
+        assert b"message." not in reply.body
+
+
 async def test_one_who_waits_is_answered_when_the_house_closes():
     async with open_api() as api:
         await api.credential("greenleaf")

@@ -308,6 +308,22 @@ async def test_a_disabled_one_says_why_and_is_enabled():
         assert again.json == enabled.json
 
 
+async def test_one_that_fails_says_so_and_when_it_is_tried_again():
+    async with receiving_api() as (api, receiver, made):
+        path = f"/v1/webhooks/{made['id']}"
+        receiver.down()
+        await api.send(offer=DEAR)
+        await api.house.work()
+        failing = (await api.call("GET", path, who="greenleaf")).json["failing"]
+        assert failing["since"] == "2026-11-23T12:00:00Z"
+        assert failing["attempts"] == 1
+        assert failing["next"] > failing["since"]
+        receiver.up()
+        api.house.clock.advance(seconds=10)
+        await api.house.work()
+        assert "failing" not in (await api.call("GET", path, who="greenleaf")).json
+
+
 async def test_nobody_has_others_called_by_enabling():
     async with receiving_api() as (api, receiver, made):
         receiver.answers = lambda _: 410

@@ -34,7 +34,8 @@ class ActivityItem(msgspec.Struct, frozen=True):
     """Something that was told about the consumer, or that happened in their name.
 
     ``told`` is what the vendor was told, by each channel; empty where it was told nothing.
-    ``text`` is what the vendor wrote or accepted. ``decision`` leads to the decision, if any.
+    ``text`` is what the vendor wrote or accepted, or where a complaint or an unsubscription went.
+    ``decision`` leads to the decision, if any.
     """
 
     id: str

@@ -38,6 +38,7 @@ async def list_feedback(call: Call) -> web.StreamResponse:
     if wait and not page.items:
         with _reading(call):
             page = await follow(call, after, call.limit, wait)
+        await call.again()  # a key may be revoked while it waits
     items = tuple(map(feed_item, page.items))
     return answer(Items(items=items, after=str(page.after) if items else None))
 

@@ -52,7 +52,7 @@ _FACTS: Mapping[str, Fact] = {
     "other": "Voltshop",
     "period": "week",
     "price": "169.95 EUR",
-    "remedy": "at most 1 per month",
+    "remedy": ["at most 1 per month"],
     "resembles": "Voltshop",
     "own": "2",
     "size": "31 MB",

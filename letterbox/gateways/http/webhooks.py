@@ -69,8 +69,16 @@ class DisabledItem(msgspec.Struct, frozen=True):
     because: DisabledBecause
 
 
+class FailingItem(msgspec.Struct, frozen=True):
+    """Since when the event that is next has failed, how often, and when it is tried again."""
+
+    since: datetime
+    attempts: int
+    next: datetime
+
+
 class WebhookItem(msgspec.Struct, frozen=True):
-    """An endpoint. ``events`` null: all types. ``disabled`` is there only when it is.
+    """An endpoint. ``events`` null: all types. ``disabled`` and ``failing`` are there when it is.
 
     ``secret`` (``whsec_…``) is in the answer that makes it and never again; ``public_key``
     (``whpk_…``) verifies Ed25519, and is always there with that. ``old_key_until`` is how long
@@ -86,6 +94,7 @@ class WebhookItem(msgspec.Struct, frozen=True):
     public_key: str | UnsetType = UNSET
     old_key_until: datetime | UnsetType = UNSET
     disabled: DisabledItem | UnsetType = UNSET
+    failing: FailingItem | UnsetType = UNSET
 
 
 class DeliveryItem(msgspec.Struct, frozen=True):
@@ -170,8 +179,15 @@ def _bad(bad: BadDestination) -> Problem:
 
 
 async def get_webhook(call: Call) -> web.Response:
-    """One endpoint."""
-    return answer(_item(call, await _webhook(call)))
+    """One endpoint, and how it stands."""
+    standing = await call.parts.webhook_records.standing(call.owner, call.item)
+    if standing is None:
+        raise Problem("not-found")
+    item, progress = _item(call, standing.webhook), standing.progress
+    if progress.failing and progress.next and item.disabled is UNSET:
+        failing = FailingItem(progress.failing, progress.failures, progress.next)
+        item = msgspec.structs.replace(item, failing=failing)
+    return answer(item)
 
 
 async def _webhook(call: Call) -> Webhook:

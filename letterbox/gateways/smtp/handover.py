@@ -14,6 +14,7 @@ from letterbox.model.told import Told
 
 #: RFC 5321, section 3.8: whoever is told so knows that the connection is closed.
 _CLOSING = 421
+_REFUSED = 500
 
 log = structlog.get_logger("letterbox.smtp")
 
@@ -63,11 +64,28 @@ def _rendered(house: House, transaction: Transaction, told: dict[Address, Told])
         if transaction.terms.each and len(answers) > 1:
             before, answers = replies.EACH.octets, [*replies.for_each(answers)]
         else:
-            answers = [replies.for_all(answers, reported=transaction.one_reply)]
+            answers = [replies.for_all(answers, reported=_is_reported(transaction, told))]
     lines = "".join(f"{each.line}\r\n" for each in answers)
     return Reply(
         octets=before + lines.encode("ascii", "replace"),
         closes=any(each.reply == _CLOSING for each in answers),
+    )
+
+
+def _is_reported(transaction: Transaction, told: dict[Address, Told]) -> bool | None:
+    """Whether a report says what the one reply does not; None where a feed does (AUTH).
+
+    It does where one is wanted of any of the refusals (RFC 3461, section 4.1).
+    """
+    if not transaction.one_reply:
+        return None
+    requests = (
+        transaction.requests.get(address)
+        for address, each in told.items()
+        if each.reply >= _REFUSED
+    )
+    return any(
+        asked is None or asked.notify is None or "failure" in asked.notify for asked in requests
     )
 
 

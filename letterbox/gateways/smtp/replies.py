@@ -32,19 +32,22 @@ def greeting(hostname: str, *, lmtp: bool) -> Reply:
     return reply(220, "", f"{hostname} {'LMTP' if lmtp else 'ESMTP'} letterbox")
 
 
-def for_all(answers: Sequence[Told], *, reported: bool) -> Told:
+def for_all(answers: Sequence[Told], *, reported: bool | None) -> Told:
     """The one answer to a message for all its recipients (RFC 5321, section 4.2).
 
     Where one is to be tried again the whole message is: those who have it keep one copy. Where
     some have taken it, it is taken, and a report says what became of the others (``reported``),
-    or the feed of the vendor whose key was shown.
+    or where that is None the feed of the vendor whose key was shown.
     """
     again = next((each for each in answers if _PASSING <= each.reply < _REFUSED), None)
     taken = [each for each in answers if each.reply < _PASSING]
     if again is not None or len(taken) in {0, len(answers)}:
         return again or answers[0]
-    text = f"taken for {len(taken)} of {len(answers)} recipients, "
-    text += "a report follows" if reported else f"see feedback {taken[0].reference}"
+    text = f"taken for {len(taken)} of {len(answers)} recipients"
+    if reported is None:
+        text += f", see feedback {taken[0].reference}"
+    elif reported:
+        text += ", a report follows"
     return msgspec.structs.replace(taken[0], text=text)
 
 
