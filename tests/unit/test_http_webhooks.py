@@ -363,5 +363,5 @@ async def test_an_endpoint_is_told_no_more_than_the_level_allows(level: str):
         feed = (await api.call("GET", "/v1/feedback", who="greenleaf")).json["items"]
         assert [call.json["data"] for call in receiver.calls] == feed
         told = b"".join(call.body for call in receiver.calls)
-        assert (b"150" in told) == (level == "remedy")
+        assert (b"150.00" in told) == (level == "remedy")
         assert (b"price-above-limit" in told) == (level in {"reason", "remedy"})
