@@ -61,7 +61,9 @@ class SmtpCourier:
             return Never("its domain takes no mail")
         outcome: Handover = Never("none of its servers has a public address")
         for host in hosts[:_MOST_HOSTS]:
-            for address in await self._addresses(host):
+            addresses, trouble = await self._addresses(host)
+            outcome = trouble or outcome
+            for address in addresses:
                 outcome = await self._speak(address, _PORT, letter)
                 if not isinstance(outcome, NotNow):
                     return outcome
@@ -75,13 +77,19 @@ class SmtpCourier:
             return [host for host in hosts if host != "."]  # RFC 7505: that names nobody
         return [domain] if answer.exists else []
 
-    async def _addresses(self, host: str) -> list[str]:
-        found = []
+    async def _addresses(self, host: str) -> tuple[list[str], NotNow | None]:
+        """The public addresses of a host, and why there may be more."""
+        found: list[str] = []
+        trouble = None
         records: tuple[RecordType, ...] = ("A", "AAAA")
         for record in records:
-            answer = await self._resolver.ask(host, record)
-            found += [each for each in answer.values if isinstance(each, str)]
-        return [each for each in found if is_public(each)]
+            try:
+                answer = await self._resolver.ask(host, record)
+            except ResolverTrouble as error:
+                trouble = NotNow(_detail(error))
+            else:
+                found += [each for each in answer.values if isinstance(each, str)]
+        return [each for each in found if is_public(each)], trouble
 
     async def _speak(self, host: str, port: int, letter: Letter) -> Handover:
         # An address is connected to, which was looked at; what was said of a name may change.

@@ -1,11 +1,12 @@
 """Telling consumers what went wrong in their name: a message of ours in the inbox."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 import msgspec
 import structlog
 
+from letterbox.feedback.letters import date
 from letterbox.feedback.sentences import Sentences
 from letterbox.feedback.written import part, unstructured
 from letterbox.model.flag import resembled
@@ -141,7 +142,7 @@ class Notices:
         now, record = self._clock.now(), notice.record
         partition = places.consumer(notice.consumer)
         name = new_id(now)
-        content = self._compose(notice, name)
+        content = self._compose(notice, name, now)
         me = VendorRef(id=self._hostname, name=self._hostname, registered=False)
         entry = InboxEntry(
             id=name,
@@ -185,11 +186,12 @@ class Notices:
         elif result.operation == week:
             await self._store.commit(Commit(partition, noted))
 
-    def _compose(self, notice: _Notice, name: str) -> bytes:
+    def _compose(self, notice: _Notice, name: str, now: datetime) -> bytes:
         """The message (RFC 5322). Everything said is on one line, without control characters."""
         header = (
             f"From: letterbox <postmaster@{self._hostname}>",
             f"Subject: {unstructured(notice.subject)}",
+            f"Date: {date(now)}",
             f"Message-ID: <{name}@{self._hostname}>",
             # RFC 3834, section 5: nobody's machine is to answer this.
             "Auto-Submitted: auto-generated",

@@ -24,7 +24,7 @@ from letterbox.ports.store import (
 from letterbox.records import places
 from letterbox.records.coding import decode, encode
 from letterbox.records.feed import Owed
-from letterbox.records.webhooks import Listed, WebhookRecords
+from letterbox.records.webhooks import UNREADABLE, Listed, WebhookRecords
 
 #: Entries that are carried in one transaction, the oldest first: some 400 operations, so that those
 #: who have commits of their own do not wait long, however much one vendor is owed.
@@ -79,11 +79,22 @@ class Relay:
         theirs: dict[str, list[_Load]] = {}
         for load in loads:
             theirs.setdefault(load.owed.vendor, []).append(load)
-        listed = {vendor: await self._webhooks.listed(vendor) for vendor in theirs}
+        listed = await self._listed(theirs)
         some_there = await self._try(theirs.values(), listed, broken)
         there = await self._try([[load] for group in some_there for load in group], listed)
         if there:
             await self._store.commit(*(_settle([group[0].entry]) for group in there))
+
+    async def _listed(self, vendors: Iterable[str]) -> dict[str, Listed]:
+        """The endpoints of vendors; those that cannot be read are woken for nothing."""
+        listed = {}
+        for vendor in vendors:
+            try:
+                listed[vendor] = await self._webhooks.listed(vendor)
+            except msgspec.DecodeError as error:
+                log.error("webhooks-broken", vendor=vendor, error=str(error))  # noqa: TRY400
+                listed[vendor] = UNREADABLE
+        return listed
 
     async def _try(
         self,

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -20,6 +19,7 @@ _AFTER_TROUBLE = 1.0
 #: So long, in seconds, is worked on what is due before what is owed has its turn again.
 _CARRY_AFTER = 0.1
 _TRY_AGAIN = timedelta(minutes=5)
+_SOON = timedelta(seconds=10)
 #: An entry for which there is no room beside comes again so much later, behind those of others.
 _STEP_BACK = timedelta(seconds=5)
 
@@ -67,11 +67,10 @@ class Worker:
     async def stop(self) -> None:
         """Stop, where it is: nothing is lost by it."""
         tasks = [task for _, task in self._errands.values()]
-        for task in (self._task, *tasks):
-            if task is not None:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+        running = [task for task in (self._task, *tasks) if task is not None]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
     async def run_once(self) -> int:
         """Do everything that is due or owed now; return how many things that were."""
@@ -147,8 +146,10 @@ class Worker:
         name, rest = entry.partition.partition("/")[2], entry.key.removeprefix(duty.key)
         try:
             await duty.do(name, rest)
-        except StoreUnavailable:
-            raise
+        except StoreUnavailable as trouble:
+            # It may be about this entry alone; where it is not, putting it off fails as well.
+            log.warning("due-waits", partition=entry.partition, key=entry.key, error=str(trouble))
+            await self._again(entry, _SOON)
         except Exception:
             # One entry that cannot be done must not keep the others waiting.
             log.exception("due-failed", partition=entry.partition, key=entry.key)

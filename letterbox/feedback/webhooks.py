@@ -83,7 +83,7 @@ def wait_asked(field: str, now: datetime) -> timedelta:
         return min(timedelta(seconds=seconds), _LONGEST_WAIT)
     try:
         until = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return timedelta(0)
     if until.tzinfo is None:
         until = until.replace(tzinfo=UTC)

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from letterbox.model.told import Event
-from letterbox.ports.store import Store, StoreUnavailable
+from letterbox.ports.store import Store
 from letterbox.records import places
 
 #: Entries of one look at the log for all who wait there: the largest page, and one to see if more.
@@ -136,7 +136,7 @@ class Feed:
             ):
                 pass
             found = await self._read(vendor, after, _LOOK)
-        except (StoreUnavailable, msgspec.DecodeError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait are to hear of it
             trouble = error
         # Whoever comes from now on looks anew: more may have come since.
         look = self._looks.pop((vendor, after))

@@ -64,6 +64,8 @@ class Listed(NamedTuple):
         Its guard fails where these are the endpoints no longer. That an endpoint is woken is
         counted, so that whoever finds its queue empty in between does not put it to sleep.
         """
+        if self.revision < 0:
+            return ()
         wanted = tuple(kinds)
         operations: list[Operation] = [Expect(key=places.WEBHOOKS, revision=self.revision)]
         for webhook in self.webhooks:
@@ -71,6 +73,10 @@ class Listed(NamedTuple):
                 operations.append(Put(key=places.woken(webhook.id), value=b""))
                 operations.append(Schedule(key=places.webhook(webhook.id), at=now))
         return tuple(operations)
+
+
+#: What cannot be read: nobody is woken, and the feed goes on.
+UNREADABLE: Final = Listed(-1, ())
 
 
 class Standing(NamedTuple):

@@ -190,6 +190,7 @@ async def test_a_hostile_name_is_a_name_and_no_more(name):
             "Auto-Submitted",
             "Content-Transfer-Encoding",
             "Content-Type",
+            "Date",
             "From",
             "MIME-Version",
             "Message-ID",
@@ -276,5 +277,7 @@ async def test_killed_at_any_commit_it_is_told_once(after, monkeypatch):
                         await api.house.work()
                     except StoreUnavailable:
                         continue
+                    finally:
+                        api.house.clock.advance(seconds=10)
             assert len(await notices(api)) == 1
             assert await logged(api) == ["notice.address"]

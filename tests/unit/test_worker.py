@@ -10,7 +10,7 @@ from letterbox.delivery.relay import Relay
 from letterbox.delivery.worker import Duty, Worker
 from letterbox.metrics import Metrics
 from letterbox.model.told import Event
-from letterbox.ports.store import Commit, Emit, Schedule, Unschedule
+from letterbox.ports.store import Commit, Emit, Schedule, StoreUnavailable, Unschedule
 from letterbox.records.coding import encode
 from letterbox.records.feed import Feed, Owed
 from letterbox.records.webhooks import WebhookRecords
@@ -24,6 +24,7 @@ class Bench:
         self.clock = FakeClock()
         self.store = MemoryStore(self.clock)
         self.done: list[str] = []
+        self.unreadable: set[str] = set()
         self.gate, self.begun = asyncio.Event(), asyncio.Event()
         self.at_once = self.most_at_once = 0
         self.finished = asyncio.Condition()
@@ -45,6 +46,8 @@ class Bench:
     async def own(self, name: str, rest: str) -> None:
         if name == "broken":
             raise ValueError("it cannot be done")
+        if name in self.unreadable:
+            raise StoreUnavailable("its body cannot be read")
         await self._finish("own", name, rest)
 
     async def out(self, name: str, rest: str) -> None:
@@ -152,3 +155,16 @@ async def test_what_is_owed_does_not_wait_for_all_that_is_due(bench: Bench) -> N
     await bench.due("own/1", "own/2", "own/3")
     await worker.run_once()
     assert told == [[], ["1"], ["1", "2"]]
+
+
+async def test_what_the_store_cannot_read_keeps_nobody_waiting(bench: Bench) -> None:
+    """One entry's trouble with the store is put off; where all have it, so has putting off."""
+    bench.unreadable = {"first"}
+    await bench.due("own/first", "own/a")
+    await bench.until(1)
+    assert bench.done == ["a"]
+    bench.unreadable = set()
+    bench.clock.advance(seconds=10)
+    await bench.due("own/tick")
+    await bench.until(3)
+    assert sorted(bench.done) == ["a", "first", "tick"]

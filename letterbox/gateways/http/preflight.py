@@ -173,9 +173,13 @@ def _of_form(call: Call, vendor: Registered, form: NewMessage) -> tuple[Named, P
 
 def _ip(text: str) -> str:
     try:
-        return str(ipaddress.ip_address(text))
+        ip = ipaddress.ip_address(text)
     except ValueError:
-        raise mistaken(bad("ip", text, "an IP address such as 192.0.2.1")) from None
+        ip = None
+    # A scope is of one machine's own network.
+    if ip is None or "%" in text:
+        raise mistaken(bad("ip", text, "an IP address such as 192.0.2.1"))
+    return str(ip)
 
 
 def _path(text: str) -> Address:

@@ -42,6 +42,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     submission: bool = False
 
 
+#: So many return paths of one session are looked up: each may be a hundred questions to the DNS.
+_MOST_PATHS = 20
 #: Says nothing to anybody: a chunk of the content follows the command.
 CHUNK = Reply(octets=b"")
 #: And neither does this: whether the return path is proven is to be found out, and asked again.
@@ -89,6 +91,8 @@ class Dialog:
         self.secure = False
         self.transaction: Transaction | None = None
         self.transactions = 0
+        #: How many return paths were looked up.
+        self.paths = 0
         #: Who has shown a key.
         self.shown: Shown | None = None
         #: What stands in an AUTH command, to be looked at.
@@ -328,7 +332,7 @@ class Dialog:
             # SMTP has one reply for all recipients, and what it cannot say goes to the return path:
             # only where that is proven. With one recipient every refusal can be told in the reply.
             # Who has shown a key finds in its feed what the one reply cannot say.
-            if transaction.path_passes is None:
+            if transaction.path_passes is None and self.paths < _MOST_PATHS:
                 return PATH
             if not transaction.path_passes:
                 return replies.ONE_RECIPIENT

@@ -4,7 +4,6 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
-from contextlib import suppress
 
 import structlog
 
@@ -30,34 +29,39 @@ class Handshakes:
         self._door = door
         self._session = session
         self._context = context
-        self._socket: socket.socket | None = None
-        self._accepting: asyncio.Task[None] | None = None
+        self._sockets: list[socket.socket] = []
+        self._accepting: list[asyncio.Task[None]] = []
         self._shaking: set[asyncio.Task[None]] = set()
 
     async def start(self, host: str | None, port: int, backlog: int) -> tuple[str, int]:
-        """Listen; the address bound. Raises OSError."""
+        """Listen on every address of ``host``, None for all; the first bound. Raises OSError."""
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, *_, address = found[0]
-        listening = socket.create_server(address[:2], family=family, backlog=backlog)
-        listening.settimeout(0)
-        self._socket = listening
-        self._accepting = asyncio.create_task(self._accept(listening), name="handshakes")
-        bound = listening.getsockname()
+        try:
+            for family, *_, address in dict.fromkeys(found):
+                # All of them at one port, be it a free one.
+                place = (address[0], self._sockets[0].getsockname()[1] if self._sockets else port)
+                listening = socket.create_server(place, family=family, backlog=backlog)
+                listening.settimeout(0)
+                self._sockets.append(listening)
+        except OSError:
+            await self.stop()
+            raise
+        self._accepting = [
+            asyncio.create_task(self._accept(each), name="handshakes") for each in self._sockets
+        ]
+        bound = self._sockets[0].getsockname()
         return bound[0], bound[1]
 
     async def stop(self) -> None:
         """Listen no more; who has not agreed yet will not."""
-        tasks = [self._accepting, *self._shaking]
-        self._accepting = None
+        tasks = [*self._accepting, *self._shaking]
         for task in tasks:
-            if task is not None:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for each in self._sockets:
+            each.close()
+        self._accepting, self._sockets = [], []
 
     async def _accept(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()

@@ -182,6 +182,7 @@ class Session(Connection):
         transaction, door = self._dialog.begun(), self._house.door
         client = door.client(self._address, self._dialog.helo, self._dialog.origin)
         path = transaction.reverse_path
+        self._dialog.paths += 1
         self._deadline.suspend()  # the asking has an end of its own
         transaction.path_passes = (
             path is not None
