@@ -1,8 +1,12 @@
 """Sending the reports that are owed by mail: to proven return paths, bounded, tried again."""
 
-from collections.abc import Awaitable, Callable
-from datetime import timedelta
-from typing import Final, Protocol
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 import structlog
@@ -13,7 +17,7 @@ from letterbox.feedback.letters import Signs
 from letterbox.metrics import Metrics
 from letterbox.model.address import Address, parse_address
 from letterbox.model.envelope import Client
-from letterbox.model.report import Folded, Report, Reported
+from letterbox.model.report import Folded, Report, Silence
 from letterbox.ports.clock import Clock
 from letterbox.ports.courier import Handed, Letter, MailCourier, Never, NotNow
 from letterbox.ports.store import (
@@ -26,6 +30,7 @@ from letterbox.ports.store import (
     Rejected,
     Schedule,
     Store,
+    Unclaim,
     Unschedule,
 )
 from letterbox.reading.header import message_id
@@ -37,9 +42,12 @@ from letterbox.records.names import new_reference
 _HOUR: Final = timedelta(hours=1)
 #: The same message is not reported on again within this time: as long as resends are known.
 _REMEMBERED: Final = timedelta(days=7)
-_ATTEMPTS: Final = 5
-#: What stands for all reasons beyond these, so that one row cannot grow for ever.
-_MOST_CODES: Final = 50
+#: How many are on the way to one place at once: who keeps us waiting must not keep others waiting.
+_PER_PLACE: Final = 2
+_STEP_BACK: Final = timedelta(seconds=10)
+#: Of a place that took nothing, the next one tries again only after a while; the others spread.
+_SPREAD: Final = timedelta(seconds=60)
+_PAGE: Final = 500
 
 log = structlog.get_logger("letterbox.reports")
 
@@ -64,11 +72,24 @@ class Domains(Protocol):
         ...
 
 
+class _Owed(NamedTuple):
+    """Where something lies that is owed by mail: its row, and its entry in the due-set."""
+
+    partition: str
+    key: str
+
+
+class _Row(NamedTuple):
+    key: str
+    folded: Folded
+
+
 class Reports:
     """What is owed by mail, until it is sent or given up.
 
-    ``per_hour`` bounds the reports to one organization's domains; what is beyond it is told in
-    one notice. ``lasts`` is how long sending is tried.
+    A **place** is what counts as one receiver: an organization's domains and one author's mail, or
+    at a mailbox provider one mailbox. ``per_hour`` bounds the reports to a place; what is beyond it
+    is told in one notice. ``lasts`` is how long sending is tried.
     """
 
     def __init__(
@@ -95,174 +116,226 @@ class Reports:
         self._per_hour = per_hour
         self._lasts = lasts
         self._metrics = metrics
+        self._busy: Counter[str] = Counter()
 
     def of(self, room: Callable[[str], str]) -> Callable[[str, str], Awaitable[None]]:
         """The duty to send what is owed in the partitions of a room."""
 
         async def send(name: str, report: str) -> None:
-            await self._send(room(name), places.REPORT + report)
+            await self._send(_Owed(room(name), places.REPORT + report))
 
         return send
 
-    async def _send(self, partition: str, key: str) -> None:
+    async def _send(self, owed: _Owed) -> None:
         """A report is due: find out whether it may go, and hand it on."""
-        document = await self._store.get(partition, key)
+        document = await self._store.get(owed.partition, owed.key)
         if document is None:
-            await self._done(partition, key)
+            await self._done(owed)
             return
         report = decode(document.value, Report)
         to = parse_address(report.to)
         if to is None:
-            await self._end(partition, key, report, "unsendable")
+            await self._end(owed, report, "unsendable")
             return
-        if not report.admitted:
-            ready = await self._admitted(partition, key, report, to)
-            if ready is None:
-                return
-            report = ready
-        mail = split(report.header + b"\r\n")
-        content = compose_report(report, hostname=self._hostname, message_id=message_id(mail))
-        await self._hand_on(partition, key, report, Letter(to=to, content=self._signed(content)))
+        if self._clock.now() - report.owed >= self._lasts:
+            await self._end(owed, report, "expired")
+            return
+        place = self._place(report, to)
+        async with self._turn(place) as free:
+            if not free:
+                await self._put_off(owed, _STEP_BACK)
+            elif (silence := await self._silence(place)) is not None:
+                await self._put_off(owed, silence)
+            elif (ready := await self._admitted(owed, report, to, place)) is not None:
+                await self._hand_on(owed, ready, to, place)
+
+    @asynccontextmanager
+    async def _turn(self, place: str) -> AsyncIterator[bool]:
+        """Whether there is room for one more on the way to a place; it has it until the end."""
+        if self._busy[place] >= _PER_PLACE:
+            yield False
+            return
+        self._busy[place] += 1
+        try:
+            yield True
+        finally:
+            self._busy[place] -= 1
+            if not self._busy[place]:
+                del self._busy[place]
+
+    def _place(self, report: Report, to: Address) -> str:
+        if self._domains.is_mailbox_provider(to.domain):
+            return places.reports(str(to.mailbox))
+        return places.reports(f"{self._domains.organizational(to.domain)}/{report.author}")
 
     # ---- whether it may go
 
     async def _admitted(
-        self, partition: str, key: str, report: Report, to: Address
+        self, owed: _Owed, report: Report, to: Address, place: str
     ) -> Report | None:
-        """The report as it will be sent; None where that is not now, or never."""
+        """The report if it may be sent; None where that is not now, or never."""
+        if report.admitted:
+            return report
         passes = await self._paths.path_passes(Client(report.client, report.helo), to)
         if passes is None:
-            await self._later(partition, key, report, "its path could not be looked up")
+            await self._later(owed, report, "its path could not be looked up")
             return None
         if not passes:
-            await self._end(partition, key, report, "unproven")
+            await self._end(owed, report, "unproven")
             return None
-        new = await self._not_told_before(report, to)
-        if not new:
-            await self._end(partition, key, report, "repeated")
-            return None
-        report = msgspec.structs.replace(report, recipients=new)
-        if not await self._within_rate(report, to):
-            if not self._domains.is_mailbox_provider(to.domain):
-                await self._fold(report, to)
-            await self._end(partition, key, report, "folded")
+        outcome = await self._counted(report, place)
+        if outcome is not None:
+            await self._end(owed, report, outcome)
             return None
         admitted = msgspec.structs.replace(report, admitted=True)
-        put = Put(key=key, value=encode(admitted))
-        await self._store.commit(Commit(partition, (put,)))
+        put = Put(key=owed.key, value=encode(admitted))
+        await self._store.commit(Commit(owed.partition, (put,)))
         return admitted
 
-    async def _not_told_before(self, report: Report, to: Address) -> tuple[Reported, ...]:
-        """The recipients on whom this message was not reported before, to whichever attempt."""
-        expires = self._clock.now() + _REMEMBERED
-        new = []
-        for each in report.recipients:
-            name = f"told/{report.action}/{report.digest}/{each.recipient}"
-            claim = Claim(name=name, value=report.id.encode(), expires=expires)
-            (result,) = await self._store.commit(Commit(self._place(to), (claim,)))
-            # What this very report has claimed before a crash is its own still.
-            if not isinstance(result, Rejected) or result.found == report.id.encode():
-                new.append(each)
-        return tuple(new)
+    async def _counted(self, report: Report, place: str) -> str | None:
+        """Count a report for its place; None if it may go, else what has become of it.
 
-    async def _within_rate(self, report: Report, to: Address) -> bool:
-        now = self._clock.now()
-        counter = f"sent/{now:%Y-%m-%dT%H}"
-        mine = Claim(name=f"counted/{report.id}", value=b"", expires=now + _REMEMBERED)
-        add = Add(counter=counter, expires=now + _HOUR, limit=self._per_hour)
-        (result,) = await self._store.commit(Commit(self._place(to), (mine, add)))
-        return not isinstance(result, Rejected) or result.operation == mine
-
-    def _place(self, to: Address) -> str:
-        return places.reports(self._domains.organizational(to.domain))
+        What this very report has claimed before a crash is its own still.
+        """
+        now, mine = self._clock.now(), report.id.encode()
+        expires = now + _REMEMBERED
+        once = Claim(f"told/{report.action}/{report.digest}/{_whom(report)}", mine, expires)
+        counted = Claim(f"counted/{report.id}", b"", expires)
+        add = Add(f"sent/{now:%Y-%m-%dT%H}", now + _HOUR, limit=self._per_hour)
+        folded = Claim(counted.name, b"folded", expires)
+        (result,) = await self._store.commit(Commit(place, (counted, once, add)))
+        if not isinstance(result, Rejected):
+            return None
+        if result.operation == counted:
+            return "folded" if result.found else None
+        if result.operation == once:
+            return "repeated"
+        await self._store.commit(Commit(place, (folded, once, *self._fold(report, now))))
+        return "folded"
 
     # ---- too many at once
 
-    async def _fold(self, report: Report, to: Address) -> None:
-        """Count it for the one notice that stands for all that were too many in this hour."""
-        place, now = self._place(to), self._clock.now()
-        for _ in range(_ATTEMPTS):
-            document = await self._store.get(place, places.FOLDED)
-            known = decode(document.value, Folded) if document else Folded(to=report.to, since=now)
-            codes = dict(known.codes)
-            for each in report.recipients:
-                code = each.told.reason.code if each.told.reason else report.action
-                code = code if code in codes or len(codes) < _MOST_CODES else "other"
-                codes[code] = codes.get(code, 0) + 1
-            folded = msgspec.structs.replace(known, to=report.to, codes=codes)
-            revision = document.revision if document else 0
-            operations: list[Operation] = [
-                # Counted once, though this step may be taken twice.
-                Claim(f"folded/{report.id}", b"", now + _REMEMBERED),
-                Put(key=places.FOLDED, value=encode(folded), expect=revision),
-            ]
-            if document is None:
-                next_hour = now.replace(minute=0, second=0, microsecond=0) + _HOUR
-                operations.append(Schedule(key=places.FOLDED, at=next_hour))
-            (result,) = await self._store.commit(Commit(place, tuple(operations)))
-            if not isinstance(result, Rejected) or isinstance(result.operation, Claim):
-                return
-        log.warning("report-not-counted", domain=to.domain)
+    def _fold(self, report: Report, now: datetime) -> tuple[Operation, ...]:
+        """What writes down that it was one too many: the notice of this hour tells how many."""
+        codes = tuple(
+            each.told.reason.code if each.told.reason else report.action
+            for each in report.recipients
+        )
+        hour = now.replace(minute=0, second=0, microsecond=0)
+        key = f"{places.FOLDED}{hour:%Y-%m-%dT%H}"
+        return (
+            Put(f"{key}/{report.id}", encode(Folded(to=report.to, codes=codes))),
+            Schedule(key=key, at=hour + _HOUR),
+        )
 
-    async def send_folded(self, domain: str, _: str) -> None:
+    async def send_folded(self, name: str, hour: str) -> None:
         """The hour is over: one notice of how many there were."""
-        place = places.reports(domain)
-        document = await self._store.get(place, places.FOLDED)
-        folded = decode(document.value, Folded) if document else None
-        to = parse_address(folded.to) if folded else None
-        if folded is None or to is None:
-            await self._done(place, places.FOLDED)
+        owed = _Owed(places.reports(name), places.FOLDED + hour)
+        rows = await self._rows(owed)
+        to = parse_address(rows[-1].folded.to) if rows else None
+        if to is None:
+            await self._done(owed)
             return
-        now = self._clock.now()
-        content = compose_folded(folded, new_reference(), now, hostname=self._hostname)
+        if (silence := await self._silence(owed.partition)) is not None:
+            await self._put_off(owed, silence)
+            return
+        now, since = self._clock.now(), datetime.fromisoformat(f"{hour}:00+00:00")
+        codes = Counter(code for row in rows for code in row.folded.codes)
+        content = compose_folded(
+            str(to), since, codes, new_reference(), now, hostname=self._hostname
+        )
         handover = await self._courier.hand_on(Letter(to=to, content=self._signed(content)))
-        if isinstance(handover, NotNow) and now - folded.since < self._lasts:
-            again = msgspec.structs.replace(folded, attempts=folded.attempts + 1)
-            await self._store.commit(
-                Commit(
-                    place,
-                    (
-                        Put(key=places.FOLDED, value=encode(again)),
-                        Schedule(key=places.FOLDED, at=now + pause(again.attempts)),
-                    ),
-                )
-            )
-            return
         self._count("folded", handover)
-        await self._done(place, places.FOLDED)
+        if isinstance(handover, NotNow) and now - since < self._lasts:
+            await self._put_off(owed, await self._fall_silent(owed.partition))
+            return
+        # What has come meanwhile stays, with an entry of its own in the due-set.
+        told = tuple(Delete(key=row.key) for row in rows)
+        for at in range(0, len(told), _PAGE):
+            await self._store.commit(Commit(owed.partition, told[at : at + _PAGE]))
+        if not await self._store.documents(owed.partition, f"{owed.key}/", limit=1):
+            await self._done(owed)
+
+    async def _rows(self, owed: _Owed) -> list[_Row]:
+        rows: list[_Row] = []
+        while True:
+            page = await self._store.documents(
+                owed.partition,
+                f"{owed.key}/",
+                after=rows[-1].key if rows else None,
+                limit=_PAGE,
+            )
+            rows += [_Row(each.key, decode(each.value, Folded)) for each in page]
+            if len(page) < _PAGE:
+                return rows
 
     # ---- on the way
+
+    async def _hand_on(self, owed: _Owed, report: Report, to: Address, place: str) -> None:
+        mail = split(report.header + b"\r\n")
+        content = compose_report(report, hostname=self._hostname, message_id=message_id(mail))
+        handover = await self._courier.hand_on(Letter(to=to, content=self._signed(content)))
+        self._count(report.action, handover)
+        match handover:
+            case Handed():
+                if await self._store.claim(place, places.SILENCE) is not None:
+                    await self._store.commit(Commit(place, (Unclaim(places.SILENCE),)))
+                await self._end(owed, report, "sent")
+            case Never(detail=detail):
+                # Nobody reports on a report (RFC 5321, section 6.1).
+                await self._end(owed, report, "refused", detail)
+            case NotNow(detail=detail):
+                await self._fall_silent(place)
+                await self._later(owed, report, detail)
 
     def _signed(self, content: bytes) -> bytes:
         return self._signer.sign(content, self._clock.now()) if self._signer else content
 
-    async def _hand_on(self, partition: str, key: str, report: Report, letter: Letter) -> None:
-        handover = await self._courier.hand_on(letter)
-        self._count(report.action, handover)
-        match handover:
-            case Handed():
-                await self._end(partition, key, report, "sent")
-            case Never(detail=detail):
-                # Nobody reports on a report (RFC 5321, section 6.1).
-                await self._end(partition, key, report, "refused", detail)
-            case NotNow(detail=detail):
-                await self._later(partition, key, report, detail)
+    async def _silence(self, place: str) -> timedelta | None:
+        """How long a place is to be left alone; None where it is not."""
+        value = await self._store.claim(place, places.SILENCE)
+        if value is None:
+            return None
+        left = decode(value, Silence).until - self._clock.now()
+        # Not all of them at the same moment.
+        return left + _SPREAD * random.random() if left > timedelta(0) else None  # noqa: S311
 
-    async def _later(self, partition: str, key: str, report: Report, detail: str) -> None:
+    async def _fall_silent(self, place: str) -> timedelta:
+        """A place took nothing: leave it alone for a while, the longer the oftener."""
+        value = await self._store.claim(place, places.SILENCE)
+        attempts = decode(value, Silence).attempts + 1 if value else 1
+        until = self._clock.now() + pause(attempts)
+        silence = encode(Silence(until=until, attempts=attempts))
+        operations = (
+            Unclaim(places.SILENCE),
+            Claim(places.SILENCE, silence, until + self._lasts),
+        )
+        await self._store.commit(Commit(place, operations))
+        return pause(attempts)
+
+    async def _put_off(self, owed: _Owed, later: timedelta) -> None:
+        again = Schedule(key=owed.key, at=self._clock.now() + later)
+        await self._store.commit(Commit(owed.partition, (again,)))
+
+    async def _later(self, owed: _Owed, report: Report, detail: str) -> None:
         now = self._clock.now()
         if now - report.owed >= self._lasts:
-            await self._end(partition, key, report, "expired", detail)
+            await self._end(owed, report, "expired", detail)
             return
         tried = msgspec.structs.replace(report, attempts=report.attempts + 1)
         at = now + pause(tried.attempts)
-        operations = (Put(key=key, value=encode(tried)), Schedule(key=key, at=at))
-        await self._store.commit(Commit(partition, operations))
-        log.info("report-waits", report=report.id, attempts=tried.attempts, detail=detail)
+        operations = (Put(key=owed.key, value=encode(tried)), Schedule(key=owed.key, at=at))
+        await self._store.commit(Commit(owed.partition, operations))
+        log.info(
+            "report-waits",
+            report=report.id,
+            attempts=tried.attempts,
+            next=at.isoformat(),
+            detail=detail,
+        )
 
-    async def _end(
-        self, partition: str, key: str, report: Report, outcome: str, detail: str = ""
-    ) -> None:
-        await self._done(partition, key)
+    async def _end(self, owed: _Owed, report: Report, outcome: str, detail: str = "") -> None:
+        await self._done(owed)
         log.info(
             "report",
             report=report.id,
@@ -273,10 +346,16 @@ class Reports:
             detail=detail,
         )
 
-    async def _done(self, partition: str, key: str) -> None:
-        operations = (Delete(key=key), Unschedule(key=key, expect=False))
-        await self._store.commit(Commit(partition, operations))
+    async def _done(self, owed: _Owed) -> None:
+        operations = (Delete(key=owed.key), Unschedule(key=owed.key, expect=False))
+        await self._store.commit(Commit(owed.partition, operations))
 
     def _count(self, kind: str, handover: Handed | NotNow | Never) -> None:
         outcome = {Handed: "sent", NotNow: "waits", Never: "refused"}[type(handover)]
         self._metrics.reports.labels(kind, outcome).inc()
+
+
+def _whom(report: Report) -> str:
+    """Whom a report is about, in whatever order, as one short name."""
+    whom = "\0".join(sorted(each.recipient for each in report.recipients))
+    return sha256(whom.encode()).hexdigest()[:32]

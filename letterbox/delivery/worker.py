@@ -169,6 +169,8 @@ class Worker:
                 waking.result()
         finally:
             waking.cancel()
+            # Until it has ended it listens still, and the next one would not be heard.
+            await asyncio.gather(waking, return_exceptions=True)
 
     async def _sleep(self) -> float:
         """How long nothing is due, in seconds."""

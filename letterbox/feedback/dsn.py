@@ -4,6 +4,7 @@ They say what the reply would have said, word for word: ``Told`` is all they kno
 """
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
@@ -18,7 +19,7 @@ from letterbox.feedback.letters import (
 )
 from letterbox.feedback.sentences import safe
 from letterbox.feedback.written import part
-from letterbox.model.report import Folded, Report, Reported
+from letterbox.model.report import Report, Reported
 
 _LONGEST: Final = 500
 #: A header in a report is cut off here, at the end of a field.
@@ -133,18 +134,19 @@ def _typed(address: str, kind: str) -> str:
     return "utf-8;" + _NOT_XTEXT.sub(lambda char: f"\\x{{{ord(char[0]):X}}}", address)
 
 
-def compose_folded(owed: Folded, name: str, made: datetime, *, hostname: str) -> bytes:
-    """One notice in place of many reports to a domain: how many, and why, and nothing of whom."""
-    total = sum(owed.codes.values())
-    domain = owed.to.rpartition("@")[2]
-    header = _header(owed.to, f"{total} more messages were not delivered", name, made, hostname)
+def compose_folded(
+    to: str, since: datetime, codes: Mapping[str, int], name: str, made: datetime, *, hostname: str
+) -> bytes:
+    """One notice in place of many reports: how many since when, and why, and nothing of whom."""
+    total = sum(codes.values())
+    header = _header(to, f"{total} more messages were not delivered", name, made, hostname)
     lines = [
         f"This is the mail system at {hostname}.",
         "",
-        f"Since {date(owed.since)} we owed {domain} more reports than we send in an hour.",
-        "In place of the others, this is what they would have said:",
+        f"Since {date(since)} we owed you more reports than we send in an hour. In place of the",
+        "others, this is what they would have said:",
         "",
-        *(f"  {count:>6}  {ascii_value(code)}" for code, count in sorted(owed.codes.items())),
+        *(f"  {count:>6}  {ascii_value(code)}" for code, count in sorted(codes.items())),
         "",
         f"What each code means: see the reasons at {hostname}.",
         "Registered vendors read every answer in their feedback, without a limit.",

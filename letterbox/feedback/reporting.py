@@ -28,12 +28,20 @@ _NOTHING = Request()
 
 
 def after_reply(
-    envelope: Envelope, mail: Mail, told: Mapping[Address, Told], name: str, now: datetime
+    envelope: Envelope,
+    mail: Mail,
+    told: Mapping[Address, Told],
+    name: str,
+    now: datetime,
+    *,
+    author: str,
 ) -> tuple[Report, ...]:
     """What is owed beside the reply to a message that has just been answered.
 
     Of a transaction with one reply for several recipients: the refusals that this reply does not
-    say. And to those who asked for it, that their message was taken. ``name`` is random.
+    say. And to those who asked for it, that their message was taken. ``name`` is random, ``author``
+    the domain that wrote the message, empty where that is not proven: such a one hears of no
+    success.
     """
     asked = any("success" in (each.notify or ()) for each in envelope.requests.values())
     if not asked and (not envelope.one_reply or len(told) < 2):  # noqa: PLR2004 - nothing mixed
@@ -52,7 +60,8 @@ def after_reply(
         "relayed": [
             address
             for address in taken
-            if told[address].verdict in _TAKEN
+            if author
+            and told[address].verdict in _TAKEN
             and "success" in (envelope.requests.get(address, _NOTHING).notify or ())
         ],
     }
@@ -62,6 +71,7 @@ def after_reply(
         Report(
             id=f"{name}{nth}",
             to=str(envelope.reverse_path),
+            author=author,
             client=envelope.client.address,
             helo=envelope.client.helo,
             received=now,
@@ -100,6 +110,7 @@ def after_all(
     return Report(
         id=name,
         to=str(path),
+        author=record.sender.domain or "",
         client=record.client,
         helo=record.helo,
         received=record.at,

@@ -16,10 +16,14 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Received(msgspec.Struct, frozen=True):
-    """The answer to a message: one outcome a recipient, in their order."""
+    """The answer to a message: one outcome a recipient, in their order.
+
+    ``reported``: a report by mail says what the one reply for all of them does not.
+    """
 
     message: str
     outcomes: tuple[Outcome, ...]
+    reported: bool = False
 
 
 class Idempotent(msgspec.Struct, frozen=True):

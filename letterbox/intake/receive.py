@@ -129,12 +129,16 @@ class Intake:
         answer = answer_commit(arrival, settled.told, settled.message)
         if answer and not settled.recorded:
             await self._store.commit(*answer)
-        reports = after_reply(envelope, mail, settled.told, new_reference(), arrival.at)
+        author = proof.sender.domain if isinstance(proof.sender, Proven) else ""
+        reports = after_reply(
+            envelope, mail, settled.told, new_reference(), arrival.at, author=author
+        )
         if reports:
             # What the reply is silent about is owed from here on, and is on disk before it.
             partition = places.message(arrival.id)
             await self._store.commit(*(Commit(partition, owe(each)) for each in reports))
-        return _received(arrival, settled.told, settled.message)
+        reported = any(each.action == "failed" for each in reports)
+        return _received(arrival, settled.told, settled.message, reported=reported)
 
     async def _prove(self, arrival: Arrival, mail: Mail) -> Proof:
         if arrival.submission is not None:
@@ -295,9 +299,12 @@ class Intake:
             )
 
 
-def _received(arrival: Arrival, told: dict[Address, Told], message: str) -> Received:
+def _received(
+    arrival: Arrival, told: dict[Address, Told], message: str, *, reported: bool = False
+) -> Received:
     return Received(
         message=message,
+        reported=reported,
         outcomes=tuple(
             Outcome(recipient=address, told=told[address])
             for address in arrival.envelope.recipients

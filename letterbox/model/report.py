@@ -5,7 +5,6 @@ from typing import Literal
 
 import msgspec
 
-from letterbox.model.envelope import Notify
 from letterbox.model.sender import VendorRef
 from letterbox.model.told import Told
 
@@ -19,21 +18,22 @@ class Reported(msgspec.Struct, frozen=True, omit_defaults=True):
     recipient: str
     told: Told
     original: str | None = None
-    notify: tuple[Notify, ...] | None = None
 
 
 class Report(msgspec.Struct, frozen=True, tag="delivery", omit_defaults=True):
     """A delivery status notification that is owed to a return path (RFC 3464).
 
     ``to`` is that path; it is sent only where SPF passes for it from ``client``, who said
-    ``helo``. ``received`` is when the message came, ``owed`` from when on it may be sent,
-    ``header`` the message's as received, or the beginning of it. ``action``: ``failed``, or
-    ``relayed`` for those who asked to hear of a success. ``digest`` is of the content: the same
-    message is reported on once.
+    ``helo``. ``author`` is the domain that wrote the message, empty where that is not proven.
+    ``received`` is when the message came, ``owed`` from when on it may be sent, ``header`` the
+    message's as received, or the beginning of it. ``action``: ``failed``, or ``relayed`` for those
+    who asked to hear of a success. ``digest`` is of the content: the same message is reported on
+    once.
     """
 
     id: str
     to: str
+    author: str
     client: str
     helo: str
     received: datetime
@@ -49,15 +49,17 @@ class Report(msgspec.Struct, frozen=True, tag="delivery", omit_defaults=True):
 
 
 class Folded(msgspec.Struct, frozen=True):
-    """Reports to one domain that were too many for their hour, counted by what was told.
-
-    ``to`` is the return path of the last of them.
-    """
+    """A report that was one too many for its hour: what it would have said, and to whom."""
 
     to: str
-    since: datetime
-    codes: dict[str, int] = {}
-    attempts: int = 0
+    codes: tuple[str, ...]
+
+
+class Silence(msgspec.Struct, frozen=True):
+    """A place that took nothing: it is left alone until then, after so many attempts in a row."""
+
+    until: datetime
+    attempts: int
 
 
 class Complaint(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -36,8 +36,10 @@ REPORT = "report/"
 #: Complaints, and unsubscriptions that a consumer asked for, by id.
 COMPLAINT = "complaint/"
 UNSUBSCRIPTION = "unsubscription/"
-#: Reports to one domain that were too many, as one.
-FOLDED = "folded"
+#: Reports to one place that were too many for an hour, by hour and id.
+FOLDED = "folded/"
+#: A place that took nothing of late.
+SILENCE = "silence"
 #: All endpoints of a vendor's, as one document.
 WEBHOOKS = "webhooks"
 #: How far each has come, and when something is to be done about it, by its id.
@@ -124,9 +126,9 @@ def said_once(what: str, message: str) -> str:
     return f"{what}/{message}"
 
 
-def reports(domain: str) -> str:
-    """The partition that bounds the reports to one organization's domains."""
-    return f"reports/{domain}"
+def reports(place: str) -> str:
+    """The partition that bounds the reports to one place."""
+    return f"reports/{place}"
 
 
 def caller(network: str) -> str:

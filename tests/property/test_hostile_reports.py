@@ -15,19 +15,19 @@ import pytest
 from letterbox.configuration import shipped
 from letterbox.feedback.arf import compose_complaint
 from letterbox.feedback.disclosure import Disclosure, Hearing
-from letterbox.feedback.dsn import compose_folded, compose_report
+from letterbox.feedback.dsn import compose_report
 from letterbox.feedback.events import event, feed_item
 from letterbox.feedback.sentences import Sentences
 from letterbox.feedback.webhooks import body_of
 from letterbox.feedback.wording import read_wording
 from letterbox.model.reason import read_phrases, read_registry
-from letterbox.model.report import Complaint, Folded, Report, Reported
+from letterbox.model.report import Complaint, Report, Reported
 from letterbox.model.sender import VendorRef
 from letterbox.model.told import Told
 from letterbox.model.verdict import Decision, Finding, Refuse
 from tests.support.plain import wishes_from
 from tests.unit.test_arf import OWED as COMPLAINT
-from tests.unit.test_dsn import HEADER, HOST
+from tests.unit.test_dsn import HEADER, HOST, folded
 from tests.unit.test_dsn import OWED as REPORT
 
 COUNT = 10_000
@@ -161,8 +161,7 @@ def test_complaints_have_the_fields_we_mean() -> None:
 
 def test_folded_notices_have_the_fields_we_mean() -> None:
     for value in VALUES:
-        owed = Folded(to="b@greenleaf.example", since=NOW, codes={value: 3})
-        content = compose_folded(owed, "0" * 32, NOW, hostname=HOST)
+        content = folded({value: 3})
         assert not UNSAFE.search(content)
         header, _, _ = content.partition(b"\r\n\r\n")
         assert names(header) == [*DSN_HEAD[:6], b"MIME-Version", *PART]

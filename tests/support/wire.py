@@ -61,7 +61,11 @@ class StubIntake:
             Outcome(recipient=recipient, told=_told(recipient.local))
             for recipient in envelope.recipients
         )
-        return Received(message="m", outcomes=outcomes)
+        asked = [
+            envelope.requests.get(each.recipient) for each in outcomes if each.told.reply >= 500
+        ]
+        reported = any(each is None or each.notify != () for each in asked)
+        return Received(message="m", outcomes=outcomes, reported=reported)
 
 
 class StubPaths:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from letterbox.feedback.dsn import compose_folded, compose_report
 from letterbox.feedback.letters import report, seven_bit
-from letterbox.model.report import Folded, Report, Reported
+from letterbox.model.report import Report, Reported
 from letterbox.model.told import Told, ToldReason
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -52,6 +52,7 @@ def refusal(
 OWED = Report(
     id="0" * 31 + "1",
     to="bounces@greenleaf.example",
+    author="greenleaf.example",
     client="192.0.2.1",
     helo="mail.greenleaf.example",
     received=AT,
@@ -96,15 +97,15 @@ BEYOND_ASCII = msgspec.structs.replace(
         ),
     ),
 )
-FOLDED = Folded(
-    to="bounces@greenleaf.example",
-    since=AT,
-    codes={"no-relationship": 140, "kind-not-wanted": 3},
-)
+FOLDED = {"no-relationship": 140, "kind-not-wanted": 3}
 
 
 def composed(owed: Report) -> bytes:
     return compose_report(owed, hostname=HOST, message_id="1@greenleaf.example")
+
+
+def folded(codes: dict[str, int]) -> bytes:
+    return compose_folded("b@greenleaf.example", AT, codes, "2" * 32, AT, hostname=HOST)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +114,7 @@ def composed(owed: Report) -> bytes:
         ("dsn-failed", composed(OWED)),
         ("dsn-relayed", composed(RELAYED)),
         ("dsn-beyond-ascii", composed(BEYOND_ASCII)),
-        ("dsn-folded", compose_folded(FOLDED, "2" * 32, AT, hostname=HOST)),
+        ("dsn-folded", folded(FOLDED)),
     ],
 )
 def test_each_is_as_it_was_agreed(name: str, content: bytes) -> None:

@@ -19,7 +19,8 @@ from letterbox.model.configuration import (
     StoreSection,
 )
 from letterbox.model.envelope import Client, Request
-from letterbox.ports.store import StoreUnavailable
+from letterbox.ports.courier import NotNow
+from letterbox.ports.store import Commit, Schedule, StoreUnavailable
 from letterbox.records import places
 from tests.support.house import HERE, SPF_HERE, House, mail, open_house, signed
 from tests.support.postoffice import PostOffice, post_office
@@ -308,15 +309,23 @@ async def test_trouble_in_the_dns_puts_it_off(mailing: Mailing) -> None:
     assert len(await mailing.reports()) == 1
 
 
+async def settle(mailing: Mailing, seconds: int = 60) -> list[Message]:
+    """What has come once those that step back for others have had their turn."""
+    for _ in range(seconds // 10):
+        await mailing.house.work()
+        mailing.house.clock.advance(seconds=10)
+    return await mailing.reports()
+
+
 async def test_too_many_are_told_in_one() -> None:
     async with opened(reports_per_domain_hour=2) as mailing:
         mailing.house.zone.records["b.other.example"] = SPF_HERE
         for number in range(6):
             sender = "bounces@other.example" if number % 2 else f"v{number}@b.other.example"
             await mailing.send(ANNA, BEN, content=offer(number=number), sender=sender)
-        assert len(await mailing.reports()) == 2
+        assert len(await settle(mailing)) == 2
         mailing.house.clock.advance(hours=1)
-        reports = await mailing.reports()
+        reports = await settle(mailing)
         assert len(reports) == 3
         assert reports[2]["Subject"] == "4 more messages were not delivered"
         text = reports[2].get_payload(decode=True).decode()
@@ -324,10 +333,51 @@ async def test_too_many_are_told_in_one() -> None:
         assert "anna" not in text
         assert "ben" not in text
         mailing.house.clock.advance(hours=1)
-        assert len(await mailing.reports()) == 3
+        assert len(await settle(mailing)) == 3
 
 
-async def test_strangers_to_one_another_hear_nothing_of_one_another() -> None:
+async def test_none_of_those_that_are_told_in_one_is_forgotten(tmp_path) -> None:
+    """However many are at it at once, and whatever comes while the notice is on its way."""
+    async with opened(reports_per_domain_hour=1) as mailing:
+        for number in range(25):
+            await mailing.send(ANNA, BEN, content=offer(number=number))
+        await settle(mailing, 300)
+        mailing.house.clock.advance(hours=1)
+        mailing.office.answers.append("451 4.3.0 not now")
+        await settle(mailing, 1200)
+        one, notice = await mailing.reports()
+        assert told(one) == [(BEN, "failed", "5.7.1")]
+        assert notice["Subject"] == "24 more messages were not delivered"
+
+
+async def test_authors_at_one_platform_hear_nothing_of_one_another() -> None:
+    async with opened(reports_per_domain_hour=1) as mailing:
+        mailing.house.zone.records |= {"a.esp.example": SPF_HERE, "b.esp.example": SPF_HERE}
+        client = Client(HERE, asserts_from=True)
+        for number in range(3):
+            for at, domain in (("a", "other.example"), ("b", "greenleaf.example")):
+                await mailing.send(
+                    ANNA,
+                    BEN,
+                    content=offer(domain, number=number),
+                    sender=f"{at}@{at}.esp.example",
+                    client=client,
+                )
+        await settle(mailing)
+        mailing.house.clock.advance(hours=1)
+        await settle(mailing)
+        notices = [
+            (came.to[0], email.message_from_bytes(came.content)["Subject"])
+            for came in mailing.office.came
+            if b"more messages" in came.content
+        ]
+        assert sorted(notices) == [
+            ("a@a.esp.example", "2 more messages were not delivered"),
+            ("b@b.esp.example", "2 more messages were not delivered"),
+        ]
+
+
+async def test_nobody_at_a_mailbox_provider_uses_up_anothers() -> None:
     async with opened(reports_per_domain_hour=1) as mailing:
         mailing.house.zone.records["gmail.com"] = SPF_HERE
         for number in range(4):
@@ -338,8 +388,59 @@ async def test_strangers_to_one_another_hear_nothing_of_one_another() -> None:
                 sender=f"p{number}@gmail.com",
                 client=Client(HERE, asserts_from=True),
             )
-        mailing.house.clock.advance(hours=2)
-        assert len(await mailing.reports()) == 1
+        await settle(mailing)
+        assert len({came.to for came in mailing.office.came}) == 4
+
+
+async def test_who_keeps_us_waiting_keeps_nobody_else_waiting() -> None:
+    """Fifty that stand, and one honest: it is not put behind them."""
+    async with opened() as mailing:
+        mailing.house.zone.records |= {f"t{n}.example": SPF_HERE for n in range(5)}
+        client = Client(HERE, asserts_from=True)
+        for number in range(50):
+            domain = f"t{number % 5}.example"
+            await mailing.send(
+                ANNA, BEN, content=offer(number=number), sender=f"x@{domain}", client=client
+            )
+        await mailing.send(ANNA, BEN, content=offer(number=99))
+        courier = mailing.house.app.outgoing.reports._courier
+        standing, honest = asyncio.Event(), asyncio.Event()
+
+        class Slow:
+            async def hand_on(self, letter):
+                if letter.to.domain.startswith("t"):
+                    await standing.wait()
+                    return NotNow("it kept us waiting")
+                honest.set()
+                return await courier.hand_on(letter)
+
+        mailing.house.app.outgoing.reports._courier = Slow()
+        worker, began = mailing.house.app.worker, mailing.house.clock.now()
+        await worker.start()
+        async with asyncio.timeout(10):
+            while not honest.is_set():
+                mailing.house.clock.advance(seconds=10)
+                # Something long due wakes it: those that stepped back have their turn.
+                tick = Schedule(key=places.COLLECT, at=began)
+                await mailing.house.app.store.commit(Commit(places.message("tick"), (tick,)))
+                await asyncio.sleep(0.01)
+        standing.set()
+        await worker.stop()
+
+
+async def test_a_place_that_took_nothing_is_left_alone() -> None:
+    """One attempt a while for all that is owed there, not one for each."""
+    async with opened() as mailing:
+        mailing.office.answers += ["451 4.3.0 not now"] * 1000
+        for number in range(20):
+            await mailing.send(ANNA, BEN, content=offer(number=number))
+        await settle(mailing, 240)
+        assert 1000 - len(mailing.office.answers) <= 2
+        for _ in range(60):
+            await mailing.house.work()
+            mailing.house.clock.advance(hours=1)
+        assert 1000 - len(mailing.office.answers) < 200
+        assert await owed(mailing.house) == []
 
 
 # ---- killed in between -------------------------------------------------------------------------

@@ -6,15 +6,12 @@ from letterbox.gateways.smtp import replies
 from letterbox.gateways.smtp.dialog import Transaction
 from letterbox.gateways.smtp.house import House
 from letterbox.gateways.smtp.replies import Reply
-from letterbox.intake import Submission
+from letterbox.intake import Received, Submission
 from letterbox.intake.submitters import Shown
-from letterbox.model.address import Address
 from letterbox.model.envelope import Client, Envelope
-from letterbox.model.told import Told
 
 #: RFC 5321, section 3.8: whoever is told so knows that the connection is closed.
 _CLOSING = 421
-_REFUSED = 500
 
 log = structlog.get_logger("letterbox.smtp")
 
@@ -48,44 +45,29 @@ async def hand_over(
                 return replies.KEY_GONE
             submission = Submission(vendor=vendor)
         received = await house.intake.receive(envelope, content, submission)
-        told = {outcome.recipient: outcome.told for outcome in received.outcomes}
     except Exception:
         # Ours, never the mail's: it stays with the sender, who tries again.
         log.exception("gateway-failed", session=session)
         return for_all(house, transaction, replies.OUR_FAULT)
-    return _rendered(house, transaction, told)
+    return _rendered(house, transaction, received)
 
 
-def _rendered(house: House, transaction: Transaction, told: dict[Address, Told]) -> Reply:
+def _rendered(house: House, transaction: Transaction, received: Received) -> Reply:
     """The replies, in the order of RCPT (RFC 2033, section 4.2)."""
+    told = {outcome.recipient: outcome.told for outcome in received.outcomes}
     answers = [told[recipient] for recipient in transaction.taken]
     before = b""
     if not house.terms.lmtp:
         if transaction.terms.each and len(answers) > 1:
             before, answers = replies.EACH.octets, [*replies.for_each(answers)]
         else:
-            answers = [replies.for_all(answers, reported=_is_reported(transaction, told))]
+            # Who has shown a key has a feed for what the one reply cannot say.
+            reported = received.reported if transaction.one_reply else None
+            answers = [replies.for_all(answers, reported=reported)]
     lines = "".join(f"{each.line}\r\n" for each in answers)
     return Reply(
         octets=before + lines.encode("ascii", "replace"),
         closes=any(each.reply == _CLOSING for each in answers),
-    )
-
-
-def _is_reported(transaction: Transaction, told: dict[Address, Told]) -> bool | None:
-    """Whether a report says what the one reply does not; None where a feed does (AUTH).
-
-    It does where one is wanted of any of the refusals (RFC 3461, section 4.1).
-    """
-    if not transaction.one_reply:
-        return None
-    requests = (
-        transaction.requests.get(address)
-        for address, each in told.items()
-        if each.reply >= _REFUSED
-    )
-    return any(
-        asked is None or asked.notify is None or "failure" in asked.notify for asked in requests
     )
 
 
