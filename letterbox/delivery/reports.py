@@ -143,7 +143,7 @@ class Reports:
         place = self._place(report, to)
         async with self._turn(place) as free:
             if not free:
-                await self._put_off(owed, _STEP_BACK)
+                await self._put_off(owed, _STEP_BACK * (0.5 + random.random()))  # noqa: S311
             elif (silence := await self._silence(place)) is not None:
                 await self._put_off(owed, silence)
             elif (ready := await self._admitted(owed, report, to, place)) is not None:

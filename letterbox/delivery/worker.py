@@ -1,6 +1,7 @@
 """The worker: does what is due, carries what is owed, sleeps until there is more."""
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 from typing import NamedTuple
@@ -108,8 +109,9 @@ class Worker:
             elif self._busy(duty) < duty.beside:
                 self._begin(duty, entry)
             else:
-                # Whoever keeps us waiting must not stand before those who do not.
-                await self._again(entry, _STEP_BACK)
+                # Whoever keeps us waiting must not stand before those who do not; nor is it always
+                # the same ones who come first when they come again.
+                await self._again(entry, _STEP_BACK * (0.5 + random.random()))  # noqa: S311
             done += 1
         return done
 
