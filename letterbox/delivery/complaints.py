@@ -125,17 +125,27 @@ class Complaints:
         self._metrics = metrics
 
     async def unwanted(
-        self, consumer: str, name: str, *, because: Because, report: bool, unsubscribe: bool
+        self,
+        consumer: str,
+        name: str,
+        *,
+        because: Because,
+        report: bool | None,
+        unsubscribe: bool,
     ) -> Unwanted | None:
         """Lock out the sender of a message in the inbox, and tell it as far as it may be told.
 
-        ``report``: a complaint goes to the address that the sender signed for it; ``unsubscribe``:
-        the one-click address that was signed is called. Both once for a message, whatever is said
-        again. None where there is no such message. Raises StoreUnavailable.
+        ``report``: a complaint goes to the address that the sender signed for it; None: unless the
+        relationship tells nothing. ``unsubscribe``: the one-click address that was signed is
+        called. Both once for a message, whatever is said again. None where there is no such
+        message. Raises StoreUnavailable.
         """
         case = await self._case(consumer, name)
         if case is None:
             return None
+        if report is None:
+            rule = await self._relations.covering(consumer, name)
+            report = rule is None or rule.tells != "nothing"
         told = await self._complaint(consumer, case) if report else ()
         asked = await self._unsubscription(consumer, case) if unsubscribe else ()
         relation = await self._relations.unwanted(
@@ -170,7 +180,7 @@ class Complaints:
             owed=now,
             client=case.record.client,
             domain=case.sender.domain,
-            header=naming_fields(case.mail, case.sender),
+            header=naming_fields(case.mail),
         )
         key = places.COMPLAINT + complaint.id
         return (

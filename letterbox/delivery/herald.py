@@ -161,6 +161,7 @@ class Herald:
             recipient=recipient,
             dutch=dutch.reason,
             about="relationship",
+            locked_out=kind == "relationship.blocked",
         )
         return Said((Emit(value=encode(owed)), log), self._ledger.reference(row, now))
 

@@ -35,10 +35,11 @@ from letterbox.records.activity import activity
 from letterbox.records.coding import decode, encode
 from letterbox.records.ledger import Reference
 from letterbox.records.names import new_id
-from letterbox.records.requests import ReconnectEntry
+from letterbox.records.requests import ReconnectEntry, is_waiting
 from letterbox.records.vendors import Vendors
 
 _ATTEMPTS: Final = 5
+_LOOKED_AT: Final = 200
 #: The longest note, in characters.
 LONGEST_NOTE: Final = 280
 _INSTANT: Final = timedelta(microseconds=1)
@@ -95,7 +96,7 @@ class Reconnecting:
         # Whatever is amiss, it is found out without a question more.
         if registered is None or row is None or row.vendor != vendor or row.heard is None:
             return None
-        if row.heard.code != "vendor-blocked":
+        if not row.locked_out and row.heard.code != "vendor-blocked":
             return None
         for _ in range(_ATTEMPTS):
             asked = await self._asked(registered, reference, row, note, key)
@@ -140,7 +141,8 @@ class Reconnecting:
         if isinstance(result, Done):
             return asked
         if result.operation == by_vendor:
-            result = (await self._store.commit(Commit(partition, (by_address,))))[0]
+            also = await self._beside(consumer, entry)
+            result = (await self._store.commit(Commit(partition, (by_address, *also))))[0]
             if isinstance(result, Done):
                 return asked
         if result.operation == by_address:
@@ -149,6 +151,19 @@ class Reconnecting:
                 return before
             raise AskedBefore(before.again)
         return None
+
+    async def _beside(self, consumer: str, entry: ReconnectEntry) -> tuple[Operation, ...]:
+        """What has the outcome of a request that waits already told to this address as well."""
+        partition = places.consumer(consumer)
+        for document in await self._store.documents(
+            partition, places.REQUEST, limit=_LOOKED_AT, descending=True
+        ):
+            waits = decode(document.value, ReconnectEntry)
+            if is_waiting(waits) and waits.vendor.id == entry.vendor.id:
+                others = (*waits.others, entry.recipient)
+                both = msgspec.structs.replace(waits, others=others)
+                return (Put(document.key, encode(both), expect=document.revision),)
+        return ()
 
     def _put(self, entry: ReconnectEntry) -> tuple[Operation, ...]:
         text = (*entry.accepted, *([entry.note] if entry.note else []))

@@ -138,6 +138,14 @@ class Relations:
             return Advertised(finding, before, after)
         raise StoreUnavailable(f"the relationship behind {name} keeps changing")
 
+    async def covering(self, consumer: str, name: str) -> VendorRule | None:
+        """The relationship that covers who sent a message of the inbox, if any."""
+        entry = await self._mailboxes.entry(consumer, name)
+        if entry is None:
+            return None
+        occasion = await self._occasion(consumer, entry.message, entry.vendor)
+        return occasion.covering if occasion else None
+
     async def unwanted(
         self, consumer: str, name: str, *, because: Because, also: Sequence[Operation]
     ) -> Advertised | None:

@@ -7,9 +7,11 @@ from typing import Final, NamedTuple
 import msgspec
 import structlog
 
+from letterbox.delivery.herald import Said
 from letterbox.delivery.standings import Standing, Standings
 from letterbox.model.preferences import VendorRule
 from letterbox.model.times import later
+from letterbox.model.told import EventType
 from letterbox.model.verdict import DELIVER, Finding, Refuse
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import (
@@ -142,18 +144,10 @@ class Requests:
         if had is None:
             return False
         finding = Finding(filter="relationship", verdict=DELIVER)
-        said = self._standings.said(
-            consumer,
-            done.vendor,
-            standing,
-            becomes,
-            finding,
-            "relationship.reinstated",
-            done.recipient,
-        )
-        if said is not None:
+        said = self._said(consumer, done, standing, becomes, finding, "relationship.reinstated")
+        if said:
             # Before the change: a reference that nobody has heard of leads nowhere.
-            await self._store.commit(said.reference)
+            await self._store.commit(*(each.reference for each in said))
         also = (
             *_ending(done, revision, standing.now),
             activity(
@@ -163,7 +157,7 @@ class Requests:
                 done.vendor,
                 recipient=done.recipient,
             ),
-            *(said.own if said else ()),
+            *(operation for each in said for operation in each.own),
         )
         try:
             await self._consumers.revise_piece(
@@ -234,33 +228,42 @@ class Requests:
     ) -> bool:
         """Write down what became of a request, and tell the vendor of a no."""
         now = standing.now
-        said = None
+        said: list[Said] = []
         if state != "settled" and standing.rule is not None:
             finding = Finding(
                 filter="request",
                 verdict=Refuse(reason="declined"),
                 facts={"vendor": entry.vendor.name},
             )
-            said = self._standings.said(
-                consumer,
-                entry.vendor,
-                standing,
-                standing.rule,
-                finding,
-                "relationship.blocked",
-                entry.recipient,
+            said = self._said(
+                consumer, entry, standing, standing.rule, finding, "relationship.blocked"
             )
         operations = (
             Expect(key=places.PREFERENCES, revision=standing.stored.revision),
             *_ending(ended(entry, state, now), revision, now),
             activity(now, _HAPPENED[state], "request", entry.vendor, recipient=entry.recipient),
-            *(said.own if said else ()),
+            *(operation for each in said for operation in each.own),
         )
         commits = [Commit(places.consumer(consumer), operations)]
-        if said is not None:
-            commits.append(msgspec.structs.replace(said.reference, with_all=True))
+        commits += [msgspec.structs.replace(each.reference, with_all=True) for each in said]
         results = await self._store.commit(*commits)
         return isinstance(results[0], Done)
+
+    def _said(
+        self,
+        consumer: str,
+        entry: ReconnectEntry,
+        standing: Standing,
+        rule: VendorRule,
+        finding: Finding,
+        kind: EventType,
+    ) -> list[Said]:
+        """The outcome, for each address by which it was asked: they are not told to be one's."""
+        said = (
+            self._standings.said(consumer, entry.vendor, standing, rule, finding, kind, recipient)
+            for recipient in (entry.recipient, *entry.others)
+        )
+        return [each for each in said if each is not None]
 
 
 def _ending(done: ReconnectEntry, revision: int, now: datetime) -> tuple[Operation, ...]:

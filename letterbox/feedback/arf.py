@@ -65,10 +65,13 @@ def one_click(mail: Mail, sender: Proven) -> str | None:
     return None
 
 
-def naming_fields(mail: Mail, sender: Proven) -> bytes:
-    """The fields that tell a sender which message is meant, as far as it stands behind them."""
+def naming_fields(mail: Mail) -> bytes:
+    """The fields that tell a sender which message is meant.
+
+    Whether its signature covers them or not: they are given back to who wrote them.
+    """
     found: list[Field] = []
-    for name in filter(sender.vouches_for, _NAMING):
+    for name in _NAMING:
         found += [each for each in mail.all(name)[:1] if len(each.raw) <= _LONGEST_NAMING]
     return b"".join(each.raw.removesuffix(b"\r\n") + b"\r\n" for each in found)
 

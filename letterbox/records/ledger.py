@@ -8,7 +8,7 @@ import msgspec
 
 from letterbox.model.record import DecisionRecord, HeldEntry, InboxEntry, MessageRecord
 from letterbox.model.told import Event, Told, ToldReason
-from letterbox.model.verdict import Deliver, Hold
+from letterbox.model.verdict import Deliver, Hold, reason_of
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import (
     Add,
@@ -50,6 +50,8 @@ class Reference(msgspec.Struct, frozen=True):
     recipient: str = ""
     dutch: ToldReason | None = None
     about: Literal["message", "relationship"] = "message"
+    #: The vendor was told there that it is locked out: it may ask to come back by it.
+    locked_out: bool = False
 
 
 class Recorded(msgspec.Struct, frozen=True):
@@ -145,7 +147,11 @@ class Ledger:
         operations.append(Put(key=_decision_key(record), value=encode(record)))
         if record.vendor.registered and record.follows is None:
             # What is told of a changed relationship names an address that its vendor knows.
-            wrote = places.wrote(record.vendor.id)
+            # An address that is another's is told of nothing, and must not stand for theirs.
+            elsewhere = any(
+                reason_of(finding.verdict) == "address-of-another" for finding in record.findings
+            )
+            wrote = places.wrote(record.vendor.id, elsewhere=elsewhere)
             operations.append(Put(key=wrote, value=record.recipient.encode()))
         operations += noticing(record)
         match record.verdict:

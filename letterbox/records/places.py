@@ -186,9 +186,12 @@ def kept(held: str) -> str:
     return f"kept/{held}"
 
 
-def wrote(vendor: str) -> str:
-    """The key that says which address a registered vendor last wrote to."""
-    return f"{WROTE}{vendor}"
+def wrote(vendor: str, *, elsewhere: bool = False) -> str:
+    """The key that says which address a registered vendor last wrote to.
+
+    ``elsewhere``: which one that was given to another vendor.
+    """
+    return f"wrote-elsewhere/{vendor}" if elsewhere else f"{WROTE}{vendor}"
 
 
 def asked(vendor: str, recipient: str = "") -> str:

@@ -32,6 +32,8 @@ class ReconnectEntry(msgspec.Struct, frozen=True):
     until: datetime
     accepted: tuple[str, ...] = ()
     note: str = ""
+    #: More addresses of the consumer's by which the same was asked: each hears of the outcome.
+    others: tuple[str, ...] = ()
     state: RequestState = "waiting"
     ended: datetime | None = None
 

@@ -139,7 +139,7 @@ OWED = Complaint(
     owed=NOW,
     client="192.0.2.1",
     domain="news.greenleaf.example",
-    header=naming_fields(split(MAIL), sender()),
+    header=naming_fields(split(MAIL)),
 )
 
 
@@ -176,17 +176,15 @@ def test_others_read_it_and_find_nobody_in_it() -> None:
     assert text.get_content_type() == "text/plain"
 
 
-def test_fields_that_nobody_signed_do_not_come_along() -> None:
-    by = sender(signed=ALL - {"cfbl-feedback-id"})
-    assert b"Feedback-ID" not in naming_fields(split(MAIL), by)
+def test_the_message_is_named_whatever_was_signed() -> None:
+    assert b"Message-ID: <1@greenleaf.example>" in naming_fields(split(MAIL))
 
 
 @given(st.binary(max_size=300), st.text(max_size=100))
 def test_exactly_the_fields_that_we_mean(value: bytes, domain: str) -> None:
     clean = value.replace(b"\r", b"").replace(b"\n", b"").replace(b"\0", b"")
-    header = naming_fields(
-        split(changed(b"CFBL-Feedback-ID", b"CFBL-Feedback-ID: " + clean)), sender()
-    )
+    hostile = changed(b"CFBL-Feedback-ID", b"CFBL-Feedback-ID: " + clean)
+    header = naming_fields(split(hostile))
     owed = Complaint(
         id="0" * 32,
         to="fbl@greenleaf.example",

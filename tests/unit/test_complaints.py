@@ -159,6 +159,20 @@ async def test_who_was_locked_out_before_is_told_all_the_same(neighbours: Neighb
     assert neighbours.host.posted == []
 
 
+@pytest.mark.parametrize(("word", "count"), [({}, 0), ({"report": True}, 1)])
+async def test_who_tells_nothing_complains_of_nobody_unless_they_say_so(
+    neighbours: Neighbours, word: dict, count: int
+) -> None:
+    name = await neighbours.deliver()
+    rule = {"vendor": "greenleaf", "scope": "everything", "tells": "nothing"}
+    path, match = "/v1/me/vendors/greenleaf", {"If-Match": "*"}
+    changed = await neighbours.api.call("PUT", path, who="anna", json=rule, headers=match)
+    assert changed.status == 200, changed.body
+    assert (await neighbours.say(name, word)).json["reported"] is (count == 1)
+    await neighbours.work()
+    assert len(neighbours.office.came) == count
+
+
 async def test_a_newcomer_is_locked_out_too(neighbours: Neighbours) -> None:
     name = await neighbours.deliver("ben")
     reply = await neighbours.say(name, who="ben")

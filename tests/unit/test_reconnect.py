@@ -182,8 +182,10 @@ async def test_a_no_is_told_as_final(how):
         assert (event.reason.code, event.reason.final) == ("declined", True)
         assert (await say(api, request["id"], "accept")).status == 409
         assert (await rule(api))["standing"] == "blocked"
-        # What was declined is not that of a lock-out: it leads nowhere.
-        assert (await ask(api, event.reference)).status == 404
+        # The vendor is locked out still, and may ask again: not before the period is over.
+        assert (await ask(api, event.reference)).status == 409
+        api.house.clock.advance(days=31)
+        assert (await ask(api, event.reference)).status == 200
 
 
 async def test_what_is_over_is_forgotten_after_a_while():
@@ -221,6 +223,34 @@ async def test_two_addresses_are_not_told_to_be_one_persons():
         assert replies[0].json | {"reference": second} == replies[1].json
         assert len(await requests(api)) == 1
         assert (await ask(api, second)).status == 409
+
+
+@pytest.mark.parametrize("word", ["accept", "decline"])
+async def test_each_address_hears_of_the_outcome(word):
+    """Two persons would each have one."""
+    async with locked_out() as (api, reference):
+        second = await refused(api, to="second@letterbox.example")
+        await ask(api, reference)
+        await ask(api, second)
+        await say(api, (await requests(api))[0]["id"], word)
+        await api.house.work()
+        events = [event for event in await told(api) if event.type.startswith("relationship.")]
+        assert sorted(event.recipient for event in events) == [
+            "anna@letterbox.example",
+            "second@letterbox.example",
+        ]
+        assert len({(event.type, event.verdict) for event in events}) == 1
+
+
+async def test_an_event_of_a_lock_out_serves_whatever_else_is_told():
+    async with locked_out("class") as (api, _):
+        await put(api, {"vendor": "greenleaf", "tells": "class"})
+        await put(api, {"vendor": "greenleaf", "tells": "class", "standing": "blocked"})
+        await api.house.work()
+        event = (await api.house.feed("greenleaf"))[-1]
+        assert event.type == "relationship.blocked"
+        assert event.reason.code == "choice"
+        assert (await ask(api, event.reference)).status == 200
 
 
 async def test_many_at_once_ask_once():

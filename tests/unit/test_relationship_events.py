@@ -329,3 +329,16 @@ async def test_the_event_is_in_the_commit_of_the_change(monkeypatch):
         assert {"Put", "Emit"} <= kinds
         assert change[1].partition.startswith("reference/")
         assert not any(isinstance(o, Append) for c in change for o in c.operations)
+
+
+async def test_mail_to_an_address_of_anothers_takes_nothing_away():
+    """An address of another vendor's is not theirs to be told of; the one before it is."""
+    people = PEOPLE.replace(
+        '"other@letterbox.example"]',
+        '{ address = "volt@letterbox.example", vendor = "voltshop" }]',
+    )
+    async with known(people) as api:
+        await write(api, to="volt@letterbox.example", subject="Again")
+        await put(api, BLOCKED)
+        (event,) = await told(api)
+        assert (event.type, event.recipient) == ("relationship.blocked", "anna@letterbox.example")

@@ -270,12 +270,13 @@ class AdvertisingAnswer(msgspec.Struct, frozen=True):
 class UnwantedWord(Form, frozen=True):
     """Why mail was unwanted, and whom else to tell.
 
-    ``report``: the sender, where it has asked for complaints and signed so (RFC 9477).
-    ``unsubscribe``: the address for it, where the sender signed one (RFC 8058), is called once.
+    ``report``: the sender, where it has asked for complaints and signed so (RFC 9477); unless
+    told, so it is but where the relationship tells nothing. ``unsubscribe``: the address for it,
+    where the sender signed one (RFC 8058), is called once.
     """
 
     because: Because = "other"
-    report: bool = True
+    report: bool | None = None
     unsubscribe: bool = False
 
 
