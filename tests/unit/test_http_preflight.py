@@ -397,7 +397,13 @@ async def test_what_large_providers_ask_of_newsletters(fields, found):
 
 @pytest.mark.parametrize(
     ("query", "path"),
-    [("?ip=here", "ip"), ("?mail_from=nobody", "mail_from"), ("?to=x", "to[0]"), ("?at=1", "at")],
+    [
+        ("?ip=here", "ip"),
+        ("?ip=fe80::1%25eth0", "ip"),
+        ("?mail_from=nobody", "mail_from"),
+        ("?to=x", "to[0]"),
+        ("?at=1", "at"),
+    ],
 )
 async def test_a_mistake_beside_a_mail_is_named(query, path):
     async with api_of() as api:

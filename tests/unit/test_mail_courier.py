@@ -161,6 +161,20 @@ async def test_the_servers_are_tried_in_their_order(monkeypatch) -> None:
     assert tried == [("8.8.8.1", 25), ("8.8.8.2", 25), ("2606:4700::2", 25)]
 
 
+async def test_trouble_with_one_host_keeps_from_none_of_the_others(monkeypatch) -> None:
+    records = {
+        "greenleaf.example": {"MX": ["mx1.greenleaf.example", "mx2.greenleaf.example"]},
+        "mx2.greenleaf.example": {"A": ["8.8.8.2"]},
+    }
+    subject = courier(Zone(records, trouble=frozenset({"mx1.greenleaf.example"})))
+
+    async def speak(host: str, port: int, letter: Letter):
+        return Handed(host)
+
+    monkeypatch.setattr(subject, "_speak", speak)
+    assert await subject.hand_on(LETTER) == Handed("8.8.8.2")
+
+
 async def test_letters_go_at_once_over_connections_of_their_own() -> None:
     async with post_office() as office:
         subject = courier(relay=office.address)

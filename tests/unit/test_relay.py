@@ -9,7 +9,7 @@ from letterbox.adapters.memory import MemoryStore
 from letterbox.delivery.relay import Relay
 from letterbox.metrics import Metrics
 from letterbox.model.told import Event
-from letterbox.ports.store import Append, Commit, Emit, StoreUnavailable, Trim
+from letterbox.ports.store import Append, Commit, Emit, Put, StoreUnavailable, Trim
 from letterbox.records import places
 from letterbox.records.coding import encode
 from letterbox.records.feed import Feed, Owed
@@ -91,6 +91,17 @@ def of(vendor, events):
 
 async def test_every_vendor_gets_its_events_in_order_however_many_there_are():
     bench, events = Bench(), many(1000)
+    await bench.owe(*events)
+    await bench.carry()
+    for vendor in VENDORS:
+        assert await bench.told(vendor) == of(vendor, events)
+    assert await bench.store.outbox() == []
+
+
+async def test_endpoints_that_cannot_be_read_keep_nobodys_events():
+    bench, events = Bench(), many(20)
+    broken = Put(key=places.WEBHOOKS, value=b"broken")
+    await bench.store.commit(Commit(places.vendor(VENDORS[0]), (broken,)))
     await bench.owe(*events)
     await bench.carry()
     for vendor in VENDORS:

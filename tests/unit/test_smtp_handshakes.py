@@ -1,6 +1,7 @@
 """TLS from the first octet: who has not agreed yet counts, and holds nobody up."""
 
 import asyncio
+import socket
 import ssl
 from contextlib import suppress
 
@@ -67,6 +68,23 @@ async def test_who_keeps_silent_is_counted_until_gone(tmp_path):
         await until(port, client, in_=True)
         for writer in waiting:
             writer.close()
+    finally:
+        await gateway.close()
+
+
+@on_both_loops
+async def test_it_listens_on_every_address(tmp_path):
+    server, client = tls_contexts(tmp_path)
+    gateway, _, _ = await opened(server)
+    await gateway.close()
+    address = await gateway.start(":0")
+    port = int(address.rpartition(":")[2])
+    try:
+        async with asyncio.timeout(PATIENCE):
+            assert await greeted(port, client)
+            families = {each.family for each in gateway._handshakes._sockets}
+        assert socket.AF_INET in families or socket.AF_INET6 in families
+        assert len(families) == (2 if socket.has_dualstack_ipv6() else 1)
     finally:
         await gateway.close()
 

@@ -58,10 +58,6 @@ async def list_activity(call: Call) -> web.Response:
     return answer(Items(items=items, after=page.after))
 
 
-def _item(row: DecisionRecord | Activity) -> ActivityItem:
-    return _decided(row) if isinstance(row, DecisionRecord) else _noted(row)
-
-
 def _decided(row: DecisionRecord) -> ActivityItem:
     return ActivityItem(
         id=row.id,
