@@ -70,7 +70,7 @@ class Metrics:
 
         self.reports = Counter(
             "letterbox_reports",
-            "Attempts to send a report by mail",
+            "What became of reports by mail, and how often one had to wait",
             ["kind", "outcome"],
             registry=self.registry,
         )

@@ -275,7 +275,6 @@ class Reports:
         mail = split(report.header + b"\r\n")
         content = compose_report(report, hostname=self._hostname, message_id=message_id(mail))
         handover = await self._courier.hand_on(Letter(to=to, content=self._signed(content)))
-        self._count(report.action, handover)
         match handover:
             case Handed():
                 if await self._store.claim(place, places.SILENCE) is not None:
@@ -285,6 +284,7 @@ class Reports:
                 # Nobody reports on a report (RFC 5321, section 6.1).
                 await self._end(owed, report, "refused", detail)
             case NotNow(detail=detail):
+                self._metrics.reports.labels(report.action, "waits").inc()
                 await self._fall_silent(place)
                 await self._later(owed, report, detail)
 
@@ -336,6 +336,7 @@ class Reports:
 
     async def _end(self, owed: _Owed, report: Report, outcome: str, detail: str = "") -> None:
         await self._done(owed)
+        self._metrics.reports.labels(report.action, outcome).inc()
         log.info(
             "report",
             report=report.id,
