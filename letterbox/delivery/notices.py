@@ -21,8 +21,8 @@ from letterbox.ports.store import (
     Bodies,
     Claim,
     Commit,
+    Delete,
     Done,
-    Expect,
     Put,
     Store,
     Unschedule,
@@ -101,9 +101,9 @@ class Notices:
                 if notice is not None:
                     await self._tell(notice)
         # What came meanwhile is looked at again: then this finds another revision.
-        guard = Expect(key=key, revision=document.revision if document else 0)
+        gone = Delete(key=key, expect=document.revision if document else 0)
         stop = Unschedule(key=places.NOTICE + about, expect=False)
-        await self._store.commit(Commit(partition, (guard, stop)))
+        await self._store.commit(Commit(partition, (gone, stop)))
 
     async def _notice(self, consumer: str, cause: Cause, record: DecisionRecord) -> _Notice | None:
         """What is said of a decision; None where it is too early to say anything."""

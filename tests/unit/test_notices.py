@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from letterbox.ports.store import StoreUnavailable
+from letterbox.records import places
 from tests.support.api import Api, open_api
 from tests.support.counting import Counting
 from tests.support.house import SPF_HERE, mail
@@ -165,6 +166,8 @@ async def test_many_vendors_do_not_fill_an_inbox():
             await leak(api, number, domain)
         assert len(await notices(api)) == 10
         assert await logged(api) == ["notice.address"] * 15
+        rows = await api.house.app.store.documents(places.consumer("anna"), prefix="noticed/")
+        assert list(rows) == []  # nor the store, with what has been looked at
 
 
 HOSTILE = [
