@@ -1,28 +1,17 @@
 """Every store, one after another, empty, under a clock that moves when told to."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from letterbox.adapters.memory import MemoryStore
+from letterbox.adapters.redis import RedisStore
 from letterbox.adapters.sqlite import SqliteStore
 from tests.support.clock import FakeClock
+from tests.support.redis import RedisServer
 
-
-async def _memory(clock: FakeClock, _folder: Path) -> MemoryStore:
-    return MemoryStore(clock)
-
-
-async def _sqlite(clock: FakeClock, folder: Path) -> SqliteStore:
-    return await SqliteStore.open(folder / "store.db", clock)
-
-
-AnyStore = MemoryStore | SqliteStore
-STORES: dict[str, Callable[[FakeClock, Path], Awaitable[AnyStore]]] = {
-    "memory": _memory,
-    "sqlite": _sqlite,
-}
+AnyStore = MemoryStore | SqliteStore | RedisStore
 
 
 @pytest.fixture
@@ -30,10 +19,20 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-@pytest.fixture(params=STORES)
+@pytest.fixture(params=["memory", "sqlite", "redis"])
 async def store(
     request: pytest.FixtureRequest, clock: FakeClock, tmp_path: Path
 ) -> AsyncIterator[AnyStore]:
-    opened = await STORES[request.param](clock, tmp_path)
+    opened: AnyStore
+    match request.param:
+        case "memory":
+            opened = MemoryStore(clock)
+        case "sqlite":
+            opened = await SqliteStore.open(tmp_path / "store.db", clock)
+        case _:
+            server: RedisServer = request.getfixturevalue("redis_server")
+            with server.client() as client:
+                client.flushall()
+            opened = await RedisStore.open(server.url, clock)
     yield opened
     await opened.close()

@@ -3,9 +3,7 @@
 Run as a program, this file is a server whose disk is not synced, to show that the trace sees it.
 """
 
-import os
 import re
-import shutil
 import smtplib
 import sys
 import threading
@@ -16,6 +14,7 @@ import pytest
 from letterbox.adapters.sqlite import SqliteStore
 from tests.support.house import mail
 from tests.support.processes import Letterbox, ending, serving
+from tests.support.programs import program
 
 MESSAGES = 200
 PEOPLE = """
@@ -119,11 +118,7 @@ def unsynced(trace: str) -> tuple[int, int]:
 
 @pytest.mark.parametrize(("synchronous", "safe"), [("FULL", True), ("OFF", False)])
 def test_the_data_is_synced_before_the_reply(tmp_path, synchronous, safe):
-    strace = shutil.which("strace")
-    if strace is None:
-        if os.environ.get("CI"):
-            pytest.fail("strace is missing")
-        pytest.skip("needs strace")
+    strace = program("strace")
     letterbox = Letterbox(tmp_path)
     assert letterbox.apply(PEOPLE).returncode == 0
     trace = tmp_path / "trace"

@@ -8,7 +8,6 @@ import itertools
 import os
 import re
 import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -29,6 +28,7 @@ from letterbox.ports.store import (
     Put,
     StoreUnavailable,
 )
+from tests.support.programs import program as installed
 
 ANNA = "consumer/anna"
 
@@ -191,11 +191,7 @@ def test_a_full_disk_is_said_and_got_over(tmp_path):
 
 def strace(trace: Path) -> list[str]:
     """The beginning of a command that is traced."""
-    if shutil.which("strace") is None:
-        if os.environ.get("CI"):
-            pytest.fail("strace is missing; under CI nothing is skipped")
-        pytest.skip("needs strace")
-    return ["strace", "-f", "-qq", "-o", str(trace)]
+    return [installed("strace"), "-f", "-qq", "-o", str(trace)]
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,6 @@
 """Programs that nobody here wrote deliver to a running server: swaks and Postfix's smtp-source."""
 
 import asyncio
-import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import pytest
 from letterbox.demo.dns import DnsServer
 from tests.support.house import mail
 from tests.support.processes import FREE_PORTS, Letterbox, serving
+from tests.support.programs import program
 from tests.support.signing import Signer
 
 SIGNER = Signer(domain="greenleaf.example")
@@ -25,15 +24,6 @@ addresses = ["anna@letterbox.example"]
 """
 
 _PROTOCOLS = {"smtp": "SMTP", "lmtp": "LMTP", "submission": "ESMTP"}
-
-
-def program(name: str) -> str:
-    found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
-    if found is None:
-        if os.environ.get("CI"):
-            pytest.fail(f"{name} is missing; tests/install-packages installs it")
-        pytest.skip(f"needs {name}")
-    return found
 
 
 def swaks(letterbox: Letterbox, edge: str, content: bytes, folder: Path, *options: str) -> str:

@@ -9,7 +9,7 @@ import apsw
 
 from letterbox.adapters.order import apply_in_order
 from letterbox.adapters.sqlite.bodies import BodyFiles, KeepFile
-from letterbox.adapters.sqlite.times import stored
+from letterbox.adapters.times import stored
 from letterbox.ports.store import (
     Add,
     Append,

@@ -6,7 +6,7 @@ from typing import Any
 
 import apsw
 
-from letterbox.adapters.sqlite.times import restored, stored
+from letterbox.adapters.times import restored, stored
 from letterbox.ports.store import Document, DueEntry, LogEntry, OutboxEntry
 
 _LAST_CHARACTER = 0x10FFFF

@@ -16,9 +16,9 @@ from letterbox.adapters.sqlite import queries
 from letterbox.adapters.sqlite.bodies import GRACE, LARGEST_INSIDE, KeepFile
 from letterbox.adapters.sqlite.opening import Opened, open_file
 from letterbox.adapters.sqlite.schema import PAGE_SIZE
-from letterbox.adapters.sqlite.times import stored
 from letterbox.adapters.sqlite.wal import Checkpoints
 from letterbox.adapters.sqlite.writer import Call, Outcome, Writer
+from letterbox.adapters.times import stored
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import (
     Commit,
