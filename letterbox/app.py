@@ -11,6 +11,7 @@ from letterbox.adapters.clock import SystemClock
 from letterbox.adapters.dns import DnsResolver
 from letterbox.adapters.mail import SmtpCourier
 from letterbox.adapters.memory import MemoryStore
+from letterbox.adapters.redis import RedisStore
 from letterbox.adapters.sqlite import SqliteStore
 from letterbox.adapters.web import HttpCourier
 from letterbox.adapters.zones import zone_of, zones
@@ -22,7 +23,7 @@ from letterbox.gateways.admin import AdminGateway
 from letterbox.gateways.http import AdminGateway as AdminHttpGateway
 from letterbox.gateways.http import HttpGateway, Parts
 from letterbox.gateways.smtp import SmtpGateway
-from letterbox.model.configuration import Configuration
+from letterbox.model.configuration import Configuration, StoreSection
 from letterbox.model.network import is_public
 from letterbox.ports.clock import Clock
 from letterbox.ports.courier import WebCourier
@@ -31,6 +32,9 @@ from letterbox.ports.store import Bodies, Store
 from letterbox.shipment import Shipment, unpack
 
 log = structlog.get_logger("letterbox.app")
+
+
+AnyStore = SqliteStore | MemoryStore | RedisStore
 
 
 class App(Broker):
@@ -172,7 +176,7 @@ class App(Broker):
         """Open the store and wire everything; close the store at the end."""
         clock = clock or SystemClock()
         resolver = DnsResolver(configuration.dns.servers, timeout=configuration.dns.timeout)
-        store = await _open_store(configuration.store.url, clock)
+        store = await _open_store(configuration.store, clock)
         try:
             app = cls(configuration, store=store, bodies=store, clock=clock, resolver=resolver)
             await app.categories.load()
@@ -182,8 +186,16 @@ class App(Broker):
             await resolver.close()
 
 
-async def _open_store(url: str, clock: Clock) -> SqliteStore | MemoryStore:
-    scheme, _, rest = url.partition(":")
+async def _open_store(section: StoreSection, clock: Clock) -> AnyStore:
+    scheme, _, rest = section.url.partition(":")
     if scheme == "memory":
         return MemoryStore(clock)
-    return await SqliteStore.open(Path(rest), clock)
+    if scheme == "sqlite":
+        return await SqliteStore.open(Path(rest), clock)
+    return await RedisStore.open(
+        section.url,
+        clock,
+        replicas=section.replicas,
+        patience=section.patience,
+        unsafe=section.unsafe,
+    )

@@ -218,23 +218,21 @@ def _demo(arguments: argparse.Namespace) -> int:
     from letterbox.demo import play
 
     _configuration(arguments)
-    return asyncio.run(play.run(once=arguments.once, json=arguments.json))
+    return asyncio.run(play.run(once=arguments.once, json=arguments.json, store=arguments.store))
 
 
 # ---- commands that need no store --------------------------------------------------------------
 
 
 def _check_config(arguments: argparse.Namespace) -> int:
-    import msgspec
-
-    from letterbox.configuration import shipped, source
+    from letterbox.configuration import shipped, shown_of, source
 
     if arguments.defaults:
         text = shipped("letterbox.toml").decode()
         return _print(arguments, {"defaults": text}, text.splitlines())
     configuration = _configuration(arguments)
     file = source(arguments.config, os.environ) or "the defaults"
-    shown = {"ok": True, "file": file, "configuration": msgspec.to_builtins(configuration)}
+    shown = {"ok": True, "file": file, "configuration": shown_of(configuration)}
     return _print(arguments, shown, [f"{file}: no mistakes"])
 
 

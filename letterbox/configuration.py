@@ -1,5 +1,6 @@
 """Reading the configuration: a file, variables over it, and everything checked before use."""
 
+import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -21,6 +22,7 @@ _NAMED_FILE = "LETTERBOX_CONFIG"
 _OTHERS = frozenset({_NAMED_FILE, "LETTERBOX_SHARED"})
 _HERE = "letterbox.toml"
 _MAX_FILE = 1 << 20
+_PASSWORD = re.compile(r"(//[^/@:]*:).*(@)")
 
 
 class ConfigurationError(Exception):
@@ -96,6 +98,13 @@ def admin_socket(configuration: Configuration) -> Path | None:
         return Path(configuration.admin.socket).absolute()
     file = store_file(configuration)
     return file.with_name(file.name + ".sock") if file else None
+
+
+def shown_of(configuration: Configuration) -> dict[str, Any]:
+    """The configuration as JSON may hold it, without the password of the store."""
+    shown: dict[str, Any] = msgspec.to_builtins(configuration)
+    shown["store"]["url"] = _PASSWORD.sub(r"\1***\2", configuration.store.url)
+    return shown
 
 
 def store_file(configuration: Configuration) -> Path | None:

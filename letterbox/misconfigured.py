@@ -26,7 +26,7 @@ def check(configuration: Configuration, domains: Callable[[], Domains]) -> Itera
         yield from _peer(f"smtp.trusted_peers[{nth}]", peer)
     for nth, proxy in enumerate(configuration.http.proxies):
         yield from _network(f"http.proxies[{nth}]", proxy)
-    yield from _store(configuration.store.url)
+    yield from store(configuration.store.url)
     if configuration.bodies.url != "store:":
         yield Mistake(
             path="bodies.url",
@@ -199,19 +199,42 @@ def _trusted(configuration: Configuration, domains: Callable[[], Domains]) -> It
         )
 
 
-def _store(url: str) -> Iterator[Mistake]:
+def store(url: str) -> Iterator[Mistake]:
+    """What is wrong with the URL of a store."""
     scheme, colon, place = url.partition(":")
-    if scheme in {"redis", "redis+cluster"} and colon:
-        mistake = "the Redis store is not built yet"
-    elif (scheme == "sqlite" and place) or url == "memory:":
+    if url == "memory:" or (scheme == "sqlite" and place):
         return
+    if scheme in {"redis", "rediss", "unix"}:
+        if _is_redis(url):
+            return
+        mistake = f"what follows {scheme}: cannot be read"
+    # What is wrong is not repeated: there may be a password in it.
+    elif scheme == "redis+cluster" and colon:
+        mistake = "a cluster is not supported yet"
     else:
-        mistake = f"{url!r} is no store" + nearest(scheme, ["sqlite", "memory"])
+        known = ["sqlite", "memory", "redis", "rediss", "unix"]
+        mistake = f"{scheme + colon!r} begins no store" + nearest(scheme, known)
     yield Mistake(
         path="store.url",
         mistake=mistake,
-        allowed="sqlite:FILE such as sqlite:var/letterbox.db, or memory: (keeps nothing)",
+        allowed="sqlite:FILE such as sqlite:var/letterbox.db, redis://HOST:PORT, "
+        "rediss://HOST:PORT, unix://SOCKET, or memory: (keeps nothing)",
     )
+
+
+def _is_redis(url: str) -> bool:
+    """Whether nothing is in a URL but what the store reads from it."""
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - it is read when it is asked for
+    except ValueError:
+        return False
+    if parts.fragment:
+        return False
+    if parts.scheme == "unix":
+        return parts.path.startswith("/") and not parts.query
+    database = parts.path.removeprefix("/")
+    return bool(parts.hostname) and not parts.query and (not database or database.isdecimal())
 
 
 def _resolver(path: str, server: str) -> Iterator[Mistake]:

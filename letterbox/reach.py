@@ -36,7 +36,7 @@ def perform(configuration: Configuration, command: str, asked: Mapping[str, Any]
                 "the store is memory: and no server answers, so that nothing would last; "
                 "set store.url, or admin.socket where the server runs"
             )
-        from letterbox.adapters.sqlite import StoreInUse
+        from letterbox.ports.store import StoreInUse
 
         try:
             return asyncio.run(

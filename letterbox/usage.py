@@ -44,6 +44,7 @@ def parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
     serve = add("serve", "serve", "run the broker")
     serve.add_argument("--ready-file", type=Path, metavar="FILE", help=_READY_HELP)
     demo = add("demo", "demo", "show the broker at work, with made-up vendors and consumers")
+    demo.add_argument("--store", metavar="URL", help="an empty store to use, such as redis://HOST")
     demo.add_argument("--once", action="store_true", help="end when everything was shown")
     apply = add("apply", "apply", "make consumers and vendors what people files say")
     apply.add_argument("files", nargs="+", metavar="FILE")
@@ -63,18 +64,7 @@ def parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
         revoke.add_argument("prefix", metavar="PREFIX")
         revoke.set_defaults(command=f"{what} revoke")
     _add_vendors(commands.add_parser("vendor", help="see and suspend vendors"), add)
-    explain = add("explain", "explain", "say what would happen to a mail and why, or what did")
-    explain.add_argument(
-        "what",
-        metavar="FILE.eml|DECISION",
-        help="a mail (- is standard input); or a decision's id, a reference, or its /r/ address",
-    )
-    explain.add_argument("--to", metavar="ADDRESS", help="the recipient; with a mail")
-    explain.add_argument("--from-domain", metavar="DOMAIN", help="take this sender as proven")
-    explain.add_argument("--at", type=_instant, metavar="TIME", help="such as 2026-12-24T12:00Z")
-    explain.add_argument(
-        "--language", choices=("en", "nl"), help="the language it is told in; the consumer's"
-    )
+    _add_explain(add)
     check = add("check-config", "check-config", "check the configuration")
     check.add_argument(
         "--defaults", action="store_true", help="print the commented default file instead"
@@ -92,6 +82,21 @@ def parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
     export.add_argument("consumer", metavar="CONSUMER", help="an id; or operator")
     add("version", "version", "print the version")
     return top
+
+
+def _add_explain(add: Callable[..., Any]) -> None:
+    explain = add("explain", "explain", "say what would happen to a mail and why, or what did")
+    explain.add_argument(
+        "what",
+        metavar="FILE.eml|DECISION",
+        help="a mail (- is standard input); or a decision's id, a reference, or its /r/ address",
+    )
+    explain.add_argument("--to", metavar="ADDRESS", help="the recipient; with a mail")
+    explain.add_argument("--from-domain", metavar="DOMAIN", help="take this sender as proven")
+    explain.add_argument("--at", type=_instant, metavar="TIME", help="such as 2026-12-24T12:00Z")
+    explain.add_argument(
+        "--language", choices=("en", "nl"), help="the language it is told in; the consumer's"
+    )
 
 
 def _add_keys(issue: Any, group: Any, add: Callable[..., Any]) -> None:

@@ -7,18 +7,20 @@ import socket
 import tempfile
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
 import msgspec
 
+from letterbox import misconfigured
+from letterbox.administration import Failed
 from letterbox.app import App
 from letterbox.demo.dns import DnsServer
 from letterbox.demo.show import Document, Lines, Mailbox, Received, Row, Show, Visit, Waiting
 from letterbox.demo.signing import Signer
 from letterbox.demo.story import HOSTNAME, Scene, people, scenes, zone
 from letterbox.model.configuration import Configuration, HttpSection, SmtpSection
+from letterbox.records import places
 
 _TIMEOUT = 30.0  # seconds for one message; far more than any needs
 
@@ -43,11 +45,21 @@ class Vendor(NamedTuple):
     signer: Signer
 
 
-async def run(*, once: bool, json: bool = False, say: Callable[[str], None] = _print) -> int:
+async def run(
+    *,
+    once: bool,
+    json: bool = False,
+    store: str | None = None,
+    say: Callable[[str], None] = _print,
+) -> int:
     """Run the story; stay up afterwards unless ``once``. Returns the exit code.
 
-    ``json``: everything is said as one JSON document, once all of it was shown.
+    ``json``: everything is said as one JSON document, once all of it was shown. ``store``: a
+    store's URL, where it is not to be a file that goes with the demonstration; it must be empty,
+    and keeps what was shown. Raises :class:`Failed` otherwise.
     """
+    for mistake in misconfigured.store(store) if store else ():
+        raise Failed(str(mistake))
     show = Document(say) if json else Lines(say)
     now = datetime.now(UTC)
     signers = {name: Signer(f"{name}.example") for name in ("greenleaf", "voltshop", "pagewise")}
@@ -58,21 +70,24 @@ async def run(*, once: bool, json: bool = False, say: Callable[[str], None] = _p
     resolver = await dns.start()
     try:
         with tempfile.TemporaryDirectory(prefix="letterbox-demo-") as folder:
-            async with App.open(_configuration(Path(folder), resolver)) as app:
+            url = store or f"sqlite:{folder}/letterbox.db"
+            async with App.open(_configuration(url, resolver)) as app:
+                if await app.store.documents(places.DIRECTORY, "", limit=1):
+                    raise Failed("the demonstration needs an empty store, and there are people")
                 await _tell(app, now, signers, show=show, once=once)
     finally:
         await dns.close()
     return 0
 
 
-def _configuration(folder: Path, resolver: str) -> Configuration:
+def _configuration(store: str, resolver: str) -> Configuration:
     standard = Configuration()
     return msgspec.structs.replace(
         standard,
         hostname=HOSTNAME,
         http=HttpSection(listen=_free(standard.http.listen)),
         smtp=SmtpSection(listen=_free(standard.smtp.listen)),
-        store=msgspec.structs.replace(standard.store, url=f"sqlite:{folder}/letterbox.db"),
+        store=msgspec.structs.replace(standard.store, url=store),
         dns=msgspec.structs.replace(standard.dns, servers=(resolver,)),
     )
 

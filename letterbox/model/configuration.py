@@ -97,9 +97,16 @@ class AdminSection(_Section, frozen=True):
 
 
 class StoreSection(_Section, frozen=True):
-    """Where everything is kept."""
+    """Where everything is kept; all but ``url`` is for a Redis server.
+
+    ``replicas``: so many must have a commit before it is acknowledged. ``patience``: seconds a
+    command may take. ``unsafe``: take a server that would lose what was acknowledged.
+    """
 
     url: str = "sqlite:var/letterbox.db"
+    replicas: Annotated[int, msgspec.Meta(ge=0)] = 0
+    patience: Seconds = 5.0
+    unsafe: bool = False
 
 
 class BodiesSection(_Section, frozen=True):

@@ -21,6 +21,10 @@ class StoreUnavailable(Exception):
     """
 
 
+class StoreInUse(StoreUnavailable):
+    """Another process has the store open."""
+
+
 # ---- operations -------------------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -132,6 +133,7 @@ def test_the_embedded_store_says_what_the_model_says(plan):
         asyncio.run(compare(plan, PARTITIONS, reopen))
 
 
+@pytest.mark.timeout(1200)  # seconds, for `make fuzz`: each restart is a new connection
 @given(plan=plans(TOGETHER))
 def test_the_redis_store_says_what_the_model_says(redis_server, plan):
     with redis_server.client() as client:

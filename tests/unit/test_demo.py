@@ -1,11 +1,11 @@
 """The demonstration: what it shows, as lines and as JSON."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from letterbox.administration import Failed
 from letterbox.demo import play
 from letterbox.model.configuration import Configuration, HttpSection, SmtpSection, StoreSection
 
@@ -15,12 +15,12 @@ def _anywhere(monkeypatch):
     """On free ports, whatever else runs on this machine."""
     real = play._configuration
 
-    def elsewhere(folder: Path, resolver: str) -> Configuration:
-        dns = real(folder, resolver).dns
+    def elsewhere(store: str, resolver: str) -> Configuration:
+        dns = real(store, resolver).dns
         return Configuration(
             http=HttpSection(listen="127.0.0.1:0"),
             smtp=SmtpSection(listen="127.0.0.1:0"),
-            store=StoreSection(url=f"sqlite:{folder}/letterbox.db"),
+            store=StoreSection(url=store),
             dns=dns,
         )
 
@@ -80,3 +80,15 @@ async def test_what_stays_up_says_how_to_look_around(monkeypatch):
 )
 def test_nothing_is_said_twice(reason: dict[str, Any], said: str):
     assert play._said(reason) == said
+
+
+async def test_the_demonstration_runs_on_it_once(redis_server):
+    with redis_server.client() as client:
+        client.flushall()
+    said: list[str] = []
+    assert await play.run(once=True, json=True, store=redis_server.url, say=said.append) == 0
+    assert json.loads("\n".join(said))
+    with pytest.raises(Failed, match="needs an empty store"):
+        await play.run(once=True, store=redis_server.url, say=said.append)
+    with pytest.raises(Failed, match=r"store\.url: 'redi:' begins no store; did you mean redis"):
+        await play.run(once=True, store="redi://h", say=said.append)

@@ -10,7 +10,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from letterbox.adapters.sqlite import NotAStore, SchemaTooNew, SqliteStore, StoreInUse, wal
+from letterbox.adapters.sqlite import NotAStore, SchemaTooNew, SqliteStore, wal
 from letterbox.adapters.sqlite.operations import Operations
 from letterbox.adapters.sqlite.schema import MIGRATIONS, connect, prepare
 from letterbox.ports.store import (
@@ -24,6 +24,7 @@ from letterbox.ports.store import (
     Emit,
     Put,
     Schedule,
+    StoreInUse,
     StoreUnavailable,
     Trim,
 )

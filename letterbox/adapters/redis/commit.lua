@@ -1,6 +1,6 @@
 -- Commits in order, each all or nothing.
 --
--- ARGV: now, as twenty digits; then for each commit its bound, how many operations it has, and for
+-- KEYS: the owner of the store. ARGV: the caller's name; now, as twenty digits; then for each commit its bound, how many operations it has, and for
 -- each operation its name, how many words follow, and those (see encoding.py). The bound is 1 where
 -- a commit is left out with any before it, 2 with the one just before it, 3 both.
 --
@@ -11,7 +11,11 @@
 -- (`seen`); what is to be written waits in `writes` until all of the commit has passed. Times are
 -- compared as numbers of ten digits each: a Lua number holds no more than sixteen.
 
-local now = ARGV[1]
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then
+    return redis.error_reply('ERR another letterbox has taken the store: this one is to stop')
+end
+
+local now = ARGV[2]
 local NUMBER = '%.0f'
 
 local seen, writes
@@ -228,7 +232,7 @@ function operation.drop(key)
     return 0
 end
 
-local at = 2
+local at = 3
 
 local function word()
     at = at + 1

@@ -1,7 +1,8 @@
 """Every key of the store, in one place: whoever looks into the server finds the map here.
 
-All begin with the version of this layout. The number in braces is the partition's shard, and a
-hash tag: what one commit changes lies in one slot of a cluster.
+All begin with the version of this layout; which one there is stands at ``letterbox:layout``. The
+number in braces is the partition's shard, and a hash tag: what one commit changes in a partition
+lies in one slot of a cluster.
 
 ===========================  ==========  =====================================================
 key, after the prefix        kind        what it holds
@@ -15,7 +16,8 @@ key, after the prefix        kind        what it holds
 ``{17}:t``                   sorted set  the due-set by time: when, then the name
 ``{17}:o``                   stream      the outbox
 ``b:`` id                    string      a body
-``layout``                   string      the version of this layout
+``lease``                    string      who has the store, as long as it does
+``owner``                    string      who took the store last
 ===========================  ==========  =====================================================
 """
 
@@ -79,6 +81,8 @@ def body(name: str) -> bytes:
     return _PREFIX + b"b:" + name.encode()
 
 
+LEASE: Final = _PREFIX + b"lease"
+OWNER: Final = _PREFIX + b"owner"
 ALL_DUE: Final = tuple(key for shard in range(SHARDS) for key in (due_times(shard), due(shard)))
 ALL_OUTBOXES: Final = tuple(outbox(shard) for shard in range(SHARDS))
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from letterbox.adapters.bell import Bells
 from letterbox.adapters.redis import encoding, keys
+from letterbox.adapters.redis.lease import Lease
 from letterbox.adapters.redis.server import Script, Server
 from letterbox.adapters.times import from_sortable, sortable
 from letterbox.ports.clock import Clock
@@ -57,6 +58,7 @@ class RedisStore:
     def __init__(
         self,
         server: Server,
+        lease: Lease,
         clock: Clock,
         *,
         replicas: int = 0,
@@ -64,6 +66,7 @@ class RedisStore:
         most_waiting: int = 4096,
     ) -> None:
         self._server = server
+        self._lease = lease
         self._clock = clock
         self._replicas = replicas
         # The answer of WAIT must come before the connection is given up.
@@ -87,16 +90,18 @@ class RedisStore:
         """Reach the server at ``url`` (redis://, rediss:// or unix://) and see what it is.
 
         ``patience``: so many seconds a command may take. ``replicas``: so many must have a
-        commit before it counts. Raises StoreUnavailable, and its kind ``Unsafe`` where the server
-        is one that would lose what was acknowledged and ``unsafe`` is false.
+        commit before it counts. Raises StoreUnavailable, and its kinds ``StoreInUse`` where
+        another letterbox has it, and ``Unsafe`` where the server is one that would lose what was
+        acknowledged and ``unsafe`` is false.
         """
         server = Server(url, patience)
         try:
             await server.check(unsafe=unsafe)
+            lease = await Lease.take(server)
         except BaseException:
             await server.close()
             raise
-        return cls(server, clock, replicas=replicas, patience=patience)
+        return cls(server, lease, clock, replicas=replicas, patience=patience)
 
     async def close(self) -> None:
         """Send what waits, and let the server go. A second call does nothing."""
@@ -106,6 +111,7 @@ class RedisStore:
         self._bells.silence()
         if self._sending is not None:
             await self._sending
+        await self._lease.release()
         await self._server.close()
 
     def _check_open(self) -> None:
@@ -138,7 +144,7 @@ class RedisStore:
                 try:
                     answers = await self._server.run_all(
                         _COMMIT,
-                        [((), call.words) for call in calls],
+                        [((keys.OWNER,), (self._lease.name, *call.words)) for call in calls],
                         replicas=self._replicas,
                         within=self._within,
                     )

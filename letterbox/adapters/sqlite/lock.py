@@ -4,11 +4,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from letterbox.ports.store import StoreUnavailable
-
-
-class StoreInUse(StoreUnavailable):
-    """Another process has the store open."""
+from letterbox.ports.store import StoreInUse
 
 
 class Lock:

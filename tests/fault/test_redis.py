@@ -1,0 +1,258 @@
+"""What the Redis store promises when the server is killed, stands still, forgets or fails over."""
+
+import asyncio
+import socket
+from contextlib import asynccontextmanager
+
+import pytest
+
+from letterbox.adapters.redis import RedisStore, Unsafe, lease
+from letterbox.ports.store import (
+    Append,
+    Claim,
+    Commit,
+    Done,
+    Put,
+    StoreInUse,
+    StoreUnavailable,
+)
+from tests.contract.acts import ANNA, done, on
+from tests.support.clock import FakeClock
+from tests.support.redis import RedisServer
+
+CLIENTS = 50
+
+
+@pytest.fixture
+def server(tmp_path):
+    server = RedisServer(tmp_path)
+    server.start()
+    yield server
+    server.close()
+
+
+@pytest.fixture(autouse=True)
+def short_leases(monkeypatch):
+    """A letterbox that is gone is waited for a second, so that a test need not wait for nine."""
+    monkeypatch.setattr(lease, "_LASTS", 900)
+    monkeypatch.setattr(lease, "_RENEWED", 300)
+
+
+@asynccontextmanager
+async def opened(url: str, **settings):
+    store = await RedisStore.open(url, FakeClock(), **settings)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def delivery(ident: str) -> tuple[Commit, Commit]:
+    """As a message and its delivery are committed."""
+    return (
+        on(f"message/{ident}", Put(key="record", value=b"x" * 2000, expect=0)),
+        on(
+            ANNA,
+            Claim(name=ident, value=b"", expires=None),
+            Put(key=f"inbox/{ident}", value=ident.encode(), expect=0),
+            Append(log="decisions", value=ident.encode()),
+        ),
+    )
+
+
+async def deliver_for_ever(store: RedisStore) -> set[str]:
+    """Fifty clients, until the store is in trouble: what was acknowledged."""
+    acknowledged: set[str] = set()
+
+    async def client(name: int) -> None:
+        for number in range(1_000_000):
+            ident = f"{name}-{number}"
+            try:
+                results = await store.commit(*delivery(ident))
+            except StoreUnavailable:
+                return
+            assert all(isinstance(result, Done) for result in results)
+            acknowledged.add(ident)
+
+    await asyncio.gather(*(client(name) for name in range(CLIENTS)))
+    return acknowledged
+
+
+async def check(store: RedisStore, acknowledged: set[str]) -> None:
+    """Everything acknowledged is there once, and nothing is there in part."""
+    entries = await store.documents(ANNA, "inbox/", limit=1_000_000)
+    there = {entry.value.decode() for entry in entries}
+    assert acknowledged <= there
+    logged = [e.value.decode() for e in await store.log(ANNA, "decisions", limit=1_000_000)]
+    assert sorted(logged) == sorted(there)
+    for ident in there:
+        assert await store.get(f"message/{ident}", "record") is not None
+        assert await store.claim(ANNA, ident) == b""
+
+
+async def killed_under_load(store: RedisStore, server: RedisServer) -> set[str]:
+    delivering = asyncio.create_task(deliver_for_ever(store))
+    assert await store.follow(ANNA, "decisions", after=499, seconds=60)
+    server.kill()
+    return await delivering
+
+
+async def test_a_killed_server_has_all_it_acknowledged_and_the_store_goes_on(server):
+    async with opened(server.url, patience=2) as store:
+        acknowledged = await killed_under_load(store, server)
+        assert len(acknowledged) >= 500 - CLIENTS
+        with pytest.raises(StoreUnavailable):
+            await store.get(ANNA, "k")
+        server.start()
+        await check(store, acknowledged)
+        await done(store, ANNA, Put(key="after", value=b""))
+
+
+async def test_a_replica_that_takes_over_has_all_that_was_acknowledged(server, tmp_path):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    folders = [tmp_path / "primary", tmp_path / "replica"]
+    for folder in folders:
+        folder.mkdir()
+    primary = RedisServer(folders[0], port=port, bind="127.0.0.1")
+    replica = RedisServer(folders[1], replicaof=f"127.0.0.1 {port}")
+    try:
+        primary.start()
+        replica.start()
+        async with opened(primary.url, patience=2, replicas=1) as store:
+            while True:  # until the replica has caught up, what is written does not count
+                try:
+                    await store.commit(on(ANNA, Put(key="first", value=b"")))
+                    break
+                except StoreUnavailable as error:
+                    assert "0 of 1 replicas" in str(error)  # noqa: PT017 - anything else is wrong
+            acknowledged = await killed_under_load(store, primary)
+        with replica.client() as client:
+            client.replicaof("NO", "ONE")
+        async with opened(replica.url) as store:
+            await check(store, acknowledged)
+            await done(store, ANNA, Put(key="after", value=b""))
+    finally:
+        primary.close()
+        replica.close()
+
+
+async def test_without_the_replica_nothing_is_acknowledged(server):
+    async with opened(server.url, patience=0.2, replicas=1) as store:
+        with pytest.raises(StoreUnavailable, match="0 of 1 replicas"):
+            await store.commit(on(ANNA, Put(key="k", value=b"")))
+
+
+async def test_a_server_that_stands_still_is_given_up_and_comes_back(server):
+    async with opened(server.url, patience=0.3) as store:
+        await done(store, ANNA, Put(key="before", value=b""))
+        server.pause()
+        with pytest.raises(StoreUnavailable, match="does not answer"):
+            await store.commit(on(ANNA, Append(log="feed", value=b"")))
+        with pytest.raises(StoreUnavailable, match="does not answer"):
+            await store.get(ANNA, "before")
+        server.resume()
+        await done(store, ANNA, Put(key="after", value=b""))
+        # It may have happened, and nothing was repeated.
+        assert len(await store.log(ANNA, "feed")) <= 1
+
+
+async def test_a_server_that_forgot_the_scripts_is_told_again(server):
+    async with opened(server.url) as store:
+        await done(store, ANNA, Append(log="feed", value=b""))
+        with server.client() as client:
+            client.script_flush()
+        await asyncio.gather(*(done(store, ANNA, Append(log="feed", value=b"")) for _ in range(9)))
+        assert len(await store.log(ANNA, "feed")) == 10
+        with server.client() as client:
+            client.script_flush()
+        assert list(await store.outbox()) == []
+
+
+async def test_a_caller_who_leaves_takes_nobodys_commit_along(server):
+    async with opened(server.url) as store:
+        leaver = asyncio.create_task(store.commit(on(ANNA, Append(log="feed", value=b"1"))))
+        stayer = asyncio.create_task(store.commit(on(ANNA, Append(log="feed", value=b"2"))))
+        await asyncio.sleep(0)
+        leaver.cancel()
+        assert isinstance((await stayer)[0], Done)
+        assert [entry.value for entry in await store.log(ANNA, "feed")] == [b"1", b"2"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "says"),
+    [
+        ("appendonly", "no", "appendonly yes"),
+        ("appendfsync", "everysec", "appendfsync always"),
+        ("maxmemory_policy", "allkeys-lru", "maxmemory-policy noeviction"),
+    ],
+)
+async def test_a_server_that_would_lose_mail_is_refused(tmp_path, setting, value, says):
+    server = RedisServer(tmp_path, **{setting: value})
+    try:
+        server.start()
+        with pytest.raises(Unsafe, match=f"would lose mail.*: {says} "):
+            await RedisStore.open(server.url, FakeClock())
+        async with opened(server.url, unsafe=True) as store:
+            await done(store, ANNA, Put(key="k", value=b""))
+    finally:
+        server.close()
+
+
+async def test_a_full_server_takes_nothing_and_loses_nothing(server):
+    async with opened(server.url) as store:
+        await done(store, ANNA, Put(key="k", value=b"1"))
+        with server.client() as client:
+            client.config_set("maxmemory", "1mb")
+        with pytest.raises(StoreUnavailable, match="maxmemory"):
+            await store.commit(on(ANNA, Put(key="k", value=b"2")))
+        document = await store.get(ANNA, "k")
+        assert document is not None
+        assert document.value == b"1"
+        with server.client() as client:
+            client.config_set("maxmemory", "0")
+        await done(store, ANNA, Put(key="k", value=b"3"))
+
+
+async def test_a_layout_of_another_version_is_left_alone(server):
+    with server.client() as client:
+        client.set("letterbox:layout", 99)
+    with pytest.raises(Unsafe, match="layout 99"):
+        await RedisStore.open(server.url, FakeClock())
+
+
+async def test_a_server_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(StoreUnavailable, match="does not answer"):
+        await RedisStore.open(f"unix://{tmp_path}/none.sock", FakeClock())
+
+
+async def test_one_letterbox_has_the_store(server):
+    async with opened(server.url):
+        with pytest.raises(StoreInUse, match=r"another letterbox has this Redis store; stop it"):
+            await RedisStore.open(server.url, FakeClock())
+    async with opened(server.url) as store:
+        await done(store, ANNA, Put(key="k", value=b""))
+
+
+async def test_one_that_was_thought_dead_writes_no_more(server):
+    async with opened(server.url) as old:
+        await done(old, ANNA, Put(key="k", value=b"old"))
+        with server.client() as client:
+            client.delete("letterbox1:lease")  # as it ends when a process stands still for long
+        async with opened(server.url) as new:
+            await done(new, ANNA, Put(key="k", value=b"new"))
+            with pytest.raises(StoreUnavailable, match="another letterbox has taken the store"):
+                await old.commit(on(ANNA, Put(key="k", value=b"old again")))
+            document = await new.get(ANNA, "k")
+            assert document is not None
+            assert document.value == b"new"
+
+
+async def test_a_lease_that_ended_while_nobody_came_is_taken_up_again(server):
+    async with opened(server.url) as store:
+        with server.client() as client:
+            client.delete("letterbox1:lease")
+            while not client.exists("letterbox1:lease"):
+                assert await store.get(ANNA, "k") is None
+        await done(store, ANNA, Put(key="k", value=b""))

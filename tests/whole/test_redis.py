@@ -1,0 +1,75 @@
+"""The whole program on a Redis server, killed on either side."""
+
+import json
+import smtplib
+
+import pytest
+
+from tests.support.house import mail
+from tests.support.processes import FREE_PORTS, Letterbox, ending
+from tests.support.redis import RedisServer
+
+PEOPLE = """
+[[consumer]]
+id = "anna"
+addresses = ["anna@letterbox.example"]
+  [[consumer.vendor]]
+  domain = "greenleaf.example"
+  scope = "everything"
+  accepts = ["personal"]
+"""
+
+
+@pytest.fixture
+def server(tmp_path):
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    server = RedisServer(folder)
+    server.start()
+    yield server
+    server.close()
+
+
+def send(letterbox: Letterbox, number: int) -> tuple[int, bytes]:
+    with smtplib.SMTP(*letterbox.address("smtp"), timeout=30) as client:
+        client.ehlo()
+        client.mail("bounces@greenleaf.example")
+        client.rcpt("anna@letterbox.example")
+        return client.data(mail(f"Number {number}", number=number))
+
+
+def inbox(letterbox: Letterbox) -> list[str]:
+    return sorted(entry["subject"] for entry in letterbox.ask("export", "anna")["inbox"])
+
+
+def test_what_was_acknowledged_is_there_whoever_is_killed(tmp_path, server):
+    configuration = (
+        f"{FREE_PORTS}\n[store]\nurl = '{server.url}'\npatience = 2\n"
+        f"[admin]\nsocket = '{tmp_path}/admin.sock'\n"
+    )
+    with ending(Letterbox(tmp_path, configuration)) as letterbox:
+        assert letterbox.apply(PEOPLE).returncode == 0
+        letterbox.start()
+        assert send(letterbox, 1)[0] == 250
+        server.kill()
+        assert send(letterbox, 2)[0] == 451
+        server.start()
+        assert send(letterbox, 3)[0] == 250
+        letterbox.kill()
+        letterbox.start()
+        assert send(letterbox, 4)[0] == 250
+        assert inbox(letterbox) == ["Number 1", "Number 3", "Number 4"]
+        assert letterbox.stop() == 0
+        assert inbox(letterbox) == ["Number 1", "Number 3", "Number 4"]
+
+
+def test_the_password_of_a_store_is_shown_nowhere(tmp_path):
+    letterbox = Letterbox(tmp_path, "[store]\nurl = 'redis://me:geheim@42@127.0.0.1:1/0'\n")
+    shown = letterbox.run("check-config", "--json")
+    assert json.loads(shown.stdout)["configuration"]["store"]["url"] == (
+        "redis://me:***@127.0.0.1:1/0"
+    )
+    failed = letterbox.run("export", "anna")
+    assert failed.returncode != 0
+    assert "does not answer" in failed.stderr
+    assert "geheim" not in failed.stderr + failed.stdout + shown.stdout
