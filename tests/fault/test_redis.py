@@ -256,3 +256,13 @@ async def test_a_lease_that_ended_while_nobody_came_is_taken_up_again(server):
             while not client.exists("letterbox1:lease"):
                 assert await store.get(ANNA, "k") is None
         await done(store, ANNA, Put(key="k", value=b""))
+
+
+async def test_a_call_of_several_commits_is_one_command(server):
+    async with opened(server.url) as store:
+        await store.commit(*delivery("to have the script there"))
+        with server.client() as client:
+            client.config_resetstat()
+            await store.commit(*delivery("1"))
+            told = client.info("commandstats")
+        assert told["cmdstat_evalsha"]["calls"] == 1
