@@ -1,8 +1,10 @@
 -- Commits in order, each all or nothing.
 --
--- KEYS: the owner of the store. ARGV: the caller's name; now, as twenty digits; then for each commit its bound, how many operations it has, and for
--- each operation its name, how many words follow, and those (see encoding.py). The bound is 1 where
--- a commit is left out with any before it, 2 with the one just before it, 3 both.
+-- KEYS: the owner of the store.
+-- ARGV: the caller's name; now, as twenty digits; then for each commit its bound, how many
+-- operations it has, and for each operation its name, how many words follow, and those (see
+-- encoding.py). The bound is 1 where a commit is left out with any before it, 2 with the one just
+-- before it, 3 both.
 --
 -- Answers one row for each commit that was not left out: {1, numbers ...} where it is done,
 -- {0, which operation (from 1), what stood in its way} where a guard failed.
