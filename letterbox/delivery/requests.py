@@ -114,7 +114,7 @@ class Requests:
                 return None
             entry = decode(document.value, ReconnectEntry)
             if entry.state == "accepted":
-                return Waiting(entry, None)
+                return Waiting(entry, entry.becomes)
             vendor = await self._vendors.get(entry.vendor.id)
             if not is_waiting(entry):
                 raise Over(entry.state)
@@ -124,7 +124,7 @@ class Requests:
                     raise Over("settled")
                 continue
             becomes = standing.rule.repaired(standing.day)
-            done = ended(entry, "accepted", standing.now)
+            done = ended(entry, "accepted", standing.now, becomes)
             if await self._let_in(consumer, done, document.revision, standing, becomes):
                 return Waiting(done, becomes)
             self._consumers.forget(consumer)

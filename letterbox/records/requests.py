@@ -5,6 +5,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from letterbox.model.preferences import VendorRule
 from letterbox.model.sender import VendorRef
 from letterbox.ports.store import Document, Store
 from letterbox.records import places
@@ -36,6 +37,8 @@ class ReconnectEntry(msgspec.Struct, frozen=True):
     others: tuple[str, ...] = ()
     state: RequestState = "waiting"
     ended: datetime | None = None
+    #: The relationship that a yes made of it.
+    becomes: VendorRule | None = None
 
 
 class RequestPage(msgspec.Struct, frozen=True):
@@ -50,9 +53,14 @@ def is_waiting(entry: ReconnectEntry) -> bool:
     return entry.state == "waiting"
 
 
-def ended(entry: ReconnectEntry, state: RequestState, now: datetime) -> ReconnectEntry:
-    """A request with what became of it."""
-    return msgspec.structs.replace(entry, state=state, ended=now)
+def ended(
+    entry: ReconnectEntry,
+    state: RequestState,
+    now: datetime,
+    becomes: VendorRule | None = None,
+) -> ReconnectEntry:
+    """A request with what became of it, and with a yes the relationship that it became."""
+    return msgspec.structs.replace(entry, state=state, ended=now, becomes=becomes)
 
 
 class RequestList:

@@ -123,7 +123,7 @@ async def test_an_accepted_remedy_becomes_the_relationships_limits():
         assert request["until"] == "2026-11-30T23:00:00Z"
         assert request["sentence"] == (
             "Greenleaf Garden asks to come back. "
-            "Without an answer that is declined by itself on Tuesday 1 December."
+            "You can answer up to and including Monday 30 November; no answer is a no."
         )
         assert await told(api) == []
         api.house.clock.advance(seconds=1)
@@ -133,6 +133,8 @@ async def test_an_accepted_remedy_becomes_the_relationships_limits():
             "accepted",
             REPAIRED,
         )
+        again = await say(api, request["id"], "accept")
+        assert again.json == done.json
         assert await rule(api) == REPAIRED
         (event,) = await told(api)
         assert (event.type, event.verdict, event.reason) == (
@@ -151,6 +153,27 @@ async def test_an_accepted_remedy_becomes_the_relationships_limits():
         assert await api.house.inbox("anna") == ["The first"]
         history = await api.call("GET", "/v1/me/preferences/history", who="anna")
         assert history.json["items"][0]["by"] == "request"
+
+
+@pytest.mark.parametrize("by", ["a refusal", "an event"])
+async def test_who_reads_dutch_is_asked_in_dutch(by):
+    people = PEOPLE.replace("timezone =", 'language = "nl"\ntimezone =')
+    async with open_api(people) as api:
+        reference = await refused(api)
+        if by == "an event":
+            remedy = {"remedy": {"limit": {"messages": 1, "per": "month"}}}
+            await put(api, BLOCKED | remedy)
+            reference = (await told(api))[0].reference
+        await ask(api, reference)
+        (request,) = await requests(api)
+        expected = "hoogstens 1 per maand"
+        if by == "a refusal":
+            expected += ", alleen servicemail + aanbiedingen"
+        assert request["accepts"] == [expected]
+        assert request["sentence"] == (
+            "Greenleaf Garden vraagt om terug te komen. "
+            "Je kunt antwoorden tot en met maandag 30 november; geen antwoord is een nee."
+        )
 
 
 async def test_the_reference_of_an_event_serves_as_well():
