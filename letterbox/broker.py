@@ -308,6 +308,7 @@ class Broker:
         standings = Standings(clock=self.clock, consumers=self.consumers, herald=self.herald)
         self.reconnecting = Reconnecting(
             store=self.store,
+            consumers=self.consumers,
             vendors=self.vendors,
             standings=standings,
             period=timedelta(days=self.configuration.limits.reconnect_days),

@@ -265,6 +265,28 @@ async def test_each_address_hears_of_the_outcome(word):
         assert len({(event.type, event.verdict) for event in events}) == 1
 
 
+async def test_subaddresses_are_no_addresses_more():
+    async with locked_out() as (api, reference):
+        await ask(api, reference)
+        mailbox = [await refused(api, to=f"anna+{n}@letterbox.example") for n in range(2)]
+        assert [(await ask(api, each)).status for each in mailbox] == [409, 409]
+        second = [await refused(api, to=f"Second+{n}@letterbox.example") for n in range(2)]
+        assert [(await ask(api, each)).status for each in second] == [200, 409]
+
+
+async def test_of_very_many_addresses_each_is_answered_and_twenty_hear_more():
+    more = "".join(f', "a{nth}@letterbox.example"' for nth in range(23))
+    one = '"second@letterbox.example"'
+    async with open_api(PEOPLE.replace(one, one + more)) as api:
+        replies = []
+        for nth in range(23):
+            reference = await refused(api, to=f"a{nth}@letterbox.example")
+            replies.append(await ask(api, reference))
+        assert {(reply.status, reply.json["until"]) for reply in replies} == {(200, "2026-11-30")}
+        await say(api, (await requests(api))[0]["id"], "decline")
+        assert len(await told(api)) == 21
+
+
 async def test_an_event_of_a_lock_out_serves_whatever_else_is_told():
     async with locked_out("class") as (api, _):
         await put(api, {"vendor": "greenleaf", "tells": "class"})
