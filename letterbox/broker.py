@@ -374,6 +374,7 @@ class Broker:
         """Whose work the entries of the due-set are."""
         yield Duty("consumer", places.HELD, self.holds.open)
         yield Duty("consumer", places.REQUEST, self.requests.expire)
+        yield Duty("consumer", places.OUTCOME, self.requests.tell)
         yield Duty("consumer", places.NOTICE, self.notices.look)
         yield Duty("message", places.COLLECT, lambda name, _: self.forgetting.collect(name))
         yield Duty(places.DIRECTORY, SWEEP, lambda *_: self.forgetting.sweep())

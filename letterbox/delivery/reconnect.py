@@ -37,13 +37,13 @@ from letterbox.records.coding import decode, encode
 from letterbox.records.consumers import Consumers
 from letterbox.records.ledger import Reference
 from letterbox.records.names import new_id
-from letterbox.records.requests import ReconnectEntry, is_waiting
+from letterbox.records.requests import Beside, ReconnectEntry, is_waiting
 from letterbox.records.vendors import Vendors
 
 _ATTEMPTS: Final = 5
 _LOOKED_AT: Final = 200
 #: So many addresses beside the first hear of the outcome of one request.
-MOST_OTHERS: Final = 20
+MOST_BESIDE: Final = 20
 #: The longest note, in characters.
 LONGEST_NOTE: Final = 280
 _INSTANT: Final = timedelta(microseconds=1)
@@ -175,10 +175,10 @@ class Reconnecting:
         ):
             waits = decode(document.value, ReconnectEntry)
             if is_waiting(waits) and waits.vendor.id == entry.vendor.id:
-                if len(waits.others) >= MOST_OTHERS:
+                if len(waits.beside) >= MOST_BESIDE:
                     return ()  # it is answered all the same
-                others = (*waits.others, entry.recipient)
-                both = msgspec.structs.replace(waits, others=others)
+                beside = (*waits.beside, Beside(entry.recipient, entry.until))
+                both = msgspec.structs.replace(waits, beside=beside)
                 return (Put(document.key, encode(both), expect=document.revision),)
         return ()
 

@@ -18,6 +18,20 @@ KEPT: Final = timedelta(days=30)
 RequestState = Literal["waiting", "accepted", "declined", "unanswered", "settled"]
 
 
+class Beside(msgspec.Struct, frozen=True):
+    """An address beside the first by which the same was asked, and until when it was to wait."""
+
+    recipient: str
+    until: datetime
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """An address beside the first is to be told of the outcome."""
+
+    vendor: VendorRef
+    recipient: str
+
+
 class ReconnectEntry(msgspec.Struct, frozen=True):
     """One request. ``until`` is exact (UTC): without an answer it is declined then.
 
@@ -34,7 +48,7 @@ class ReconnectEntry(msgspec.Struct, frozen=True):
     accepted: tuple[str, ...] = ()
     note: str = ""
     #: More addresses of the consumer's by which the same was asked: each hears of the outcome.
-    others: tuple[str, ...] = ()
+    beside: tuple[Beside, ...] = ()
     state: RequestState = "waiting"
     ended: datetime | None = None
     #: The relationship that a yes made of it.

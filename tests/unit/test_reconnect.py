@@ -1,7 +1,7 @@
 """Coming back: what a vendor that is locked out may ask, and what both sides learn of it."""
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -257,12 +257,94 @@ async def test_each_address_hears_of_the_outcome(word):
         await ask(api, second)
         await say(api, (await requests(api))[0]["id"], word)
         await api.house.work()
+        # In one breath they would be told to be one's.
+        assert [event.recipient for event in await told(api)] == ["anna@letterbox.example"]
+        api.house.clock.advance(days=1)
+        await api.house.work()
         events = [event for event in await told(api) if event.type.startswith("relationship.")]
         assert sorted(event.recipient for event in events) == [
             "anna@letterbox.example",
             "second@letterbox.example",
         ]
         assert len({(event.type, event.verdict) for event in events}) == 1
+
+
+async def test_no_answer_comes_when_each_was_told_it_would():
+    async with locked_out() as (api, reference):
+        await ask(api, reference)
+        api.house.clock.advance(days=2)
+        second = await refused(api, to="second@letterbox.example")
+        assert (await ask(api, second)).json["until"] == "2026-12-02"
+        heard = []
+        for _ in range(9):
+            api.house.clock.advance(days=1)
+            await api.house.work()
+            heard.append([event.recipient.partition("@")[0] for event in await told(api)])
+        before, first, both = [], ["anna"], ["anna", "second"]
+        # From the 26th on; on the 1st and the 3rd of December in the consumer's time each was due.
+        assert heard == [before] * 5 + [first] * 2 + [both] * 2
+        assert {event.reason.code for event in await told(api)} == {"declined"}
+
+
+async def test_an_answer_is_told_before_the_day_that_was_said():
+    async with locked_out() as (api, reference):
+        second = await refused(api, to="second@letterbox.example")
+        await ask(api, reference)
+        await ask(api, second)
+        (request,) = await requests(api)
+        api.house.clock.advance(days=7, hours=22)
+        await say(api, request["id"], "accept")
+        api.house.clock.advance(hours=1)
+        await api.house.work()
+        assert len(await told(api)) == 2
+
+
+@pytest.mark.parametrize(
+    ("after", "kinds"),
+    [
+        ({"vendor": "greenleaf", "standing": "blocked"}, ["blocked"]),
+        ({"vendor": "greenleaf", "tells": "nothing"}, []),
+    ],
+)
+async def test_a_later_outcome_is_what_is_true_by_then(after, kinds):
+    async with locked_out() as (api, reference):
+        second = await refused(api, to="second@letterbox.example")
+        await ask(api, reference)
+        await ask(api, second)
+        await say(api, (await requests(api))[0]["id"], "accept")
+        await put(api, after)
+        before = len(await told(api))
+        api.house.clock.advance(days=1)
+        await api.house.work()
+        later = [event.type.removeprefix("relationship.") for event in await told(api)]
+        assert later[before:] == kinds
+
+
+@pytest.mark.parametrize("after", [False, True])
+async def test_killed_while_a_later_outcome_is_told_it_is_told_once(after, monkeypatch):
+    async with locked_out() as (api, reference):
+        second = await refused(api, to="second@letterbox.example")
+        await ask(api, reference)
+        await ask(api, second)
+        await say(api, (await requests(api))[0]["id"], "decline")
+        await told(api)
+        api.house.clock.advance(days=1)
+        store = api.house.app.store
+        commit = store.commit
+
+        async def dies(*commits):
+            if after:
+                await commit(*commits)
+            raise StoreUnavailable("killed")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "commit", dies)
+            with suppress(StoreUnavailable):
+                await api.house.app.worker.run_once()
+        api.house.clock.advance(minutes=1)
+        await api.house.work()
+        events = await told(api)
+        assert len({event.id for event in events}) == len(events) == 2
 
 
 async def test_subaddresses_are_no_addresses_more():
@@ -284,6 +366,8 @@ async def test_of_very_many_addresses_each_is_answered_and_twenty_hear_more():
             replies.append(await ask(api, reference))
         assert {(reply.status, reply.json["until"]) for reply in replies} == {(200, "2026-11-30")}
         await say(api, (await requests(api))[0]["id"], "decline")
+        api.house.clock.advance(days=1)
+        await api.house.work()
         assert len(await told(api)) == 21
 
 
