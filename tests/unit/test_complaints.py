@@ -202,6 +202,33 @@ async def test_who_tells_nothing_complains_of_nobody_while_the_wishes_change(
     assert neighbours.office.came == []
 
 
+async def test_who_tells_nothing_from_this_moment_on_complains_of_nobody(
+    neighbours: Neighbours, monkeypatch
+) -> None:
+    """The wishes change while a complaint is about to be written down."""
+    name = await neighbours.deliver()
+    rule = {"vendor": "greenleaf", "scope": "everything", "standing": "blocked"}
+    how = {"who": "anna", "headers": {"If-Match": "*"}}
+    call = ("PUT", "/v1/me/vendors/greenleaf")
+    await neighbours.api.call(*call, json=rule, **how)
+    store = neighbours.api.house.app.store
+    commit = store.commit
+
+    async def a_moment_later(*commits):
+        keys = [getattr(each, "key", "") for one in commits for each in one.operations]
+        if any(key.startswith(places.COMPLAINT) for key in keys):
+            monkeypatch.setattr(store, "commit", commit)
+            changed = await neighbours.api.call(*call, json=rule | {"tells": "nothing"}, **how)
+            assert changed.status == 200, changed.body
+        return await commit(*commits)
+
+    monkeypatch.setattr(store, "commit", a_moment_later)
+    reply = await neighbours.say(name)
+    assert (reply.status, reply.json["reported"]) == (200, False)
+    await neighbours.work()
+    assert neighbours.office.came == []
+
+
 async def test_a_newcomer_is_locked_out_too(neighbours: Neighbours) -> None:
     name = await neighbours.deliver("ben")
     reply = await neighbours.say(name, who="ben")
