@@ -308,6 +308,7 @@ class Broker:
         standings = Standings(clock=self.clock, consumers=self.consumers, herald=self.herald)
         self.reconnecting = Reconnecting(
             store=self.store,
+            consumers=self.consumers,
             vendors=self.vendors,
             standings=standings,
             period=timedelta(days=self.configuration.limits.reconnect_days),
@@ -373,6 +374,7 @@ class Broker:
         """Whose work the entries of the due-set are."""
         yield Duty("consumer", places.HELD, self.holds.open)
         yield Duty("consumer", places.REQUEST, self.requests.expire)
+        yield Duty("consumer", places.OUTCOME, self.requests.tell)
         yield Duty("consumer", places.NOTICE, self.notices.look)
         yield Duty("message", places.COLLECT, lambda name, _: self.forgetting.collect(name))
         yield Duty(places.DIRECTORY, SWEEP, lambda *_: self.forgetting.sweep())

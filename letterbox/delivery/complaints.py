@@ -23,7 +23,7 @@ from letterbox.feedback.letters import Signs
 from letterbox.feedback.sentences import safe
 from letterbox.metrics import Metrics
 from letterbox.model.address import parse_address
-from letterbox.model.preferences import Because
+from letterbox.model.preferences import Because, VendorRule
 from letterbox.model.record import InboxEntry, MessageRecord
 from letterbox.model.report import Complaint, Unsubscription
 from letterbox.model.sender import Proven
@@ -143,17 +143,17 @@ class Complaints:
         case = await self._case(consumer, name)
         if case is None:
             return None
-        if report is None:
-            rule = await self._relations.covering(consumer, name)
-            report = rule is None or rule.tells != "nothing"
-        told = await self._complaint(consumer, case) if report else ()
+        told = await self._complaint(consumer, case) if report is not False else ()
         asked = await self._unsubscription(consumer, case) if unsubscribe else ()
-        relation = await self._relations.unwanted(
-            consumer, name, because=because, also=(*told, *asked)
-        )
+
+        def also(covering: VendorRule | None) -> tuple[Operation, ...]:
+            return (*(told if _reports(covering, report=report) else ()), *asked)
+
+        relation = await self._relations.unwanted(consumer, name, because=because, also=also)
         if relation is None:
             return None
-        return Unwanted(relation, reported=bool(told), unsubscribing=bool(asked))
+        reported = bool(told) and _reports(relation.before, report=report)
+        return Unwanted(relation, reported=reported, unsubscribing=bool(asked))
 
     async def _case(self, consumer: str, name: str) -> _Case | None:
         entry = await self._mailboxes.entry(consumer, name)
@@ -180,7 +180,7 @@ class Complaints:
             owed=now,
             client=case.record.client,
             domain=case.sender.domain,
-            header=naming_fields(case.mail),
+            header=naming_fields(case.mail, case.sender),
         )
         key = places.COMPLAINT + complaint.id
         return (
@@ -298,3 +298,10 @@ class Complaints:
                 )
             )
         await self._store.commit(Commit(places.consumer(consumer), tuple(operations)))
+
+
+def _reports(covering: VendorRule | None, *, report: bool | None) -> bool:
+    """Whether a complaint goes out; where nothing was said of that, by what is told at all."""
+    if report is None:
+        return covering is None or covering.tells != "nothing"
+    return report

@@ -12,6 +12,7 @@ import msgspec
 from letterbox.delivery.herald import Said, ref_of
 from letterbox.delivery.standings import Standing, Standings
 from letterbox.feedback.sentences import safe
+from letterbox.model.address import parse_address
 from letterbox.model.sender import VendorRef
 from letterbox.model.times import days_after, later
 from letterbox.model.told import EventType
@@ -33,13 +34,16 @@ from letterbox.ports.store import (
 from letterbox.records import places
 from letterbox.records.activity import activity
 from letterbox.records.coding import decode, encode
+from letterbox.records.consumers import Consumers
 from letterbox.records.ledger import Reference
 from letterbox.records.names import new_id
-from letterbox.records.requests import ReconnectEntry, is_waiting
+from letterbox.records.requests import Beside, ReconnectEntry, is_waiting
 from letterbox.records.vendors import Vendors
 
 _ATTEMPTS: Final = 5
 _LOOKED_AT: Final = 200
+#: So many addresses beside the first hear of the outcome of one request.
+MOST_BESIDE: Final = 20
 #: The longest note, in characters.
 LONGEST_NOTE: Final = 280
 _INSTANT: Final = timedelta(microseconds=1)
@@ -75,9 +79,16 @@ class Reconnecting:
     """Takes vendors' requests. ``period`` is how often a vendor may ask one consumer."""
 
     def __init__(
-        self, *, store: Store, vendors: Vendors, standings: Standings, period: timedelta
+        self,
+        *,
+        store: Store,
+        consumers: Consumers,
+        vendors: Vendors,
+        standings: Standings,
+        period: timedelta,
     ) -> None:
         self._store = store
+        self._consumers = consumers
         self._vendors = vendors
         self._standings = standings
         self._period = period
@@ -127,14 +138,18 @@ class Reconnecting:
             note=safe(note, LONGEST_NOTE),
         )
         # By another of the consumer's addresses it must not be told that the two are one person's:
-        # each has its own claim, and the consumer is asked once for all of them.
+        # each has its own claim, and the consumer is asked once for all of them. Of subaddresses
+        # that are nobody's own everybody knows whose they are: without end as they are, they count
+        # as their mailbox.
         value = encode(asked)
-        by_address = Claim(places.asked(vendor.id, row.recipient.lower()), value, expires)
+        address = parse_address(row.recipient)
+        own = (await self._consumers.owned(address))[1] if address else row.recipient.lower()
+        by_address = Claim(places.asked(vendor.id, str(own)), value, expires)
         by_vendor = Claim(places.asked(vendor.id), value, expires)
         guard = Expect(key=places.PREFERENCES, revision=standing.stored.revision)
         said = self._stands(consumer, ref, standing, row.recipient)
-        own = self._put(entry) if standing.is_blocked else said.own if said else _NOTHING
-        commits = [Commit(partition, (guard, by_address, by_vendor, *own))]
+        news = self._put(entry) if standing.is_blocked else said.own if said else _NOTHING
+        commits = [Commit(partition, (guard, by_address, by_vendor, *news))]
         if said is not None and not standing.is_blocked:
             commits.append(msgspec.structs.replace(said.reference, with_all=True))
         result = (await self._store.commit(*commits))[0]
@@ -160,8 +175,10 @@ class Reconnecting:
         ):
             waits = decode(document.value, ReconnectEntry)
             if is_waiting(waits) and waits.vendor.id == entry.vendor.id:
-                others = (*waits.others, entry.recipient)
-                both = msgspec.structs.replace(waits, others=others)
+                if len(waits.beside) >= MOST_BESIDE:
+                    return ()  # it is answered all the same
+                beside = (*waits.beside, Beside(entry.recipient, entry.until))
+                both = msgspec.structs.replace(waits, beside=beside)
                 return (Put(document.key, encode(both), expect=document.revision),)
         return ()
 

@@ -1,6 +1,6 @@
 """What a consumer says of a vendor by way of one of its messages: a relationship, set there."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -17,7 +17,7 @@ from letterbox.model.sender import Proven, VendorRef, domains_of, known_as
 from letterbox.model.verdict import DELIVER, Deliver, Fact, Finding, Refuse
 from letterbox.model.wishes import Relationship, Wishes
 from letterbox.ports.clock import Clock
-from letterbox.ports.store import Commit, Operation, Put, Store, StoreUnavailable
+from letterbox.ports.store import Commit, Expect, Operation, Put, Rejected, Store, StoreUnavailable
 from letterbox.records import places
 from letterbox.records.changes import By
 from letterbox.records.coding import decode, encode
@@ -28,6 +28,8 @@ from letterbox.wishes import Mistake, lookup, mailbox_of, name_of, other_side
 
 _ATTEMPTS: Final = 5
 _SIDES: Final = ("vendor", "domain", "address")
+#: What happens beside a change, by the relationship that is changed; None: there was none.
+Also = Callable[[VendorRule | None], Sequence[Operation]]
 
 
 class Advertised(NamedTuple):
@@ -138,21 +140,14 @@ class Relations:
             return Advertised(finding, before, after)
         raise StoreUnavailable(f"the relationship behind {name} keeps changing")
 
-    async def covering(self, consumer: str, name: str) -> VendorRule | None:
-        """The relationship that covers who sent a message of the inbox, if any."""
-        entry = await self._mailboxes.entry(consumer, name)
-        if entry is None:
-            return None
-        occasion = await self._occasion(consumer, entry.message, entry.vendor)
-        return occasion.covering if occasion else None
-
     async def unwanted(
-        self, consumer: str, name: str, *, because: Because, also: Sequence[Operation]
+        self, consumer: str, name: str, *, because: Because, also: Also
     ) -> Advertised | None:
         """Lock out who sent a message of the inbox.
 
-        ``also`` are operations on the consumer's partition that happen with it, and by themselves
-        where the sender is locked out already. None where there is no such entry. Raises
+        ``also`` gives operations on the consumer's partition that happen with it, by the
+        relationship as it is at that moment, and by themselves where the sender is locked out
+        already: as long as nothing changed in between. None where there is no such entry. Raises
         StoreUnavailable.
         """
         for _ in range(_ATTEMPTS):
@@ -163,17 +158,31 @@ class Relations:
             if occasion is None:
                 continue
             before = occasion.covering
+            beside = also(before)
             if before is not None and before.standing == "blocked":
-                if also:
-                    await self._store.commit(Commit(places.consumer(consumer), tuple(also)))
+                if beside and not await self._beside(consumer, occasion, beside):
+                    continue
                 return Advertised(_finding(before, entry.vendor.name), before, before)
             rule = before or _whole(VendorRule(), occasion)
             after = msgspec.structs.replace(rule, standing="blocked", because=because)
             finding = _finding(after, entry.vendor.name)
             told = await self._telling(consumer, entry, occasion, after, finding)
-            if await self._set(consumer, occasion, after, by="unwanted", also=(*told, *also)):
+            if await self._set(consumer, occasion, after, by="unwanted", also=(*told, *beside)):
                 return Advertised(finding, before, after)
         raise StoreUnavailable(f"the relationship behind {name} keeps changing")
+
+    async def _beside(
+        self, consumer: str, occasion: _Occasion, operations: Sequence[Operation]
+    ) -> bool:
+        """Do what changes no relationship; false where the wishes changed in between."""
+        guard = Expect(key=places.PREFERENCES, revision=occasion.stored.revision)
+        commit = Commit(places.consumer(consumer), (guard, *operations))
+        result = (await self._store.commit(commit))[0]
+        # Whatever else stands in the way was done by somebody faster.
+        if isinstance(result, Rejected) and result.operation == guard:
+            self._consumers.forget(consumer)
+            return False
+        return True
 
     async def _occasion(self, consumer: str, message: str, vendor: VendorRef) -> _Occasion | None:
         """Who sent a message; None where the wishes are changing just now."""

@@ -1,7 +1,8 @@
 """Coming back: the consumer's answer to a vendor that is locked out and has asked."""
 
-from collections.abc import Sequence
-from datetime import datetime
+import random
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 import msgspec
@@ -10,6 +11,7 @@ import structlog
 from letterbox.delivery.herald import Said
 from letterbox.delivery.standings import Standing, Standings
 from letterbox.model.preferences import VendorRule
+from letterbox.model.sender import VendorRef
 from letterbox.model.times import later
 from letterbox.model.told import EventType
 from letterbox.model.verdict import DELIVER, Finding, Refuse
@@ -30,9 +32,11 @@ from letterbox.records import places
 from letterbox.records.activity import Happened, activity
 from letterbox.records.coding import decode, encode
 from letterbox.records.consumers import Conflict, Consumers
+from letterbox.records.names import new_id
 from letterbox.records.pieces import Key
 from letterbox.records.requests import (
     KEPT,
+    Outcome,
     ReconnectEntry,
     RequestList,
     RequestState,
@@ -43,6 +47,8 @@ from letterbox.records.vendors import Vendors
 from letterbox.wishes import other_side
 
 _ATTEMPTS: Final = 5
+#: Within so long after the consumer's answer the other addresses hear of it.
+_SPREAD: Final = timedelta(days=1)
 _HAPPENED: Final[dict[RequestState, Happened]] = {
     "declined": "reconnect.declined",
     "unanswered": "reconnect.unanswered",
@@ -114,7 +120,7 @@ class Requests:
                 return None
             entry = decode(document.value, ReconnectEntry)
             if entry.state == "accepted":
-                return Waiting(entry, None)
+                return Waiting(entry, entry.becomes)
             vendor = await self._vendors.get(entry.vendor.id)
             if not is_waiting(entry):
                 raise Over(entry.state)
@@ -124,7 +130,7 @@ class Requests:
                     raise Over("settled")
                 continue
             becomes = standing.rule.repaired(standing.day)
-            done = ended(entry, "accepted", standing.now)
+            done = ended(entry, "accepted", standing.now, becomes)
             if await self._let_in(consumer, done, document.revision, standing, becomes):
                 return Waiting(done, becomes)
             self._consumers.forget(consumer)
@@ -143,11 +149,11 @@ class Requests:
         had = standing.stored.pieces.get(key)
         if had is None:
             return False
-        finding = Finding(filter="relationship", verdict=DELIVER)
-        said = self._said(consumer, done, standing, becomes, finding, "relationship.reinstated")
-        if said:
+        let_in = standing._replace(rule=becomes)
+        said = self._outcome(consumer, done.vendor, let_in, done.recipient)
+        if said is not None:
             # Before the change: a reference that nobody has heard of leads nowhere.
-            await self._store.commit(*(each.reference for each in said))
+            await self._store.commit(said.reference)
         also = (
             *_ending(done, revision, standing.now),
             activity(
@@ -157,7 +163,8 @@ class Requests:
                 done.vendor,
                 recipient=done.recipient,
             ),
-            *(operation for each in said for operation in each.own),
+            *(said.own if said else ()),
+            *_owing(done, standing.now),
         )
         try:
             await self._consumers.revise_piece(
@@ -228,42 +235,85 @@ class Requests:
     ) -> bool:
         """Write down what became of a request, and tell the vendor of a no."""
         now = standing.now
-        said: list[Said] = []
-        if state != "settled" and standing.rule is not None:
-            finding = Finding(
-                filter="request",
-                verdict=Refuse(reason="declined"),
-                facts={"vendor": entry.vendor.name},
-            )
-            said = self._said(
-                consumer, entry, standing, standing.rule, finding, "relationship.blocked"
-            )
+        done = ended(entry, state, now)
+        said: Said | None = None
+        if state != "settled":
+            said = self._outcome(consumer, entry.vendor, standing, entry.recipient)
         operations = (
             Expect(key=places.PREFERENCES, revision=standing.stored.revision),
-            *_ending(ended(entry, state, now), revision, now),
+            *_ending(done, revision, now),
             activity(now, _HAPPENED[state], "request", entry.vendor, recipient=entry.recipient),
-            *(operation for each in said for operation in each.own),
+            *(said.own if said else ()),
+            *_owing(done, now),
         )
+        return await self._commit(consumer, operations, said)
+
+    async def tell(self, consumer: str, name: str) -> None:
+        """An address beside the first is to be told of the outcome: as it is by now."""
+        key = places.OUTCOME + name
+        for _ in range(_ATTEMPTS):
+            document = await self._store.get(places.consumer(consumer), key)
+            if document is None:
+                gone = (Expect(key=key, revision=0), Unschedule(key=key, expect=False))
+                await self._commit(consumer, gone, None)
+                return
+            owed = decode(document.value, Outcome)
+            vendor = await self._vendors.get(owed.vendor.id)
+            standing = await self._standings.of(consumer, vendor)
+            said = self._outcome(consumer, owed.vendor, standing, owed.recipient)
+            operations = (
+                Expect(key=places.PREFERENCES, revision=standing.stored.revision),
+                Delete(key=key, expect=document.revision),
+                Unschedule(key=key),
+                *(said.own if said else ()),
+            )
+            if await self._commit(consumer, operations, said):
+                return
+            self._consumers.forget(consumer)
+        raise StoreUnavailable(f"what outcome {name} rests on keeps changing")
+
+    async def _commit(
+        self, consumer: str, operations: tuple[Operation, ...], said: Said | None
+    ) -> bool:
+        """Write down what happened, and where the reference leads that was told of it."""
         commits = [Commit(places.consumer(consumer), operations)]
-        commits += [msgspec.structs.replace(each.reference, with_all=True) for each in said]
+        if said is not None:
+            commits.append(msgspec.structs.replace(said.reference, with_all=True))
         results = await self._store.commit(*commits)
         return isinstance(results[0], Done)
 
-    def _said(
-        self,
-        consumer: str,
-        entry: ReconnectEntry,
-        standing: Standing,
-        rule: VendorRule,
-        finding: Finding,
-        kind: EventType,
-    ) -> list[Said]:
-        """The outcome, for each address by which it was asked: they are not told to be one's."""
-        said = (
-            self._standings.said(consumer, entry.vendor, standing, rule, finding, kind, recipient)
-            for recipient in (entry.recipient, *entry.others)
+    def _outcome(
+        self, consumer: str, vendor: VendorRef, standing: Standing, recipient: str
+    ) -> Said | None:
+        """What is told of a standing to who has asked; None where it may hear nothing."""
+        if standing.rule is None:
+            return None
+        finding = Finding(filter="relationship", verdict=DELIVER)
+        kind: EventType = "relationship.reinstated"
+        if standing.is_blocked:
+            verdict = Refuse(reason="declined")
+            finding = Finding(filter="request", verdict=verdict, facts={"vendor": vendor.name})
+            kind = "relationship.blocked"
+        return self._standings.said(
+            consumer, vendor, standing, standing.rule, finding, kind, recipient
         )
-        return [each for each in said if each is not None]
+
+
+def _owing(done: ReconnectEntry, now: datetime) -> Iterator[Operation]:
+    """The outcome is owed to each other address: apart, so that none is told to be another's.
+
+    Where nobody answered it comes when each was told it would; an answer comes at any moment of
+    the next day, as if each were somebody who takes their time, but never after that.
+    """
+    if done.state == "settled":
+        return
+    for each in done.beside:
+        left = max(each.until - now, timedelta(0))
+        if done.state != "unanswered":
+            left = min(left, _SPREAD) * random.random()  # noqa: S311
+        key = places.OUTCOME + new_id(now)
+        yield Put(key=key, value=encode(Outcome(done.vendor, each.recipient)))
+        yield Schedule(key=key, at=later(now, left))
 
 
 def _ending(done: ReconnectEntry, revision: int, now: datetime) -> tuple[Operation, ...]:

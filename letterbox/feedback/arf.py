@@ -20,7 +20,8 @@ from letterbox.reading.mail import Field, Mail
 
 #: What a report says of a message, in the order it is said. RFC 9477, section 3.4.2: the
 #: feedback id where there is one, else the Message-ID; RFC 6590: nothing that names the person.
-_NAMING: Final = ("from", "message-id", "cfbl-address", "cfbl-feedback-id")
+_FEEDBACK_ID: Final = "cfbl-feedback-id"
+_NAMING: Final = ("from", "message-id", "cfbl-address", _FEEDBACK_ID)
 _LONGEST_NAMING: Final = 2000
 _CFBL = re.compile(r"\s*<?([^\s<>;]{3,254})>?\s*(?:;.*)?", re.DOTALL)
 _URI = re.compile(r"<([^<>\s]{1,2000})>")
@@ -65,14 +66,19 @@ def one_click(mail: Mail, sender: Proven) -> str | None:
     return None
 
 
-def naming_fields(mail: Mail) -> bytes:
-    """The fields that tell a sender which message is meant.
+def naming_fields(mail: Mail, sender: Proven) -> bytes:
+    """The fields that tell a sender which message is meant, each where it stands once.
 
-    Whether its signature covers them or not: they are given back to who wrote them.
+    A signature covers the lowest of a name: whoever sends a signed message on can put another on
+    top, and have us sign what is not its author's. A feedback id counts where it was signed alone:
+    it says whose mailing it was. A Message-ID need not be covered: it is one message's name.
     """
     found: list[Field] = []
     for name in _NAMING:
-        found += [each for each in mail.all(name)[:1] if len(each.raw) <= _LONGEST_NAMING]
+        once = mail.all(name)
+        known = name != _FEEDBACK_ID or sender.vouches_for(name)
+        if len(once) == 1 and known and len(once[0].raw) <= _LONGEST_NAMING:
+            found += once
     return b"".join(each.raw.removesuffix(b"\r\n") + b"\r\n" for each in found)
 
 

@@ -57,6 +57,8 @@ ACTIVITY = "activity/"
 WROTE = "wrote/"
 #: Vendors that are locked out and ask to come back.
 REQUEST = "request/"
+#: Addresses beside the first by which a vendor asked that are yet to be told of the outcome.
+OUTCOME = "outcome/"
 #: The consumer is to be told of something that went wrong in their name.
 NOTICE = "notice/"
 

@@ -5,6 +5,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from letterbox.model.preferences import VendorRule
 from letterbox.model.sender import VendorRef
 from letterbox.ports.store import Document, Store
 from letterbox.records import places
@@ -15,6 +16,20 @@ KEPT: Final = timedelta(days=30)
 
 #: ``unanswered``: declined by itself. ``settled``: the relationship was changed in between.
 RequestState = Literal["waiting", "accepted", "declined", "unanswered", "settled"]
+
+
+class Beside(msgspec.Struct, frozen=True):
+    """An address beside the first by which the same was asked, and until when it was to wait."""
+
+    recipient: str
+    until: datetime
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """An address beside the first is to be told of the outcome."""
+
+    vendor: VendorRef
+    recipient: str
 
 
 class ReconnectEntry(msgspec.Struct, frozen=True):
@@ -33,9 +48,11 @@ class ReconnectEntry(msgspec.Struct, frozen=True):
     accepted: tuple[str, ...] = ()
     note: str = ""
     #: More addresses of the consumer's by which the same was asked: each hears of the outcome.
-    others: tuple[str, ...] = ()
+    beside: tuple[Beside, ...] = ()
     state: RequestState = "waiting"
     ended: datetime | None = None
+    #: The relationship that a yes made of it.
+    becomes: VendorRule | None = None
 
 
 class RequestPage(msgspec.Struct, frozen=True):
@@ -50,9 +67,14 @@ def is_waiting(entry: ReconnectEntry) -> bool:
     return entry.state == "waiting"
 
 
-def ended(entry: ReconnectEntry, state: RequestState, now: datetime) -> ReconnectEntry:
-    """A request with what became of it."""
-    return msgspec.structs.replace(entry, state=state, ended=now)
+def ended(
+    entry: ReconnectEntry,
+    state: RequestState,
+    now: datetime,
+    becomes: VendorRule | None = None,
+) -> ReconnectEntry:
+    """A request with what became of it, and with a yes the relationship that it became."""
+    return msgspec.structs.replace(entry, state=state, ended=now, becomes=becomes)
 
 
 class RequestList:

@@ -139,7 +139,7 @@ OWED = Complaint(
     owed=NOW,
     client="192.0.2.1",
     domain="news.greenleaf.example",
-    header=naming_fields(split(MAIL)),
+    header=naming_fields(split(MAIL), sender()),
 )
 
 
@@ -177,14 +177,21 @@ def test_others_read_it_and_find_nobody_in_it() -> None:
 
 
 def test_the_message_is_named_whatever_was_signed() -> None:
-    assert b"Message-ID: <1@greenleaf.example>" in naming_fields(split(MAIL))
+    header = naming_fields(split(MAIL), sender(signed={"from"}))
+    assert b"Message-ID: <1@greenleaf.example>" in header
+    assert b"CFBL-Feedback-ID" not in header
+
+
+@pytest.mark.parametrize("name", [b"Message-ID", b"CFBL-Feedback-ID"])
+def test_of_two_fields_none_names_the_message(name: bytes) -> None:
+    assert b"another" not in naming_fields(split(name + b": another\r\n" + MAIL), sender())
 
 
 @given(st.binary(max_size=300), st.text(max_size=100))
 def test_exactly_the_fields_that_we_mean(value: bytes, domain: str) -> None:
     clean = value.replace(b"\r", b"").replace(b"\n", b"").replace(b"\0", b"")
     hostile = changed(b"CFBL-Feedback-ID", b"CFBL-Feedback-ID: " + clean)
-    header = naming_fields(split(hostile))
+    header = naming_fields(split(hostile), sender())
     owed = Complaint(
         id="0" * 32,
         to="fbl@greenleaf.example",

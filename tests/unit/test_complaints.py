@@ -8,7 +8,8 @@ import pytest
 
 from letterbox.model.configuration import Configuration, OutboundSection
 from letterbox.ports.courier import WebTrouble
-from letterbox.ports.store import StoreUnavailable
+from letterbox.ports.store import Commit, Put, StoreUnavailable
+from letterbox.records import places
 from tests.support.api import Api, open_api
 from tests.support.house import HERE, mail
 from tests.support.postoffice import PostOffice, post_office
@@ -49,9 +50,14 @@ class Neighbours(msgspec.Struct):
     host: WebHost
 
     async def deliver(
-        self, to: str = "anna", number: int = 1, names: str = NAMES, **fields: str
+        self,
+        to: str = "anna",
+        number: int = 1,
+        names: str = NAMES,
+        top: bytes = b"",
+        **fields: str,
     ) -> str:
-        """A newsletter comes into the inbox; its id."""
+        """A newsletter comes into the inbox; its id. ``top`` is put on after it was signed."""
         said = {
             "Letterbox_Kind": "newsletter",
             "CFBL_Address": "fbl@greenleaf.example; report=arf",
@@ -60,7 +66,9 @@ class Neighbours(msgspec.Struct):
             "List_Unsubscribe_Post": "List-Unsubscribe=One-Click",
         } | fields
         content = craft(mail(f"Letter {number}", number=number, **said), {"h": names})
-        await self.api.house.send(content, f"{to}@letterbox.example", sender="b@greenleaf.example")
+        await self.api.house.send(
+            top + content, f"{to}@letterbox.example", sender="b@greenleaf.example"
+        )
         return (await self.api.call("GET", "/v1/me/inbox", who=to)).json["items"][0]["id"]
 
     async def say(self, name: str, word: dict | None = None, *, who: str = "anna", **how):
@@ -173,6 +181,54 @@ async def test_who_tells_nothing_complains_of_nobody_unless_they_say_so(
     assert len(neighbours.office.came) == count
 
 
+@pytest.mark.parametrize("standing", ["allowed", "blocked"])
+async def test_who_tells_nothing_complains_of_nobody_while_the_wishes_change(
+    neighbours: Neighbours, standing: str
+) -> None:
+    name = await neighbours.deliver()
+    rule = {"vendor": "greenleaf", "scope": "everything", "tells": "nothing", "standing": standing}
+    path, match = "/v1/me/vendors/greenleaf", {"If-Match": "*"}
+    changed = await neighbours.api.call("PUT", path, who="anna", json=rule, headers=match)
+    assert changed.status == 200, changed.body
+    app = neighbours.api.house.app
+    await app.consumers.wishes("anna")
+    # Another process writes, and what is remembered here is no longer what is stored.
+    place = places.consumer("anna")
+    stored = await app.store.get(place, places.PREFERENCES)
+    await app.store.commit(Commit(place, (Put(places.PREFERENCES, stored.value),)))
+    reply = await neighbours.say(name)
+    assert (reply.status, reply.json["reported"]) == (200, False)
+    await neighbours.work()
+    assert neighbours.office.came == []
+
+
+async def test_who_tells_nothing_from_this_moment_on_complains_of_nobody(
+    neighbours: Neighbours, monkeypatch
+) -> None:
+    """The wishes change while a complaint is about to be written down."""
+    name = await neighbours.deliver()
+    rule = {"vendor": "greenleaf", "scope": "everything", "standing": "blocked"}
+    how = {"who": "anna", "headers": {"If-Match": "*"}}
+    call = ("PUT", "/v1/me/vendors/greenleaf")
+    await neighbours.api.call(*call, json=rule, **how)
+    store = neighbours.api.house.app.store
+    commit = store.commit
+
+    async def a_moment_later(*commits):
+        keys = [getattr(each, "key", "") for one in commits for each in one.operations]
+        if any(key.startswith(places.COMPLAINT) for key in keys):
+            monkeypatch.setattr(store, "commit", commit)
+            changed = await neighbours.api.call(*call, json=rule | {"tells": "nothing"}, **how)
+            assert changed.status == 200, changed.body
+        return await commit(*commits)
+
+    monkeypatch.setattr(store, "commit", a_moment_later)
+    reply = await neighbours.say(name)
+    assert (reply.status, reply.json["reported"]) == (200, False)
+    await neighbours.work()
+    assert neighbours.office.came == []
+
+
 async def test_a_newcomer_is_locked_out_too(neighbours: Neighbours) -> None:
     name = await neighbours.deliver("ben")
     reply = await neighbours.say(name, who="ben")
@@ -192,6 +248,30 @@ async def test_nobody_hears_who_did_not_sign_for_it(neighbours: Neighbours, fiel
     assert (reply.json["reported"], reply.json["unsubscribing"]) == (False, True)
     await neighbours.work()
     assert neighbours.office.came == []
+
+
+async def test_nothing_is_given_back_that_was_put_on_top(neighbours: Neighbours) -> None:
+    """Who sends a signed message on does not have us sign what it puts before it."""
+    name = await neighbours.deliver(top=b"CFBL-Feedback-ID: of another\r\n")
+    assert (await neighbours.say(name)).json["reported"]
+    await neighbours.work()
+    (came,) = neighbours.office.came
+    assert b"another" not in came.content
+    named = email.message_from_bytes(came.content).get_payload()[2].get_payload()
+    assert email.message_from_string(named).keys() == [
+        "From",
+        "Message-ID",
+        "CFBL-Address",
+    ]
+
+
+async def test_a_feedback_id_that_was_not_signed_is_not_given_back(neighbours: Neighbours) -> None:
+    names = NAMES.replace("cfbl-feedback-id:", "")
+    assert (await neighbours.say(await neighbours.deliver(names=names))).json["reported"]
+    await neighbours.work()
+    (came,) = neighbours.office.came
+    assert b"mailing-7" not in came.content
+    assert b"Message-ID: <" in came.content
 
 
 UNSIGNED = {

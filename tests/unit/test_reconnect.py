@@ -1,7 +1,7 @@
 """Coming back: what a vendor that is locked out may ask, and what both sides learn of it."""
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -123,7 +123,7 @@ async def test_an_accepted_remedy_becomes_the_relationships_limits():
         assert request["until"] == "2026-11-30T23:00:00Z"
         assert request["sentence"] == (
             "Greenleaf Garden asks to come back. "
-            "Without an answer that is declined by itself on Tuesday 1 December."
+            "You can answer up to and including Monday 30 November; no answer is a no."
         )
         assert await told(api) == []
         api.house.clock.advance(seconds=1)
@@ -133,6 +133,8 @@ async def test_an_accepted_remedy_becomes_the_relationships_limits():
             "accepted",
             REPAIRED,
         )
+        again = await say(api, request["id"], "accept")
+        assert again.json == done.json
         assert await rule(api) == REPAIRED
         (event,) = await told(api)
         assert (event.type, event.verdict, event.reason) == (
@@ -151,6 +153,27 @@ async def test_an_accepted_remedy_becomes_the_relationships_limits():
         assert await api.house.inbox("anna") == ["The first"]
         history = await api.call("GET", "/v1/me/preferences/history", who="anna")
         assert history.json["items"][0]["by"] == "request"
+
+
+@pytest.mark.parametrize("by", ["a refusal", "an event"])
+async def test_who_reads_dutch_is_asked_in_dutch(by):
+    people = PEOPLE.replace("timezone =", 'language = "nl"\ntimezone =')
+    async with open_api(people) as api:
+        reference = await refused(api)
+        if by == "an event":
+            remedy = {"remedy": {"limit": {"messages": 1, "per": "month"}}}
+            await put(api, BLOCKED | remedy)
+            reference = (await told(api))[0].reference
+        await ask(api, reference)
+        (request,) = await requests(api)
+        expected = "hoogstens 1 per maand"
+        if by == "a refusal":
+            expected += ", alleen servicemail + aanbiedingen"
+        assert request["accepts"] == [expected]
+        assert request["sentence"] == (
+            "Greenleaf Garden vraagt om terug te komen. "
+            "Je kunt antwoorden tot en met maandag 30 november; geen antwoord is een nee."
+        )
 
 
 async def test_the_reference_of_an_event_serves_as_well():
@@ -234,12 +257,118 @@ async def test_each_address_hears_of_the_outcome(word):
         await ask(api, second)
         await say(api, (await requests(api))[0]["id"], word)
         await api.house.work()
+        # In one breath they would be told to be one's.
+        assert [event.recipient for event in await told(api)] == ["anna@letterbox.example"]
+        api.house.clock.advance(days=1)
+        await api.house.work()
         events = [event for event in await told(api) if event.type.startswith("relationship.")]
         assert sorted(event.recipient for event in events) == [
             "anna@letterbox.example",
             "second@letterbox.example",
         ]
         assert len({(event.type, event.verdict) for event in events}) == 1
+
+
+async def test_no_answer_comes_when_each_was_told_it_would():
+    async with locked_out() as (api, reference):
+        await ask(api, reference)
+        api.house.clock.advance(days=2)
+        second = await refused(api, to="second@letterbox.example")
+        assert (await ask(api, second)).json["until"] == "2026-12-02"
+        heard = []
+        for _ in range(9):
+            api.house.clock.advance(days=1)
+            await api.house.work()
+            heard.append([event.recipient.partition("@")[0] for event in await told(api)])
+        before, first, both = [], ["anna"], ["anna", "second"]
+        # From the 26th on; on the 1st and the 3rd of December in the consumer's time each was due.
+        assert heard == [before] * 5 + [first] * 2 + [both] * 2
+        assert {event.reason.code for event in await told(api)} == {"declined"}
+
+
+async def test_an_answer_is_told_before_the_day_that_was_said():
+    async with locked_out() as (api, reference):
+        second = await refused(api, to="second@letterbox.example")
+        await ask(api, reference)
+        await ask(api, second)
+        (request,) = await requests(api)
+        api.house.clock.advance(days=7, hours=22)
+        await say(api, request["id"], "accept")
+        api.house.clock.advance(hours=1)
+        await api.house.work()
+        assert len(await told(api)) == 2
+
+
+@pytest.mark.parametrize(
+    ("after", "kinds"),
+    [
+        ({"vendor": "greenleaf", "standing": "blocked"}, ["blocked"]),
+        ({"vendor": "greenleaf", "tells": "nothing"}, []),
+    ],
+)
+async def test_a_later_outcome_is_what_is_true_by_then(after, kinds):
+    async with locked_out() as (api, reference):
+        second = await refused(api, to="second@letterbox.example")
+        await ask(api, reference)
+        await ask(api, second)
+        await say(api, (await requests(api))[0]["id"], "accept")
+        await put(api, after)
+        before = len(await told(api))
+        api.house.clock.advance(days=1)
+        await api.house.work()
+        later = [event.type.removeprefix("relationship.") for event in await told(api)]
+        assert later[before:] == kinds
+
+
+@pytest.mark.parametrize("after", [False, True])
+async def test_killed_while_a_later_outcome_is_told_it_is_told_once(after, monkeypatch):
+    async with locked_out() as (api, reference):
+        second = await refused(api, to="second@letterbox.example")
+        await ask(api, reference)
+        await ask(api, second)
+        await say(api, (await requests(api))[0]["id"], "decline")
+        await told(api)
+        api.house.clock.advance(days=1)
+        store = api.house.app.store
+        commit = store.commit
+
+        async def dies(*commits):
+            if after:
+                await commit(*commits)
+            raise StoreUnavailable("killed")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "commit", dies)
+            with suppress(StoreUnavailable):
+                await api.house.app.worker.run_once()
+        api.house.clock.advance(minutes=1)
+        await api.house.work()
+        events = await told(api)
+        assert len({event.id for event in events}) == len(events) == 2
+
+
+async def test_subaddresses_are_no_addresses_more():
+    async with locked_out() as (api, reference):
+        await ask(api, reference)
+        mailbox = [await refused(api, to=f"anna+{n}@letterbox.example") for n in range(2)]
+        assert [(await ask(api, each)).status for each in mailbox] == [409, 409]
+        second = [await refused(api, to=f"Second+{n}@letterbox.example") for n in range(2)]
+        assert [(await ask(api, each)).status for each in second] == [200, 409]
+
+
+async def test_of_very_many_addresses_each_is_answered_and_twenty_hear_more():
+    more = "".join(f', "a{nth}@letterbox.example"' for nth in range(23))
+    one = '"second@letterbox.example"'
+    async with open_api(PEOPLE.replace(one, one + more)) as api:
+        replies = []
+        for nth in range(23):
+            reference = await refused(api, to=f"a{nth}@letterbox.example")
+            replies.append(await ask(api, reference))
+        assert {(reply.status, reply.json["until"]) for reply in replies} == {(200, "2026-11-30")}
+        await say(api, (await requests(api))[0]["id"], "decline")
+        api.house.clock.advance(days=1)
+        await api.house.work()
+        assert len(await told(api)) == 21
 
 
 async def test_an_event_of_a_lock_out_serves_whatever_else_is_told():

@@ -28,7 +28,7 @@ _REQUEST = {
     "state": "waiting",
     "until": "2026-12-07T23:00:00Z",
     "sentence": "Greenleaf Garden asks to come back. "
-    "Without an answer that is declined by itself on Tuesday 8 December.",
+    "You can answer up to and including Monday 7 December; no answer is a no.",
     "becomes": {"vendor": "greenleaf", "limit": {"messages": 1, "per": "month"}},
 }
 

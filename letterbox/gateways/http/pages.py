@@ -240,7 +240,7 @@ async def _shown(call: Call, row: Reference) -> _Shown:
     if told.reason is None:
         return _Shown(told, None, "", False, language, row.about)  # noqa: FBT003 - by their order
     registered = call.parts.registry.get(told.reason.code)
-    spoken = await _spoken(call, row, told.reason, language)
+    spoken = await spoken_as(call, row, told.reason, language)
     if registered is not None:
         title = _texts(registered, language).title
     else:
@@ -250,7 +250,7 @@ async def _shown(call: Call, row: Reference) -> _Shown:
     return _Shown(told, reason, title, registered is not None, tongue, row.about)
 
 
-async def _spoken(
+async def spoken_as(
     call: Call, row: Reference, reason: ToldReason, language: Language
 ) -> ToldReason | None:
     """A reason as it was told, in another language; None where it cannot be said in it.

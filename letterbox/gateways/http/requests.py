@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -14,14 +14,19 @@ from letterbox.delivery.requests import Over, Waiting
 from letterbox.gateways.http.answers import answer
 from letterbox.gateways.http.call import Call
 from letterbox.gateways.http.forms import Form, Items, Nothing
+from letterbox.gateways.http.pages import LANGUAGES, spoken_as
 from letterbox.gateways.http.preferences import refusals
 from letterbox.gateways.http.problems import Problem, mistaken
 from letterbox.gateways.http.route import JSON, PAGED, Route
-from letterbox.model.preferences import VendorRule
-from letterbox.records.requests import RequestState
+from letterbox.model.preferences import Language, VendorRule
+from letterbox.records import places
+from letterbox.records.coding import decode
+from letterbox.records.ledger import Reference
+from letterbox.records.requests import ReconnectEntry, RequestState
 from letterbox.wishes import Mistake
 
 _REFERENCE: Final = re.compile(r"[0-9A-Za-z]{22,32}")
+_INSTANT: Final = timedelta(microseconds=1)
 
 
 class Reconnect(Form, frozen=True):
@@ -42,9 +47,10 @@ class ReconnectAnswer(msgspec.Struct, frozen=True):
 class RequestItem(msgspec.Struct, frozen=True):
     """A vendor that is locked out and asks to come back.
 
-    ``accepts`` is what it was told would have to change, word for word, ``note`` what it says
-    beside. ``becomes`` is the relationship that a yes makes of it, there while it waits;
-    ``until`` the exact instant at which it is declined by itself, as ``sentence`` says, too.
+    ``accepts`` is what it was told would have to change, in the consumer's language, ``note``
+    what it says beside. ``becomes`` is the relationship that a yes makes of it, there while it
+    waits and in the answer to a yes; ``until`` the exact instant at which it is declined by
+    itself: ``sentence`` names the last day before, the one that the vendor was told.
     """
 
     id: str
@@ -119,7 +125,7 @@ async def _answered(
 async def _item(call: Call, waiting: Waiting) -> RequestItem:
     entry = waiting.entry
     wishes = await call.parts.consumers.wishes(call.owner)
-    last = wishes.times.local_date(entry.until).isoformat()
+    last = wishes.times.local_date(entry.until - _INSTANT).isoformat()
     facts = {"vendor": entry.vendor.name, "date": last}
     name = "asks" if entry.state == "waiting" else f"asks-{entry.state}"
     return RequestItem(
@@ -128,7 +134,7 @@ async def _item(call: Call, waiting: Waiting) -> RequestItem:
         vendor=entry.vendor.id,
         name=entry.vendor.name,
         recipient=entry.recipient,
-        accepts=entry.accepted,
+        accepts=await _accepts(call, entry, wishes.language),
         note=entry.note,
         state=entry.state,
         until=entry.until,
@@ -136,6 +142,22 @@ async def _item(call: Call, waiting: Waiting) -> RequestItem:
         becomes=waiting.becomes or UNSET,
         ended=entry.ended or UNSET,
     )
+
+
+async def _accepts(call: Call, entry: ReconnectEntry, reads: str) -> tuple[str, ...]:
+    """What a vendor accepts, as the page of its reference says it in a language.
+
+    As the vendor was told it, where that page says it so, too, or is there no longer.
+    """
+    language: Language = next((each for each in LANGUAGES if each == reads), "en")
+    if language == "en" or not entry.accepted:
+        return entry.accepted
+    value = await call.parts.store.claim(places.reference(entry.reference), places.REFERENCE)
+    row = decode(value, Reference) if value else None
+    if row is None or row.heard is None:
+        return entry.accepted
+    spoken = await spoken_as(call, row, row.heard, language)
+    return spoken.remedies if spoken else entry.accepted
 
 
 _WRITE: Final = ("Idempotency-Key",)
