@@ -14,6 +14,8 @@ from letterbox.ports.resolver import RecordType, Resolver, ResolverTrouble
 _PORT = 25
 #: Hosts of one domain that are tried before it is put off (RFC 5321, section 5.1).
 _MOST_HOSTS = 5
+#: One address has no more seconds than this while there are others to try.
+_ADDRESS_SECONDS = 30.0
 _REFUSED = 500
 _LONGEST_DETAIL = 300
 
@@ -25,7 +27,8 @@ class SmtpCourier:
 
     Those are found in the DNS, and are never such as lie in private networks: whoever names one
     there would have us talk to our own machines. A relay may be anywhere. ``hostname`` is ours,
-    ``seconds`` bound one letter.
+    ``seconds`` bound one letter, and each address has its share of them: one that keeps silent does
+    not keep the letter from the next.
     """
 
     def __init__(self, resolver: Resolver, *, hostname: str, relay: str, seconds: float) -> None:
@@ -60,14 +63,30 @@ class SmtpCourier:
         if not hosts:
             return Never("its domain takes no mail")
         outcome: Handover = Never("none of its servers has a public address")
-        for host in hosts[:_MOST_HOSTS]:
+        until = asyncio.get_running_loop().time() + self._seconds
+        hosts = hosts[:_MOST_HOSTS]
+        for more_hosts, host in zip(range(len(hosts) - 1, -1, -1), hosts, strict=True):
             addresses, trouble = await self._addresses(host)
             outcome = trouble or outcome
-            for address in addresses:
-                outcome = await self._speak(address, _PORT, letter)
+            for nth, address in enumerate(addresses):
+                others = more_hosts + len(addresses) - nth - 1
+                outcome = await self._speak_in_time(address, letter, until, others)
                 if not isinstance(outcome, NotNow):
                     return outcome
         return outcome
+
+    async def _speak_in_time(
+        self, address: str, letter: Letter, until: float, others: int
+    ) -> Handover:
+        """Speak to one address, and leave time for others that come after it."""
+        seconds = until - asyncio.get_running_loop().time()
+        if others:
+            seconds = min(_ADDRESS_SECONDS, seconds / (others + 1))
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._speak(address, _PORT, letter)
+        except TimeoutError:
+            return NotNow(f"{address} has not done it within {seconds:.3g} s")
 
     async def _hosts(self, domain: str) -> list[str]:
         """The servers of a domain, best first (RFC 5321, section 5.1); none for a null MX."""

@@ -175,6 +175,23 @@ async def test_trouble_with_one_host_keeps_from_none_of_the_others(monkeypatch) 
     assert await subject.hand_on(LETTER) == Handed("8.8.8.2")
 
 
+async def test_a_mute_server_leaves_time_for_the_next(monkeypatch) -> None:
+    records = {
+        "greenleaf.example": {"MX": ["mx1.greenleaf.example", "mx2.greenleaf.example"]},
+        "mx1.greenleaf.example": {"A": ["8.8.8.1"], "AAAA": ["2606:4700::1"]},
+        "mx2.greenleaf.example": {"A": ["8.8.8.2"]},
+    }
+    subject = courier(Zone(records), seconds=1.0)
+
+    async def speak(host: str, port: int, letter: Letter):
+        if host != "8.8.8.2":
+            await asyncio.Event().wait()
+        return Handed(host)
+
+    monkeypatch.setattr(subject, "_speak", speak)
+    assert await subject.hand_on(LETTER) == Handed("8.8.8.2")
+
+
 async def test_letters_go_at_once_over_connections_of_their_own() -> None:
     async with post_office() as office:
         subject = courier(relay=office.address)
