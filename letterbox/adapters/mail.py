@@ -17,6 +17,7 @@ _MOST_HOSTS = 5
 #: One address has no more seconds than this while there are others to try.
 _ADDRESS_SECONDS = 30.0
 _REFUSED = 500
+_CLOSING = 421
 _LONGEST_DETAIL = 300
 
 log = structlog.get_logger("letterbox.mail")
@@ -70,9 +71,12 @@ class SmtpCourier:
             outcome = trouble or outcome
             for nth, address in enumerate(addresses):
                 others = more_hosts + len(addresses) - nth - 1
-                outcome = await self._speak_in_time(address, letter, until, others)
-                if not isinstance(outcome, NotNow):
-                    return outcome
+                said = await self._speak_in_time(address, letter, until, others)
+                if not isinstance(said, NotNow):
+                    return said
+                # That one of them listens is not unsaid by another that does not.
+                listens = isinstance(outcome, NotNow) and outcome.alone
+                outcome = outcome if listens else said
         return outcome
 
     async def _speak_in_time(
@@ -142,7 +146,10 @@ class SmtpCourier:
 
 def _refused(reply: aiosmtplib.SMTPResponseException) -> Handover:
     detail = _detail(f"{reply.code} {reply.message}")
-    return Never(detail) if reply.code >= _REFUSED else NotNow(detail)
+    if reply.code >= _REFUSED:
+        return Never(detail)
+    about_it = (aiosmtplib.SMTPRecipientRefused, aiosmtplib.SMTPDataError)
+    return NotNow(detail, alone=isinstance(reply, about_it) and reply.code != _CLOSING)
 
 
 def _detail(said: object) -> str:

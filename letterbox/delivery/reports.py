@@ -233,23 +233,43 @@ class Reports:
         owed = _Owed(places.reports(name), places.FOLDED + hour)
         rows = await self._rows(owed)
         to = parse_address(rows[-1].folded.to) if rows else None
+        since = datetime.fromisoformat(f"{hour}:00+00:00")
+        waited = self._clock.now() - since - _HOUR
         if to is None:
-            await self._done(owed)
-            return
-        if (silence := await self._silence(owed.partition)) is not None:
+            await self._told(owed, rows)
+        elif waited >= self._lasts:
+            self._count("folded", "expired")
+            await self._told(owed, rows)
+        elif (silence := await self._silence(owed.partition)) is not None:
             await self._put_off(owed, silence)
-            return
-        now, since = self._clock.now(), datetime.fromisoformat(f"{hour}:00+00:00")
+        elif await self._hand_on_folded(owed, rows, to, since, waited):
+            await self._told(owed, rows)
+
+    async def _hand_on_folded(
+        self, owed: _Owed, rows: list[_Row], to: Address, since: datetime, waited: timedelta
+    ) -> bool:
+        """Whether the notice has come to its end; else it is put off."""
         codes = Counter(code for row in rows for code in row.folded.codes)
         content = compose_folded(
-            str(to), since, codes, new_reference(), now, hostname=self._hostname
+            str(to), since, codes, new_reference(), self._clock.now(), hostname=self._hostname
         )
         handover = await self._courier.hand_on(Letter(to=to, content=self._signed(content)))
-        self._count("folded", handover)
-        if isinstance(handover, NotNow) and now - since < self._lasts:
-            await self._put_off(owed, await self._fall_silent(owed.partition))
-            return
-        # What has come meanwhile stays, with an entry of its own in the due-set.
+        outcome = {Handed: "sent", NotNow: "waits", Never: "refused"}[type(handover)]
+        self._count("folded", outcome)
+        match handover:
+            case NotNow(alone=False):
+                await self._put_off(owed, await self._fall_silent(owed.partition))
+                return False
+            case NotNow():
+                await self._heard(owed.partition)
+                await self._put_off(owed, max(pause(1), waited / 4))
+                return False
+            case Handed():
+                await self._heard(owed.partition)
+        return True
+
+    async def _told(self, owed: _Owed, rows: list[_Row]) -> None:
+        """It is over. What has come meanwhile stays, with an entry of its own in the due-set."""
         told = tuple(Delete(key=row.key) for row in rows)
         for at in range(0, len(told), _PAGE):
             await self._store.commit(Commit(owed.partition, told[at : at + _PAGE]))
@@ -277,15 +297,15 @@ class Reports:
         handover = await self._courier.hand_on(Letter(to=to, content=self._signed(content)))
         match handover:
             case Handed():
-                if await self._store.claim(place, places.SILENCE) is not None:
-                    await self._store.commit(Commit(place, (Unclaim(places.SILENCE),)))
+                await self._heard(place)
                 await self._end(owed, report, "sent")
             case Never(detail=detail):
                 # Nobody reports on a report (RFC 5321, section 6.1).
                 await self._end(owed, report, "refused", detail)
-            case NotNow(detail=detail):
-                self._metrics.reports.labels(report.action, "waits").inc()
-                await self._fall_silent(place)
+            case NotNow(detail=detail, alone=alone):
+                self._count(report.action, "waits")
+                # A full mailbox, or one that wants to be asked twice, says nothing of the others.
+                await (self._heard(place) if alone else self._fall_silent(place))
                 await self._later(owed, report, detail)
 
     def _signed(self, content: bytes) -> bytes:
@@ -299,6 +319,11 @@ class Reports:
         left = decode(value, Silence).until - self._clock.now()
         # Not all of them at the same moment.
         return left + _SPREAD * random.random() if left > timedelta(0) else None  # noqa: S311
+
+    async def _heard(self, place: str) -> None:
+        """A place listens: it is left alone no longer."""
+        if await self._store.claim(place, places.SILENCE) is not None:
+            await self._store.commit(Commit(place, (Unclaim(places.SILENCE),)))
 
     async def _fall_silent(self, place: str) -> timedelta:
         """A place took nothing: leave it alone for a while, the longer the oftener."""
@@ -336,7 +361,7 @@ class Reports:
 
     async def _end(self, owed: _Owed, report: Report, outcome: str, detail: str = "") -> None:
         await self._done(owed)
-        self._metrics.reports.labels(report.action, outcome).inc()
+        self._count(report.action, outcome)
         log.info(
             "report",
             report=report.id,
@@ -351,8 +376,7 @@ class Reports:
         operations = (Delete(key=owed.key), Unschedule(key=owed.key, expect=False))
         await self._store.commit(Commit(owed.partition, operations))
 
-    def _count(self, kind: str, handover: Handed | NotNow | Never) -> None:
-        outcome = {Handed: "sent", NotNow: "waits", Never: "refused"}[type(handover)]
+    def _count(self, kind: str, outcome: str) -> None:
         self._metrics.reports.labels(kind, outcome).inc()
 
 

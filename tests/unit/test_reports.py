@@ -19,9 +19,11 @@ from letterbox.model.configuration import (
     StoreSection,
 )
 from letterbox.model.envelope import Client, Request
+from letterbox.model.report import Silence
 from letterbox.ports.courier import NotNow
-from letterbox.ports.store import Commit, Schedule, StoreUnavailable
+from letterbox.ports.store import Claim, Commit, Schedule, StoreUnavailable
 from letterbox.records import places
+from letterbox.records.coding import encode
 from tests.support.house import HERE, SPF_HERE, House, mail, open_house, signed
 from tests.support.postoffice import PostOffice, post_office
 
@@ -431,7 +433,7 @@ async def test_who_keeps_us_waiting_keeps_nobody_else_waiting() -> None:
 async def test_a_place_that_took_nothing_is_left_alone() -> None:
     """One attempt a while for all that is owed there, not one for each."""
     async with opened() as mailing:
-        mailing.office.answers += ["451 4.3.0 not now"] * 1000
+        mailing.office.answers += ["421 4.3.2 closing"] * 1000
         for number in range(20):
             await mailing.send(ANNA, BEN, content=offer(number=number))
         await settle(mailing, 240)
@@ -441,6 +443,71 @@ async def test_a_place_that_took_nothing_is_left_alone() -> None:
             mailing.house.clock.advance(hours=1)
         assert 1000 - len(mailing.office.answers) < 200
         assert await owed(mailing.house) == []
+
+
+async def test_one_that_is_put_off_silences_none_of_the_others(mailing: Mailing) -> None:
+    """A full mailbox, or one that takes nothing at first: the others there are not kept waiting."""
+    mailing.office.recipients["full@other.example"] = "452 4.2.2 mailbox full"
+    for number, name in enumerate(("full", "one", "two")):
+        sender = f"{name}@other.example"
+        await mailing.send(ANNA, BEN, content=offer(number=number), sender=sender)
+        await mailing.house.work()
+    assert [came.to for came in mailing.office.came] == [
+        ("one@other.example",),
+        ("two@other.example",),
+    ]
+    mailing.office.recipients.clear()
+    mailing.house.clock.advance(minutes=5)
+    assert len(await mailing.reports()) == 3
+
+
+async def folding(mailing: Mailing) -> None:
+    """A place's hour is over: a notice is due."""
+    for number in range(3):
+        await mailing.send(ANNA, BEN, content=offer(number=number))
+    await settle(mailing)
+    mailing.house.clock.advance(hours=1)
+
+
+async def test_a_notice_is_given_up_though_its_place_is_left_alone() -> None:
+    async with opened(reports_per_domain_hour=1) as mailing:
+        await folding(mailing)
+        mailing.house.clock.advance(hours=48)
+        store, now = mailing.house.app.store, mailing.house.clock.now()
+        (notice,) = [each for each in await store.due(now) if each.key.startswith(places.FOLDED)]
+        silence = encode(Silence(until=now + timedelta(hours=4), attempts=6))
+        silent = Claim(places.SILENCE, silence, None)
+        await store.commit(Commit(notice.partition, (silent,)))
+        assert len(await mailing.reports()) == 1
+        assert await owed(mailing.house, places.FOLDED) == []
+        assert await store.documents(notice.partition, places.FOLDED, limit=1) == []
+
+
+async def test_a_notice_that_is_taken_ends_the_silence() -> None:
+    async with opened(reports_per_domain_hour=1) as mailing:
+        await folding(mailing)
+        mailing.office.answers += ["421 4.3.2 closing"] * 3
+        for _ in range(3):
+            await mailing.house.work()
+            mailing.house.clock.advance(hours=1)
+        assert len(await mailing.reports()) == 2
+        # The next one in vain is the first again: five minutes, not an hour.
+        mailing.office.answers.append("421 4.3.2 closing")
+        await mailing.send(ANNA, BEN, content=offer(number=9))
+        await mailing.house.work()
+        mailing.house.clock.advance(minutes=7)
+        assert len(await mailing.reports()) == 3
+
+
+async def test_a_notice_to_a_full_mailbox_is_tried_ever_more_seldom() -> None:
+    async with opened(reports_per_domain_hour=1) as mailing:
+        await folding(mailing)
+        mailing.office.answers += ["452 4.2.2 mailbox full"] * 1000
+        for _ in range(60 * 6):
+            await mailing.house.work()
+            mailing.house.clock.advance(minutes=10)
+        assert 10 < 1000 - len(mailing.office.answers) < 30
+        assert await owed(mailing.house, places.FOLDED) == []
 
 
 # ---- killed in between -------------------------------------------------------------------------
@@ -523,7 +590,7 @@ async def test_two_of_us_fall_silent_at_once() -> None:
         assert await owed(other) == []
 
 
-async def owed(house: House) -> list[str]:
-    """Reports that wait to be sent."""
+async def owed(house: House, kind: str = REPORT) -> list[str]:
+    """Reports that wait to be sent, or notices."""
     due = await house.app.store.due(house.clock.now() + timedelta(days=3))
-    return [entry.key for entry in due if entry.key.startswith(REPORT)]
+    return [entry.key for entry in due if entry.key.startswith(kind)]
