@@ -44,6 +44,8 @@ _HOUR: Final = timedelta(hours=1)
 _REMEMBERED: Final = timedelta(days=7)
 #: How many are on the way to one place at once: who keeps us waiting must not keep others waiting.
 _PER_PLACE: Final = 2
+#: And to one organization, whosever the mail was: many authors' reports may lead to one server.
+_PER_RECEIVER: Final = 4
 _STEP_BACK: Final = timedelta(seconds=10)
 #: Of a place that took nothing, the next one tries again only after a while; the others spread.
 _SPREAD: Final = timedelta(seconds=60)
@@ -141,32 +143,34 @@ class Reports:
             await self._end(owed, report, "expired")
             return
         place = self._place(report, to)
-        async with self._turn(place) as free:
+        async with self._turn(place, to) as free:
             if not free:
-                await self._put_off(owed, _STEP_BACK * (0.5 + random.random()))  # noqa: S311
+                await self._step_back(owed)
             elif (silence := await self._silence(place)) is not None:
                 await self._put_off(owed, silence)
             elif (ready := await self._admitted(owed, report, to, place)) is not None:
                 await self._hand_on(owed, ready, to, place)
 
     @asynccontextmanager
-    async def _turn(self, place: str) -> AsyncIterator[bool]:
+    async def _turn(self, place: str, to: Address) -> AsyncIterator[bool]:
         """Whether there is room for one more on the way to a place; it has it until the end."""
-        if self._busy[place] >= _PER_PLACE:
+        receiver = self._domains.organizational(to.domain)
+        if self._busy[place] >= _PER_PLACE or self._busy[receiver] >= _PER_RECEIVER:
             yield False
             return
-        self._busy[place] += 1
+        self._busy.update((place, receiver))
         try:
             yield True
         finally:
-            self._busy[place] -= 1
-            if not self._busy[place]:
-                del self._busy[place]
+            self._busy.subtract((place, receiver))
+            self._busy = +self._busy  # without those at zero
 
     def _place(self, report: Report, to: Address) -> str:
         if self._domains.is_mailbox_provider(to.domain):
             return places.reports(str(to.mailbox))
-        return places.reports(f"{self._domains.organizational(to.domain)}/{report.author}")
+        # Not the author's domain as it stands: whoever owns one has any number of names below it.
+        author = self._domains.organizational(report.author)
+        return places.reports(f"{self._domains.organizational(to.domain)}/{author}")
 
     # ---- whether it may go
 
@@ -242,8 +246,12 @@ class Reports:
             await self._told(owed, rows)
         elif (silence := await self._silence(owed.partition)) is not None:
             await self._put_off(owed, silence)
-        elif await self._hand_on_folded(owed, rows, to, since, waited):
-            await self._told(owed, rows)
+        else:
+            async with self._turn(owed.partition, to) as free:
+                if not free:
+                    await self._step_back(owed)
+                elif await self._hand_on_folded(owed, rows, to, since, waited):
+                    await self._told(owed, rows)
 
     async def _hand_on_folded(
         self, owed: _Owed, rows: list[_Row], to: Address, since: datetime, waited: timedelta
@@ -337,6 +345,9 @@ class Reports:
         )
         await self._store.commit(Commit(place, operations))
         return pause(attempts)
+
+    async def _step_back(self, owed: _Owed) -> None:
+        await self._put_off(owed, _STEP_BACK * (0.5 + random.random()))  # noqa: S311
 
     async def _put_off(self, owed: _Owed, later: timedelta) -> None:
         again = Schedule(key=owed.key, at=self._clock.now() + later)

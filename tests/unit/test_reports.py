@@ -430,6 +430,54 @@ async def test_who_keeps_us_waiting_keeps_nobody_else_waiting() -> None:
         await worker.stop()
 
 
+async def from_one_owner(mailing: Mailing, number: int, *, domains: int) -> None:
+    """Mail of authors below so many domains, with return paths at one organization."""
+    mailing.house.zone.records["evil.example"] = SPF_HERE
+    author = f"a{number}.evil{number % domains}.example"
+    client = Client(HERE, asserts_from=True)
+    content = offer(author, number=number)
+    await mailing.send(
+        "postmaster@letterbox.example", BEN, content=content, sender="x@evil.example", client=client
+    )
+
+
+async def test_names_below_a_domain_are_one_author() -> None:
+    async with opened(reports_per_domain_hour=2) as mailing:
+        for number in range(12):
+            await from_one_owner(mailing, number, domains=1)
+        assert len(await settle(mailing, 300)) == 2
+
+
+@pytest.mark.parametrize("folded", [False, True], ids=["reports", "notices"])
+async def test_one_receiver_has_four_at_once_whosever_the_mail_was(*, folded: bool) -> None:
+    async with opened(reports_per_domain_hour=1) as mailing:
+        for number in range(24):
+            await from_one_owner(mailing, number, domains=12)
+        if folded:
+            await settle(mailing, 600)
+            assert len(mailing.office.came) == 12
+            mailing.house.clock.advance(hours=1)
+        reports = mailing.house.app.outgoing.reports
+        courier, at_once, most, several = reports._courier, 0, 0, asyncio.Event()
+
+        class Watched:
+            async def hand_on(self, letter):
+                nonlocal at_once, most
+                at_once += 1
+                most = max(most, at_once)
+                if at_once >= 4:
+                    several.set()
+                await several.wait()
+                handover = await courier.hand_on(letter)
+                at_once -= 1
+                return handover
+
+        reports._courier = Watched()
+        await settle(mailing, 600)
+        assert most == 4
+        assert len(mailing.office.came) == (24 if folded else 12)
+
+
 async def test_a_place_that_took_nothing_is_left_alone() -> None:
     """One attempt a while for all that is owed there, not one for each."""
     async with opened() as mailing:
