@@ -25,6 +25,7 @@ from letterbox.ports.store import (
     Claim,
     Commit,
     Delete,
+    Document,
     Operation,
     Put,
     Rejected,
@@ -134,7 +135,13 @@ class Reports:
         if document is None:
             await self._done(owed)
             return
-        report = decode(document.value, Report)
+        try:
+            report = decode(document.value, Report)
+        except msgspec.DecodeError:
+            log.exception("report-unreadable", partition=owed.partition, key=owed.key)
+            await self._done(owed)
+            self._count("failed", "unsendable")
+            return
         to = parse_address(report.to)
         if to is None:
             await self._end(owed, report, "unsendable")
@@ -236,7 +243,8 @@ class Reports:
         """The hour is over: one notice of how many there were."""
         owed = _Owed(places.reports(name), places.FOLDED + hour)
         rows = await self._rows(owed)
-        to = parse_address(rows[-1].folded.to) if rows else None
+        paths = (parse_address(row.folded.to) for row in reversed(rows))
+        to = next((path for path in paths if path is not None), None)
         since = datetime.fromisoformat(f"{hour}:00+00:00")
         waited = self._clock.now() - since - _HOUR
         if to is None:
@@ -284,6 +292,12 @@ class Reports:
         if not await self._store.documents(owed.partition, f"{owed.key}/", limit=1):
             await self._done(owed)
 
+    async def forget_folded(self, name: str, rest: str) -> None:
+        """What an earlier version wrote of a place's reports as one document is told no more."""
+        owed = _Owed(places.reports(name), places.FOLDED_BEFORE + rest)
+        await self._done(owed)
+        log.warning("folded-forgotten", partition=owed.partition)
+
     async def _rows(self, owed: _Owed) -> list[_Row]:
         rows: list[_Row] = []
         while True:
@@ -293,7 +307,7 @@ class Reports:
                 after=rows[-1].key if rows else None,
                 limit=_PAGE,
             )
-            rows += [_Row(each.key, decode(each.value, Folded)) for each in page]
+            rows += [_Row(each.key, _folded(each)) for each in page]
             if len(page) < _PAGE:
                 return rows
 
@@ -395,3 +409,12 @@ def _whom(report: Report) -> str:
     """Whom a report is about, in whatever order, as one short name."""
     whom = "\0".join(sorted(each.recipient for each in report.recipients))
     return sha256(whom.encode()).hexdigest()[:32]
+
+
+def _folded(document: Document) -> Folded:
+    """What a row says; of one that cannot be read, nothing but that it is there to be removed."""
+    try:
+        return decode(document.value, Folded)
+    except msgspec.DecodeError:
+        log.exception("folded-unreadable", key=document.key)
+        return Folded(to="", codes=())

@@ -21,7 +21,7 @@ from letterbox.model.configuration import (
 from letterbox.model.envelope import Client, Request
 from letterbox.model.report import Silence
 from letterbox.ports.courier import NotNow
-from letterbox.ports.store import Claim, Commit, Schedule, StoreUnavailable
+from letterbox.ports.store import Claim, Commit, Put, Schedule, StoreUnavailable
 from letterbox.records import places
 from letterbox.records.coding import encode
 from tests.support.house import HERE, SPF_HERE, House, mail, open_house, signed
@@ -556,6 +556,60 @@ async def test_a_notice_to_a_full_mailbox_is_tried_ever_more_seldom() -> None:
             mailing.house.clock.advance(minutes=10)
         assert 10 < 1000 - len(mailing.office.answers) < 30
         assert await owed(mailing.house, places.FOLDED) == []
+
+
+# ---- rows of an earlier version ----------------------------------------------------------------
+
+
+async def rewrite(house: House, change) -> None:
+    """Write each report that is owed as somebody else would have."""
+    store = house.app.store
+    for entry in await store.due(house.clock.now()):
+        if entry.key.startswith(REPORT):
+            document = await store.get(entry.partition, entry.key)
+            value = change(msgspec.msgpack.decode(document.value))
+            put = Put(entry.key, msgspec.msgpack.encode(value))
+            await store.commit(Commit(entry.partition, (put,)))
+
+
+async def test_a_row_that_names_no_author_is_sent(mailing: Mailing) -> None:
+    await mailing.send(ANNA, BEN)
+    await rewrite(mailing.house, lambda row: {k: v for k, v in row.items() if k != "author"})
+    (report,) = await mailing.reports()
+    assert told(report) == [(BEN, "failed", "5.7.1")]
+
+
+async def test_a_row_that_cannot_be_read_is_not_tried_for_ever(mailing: Mailing) -> None:
+    await mailing.send(ANNA, BEN)
+    await rewrite(mailing.house, lambda row: row | {"recipients": "nonsense"})
+    assert await mailing.reports() == []
+    assert await owed(mailing.house) == []
+    count = mailing.house.app.metrics.registry.get_sample_value
+    outcome = {"kind": "failed", "outcome": "unsendable"}
+    assert count("letterbox_reports_total", outcome) == 1
+
+
+async def test_what_was_folded_before_is_taken_out(mailing: Mailing) -> None:
+    store, place = mailing.house.app.store, places.reports("other.example/other.example")
+    now = mailing.house.clock.now()
+    await store.commit(Commit(place, (Put("folded", b"\x80"), Schedule("folded", now))))
+    assert await mailing.reports() == []
+    assert await owed(mailing.house, "folded") == []
+    assert await store.get(place, "folded") is None
+
+
+async def test_a_notice_passes_over_what_cannot_be_read() -> None:
+    async with opened(reports_per_domain_hour=1) as mailing:
+        await folding(mailing)
+        store = mailing.house.app.store
+        due = await store.due(mailing.house.clock.now())
+        (notice,) = [each for each in due if each.key.startswith(places.FOLDED)]
+        put = Put(f"{notice.key}/zz", b"\xc1")
+        await store.commit(Commit(notice.partition, (put,)))
+        reports = await mailing.reports()
+        assert reports[-1]["Subject"] == "2 more messages were not delivered"
+        assert await owed(mailing.house, places.FOLDED) == []
+        assert await store.documents(notice.partition, places.FOLDED, limit=1) == []
 
 
 # ---- killed in between -------------------------------------------------------------------------
