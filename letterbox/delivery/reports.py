@@ -48,6 +48,7 @@ _PER_PLACE: Final = 2
 #: And to one organization, whosever the mail was: many authors' reports may lead to one server.
 _PER_RECEIVER: Final = 4
 _STEP_BACK: Final = timedelta(seconds=10)
+_LONGEST_STEP_BACK: Final = timedelta(minutes=15)
 #: Of a place that took nothing, the next one tries again only after a while; the others spread.
 _SPREAD: Final = timedelta(seconds=60)
 _PAGE: Final = 500
@@ -150,26 +151,31 @@ class Reports:
             await self._end(owed, report, "expired")
             return
         place = self._place(report, to)
+        # Before it has a turn: however slow a place is, those beyond its bound do not queue for it.
+        ready = await self._admitted(owed, report, to, place)
+        if ready is None:
+            return
+        if (silence := await self._silence(place)) is not None:
+            await self._put_off(owed, silence)
+            return
         async with self._turn(place, to) as free:
-            if not free:
-                await self._step_back(owed)
-            elif (silence := await self._silence(place)) is not None:
-                await self._put_off(owed, silence)
-            elif (ready := await self._admitted(owed, report, to, place)) is not None:
+            if free:
                 await self._hand_on(owed, ready, to, place)
+            else:
+                await self._step_back(owed, report.owed)
 
     @asynccontextmanager
-    async def _turn(self, place: str, to: Address) -> AsyncIterator[bool]:
+    async def _turn(self, place: str, to: Address, kind: str = "") -> AsyncIterator[bool]:
         """Whether there is room for one more on the way to a place; it has it until the end."""
-        receiver = self._domains.organizational(to.domain)
-        if self._busy[place] >= _PER_PLACE or self._busy[receiver] >= _PER_RECEIVER:
+        at, receiver = kind + place, kind + self._domains.organizational(to.domain)
+        if self._busy[at] >= _PER_PLACE or self._busy[receiver] >= _PER_RECEIVER:
             yield False
             return
-        self._busy.update((place, receiver))
+        self._busy.update((at, receiver))
         try:
             yield True
         finally:
-            self._busy.subtract((place, receiver))
+            self._busy.subtract((at, receiver))
             self._busy = +self._busy  # without those at zero
 
     def _place(self, report: Report, to: Address) -> str:
@@ -187,7 +193,11 @@ class Reports:
         """The report if it may be sent; None where that is not now, or never."""
         if report.admitted:
             return report
-        passes = await self._paths.path_passes(Client(report.client, report.helo), to)
+        async with self._turn(place, to, "path of ") as free:
+            if not free:  # its name server may be slow, too
+                await self._step_back(owed, report.owed)
+                return None
+            passes = await self._paths.path_passes(Client(report.client, report.helo), to)
         if passes is None:
             await self._later(owed, report, "its path could not be looked up")
             return None
@@ -257,7 +267,7 @@ class Reports:
         else:
             async with self._turn(owed.partition, to) as free:
                 if not free:
-                    await self._step_back(owed)
+                    await self._step_back(owed, since + _HOUR)
                 elif await self._hand_on_folded(owed, rows, to, since, waited):
                     await self._told(owed, rows)
 
@@ -360,8 +370,11 @@ class Reports:
         await self._store.commit(Commit(place, operations))
         return pause(attempts)
 
-    async def _step_back(self, owed: _Owed) -> None:
-        await self._put_off(owed, _STEP_BACK * (0.5 + random.random()))  # noqa: S311
+    async def _step_back(self, owed: _Owed, since: datetime) -> None:
+        """There was no room for it: come again soon, the later the longer it has waited."""
+        waited = (self._clock.now() - since) / 8
+        later = min(max(waited, _STEP_BACK), _LONGEST_STEP_BACK)
+        await self._put_off(owed, later * (0.5 + random.random()))  # noqa: S311
 
     async def _put_off(self, owed: _Owed, later: timedelta) -> None:
         again = Schedule(key=owed.key, at=self._clock.now() + later)

@@ -430,6 +430,65 @@ async def test_who_keeps_us_waiting_keeps_nobody_else_waiting() -> None:
         await worker.stop()
 
 
+class Standing:
+    """A receiver who takes what it is given, and answers once ``end`` is set."""
+
+    def __init__(self, mailing: Mailing) -> None:
+        self.end = asyncio.Event()
+        self._worker = mailing.house.app.worker
+        self._reports = mailing.house.app.outgoing.reports
+        self._courier, self._reports._courier = self._reports._courier, self
+
+    async def hand_on(self, letter):
+        await self.end.wait()
+        return await self._courier.hand_on(letter)
+
+    async def round(self) -> None:
+        """Everything that is due has been looked at, and those that stand are left standing."""
+        async with asyncio.timeout(10):
+            while await self._worker._round():
+                while len(errands := self._worker._errands) > 2:
+                    tasks = [task for _, task in errands.values()]
+                    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+
+
+async def test_those_beyond_the_bound_do_not_wait_for_a_slow_place() -> None:
+    async with opened(reports_per_domain_hour=3) as mailing:
+        for number in range(40):
+            await mailing.send(ANNA, BEN, content=offer(number=number))
+        standing = Standing(mailing)
+        for _ in range(12):
+            await standing.round()
+            mailing.house.clock.advance(seconds=10)
+        count = mailing.house.app.metrics.registry.get_sample_value
+        folded = {"kind": "failed", "outcome": "folded"}
+        assert count("letterbox_reports_total", folded) == 37
+        assert len(await owed(mailing.house)) == 3
+        standing.end.set()
+        assert len(await settle(mailing)) == 3
+        mailing.house.clock.advance(hours=1)
+        notice = (await settle(mailing))[-1]
+        assert notice["Subject"] == "37 more messages were not delivered"
+
+
+async def test_who_has_waited_long_for_a_turn_asks_for_it_more_seldom() -> None:
+    async with opened() as mailing:
+        for number in range(6):
+            await mailing.send(ANNA, BEN, content=offer(number=number))
+        standing = Standing(mailing)
+        await standing.round()
+        mailing.house.clock.advance(hours=2)
+        await standing.round()
+        now = mailing.house.clock.now()
+        due = await mailing.house.app.store.due(now + timedelta(days=3))
+        waits = [each.at - now for each in due if each.key.startswith(REPORT) and each.at > now]
+        assert len(waits) == 4
+        assert min(waits) > timedelta(minutes=5)
+        standing.end.set()
+        mailing.house.clock.advance(minutes=30)
+        assert len(await settle(mailing, 3600)) == 6
+
+
 async def from_one_owner(mailing: Mailing, number: int, *, domains: int) -> None:
     """Mail of authors below so many domains, with return paths at one organization."""
     mailing.house.zone.records["evil.example"] = SPF_HERE
@@ -620,6 +679,30 @@ async def test_killed_at_any_step_it_is_sent_all_the_same(
     mailing: Mailing, monkeypatch, step: int
 ) -> None:
     await mailing.send(ANNA, BEN, NOBODY)
+    await work_until_killed(mailing, monkeypatch, step)
+    reports = await mailing.reports()
+    assert {each["Message-ID"] for each in reports} == {reports[0]["Message-ID"]}
+    assert len(reports) <= 2
+    for report in reports:
+        assert told(report) == [(BEN, "failed", "5.7.1"), (NOBODY, "failed", "5.7.1")]
+    assert await owed(mailing.house) == []
+
+
+@pytest.mark.parametrize("step", range(12))
+async def test_killed_at_any_step_each_is_counted_once(monkeypatch, step: int) -> None:
+    async with opened(reports_per_domain_hour=1) as mailing:
+        for number in range(3):
+            await mailing.send(ANNA, BEN, content=offer(number=number))
+        await work_until_killed(mailing, monkeypatch, step)
+        reports = await settle(mailing)
+        assert len({each["Message-ID"] for each in reports}) == 1
+        mailing.house.clock.advance(hours=1)
+        assert (await settle(mailing))[-1]["Subject"] == "2 more messages were not delivered"
+        assert await owed(mailing.house) == []
+
+
+async def work_until_killed(mailing: Mailing, monkeypatch, step: int) -> None:
+    """Do what is due until so many commits are done."""
     store = mailing.house.app.store
     commit, left = store.commit, step
 
@@ -634,13 +717,6 @@ async def test_killed_at_any_step_it_is_sent_all_the_same(
     monkeypatch.setattr("letterbox.delivery.worker._AFTER_TROUBLE", 0.0)
     await mailing.house.app.worker.run_once()
     monkeypatch.setattr(store, "commit", commit)
-    reports = await mailing.reports()
-    assert {each["Message-ID"] for each in reports} == {reports[0]["Message-ID"]}
-    assert len(reports) <= 2
-    for report in reports:
-        assert told(report) == [(BEN, "failed", "5.7.1"), (NOBODY, "failed", "5.7.1")]
-    due = await store.due(mailing.house.clock.now() + timedelta(days=3))
-    assert not [entry for entry in due if entry.key.startswith(REPORT)]
 
 
 # ---- two of us ---------------------------------------------------------------------------------
