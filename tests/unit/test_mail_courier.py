@@ -219,14 +219,24 @@ async def test_a_mute_server_leaves_time_for_the_next(monkeypatch) -> None:
 
 
 async def test_one_server_that_listens_is_enough(monkeypatch) -> None:
-    records = {"greenleaf.example": {"A": ["8.8.8.1"], "AAAA": ["2606:4700::1"]}}
-    subject = courier(Zone(records))
+    names = [f"mx{number}.greenleaf.example" for number in (1, 2, 3)]
+    records = {
+        "greenleaf.example": {"MX": names},
+        names[0]: {"A": ["8.8.8.1"], "AAAA": ["2606:4700::1"]},
+        names[2]: {"A": ["8.8.8.3"]},
+    }
+    zone = Zone(records, trouble=frozenset({names[1]}))
+    subject, tried = courier(zone, seconds=0.2), []
 
     async def speak(host: str, port: int, letter: Letter):
+        tried.append(host)
+        if host == "8.8.8.3":
+            await asyncio.Event().wait()
         return NotNow(host, alone=host == "8.8.8.1")
 
     monkeypatch.setattr(subject, "_speak", speak)
     assert await subject.hand_on(LETTER) == NotNow("8.8.8.1", alone=True)
+    assert tried == ["8.8.8.1", "2606:4700::1", "8.8.8.3"]
 
 
 async def test_letters_go_at_once_over_connections_of_their_own() -> None:
