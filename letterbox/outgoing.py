@@ -92,6 +92,7 @@ class Outgoing:
         for room, partition in (("message", places.message), ("consumer", places.consumer)):
             yield Duty(room, places.REPORT, reports.of(partition), beside=_MAIL_SERVERS)
         yield Duty("reports", places.FOLDED, reports.send_folded, beside=_MAIL_SERVERS)
+        yield Duty("reports", places.FOLDED_BEFORE, reports.forget_folded)
         yield Duty("consumer", places.COMPLAINT, complaints.report, beside=_MAIL_SERVERS)
         yield Duty("consumer", places.UNSUBSCRIPTION, complaints.unsubscribe, beside=_SUBSCRIPTIONS)
         yield Duty("vendor", places.WEBHOOK, self.webhooks.deliver, beside=self._endpoints_at_once)

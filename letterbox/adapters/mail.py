@@ -14,7 +14,12 @@ from letterbox.ports.resolver import RecordType, Resolver, ResolverTrouble
 _PORT = 25
 #: Hosts of one domain that are tried before it is put off (RFC 5321, section 5.1).
 _MOST_HOSTS = 5
+#: One address has no more seconds than this while there are others to try.
+_ADDRESS_SECONDS = 30.0
+#: The addresses share so much of the time: the last one's end is seen before that of the whole.
+_OURS = 0.95
 _REFUSED = 500
+_CLOSING = 421
 _LONGEST_DETAIL = 300
 
 log = structlog.get_logger("letterbox.mail")
@@ -25,7 +30,8 @@ class SmtpCourier:
 
     Those are found in the DNS, and are never such as lie in private networks: whoever names one
     there would have us talk to our own machines. A relay may be anywhere. ``hostname`` is ours,
-    ``seconds`` bound one letter.
+    ``seconds`` bound one letter, and each address has its share of them: one that keeps silent does
+    not keep the letter from the next.
     """
 
     def __init__(self, resolver: Resolver, *, hostname: str, relay: str, seconds: float) -> None:
@@ -56,18 +62,34 @@ class SmtpCourier:
             return NotNow("a fault of ours")
 
     async def _to_its_servers(self, letter: Letter) -> Handover:
-        hosts = await self._hosts(letter.to.domain)
+        until = asyncio.get_running_loop().time() + self._seconds * _OURS
+        hosts = (await self._hosts(letter.to.domain))[:_MOST_HOSTS]
         if not hosts:
             return Never("its domain takes no mail")
         outcome: Handover = Never("none of its servers has a public address")
-        for host in hosts[:_MOST_HOSTS]:
+        for tried, host in enumerate(hosts, 1):
             addresses, trouble = await self._addresses(host)
-            outcome = trouble or outcome
-            for address in addresses:
-                outcome = await self._speak(address, _PORT, letter)
-                if not isinstance(outcome, NotNow):
-                    return outcome
+            outcome = _so_far(outcome, trouble)
+            for nth, address in enumerate(addresses, 1):
+                others = len(hosts) - tried + len(addresses) - nth
+                said = await self._speak_in_time(address, letter, until, others)
+                if not isinstance(said, NotNow):
+                    return said
+                outcome = _so_far(outcome, said)
         return outcome
+
+    async def _speak_in_time(
+        self, address: str, letter: Letter, until: float, others: int
+    ) -> Handover:
+        """Speak to one address, and leave time for others that come after it."""
+        seconds = until - asyncio.get_running_loop().time()
+        if others:
+            seconds = min(_ADDRESS_SECONDS, seconds / (others + 1))
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._speak(address, _PORT, letter)
+        except TimeoutError:
+            return NotNow(f"{address} has not done it within {seconds:.3g} s")
 
     async def _hosts(self, domain: str) -> list[str]:
         """The servers of a domain, best first (RFC 5321, section 5.1); none for a null MX."""
@@ -121,9 +143,18 @@ class SmtpCourier:
         return Handed(_detail(reply))
 
 
+def _so_far(before: Handover, said: NotNow | None) -> Handover:
+    """What is known of a domain: that one server listens is not unsaid by one that does not."""
+    listens = isinstance(before, NotNow) and before.alone
+    return before if listens or said is None else said
+
+
 def _refused(reply: aiosmtplib.SMTPResponseException) -> Handover:
     detail = _detail(f"{reply.code} {reply.message}")
-    return Never(detail) if reply.code >= _REFUSED else NotNow(detail)
+    if reply.code >= _REFUSED:
+        return Never(detail)
+    about_it = (aiosmtplib.SMTPRecipientRefused, aiosmtplib.SMTPDataError)
+    return NotNow(detail, alone=isinstance(reply, about_it) and reply.code != _CLOSING)
 
 
 def _detail(said: object) -> str:

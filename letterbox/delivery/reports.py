@@ -25,6 +25,7 @@ from letterbox.ports.store import (
     Claim,
     Commit,
     Delete,
+    Document,
     Operation,
     Put,
     Rejected,
@@ -44,7 +45,10 @@ _HOUR: Final = timedelta(hours=1)
 _REMEMBERED: Final = timedelta(days=7)
 #: How many are on the way to one place at once: who keeps us waiting must not keep others waiting.
 _PER_PLACE: Final = 2
+#: And to one organization, whosever the mail was: many authors' reports may lead to one server.
+_PER_RECEIVER: Final = 4
 _STEP_BACK: Final = timedelta(seconds=10)
+_LONGEST_STEP_BACK: Final = timedelta(minutes=15)
 #: Of a place that took nothing, the next one tries again only after a while; the others spread.
 _SPREAD: Final = timedelta(seconds=60)
 _PAGE: Final = 500
@@ -132,7 +136,13 @@ class Reports:
         if document is None:
             await self._done(owed)
             return
-        report = decode(document.value, Report)
+        try:
+            report = decode(document.value, Report)
+        except msgspec.DecodeError:
+            log.exception("report-unreadable", partition=owed.partition, key=owed.key)
+            await self._done(owed)
+            self._count("failed", "unsendable")
+            return
         to = parse_address(report.to)
         if to is None:
             await self._end(owed, report, "unsendable")
@@ -141,32 +151,39 @@ class Reports:
             await self._end(owed, report, "expired")
             return
         place = self._place(report, to)
-        async with self._turn(place) as free:
-            if not free:
-                await self._put_off(owed, _STEP_BACK * (0.5 + random.random()))  # noqa: S311
-            elif (silence := await self._silence(place)) is not None:
-                await self._put_off(owed, silence)
-            elif (ready := await self._admitted(owed, report, to, place)) is not None:
+        # Before it has a turn: however slow a place is, those beyond its bound do not queue for it.
+        ready = await self._admitted(owed, report, to, place)
+        if ready is None:
+            return
+        if (silence := await self._silence(place)) is not None:
+            await self._put_off(owed, silence)
+            return
+        async with self._turn(place, to) as free:
+            if free:
                 await self._hand_on(owed, ready, to, place)
+            else:
+                await self._step_back(owed, report.owed)
 
     @asynccontextmanager
-    async def _turn(self, place: str) -> AsyncIterator[bool]:
+    async def _turn(self, place: str, to: Address, kind: str = "") -> AsyncIterator[bool]:
         """Whether there is room for one more on the way to a place; it has it until the end."""
-        if self._busy[place] >= _PER_PLACE:
+        at, receiver = kind + place, kind + self._domains.organizational(to.domain)
+        if self._busy[at] >= _PER_PLACE or self._busy[receiver] >= _PER_RECEIVER:
             yield False
             return
-        self._busy[place] += 1
+        self._busy.update((at, receiver))
         try:
             yield True
         finally:
-            self._busy[place] -= 1
-            if not self._busy[place]:
-                del self._busy[place]
+            self._busy.subtract((at, receiver))
+            self._busy = +self._busy  # without those at zero
 
     def _place(self, report: Report, to: Address) -> str:
         if self._domains.is_mailbox_provider(to.domain):
             return places.reports(str(to.mailbox))
-        return places.reports(f"{self._domains.organizational(to.domain)}/{report.author}")
+        # Not the author's domain as it stands: whoever owns one has any number of names below it.
+        author = self._domains.organizational(report.author)
+        return places.reports(f"{self._domains.organizational(to.domain)}/{author}")
 
     # ---- whether it may go
 
@@ -176,7 +193,11 @@ class Reports:
         """The report if it may be sent; None where that is not now, or never."""
         if report.admitted:
             return report
-        passes = await self._paths.path_passes(Client(report.client, report.helo), to)
+        async with self._turn(place, to, "path of ") as free:
+            if not free:  # its name server may be slow, too
+                await self._step_back(owed, report.owed)
+                return None
+            passes = await self._paths.path_passes(Client(report.client, report.helo), to)
         if passes is None:
             await self._later(owed, report, "its path could not be looked up")
             return None
@@ -232,29 +253,60 @@ class Reports:
         """The hour is over: one notice of how many there were."""
         owed = _Owed(places.reports(name), places.FOLDED + hour)
         rows = await self._rows(owed)
-        to = parse_address(rows[-1].folded.to) if rows else None
+        paths = (parse_address(row.folded.to) for row in reversed(rows))
+        to = next((path for path in paths if path is not None), None)
+        since = datetime.fromisoformat(f"{hour}:00+00:00")
+        waited = self._clock.now() - since - _HOUR
         if to is None:
-            await self._done(owed)
-            return
-        if (silence := await self._silence(owed.partition)) is not None:
+            await self._told(owed, rows)
+        elif waited >= self._lasts:
+            self._count("folded", "expired")
+            await self._told(owed, rows)
+        elif (silence := await self._silence(owed.partition)) is not None:
             await self._put_off(owed, silence)
-            return
-        now, since = self._clock.now(), datetime.fromisoformat(f"{hour}:00+00:00")
+        else:
+            async with self._turn(owed.partition, to) as free:
+                if not free:
+                    await self._step_back(owed, since + _HOUR)
+                elif await self._hand_on_folded(owed, rows, to, since, waited):
+                    await self._told(owed, rows)
+
+    async def _hand_on_folded(
+        self, owed: _Owed, rows: list[_Row], to: Address, since: datetime, waited: timedelta
+    ) -> bool:
+        """Whether the notice has come to its end; else it is put off."""
         codes = Counter(code for row in rows for code in row.folded.codes)
         content = compose_folded(
-            str(to), since, codes, new_reference(), now, hostname=self._hostname
+            str(to), since, codes, new_reference(), self._clock.now(), hostname=self._hostname
         )
         handover = await self._courier.hand_on(Letter(to=to, content=self._signed(content)))
-        self._count("folded", handover)
-        if isinstance(handover, NotNow) and now - since < self._lasts:
-            await self._put_off(owed, await self._fall_silent(owed.partition))
-            return
-        # What has come meanwhile stays, with an entry of its own in the due-set.
+        outcome = {Handed: "sent", NotNow: "waits", Never: "refused"}[type(handover)]
+        self._count("folded", outcome)
+        match handover:
+            case NotNow(alone=False):
+                await self._put_off(owed, await self._fall_silent(owed.partition))
+                return False
+            case NotNow():
+                await self._heard(owed.partition)
+                await self._put_off(owed, max(pause(1), waited / 4))
+                return False
+            case Handed():
+                await self._heard(owed.partition)
+        return True
+
+    async def _told(self, owed: _Owed, rows: list[_Row]) -> None:
+        """It is over. What has come meanwhile stays, with an entry of its own in the due-set."""
         told = tuple(Delete(key=row.key) for row in rows)
         for at in range(0, len(told), _PAGE):
             await self._store.commit(Commit(owed.partition, told[at : at + _PAGE]))
         if not await self._store.documents(owed.partition, f"{owed.key}/", limit=1):
             await self._done(owed)
+
+    async def forget_folded(self, name: str, rest: str) -> None:
+        """What an earlier version wrote of a place's reports as one document is told no more."""
+        owed = _Owed(places.reports(name), places.FOLDED_BEFORE + rest)
+        await self._done(owed)
+        log.warning("folded-forgotten", partition=owed.partition)
 
     async def _rows(self, owed: _Owed) -> list[_Row]:
         rows: list[_Row] = []
@@ -265,7 +317,7 @@ class Reports:
                 after=rows[-1].key if rows else None,
                 limit=_PAGE,
             )
-            rows += [_Row(each.key, decode(each.value, Folded)) for each in page]
+            rows += [_Row(each.key, _folded(each)) for each in page]
             if len(page) < _PAGE:
                 return rows
 
@@ -277,15 +329,15 @@ class Reports:
         handover = await self._courier.hand_on(Letter(to=to, content=self._signed(content)))
         match handover:
             case Handed():
-                if await self._store.claim(place, places.SILENCE) is not None:
-                    await self._store.commit(Commit(place, (Unclaim(places.SILENCE),)))
+                await self._heard(place)
                 await self._end(owed, report, "sent")
             case Never(detail=detail):
                 # Nobody reports on a report (RFC 5321, section 6.1).
                 await self._end(owed, report, "refused", detail)
-            case NotNow(detail=detail):
-                self._metrics.reports.labels(report.action, "waits").inc()
-                await self._fall_silent(place)
+            case NotNow(detail=detail, alone=alone):
+                self._count(report.action, "waits")
+                # A full mailbox, or one that wants to be asked twice, says nothing of the others.
+                await (self._heard(place) if alone else self._fall_silent(place))
                 await self._later(owed, report, detail)
 
     def _signed(self, content: bytes) -> bytes:
@@ -300,6 +352,11 @@ class Reports:
         # Not all of them at the same moment.
         return left + _SPREAD * random.random() if left > timedelta(0) else None  # noqa: S311
 
+    async def _heard(self, place: str) -> None:
+        """A place listens: it is left alone no longer."""
+        if await self._store.claim(place, places.SILENCE) is not None:
+            await self._store.commit(Commit(place, (Unclaim(places.SILENCE),)))
+
     async def _fall_silent(self, place: str) -> timedelta:
         """A place took nothing: leave it alone for a while, the longer the oftener."""
         value = await self._store.claim(place, places.SILENCE)
@@ -312,6 +369,12 @@ class Reports:
         )
         await self._store.commit(Commit(place, operations))
         return pause(attempts)
+
+    async def _step_back(self, owed: _Owed, since: datetime) -> None:
+        """There was no room for it: come again soon, the later the longer it has waited."""
+        waited = (self._clock.now() - since) / 8
+        later = min(max(waited, _STEP_BACK), _LONGEST_STEP_BACK)
+        await self._put_off(owed, later * (0.5 + random.random()))  # noqa: S311
 
     async def _put_off(self, owed: _Owed, later: timedelta) -> None:
         again = Schedule(key=owed.key, at=self._clock.now() + later)
@@ -336,7 +399,7 @@ class Reports:
 
     async def _end(self, owed: _Owed, report: Report, outcome: str, detail: str = "") -> None:
         await self._done(owed)
-        self._metrics.reports.labels(report.action, outcome).inc()
+        self._count(report.action, outcome)
         log.info(
             "report",
             report=report.id,
@@ -351,8 +414,7 @@ class Reports:
         operations = (Delete(key=owed.key), Unschedule(key=owed.key, expect=False))
         await self._store.commit(Commit(owed.partition, operations))
 
-    def _count(self, kind: str, handover: Handed | NotNow | Never) -> None:
-        outcome = {Handed: "sent", NotNow: "waits", Never: "refused"}[type(handover)]
+    def _count(self, kind: str, outcome: str) -> None:
         self._metrics.reports.labels(kind, outcome).inc()
 
 
@@ -360,3 +422,12 @@ def _whom(report: Report) -> str:
     """Whom a report is about, in whatever order, as one short name."""
     whom = "\0".join(sorted(each.recipient for each in report.recipients))
     return sha256(whom.encode()).hexdigest()[:32]
+
+
+def _folded(document: Document) -> Folded:
+    """What a row says; of one that cannot be read, nothing but that it is there to be removed."""
+    try:
+        return decode(document.value, Folded)
+    except msgspec.DecodeError:
+        log.exception("folded-unreadable", key=document.key)
+        return Folded(to="", codes=())

@@ -33,7 +33,6 @@ class Report(msgspec.Struct, frozen=True, tag="delivery", omit_defaults=True):
 
     id: str
     to: str
-    author: str
     client: str
     helo: str
     received: datetime
@@ -41,6 +40,8 @@ class Report(msgspec.Struct, frozen=True, tag="delivery", omit_defaults=True):
     header: bytes
     digest: str
     recipients: tuple[Reported, ...]
+    #: Rows that were written before it was have none.
+    author: str = ""
     action: Literal["failed", "relayed"] = "failed"
     envelope_id: str | None = None
     #: It may go: the path is proven, and there was room for it.

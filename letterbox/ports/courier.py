@@ -52,9 +52,14 @@ class Handed(msgspec.Struct, frozen=True):
 
 
 class NotNow(msgspec.Struct, frozen=True):
-    """It could not be handed on now: to be tried again."""
+    """It could not be handed on now: to be tried again.
+
+    ``alone``: the server listened, and put off this recipient or this content; of other letters it
+    has said nothing. Else nobody was there, or nobody who takes mail now.
+    """
 
     detail: str
+    alone: bool = False
 
 
 class Never(msgspec.Struct, frozen=True):

@@ -38,6 +38,8 @@ COMPLAINT = "complaint/"
 UNSUBSCRIPTION = "unsubscription/"
 #: Reports to one place that were too many for an hour, by hour and id.
 FOLDED = "folded/"
+#: As an earlier version had them, as one document of a place.
+FOLDED_BEFORE = "folded"
 #: A place that took nothing of late.
 SILENCE = "silence"
 #: All endpoints of a vendor's, as one document.

@@ -19,15 +19,33 @@ class Came(NamedTuple):
 
 
 class PostOffice:
-    """What came, in order. ``answers`` are given to the next contents, then 250."""
+    """What came, in order. ``answers`` are given to the next contents, then 250.
+
+    ``recipients`` says what a recipient is answered, ``paths`` what the next return paths are.
+    """
 
     def __init__(self) -> None:
         self.came: list[Came] = []
         self.answers: list[str] = []
+        self.recipients: dict[str, str] = {}
+        self.paths: list[str] = []
         self.address = ""
         #: Once it is clear, contents are answered no more until it is set.
         self.open = asyncio.Event()
         self.open.set()
+
+    async def handle_MAIL(self, server, session, envelope, address, options) -> str:  # noqa: N802
+        if self.paths:
+            return self.paths.pop(0)
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 2.1.0 go on"
+
+    async def handle_RCPT(self, server, session, envelope, address, options) -> str:  # noqa: N802
+        if address in self.recipients:
+            return self.recipients[address]
+        envelope.rcpt_tos.append(address)
+        return "250 2.1.5 go on"
 
     async def handle_DATA(self, server, session, envelope) -> str:  # noqa: N802 - aiosmtpd's name
         await self.open.wait()

@@ -47,6 +47,32 @@ async def test_what_it_answers_counts(answer: str, kind: type) -> None:
         assert office.came == []
 
 
+@pytest.mark.parametrize(
+    ("path", "recipient", "content", "alone"),
+    [
+        ("", "450 4.2.1 come again", "", True),
+        ("", "", "451 4.7.1 come again", True),
+        ("", "421 4.3.2 closing", "", False),
+        ("", "", "421 4.3.2 closing", False),
+        ("451 4.3.2 too busy", "", "", False),
+    ],
+)
+async def test_what_is_put_off_alone_is_told_apart(
+    path: str, recipient: str, content: str, *, alone: bool
+) -> None:
+    async with post_office() as office:
+        office.paths += [path] if path else []
+        office.recipients |= {str(TO): recipient} if recipient else {}
+        office.answers += [content] if content else []
+        handover = await courier(relay=office.address).hand_on(LETTER)
+        assert isinstance(handover, NotNow)
+        assert handover.detail == (path or recipient or content)
+        assert handover.alone is alone
+    nobody = await courier(relay=office.address).hand_on(LETTER)
+    assert isinstance(nobody, NotNow)
+    assert not nobody.alone
+
+
 async def test_nobody_there_is_for_now() -> None:
     async with post_office() as office:
         address = office.address
@@ -173,6 +199,44 @@ async def test_trouble_with_one_host_keeps_from_none_of_the_others(monkeypatch) 
 
     monkeypatch.setattr(subject, "_speak", speak)
     assert await subject.hand_on(LETTER) == Handed("8.8.8.2")
+
+
+async def test_a_mute_server_leaves_time_for_the_next(monkeypatch) -> None:
+    records = {
+        "greenleaf.example": {"MX": ["mx1.greenleaf.example", "mx2.greenleaf.example"]},
+        "mx1.greenleaf.example": {"A": ["8.8.8.1"], "AAAA": ["2606:4700::1"]},
+        "mx2.greenleaf.example": {"A": ["8.8.8.2"]},
+    }
+    subject = courier(Zone(records), seconds=1.0)
+
+    async def speak(host: str, port: int, letter: Letter):
+        if host != "8.8.8.2":
+            await asyncio.Event().wait()
+        return Handed(host)
+
+    monkeypatch.setattr(subject, "_speak", speak)
+    assert await subject.hand_on(LETTER) == Handed("8.8.8.2")
+
+
+async def test_one_server_that_listens_is_enough(monkeypatch) -> None:
+    names = [f"mx{number}.greenleaf.example" for number in (1, 2, 3)]
+    records = {
+        "greenleaf.example": {"MX": names},
+        names[0]: {"A": ["8.8.8.1"], "AAAA": ["2606:4700::1"]},
+        names[2]: {"A": ["8.8.8.3"]},
+    }
+    zone = Zone(records, trouble=frozenset({names[1]}))
+    subject, tried = courier(zone, seconds=0.2), []
+
+    async def speak(host: str, port: int, letter: Letter):
+        tried.append(host)
+        if host == "8.8.8.3":
+            await asyncio.Event().wait()
+        return NotNow(host, alone=host == "8.8.8.1")
+
+    monkeypatch.setattr(subject, "_speak", speak)
+    assert await subject.hand_on(LETTER) == NotNow("8.8.8.1", alone=True)
+    assert tried == ["8.8.8.1", "2606:4700::1", "8.8.8.3"]
 
 
 async def test_letters_go_at_once_over_connections_of_their_own() -> None:

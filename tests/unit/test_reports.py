@@ -19,9 +19,11 @@ from letterbox.model.configuration import (
     StoreSection,
 )
 from letterbox.model.envelope import Client, Request
+from letterbox.model.report import Silence
 from letterbox.ports.courier import NotNow
-from letterbox.ports.store import Commit, Schedule, StoreUnavailable
+from letterbox.ports.store import Claim, Commit, Put, Schedule, StoreUnavailable
 from letterbox.records import places
+from letterbox.records.coding import encode
 from tests.support.house import HERE, SPF_HERE, House, mail, open_house, signed
 from tests.support.postoffice import PostOffice, post_office
 
@@ -428,10 +430,117 @@ async def test_who_keeps_us_waiting_keeps_nobody_else_waiting() -> None:
         await worker.stop()
 
 
+class Standing:
+    """A receiver who takes what it is given, and answers once ``end`` is set."""
+
+    def __init__(self, mailing: Mailing) -> None:
+        self.end = asyncio.Event()
+        self._worker = mailing.house.app.worker
+        self._reports = mailing.house.app.outgoing.reports
+        self._courier, self._reports._courier = self._reports._courier, self
+
+    async def hand_on(self, letter):
+        await self.end.wait()
+        return await self._courier.hand_on(letter)
+
+    async def round(self) -> None:
+        """Everything that is due has been looked at, and those that stand are left standing."""
+        async with asyncio.timeout(10):
+            while await self._worker._round():
+                while len(errands := self._worker._errands) > 2:
+                    tasks = [task for _, task in errands.values()]
+                    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+
+
+async def test_those_beyond_the_bound_do_not_wait_for_a_slow_place() -> None:
+    async with opened(reports_per_domain_hour=3) as mailing:
+        for number in range(40):
+            await mailing.send(ANNA, BEN, content=offer(number=number))
+        standing = Standing(mailing)
+        for _ in range(12):
+            await standing.round()
+            mailing.house.clock.advance(seconds=10)
+        count = mailing.house.app.metrics.registry.get_sample_value
+        folded = {"kind": "failed", "outcome": "folded"}
+        assert count("letterbox_reports_total", folded) == 37
+        assert len(await owed(mailing.house)) == 3
+        standing.end.set()
+        assert len(await settle(mailing)) == 3
+        mailing.house.clock.advance(hours=1)
+        notice = (await settle(mailing))[-1]
+        assert notice["Subject"] == "37 more messages were not delivered"
+
+
+async def test_who_has_waited_long_for_a_turn_asks_for_it_more_seldom() -> None:
+    async with opened() as mailing:
+        for number in range(6):
+            await mailing.send(ANNA, BEN, content=offer(number=number))
+        standing = Standing(mailing)
+        await standing.round()
+        mailing.house.clock.advance(hours=2)
+        await standing.round()
+        now = mailing.house.clock.now()
+        due = await mailing.house.app.store.due(now + timedelta(days=3))
+        waits = [each.at - now for each in due if each.key.startswith(REPORT) and each.at > now]
+        assert len(waits) == 4
+        assert min(waits) > timedelta(minutes=5)
+        standing.end.set()
+        mailing.house.clock.advance(minutes=30)
+        assert len(await settle(mailing, 3600)) == 6
+
+
+async def from_one_owner(mailing: Mailing, number: int, *, domains: int) -> None:
+    """Mail of authors below so many domains, with return paths at one organization."""
+    mailing.house.zone.records["evil.example"] = SPF_HERE
+    author = f"a{number}.evil{number % domains}.example"
+    client = Client(HERE, asserts_from=True)
+    content = offer(author, number=number)
+    await mailing.send(
+        "postmaster@letterbox.example", BEN, content=content, sender="x@evil.example", client=client
+    )
+
+
+async def test_names_below_a_domain_are_one_author() -> None:
+    async with opened(reports_per_domain_hour=2) as mailing:
+        for number in range(12):
+            await from_one_owner(mailing, number, domains=1)
+        assert len(await settle(mailing, 300)) == 2
+
+
+@pytest.mark.parametrize("folded", [False, True], ids=["reports", "notices"])
+async def test_one_receiver_has_four_at_once_whosever_the_mail_was(*, folded: bool) -> None:
+    async with opened(reports_per_domain_hour=1) as mailing:
+        for number in range(24):
+            await from_one_owner(mailing, number, domains=12)
+        if folded:
+            await settle(mailing, 600)
+            assert len(mailing.office.came) == 12
+            mailing.house.clock.advance(hours=1)
+        reports = mailing.house.app.outgoing.reports
+        courier, at_once, most, several = reports._courier, 0, 0, asyncio.Event()
+
+        class Watched:
+            async def hand_on(self, letter):
+                nonlocal at_once, most
+                at_once += 1
+                most = max(most, at_once)
+                if at_once >= 4:
+                    several.set()
+                await several.wait()
+                handover = await courier.hand_on(letter)
+                at_once -= 1
+                return handover
+
+        reports._courier = Watched()
+        await settle(mailing, 600)
+        assert most == 4
+        assert len(mailing.office.came) == (24 if folded else 12)
+
+
 async def test_a_place_that_took_nothing_is_left_alone() -> None:
     """One attempt a while for all that is owed there, not one for each."""
     async with opened() as mailing:
-        mailing.office.answers += ["451 4.3.0 not now"] * 1000
+        mailing.office.answers += ["421 4.3.2 closing"] * 1000
         for number in range(20):
             await mailing.send(ANNA, BEN, content=offer(number=number))
         await settle(mailing, 240)
@@ -443,6 +552,125 @@ async def test_a_place_that_took_nothing_is_left_alone() -> None:
         assert await owed(mailing.house) == []
 
 
+async def test_one_that_is_put_off_silences_none_of_the_others(mailing: Mailing) -> None:
+    """A full mailbox, or one that takes nothing at first: the others there are not kept waiting."""
+    mailing.office.recipients["full@other.example"] = "452 4.2.2 mailbox full"
+    for number, name in enumerate(("full", "one", "two")):
+        sender = f"{name}@other.example"
+        await mailing.send(ANNA, BEN, content=offer(number=number), sender=sender)
+        await mailing.house.work()
+    assert [came.to for came in mailing.office.came] == [
+        ("one@other.example",),
+        ("two@other.example",),
+    ]
+    mailing.office.recipients.clear()
+    mailing.house.clock.advance(minutes=5)
+    assert len(await mailing.reports()) == 3
+
+
+async def folding(mailing: Mailing) -> None:
+    """A place's hour is over: a notice is due."""
+    for number in range(3):
+        await mailing.send(ANNA, BEN, content=offer(number=number))
+    await settle(mailing)
+    mailing.house.clock.advance(hours=1)
+
+
+async def test_a_notice_is_given_up_though_its_place_is_left_alone() -> None:
+    async with opened(reports_per_domain_hour=1) as mailing:
+        await folding(mailing)
+        mailing.house.clock.advance(hours=48)
+        store, now = mailing.house.app.store, mailing.house.clock.now()
+        (notice,) = [each for each in await store.due(now) if each.key.startswith(places.FOLDED)]
+        silence = encode(Silence(until=now + timedelta(hours=4), attempts=6))
+        silent = Claim(places.SILENCE, silence, None)
+        await store.commit(Commit(notice.partition, (silent,)))
+        assert len(await mailing.reports()) == 1
+        assert await owed(mailing.house, places.FOLDED) == []
+        assert await store.documents(notice.partition, places.FOLDED, limit=1) == []
+
+
+async def test_a_notice_that_is_taken_ends_the_silence() -> None:
+    async with opened(reports_per_domain_hour=1) as mailing:
+        await folding(mailing)
+        mailing.office.answers += ["421 4.3.2 closing"] * 3
+        for _ in range(3):
+            await mailing.house.work()
+            mailing.house.clock.advance(hours=1)
+        assert len(await mailing.reports()) == 2
+        # The next one in vain is the first again: five minutes, not an hour.
+        mailing.office.answers.append("421 4.3.2 closing")
+        await mailing.send(ANNA, BEN, content=offer(number=9))
+        await mailing.house.work()
+        mailing.house.clock.advance(minutes=7)
+        assert len(await mailing.reports()) == 3
+
+
+async def test_a_notice_to_a_full_mailbox_is_tried_ever_more_seldom() -> None:
+    async with opened(reports_per_domain_hour=1) as mailing:
+        await folding(mailing)
+        mailing.office.answers += ["452 4.2.2 mailbox full"] * 1000
+        for _ in range(60 * 6):
+            await mailing.house.work()
+            mailing.house.clock.advance(minutes=10)
+        assert 10 < 1000 - len(mailing.office.answers) < 30
+        assert await owed(mailing.house, places.FOLDED) == []
+
+
+# ---- rows of an earlier version ----------------------------------------------------------------
+
+
+async def rewrite(house: House, change) -> None:
+    """Write each report that is owed as somebody else would have."""
+    store = house.app.store
+    for entry in await store.due(house.clock.now()):
+        if entry.key.startswith(REPORT):
+            document = await store.get(entry.partition, entry.key)
+            value = change(msgspec.msgpack.decode(document.value))
+            put = Put(entry.key, msgspec.msgpack.encode(value))
+            await store.commit(Commit(entry.partition, (put,)))
+
+
+async def test_a_row_that_names_no_author_is_sent(mailing: Mailing) -> None:
+    await mailing.send(ANNA, BEN)
+    await rewrite(mailing.house, lambda row: {k: v for k, v in row.items() if k != "author"})
+    (report,) = await mailing.reports()
+    assert told(report) == [(BEN, "failed", "5.7.1")]
+
+
+async def test_a_row_that_cannot_be_read_is_not_tried_for_ever(mailing: Mailing) -> None:
+    await mailing.send(ANNA, BEN)
+    await rewrite(mailing.house, lambda row: row | {"recipients": "nonsense"})
+    assert await mailing.reports() == []
+    assert await owed(mailing.house) == []
+    count = mailing.house.app.metrics.registry.get_sample_value
+    outcome = {"kind": "failed", "outcome": "unsendable"}
+    assert count("letterbox_reports_total", outcome) == 1
+
+
+async def test_what_was_folded_before_is_taken_out(mailing: Mailing) -> None:
+    store, place = mailing.house.app.store, places.reports("other.example/other.example")
+    now = mailing.house.clock.now()
+    await store.commit(Commit(place, (Put("folded", b"\x80"), Schedule("folded", now))))
+    assert await mailing.reports() == []
+    assert await owed(mailing.house, "folded") == []
+    assert await store.get(place, "folded") is None
+
+
+async def test_a_notice_passes_over_what_cannot_be_read() -> None:
+    async with opened(reports_per_domain_hour=1) as mailing:
+        await folding(mailing)
+        store = mailing.house.app.store
+        due = await store.due(mailing.house.clock.now())
+        (notice,) = [each for each in due if each.key.startswith(places.FOLDED)]
+        put = Put(f"{notice.key}/zz", b"\xc1")
+        await store.commit(Commit(notice.partition, (put,)))
+        reports = await mailing.reports()
+        assert reports[-1]["Subject"] == "2 more messages were not delivered"
+        assert await owed(mailing.house, places.FOLDED) == []
+        assert await store.documents(notice.partition, places.FOLDED, limit=1) == []
+
+
 # ---- killed in between -------------------------------------------------------------------------
 
 
@@ -451,6 +679,30 @@ async def test_killed_at_any_step_it_is_sent_all_the_same(
     mailing: Mailing, monkeypatch, step: int
 ) -> None:
     await mailing.send(ANNA, BEN, NOBODY)
+    await work_until_killed(mailing, monkeypatch, step)
+    reports = await mailing.reports()
+    assert {each["Message-ID"] for each in reports} == {reports[0]["Message-ID"]}
+    assert len(reports) <= 2
+    for report in reports:
+        assert told(report) == [(BEN, "failed", "5.7.1"), (NOBODY, "failed", "5.7.1")]
+    assert await owed(mailing.house) == []
+
+
+@pytest.mark.parametrize("step", range(12))
+async def test_killed_at_any_step_each_is_counted_once(monkeypatch, step: int) -> None:
+    async with opened(reports_per_domain_hour=1) as mailing:
+        for number in range(3):
+            await mailing.send(ANNA, BEN, content=offer(number=number))
+        await work_until_killed(mailing, monkeypatch, step)
+        reports = await settle(mailing)
+        assert len({each["Message-ID"] for each in reports}) == 1
+        mailing.house.clock.advance(hours=1)
+        assert (await settle(mailing))[-1]["Subject"] == "2 more messages were not delivered"
+        assert await owed(mailing.house) == []
+
+
+async def work_until_killed(mailing: Mailing, monkeypatch, step: int) -> None:
+    """Do what is due until so many commits are done."""
     store = mailing.house.app.store
     commit, left = store.commit, step
 
@@ -465,13 +717,6 @@ async def test_killed_at_any_step_it_is_sent_all_the_same(
     monkeypatch.setattr("letterbox.delivery.worker._AFTER_TROUBLE", 0.0)
     await mailing.house.app.worker.run_once()
     monkeypatch.setattr(store, "commit", commit)
-    reports = await mailing.reports()
-    assert {each["Message-ID"] for each in reports} == {reports[0]["Message-ID"]}
-    assert len(reports) <= 2
-    for report in reports:
-        assert told(report) == [(BEN, "failed", "5.7.1"), (NOBODY, "failed", "5.7.1")]
-    due = await store.due(mailing.house.clock.now() + timedelta(days=3))
-    assert not [entry for entry in due if entry.key.startswith(REPORT)]
 
 
 # ---- two of us ---------------------------------------------------------------------------------
@@ -523,7 +768,7 @@ async def test_two_of_us_fall_silent_at_once() -> None:
         assert await owed(other) == []
 
 
-async def owed(house: House) -> list[str]:
-    """Reports that wait to be sent."""
+async def owed(house: House, kind: str = REPORT) -> list[str]:
+    """Reports that wait to be sent, or notices."""
     due = await house.app.store.due(house.clock.now() + timedelta(days=3))
-    return [entry.key for entry in due if entry.key.startswith(REPORT)]
+    return [entry.key for entry in due if entry.key.startswith(kind)]
