@@ -22,7 +22,7 @@ _NAMED_FILE = "LETTERBOX_CONFIG"
 _OTHERS = frozenset({_NAMED_FILE, "LETTERBOX_SHARED"})
 _HERE = "letterbox.toml"
 _MAX_FILE = 1 << 20
-_PASSWORD = re.compile(r"(//[^/@:]*:).*(@)")
+_PASSWORD = re.compile(r"(//).*(@)", re.DOTALL)
 
 
 class ConfigurationError(Exception):

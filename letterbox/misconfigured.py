@@ -15,6 +15,7 @@ from letterbox.model.configuration import Configuration, OutboundSection, Truste
 from letterbox.wishes import Mistake
 
 _MAX_PORT = 65535
+_REDIS = frozenset({"redis", "rediss", "unix"})
 
 
 def check(configuration: Configuration, domains: Callable[[], Domains]) -> Iterator[Mistake]:
@@ -27,6 +28,12 @@ def check(configuration: Configuration, domains: Callable[[], Domains]) -> Itera
     for nth, proxy in enumerate(configuration.http.proxies):
         yield from _network(f"http.proxies[{nth}]", proxy)
     yield from store(configuration.store.url)
+    if _is_redis(configuration.store.url) and not configuration.admin.socket:
+        yield Mistake(
+            path="admin.socket",
+            mistake="it is missing",
+            allowed="a path at which commands find the server: beside a Redis store there is none",
+        )
     if configuration.bodies.url != "store:":
         yield Mistake(
             path="bodies.url",
@@ -204,9 +211,9 @@ def store(url: str) -> Iterator[Mistake]:
     scheme, colon, place = url.partition(":")
     if url == "memory:" or (scheme == "sqlite" and place):
         return
-    if scheme in {"redis", "rediss", "unix"}:
-        if _is_redis(url):
-            return
+    if _is_redis(url):
+        return
+    if scheme in _REDIS:
         mistake = f"what follows {scheme}: cannot be read"
     # What is wrong is not repeated: there may be a password in it.
     elif scheme == "redis+cluster" and colon:
@@ -229,7 +236,7 @@ def _is_redis(url: str) -> bool:
         parts.port  # noqa: B018 - it is read when it is asked for
     except ValueError:
         return False
-    if parts.fragment:
+    if parts.scheme not in _REDIS or parts.fragment:
         return False
     if parts.scheme == "unix":
         return parts.path.startswith("/") and not parts.query

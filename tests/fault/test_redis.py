@@ -144,6 +144,59 @@ async def test_without_the_replica_nothing_is_acknowledged(server):
             await store.commit(on(ANNA, Put(key="k", value=b"")))
 
 
+async def test_what_was_not_acknowledged_is_not_found_to_have_been(server):
+    claim = Claim(name="message-1", value=b"first", expires=None)
+    async with opened(server.url, patience=0.2, replicas=1) as store:
+        assert await store.claim(ANNA, "message-1") is None
+        with pytest.raises(StoreUnavailable, match="0 of 1 replicas"):
+            await store.commit(on(ANNA, claim))
+        # Who sends it again would be answered as the first time: with a promise.
+        with pytest.raises(StoreUnavailable, match="0 of 1 replicas"):
+            await store.claim(ANNA, "message-1")
+
+
+async def test_who_is_no_primary_any_more_is_looked_for_anew(server, tmp_path):
+    folder = tmp_path / "next"
+    folder.mkdir()
+    successor = RedisServer(folder)
+    address = tmp_path / "address"
+    try:
+        successor.start()
+        address.symlink_to(server.socket)
+        async with opened(f"unix://{address}") as store:
+            await done(store, ANNA, Put(key="k", value=b""))
+            with successor.client() as there, server.client() as here:
+                there.set("letterbox1:owner", here.get("letterbox1:owner"))
+                here.replicaof("127.0.0.1", "1")
+            address.unlink()
+            address.symlink_to(successor.socket)
+            with pytest.raises(StoreUnavailable, match="read only"):
+                await store.commit(on(ANNA, Put(key="k", value=b"")))
+            await done(store, ANNA, Put(key="k", value=b""))
+    finally:
+        successor.close()
+
+
+async def test_who_may_run_no_scripts_has_no_store(server):
+    with server.client() as client:
+        client.acl_setuser("default", categories=["-@scripting"], nopass=True, enabled=True)
+    with pytest.raises(StoreUnavailable, match="no permissions"):
+        await RedisStore.open(server.url, FakeClock())
+
+
+async def test_what_waited_too_long_is_not_sent(server):
+    async with opened(server.url, patience=0.3) as store:
+        await done(store, ANNA, Put(key="k", value=b""))
+        server.pause()
+        commits = [store.commit(on(ANNA, Append(log="feed", value=b""))) for _ in range(600)]
+        ends = await asyncio.gather(*commits, return_exceptions=True)
+        server.resume()
+        assert {type(end) for end in ends} == {StoreUnavailable}
+        unsent = sum("nothing was sent" in str(end) for end in ends)
+        assert unsent >= 1
+        assert len(await store.log(ANNA, "feed")) <= 600 - unsent
+
+
 async def test_a_server_that_stands_still_is_given_up_and_comes_back(server):
     async with opened(server.url, patience=0.3) as store:
         await done(store, ANNA, Put(key="before", value=b""))
@@ -185,6 +238,7 @@ async def test_a_caller_who_leaves_takes_nobodys_commit_along(server):
     [
         ("appendonly", "no", "appendonly yes"),
         ("appendfsync", "everysec", "appendfsync always"),
+        ("no_appendfsync_on_rewrite", "yes", "no-appendfsync-on-rewrite no"),
         ("maxmemory_policy", "allkeys-lru", "maxmemory-policy noeviction"),
     ],
 )

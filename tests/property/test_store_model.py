@@ -63,7 +63,7 @@ operations = st.one_of(
     st.builds(Schedule, key=names, at=times, value=values),
     st.builds(Unschedule, key=names, expect=st.booleans()),
     st.builds(Emit, value=values),
-    st.builds(Settle, sequence=st.integers(1, 5)),
+    st.builds(Settle, sequence=st.integers(-1, 5)),
     st.builds(KeepBody, id=names, content=values),
     st.builds(DropBody, id=names),
 )

@@ -10,7 +10,12 @@ import redis
 from tests.support.programs import program
 
 _READY_SECONDS = 30
-SAFE = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
+SAFE = {
+    "appendonly": "yes",
+    "appendfsync": "always",
+    "no-appendfsync-on-rewrite": "no",
+    "maxmemory-policy": "noeviction",
+}
 
 
 class RedisServer:

@@ -64,10 +64,12 @@ def test_what_was_acknowledged_is_there_whoever_is_killed(tmp_path, server):
 
 
 def test_the_password_of_a_store_is_shown_nowhere(tmp_path):
-    letterbox = Letterbox(tmp_path, "[store]\nurl = 'redis://me:geheim@42@127.0.0.1:1/0'\n")
+    letterbox = Letterbox(
+        tmp_path, "[admin]\nsocket = 'sock'\n[store]\nurl = 'redis://a@b:geheim@127.0.0.1:1/0'\n"
+    )
     shown = letterbox.run("check-config", "--json")
     assert json.loads(shown.stdout)["configuration"]["store"]["url"] == (
-        "redis://me:***@127.0.0.1:1/0"
+        "redis://***@127.0.0.1:1/0"
     )
     failed = letterbox.run("export", "anna")
     assert failed.returncode != 0

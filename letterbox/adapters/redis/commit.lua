@@ -213,6 +213,9 @@ end
 
 function operation.settle(stream, number)
     local there, sequence = counted(stream), tonumber(number)
+    if sequence < 1 then
+        return nil, 0
+    end
     local id = '0-' .. number
     local is_there = sequence > there.begun and sequence <= there.count
         or #redis.call('XRANGE', stream, id, id) == 1

@@ -32,6 +32,7 @@ class Lease:
     def __init__(self, server: Server, name: bytes) -> None:
         self.name = name
         self._server = server
+        self._over = asyncio.Event()
         self._renewing = asyncio.create_task(self._renew())
 
     @classmethod
@@ -52,17 +53,23 @@ class Lease:
         return cls(server, name)
 
     async def _renew(self) -> None:
-        while True:
-            await asyncio.sleep(_RENEWED / 1000)
+        while not await self._is_over():
             with suppress(StoreUnavailable):  # it comes back, or another has taken the store
                 if not await self._server.run(_RENEW, _KEYS, self.name, _LASTS):
                     log.error("store.taken", hint="another letterbox has it: this one is to stop")
                     return
 
+    async def _is_over(self) -> bool:
+        """Whether it is let go, before it has to be renewed."""
+        try:
+            async with asyncio.timeout(_RENEWED / 1000):
+                return await self._over.wait()
+        except TimeoutError:
+            return False
+
     async def release(self) -> None:
-        """Let another have it."""
-        self._renewing.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._renewing
+        """Let another have it. What is on its way is waited for: no longer than patience lasts."""
+        self._over.set()
+        await self._renewing
         with suppress(StoreUnavailable):
             await self._server.run(_RENEW, _KEYS, self.name, 0)

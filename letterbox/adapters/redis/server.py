@@ -1,6 +1,7 @@
 """The server behind the store: how it is reached, and whether it keeps what it says it keeps."""
 
-from collections.abc import Awaitable, Iterator, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha1
 from importlib.resources import files
@@ -8,9 +9,10 @@ from typing import Any, Final, cast
 
 import structlog
 from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.client import Pipeline
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
 
 from letterbox.adapters.redis import keys
 from letterbox.adapters.redis.encoding import Word
@@ -23,6 +25,7 @@ _MOST_CONNECTIONS: Final = 16
 _SAFE: Final = {
     "appendonly": "yes",
     "appendfsync": "always",
+    "no-appendfsync-on-rewrite": "no",
     "maxmemory-policy": "noeviction",
 }
 
@@ -107,7 +110,10 @@ class Server:
 
     async def run(self, script: Script, named: Sequence[bytes] = (), *arguments: Word) -> Any:
         """A script's answer."""
-        return (await self.run_all(script, [(named, arguments)]))[0]
+        (answer,) = await self.run_all(script, [(named, arguments)])
+        if isinstance(answer, StoreUnavailable):
+            raise answer
+        return answer
 
     async def run_all(
         self,
@@ -129,15 +135,7 @@ class Server:
                 pipeline.script_load(script.text)
             for at in wanted:
                 pipeline.execute_command(*script.call(*calls[at]))
-            if replicas:
-                pipeline.wait(replicas, within)
-            got = await self._ask(pipeline.execute(raise_on_error=False))
-            if replicas:
-                reached = got.pop()
-                if not isinstance(reached, int) or reached < replicas:
-                    raise StoreUnavailable(
-                        f"{reached} of {replicas} replicas have it; it may count all the same"
-                    )
+            got = await self._execute(pipeline, replicas, within, needed=_anything)
             for at, answer in zip(wanted, got[0 if first else 1 :], strict=True):
                 answers[at] = answer
             # A server that was restarted has forgotten the script, and has done nothing.
@@ -149,14 +147,60 @@ class Server:
                 answers[at] = StoreUnavailable(f"the store could not: {answer}")
         return answers
 
+    async def get(self, key: bytes, *, replicas: int, within: int) -> bytes | None:
+        """What stands at a key; where something does, so many replicas must have it, too."""
+        pipeline = self._client.pipeline(transaction=False)
+        pipeline.get(key)
+        (found,) = await self._execute(pipeline, replicas, within, needed=lambda got: bool(got[0]))
+        if isinstance(found, Exception):
+            raise StoreUnavailable(f"the store could not: {found}") from found
+        return cast("bytes | None", found)
+
+    async def _execute(
+        self,
+        pipeline: Pipeline,
+        replicas: int,
+        within: int,
+        *,
+        needed: Callable[[list[Any]], bool],
+    ) -> list[Any]:
+        """The answers; where they need it, what was written before has reached the replicas."""
+        if replicas:
+            pipeline.wait(replicas, within)
+        got: list[Any] = await self._ask(pipeline.execute(raise_on_error=False))
+        reached = got.pop() if replicas else 0
+        if any(isinstance(answer, ReadOnlyError) for answer in got):
+            # It is no primary any more, and would go on saying so: who is stands at the address.
+            await self._client.connection_pool.disconnect()
+        if needed(got) and (not isinstance(reached, int) or reached < replicas):
+            raise StoreUnavailable(
+                f"{reached} of {replicas} replicas have it; it may count all the same"
+            )
+        return got
+
     async def close(self) -> None:
         """Let the connections go."""
         await self._client.aclose()
         await self._client.connection_pool.disconnect()
 
     async def _ask(self, answer: "Awaitable[Any] | Any") -> Any:
+        # Whoever gives up waiting leaves the command to its end: a connection that is cancelled in
+        # the middle of one may keep the cancellation to itself.
+        asked = asyncio.ensure_future(cast("Awaitable[Any]", answer))
+        asked.add_done_callback(_heard)
         with _failing():
-            return await cast("Awaitable[Any]", answer)
+            return await asyncio.shield(asked)
+
+
+def _anything(answers: list[Any]) -> bool:
+    """Whether anything was done: a server that has not the script has done nothing."""
+    return not all(isinstance(answer, NoScriptError) for answer in answers)
+
+
+def _heard(asked: "asyncio.Future[Any]") -> None:
+    """Nobody may be there any more to hear how it failed."""
+    if not asked.cancelled():
+        asked.exception()
 
 
 @contextmanager

@@ -40,10 +40,12 @@ _GREATEST: Final = 2**63
 class _Call:
     """A call of ``commit`` that waits for its turn."""
 
-    def __init__(self, commits: Sequence[Commit], now: datetime) -> None:
+    def __init__(self, commits: Sequence[Commit], now: datetime, patience: float) -> None:
         self.commits = commits
         self.words = encoding.encode(commits, now)
-        self.answer: asyncio.Future[Sequence[Result]] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self.deadline = loop.time() + patience
+        self.answer: asyncio.Future[Sequence[Result]] = loop.create_future()
 
 
 class RedisStore:
@@ -69,6 +71,7 @@ class RedisStore:
         self._lease = lease
         self._clock = clock
         self._replicas = replicas
+        self._patience = patience
         # The answer of WAIT must come before the connection is given up.
         self._within = int(patience * 500)
         self._most_waiting = most_waiting
@@ -129,7 +132,7 @@ class RedisStore:
         self._check_open()
         if len(self._waiting) >= self._most_waiting:
             raise StoreUnavailable(f"{self._most_waiting} commits wait already")
-        call = _Call(commits, self._clock.now())
+        call = _Call(commits, self._clock.now(), self._patience)
         self._waiting.append(call)
         if self._sending is None:
             self._sending = asyncio.create_task(self._send())
@@ -162,10 +165,14 @@ class RedisStore:
 
     def _together(self) -> list[_Call]:
         calls: list[_Call] = []
-        size = 0
+        size, now = 0, asyncio.get_running_loop().time()
         while self._waiting and len(calls) < _MOST_TOGETHER and size < _LARGEST_TOGETHER:
-            calls.append(self._waiting.popleft())
-            size += encoding.size(calls[-1].words)
+            call = self._waiting.popleft()
+            if call.deadline <= now:  # those before it took so long
+                self._resolve(call, StoreUnavailable("the store does not answer: nothing was sent"))
+                continue
+            calls.append(call)
+            size += encoding.size(call.words)
         return calls
 
     def _resolve(self, call: _Call, answer: Any) -> None:
@@ -252,7 +259,11 @@ class RedisStore:
     async def claim(self, partition: str, name: str) -> bytes | None:
         """The value of an unexpired claim."""
         self._check_open()
-        return self._live(await self._server.command("GET", keys.claim(partition, name)))
+        # Who finds a claim answers as if its commit had been acknowledged.
+        found = await self._server.get(
+            keys.claim(partition, name), replicas=self._replicas, within=self._within
+        )
+        return self._live(found)
 
     def _live(self, cell: bytes | None) -> bytes | None:
         if cell is None or cell[:20] <= sortable(self._clock.now()):
