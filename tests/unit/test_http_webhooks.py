@@ -324,6 +324,16 @@ async def test_one_that_fails_says_so_and_when_it_is_tried_again():
         assert "failing" not in (await api.call("GET", path, who="greenleaf")).json
 
 
+async def test_what_a_receiver_asks_to_wait_is_in_when_it_is_tried_again():
+    async with receiving_api() as (api, receiver, made):
+        path = f"/v1/webhooks/{made['id']}"
+        receiver.answers = lambda _: web.Response(status=503, headers={"Retry-After": "7200"})
+        await api.send(offer=DEAR)
+        await api.house.work()
+        failing = (await api.call("GET", path, who="greenleaf")).json["failing"]
+        assert failing["next"] == "2026-11-23T14:00:00Z"
+
+
 async def test_nobody_has_others_called_by_enabling():
     async with receiving_api() as (api, receiver, made):
         receiver.answers = lambda _: 410
