@@ -114,6 +114,22 @@ async def test_a_hold_at_level_class_is_not_called_unwanted(language):
         assert said[language] in page.body.decode()
 
 
+@pytest.mark.parametrize(
+    ("language", "until", "final"),
+    [("en", "Held until 2026-11-28", "inal"), ("nl", "In bewaring tot 2026-11-28", "efinitief")],
+)
+async def test_the_page_of_what_is_held_says_its_day_once_and_asks_for_nothing(
+    language, until, final
+):
+    async with open_api() as api:
+        (result,) = (await api.send(kind="newsletter")).json["results"]
+        page = await api.call("GET", f"/r/{result['reference']}?lang={language}")
+        text = page.body.decode()
+        assert until in text
+        assert text.count("2026-11-28") == 1
+        assert final not in text
+
+
 LOCKED_OUT = {
     "vendor": "greenleaf",
     "standing": "blocked",
