@@ -146,6 +146,12 @@ class Disclosure:
         text = self._sentences.fill(texts.company, facts, self._language) or texts.title
         return self._told(text, reference, self._shown(reason, reference, text), reason)
 
+    def suspended(self, why: str) -> ToldReason | None:
+        """What a vendor's feed tells of its suspension, which is about no message of its."""
+        reason = self.tell_all("vendor-suspended", "", why).reason
+        url = f"{self._public_url()}/reasons/vendor-suspended"
+        return msgspec.structs.replace(reason, url=url) if reason else None
+
     def tell_stranger(self, why: str | None, reference: str) -> Told:
         """The uniform refusal of the unproven. ``why`` is a fact of the message, or withheld.
 
