@@ -87,8 +87,9 @@ def _ask(case: Case, facts: dict[str, Fact]) -> Finding:
 
 
 def blocked_because(rule: VendorRule) -> dict[str, Fact]:
-    """Why a vendor is locked out, and what would repair it."""
-    return {"because": rule.because or "other", "remedy": _remedy(rule)}
+    """Why a vendor is locked out, and what would repair it. ``other`` is no cause to be said."""
+    because = rule.because if rule.because != "other" else None
+    return {"because": because, "remedy": _remedy(rule)}
 
 
 def _remedy(rule: VendorRule) -> list[str] | None:

@@ -240,6 +240,7 @@ def _reasons(arguments: argparse.Namespace) -> int:
     import msgspec
 
     from letterbox.configuration import shipped
+    from letterbox.feedback.disclosure import CLASSES, class_title
     from letterbox.model.reason import read_registry
 
     registry = read_registry(shipped("reasons.toml"))
@@ -248,7 +249,11 @@ def _reasons(arguments: argparse.Namespace) -> int:
         f"{'final  ' if reason.final else '       '}{reason.texts['en'].title}"
         for reason in registry.values()
     ]
-    return _print(arguments, {"reasons": msgspec.to_builtins(list(registry.values()))}, lines)
+    classes = {name: class_title(name, "en") for name in CLASSES}
+    lines += ["", "in place of a code, at level class:"]
+    lines += [f"{name:48} {title}" for name, title in classes.items()]
+    shown = {"reasons": msgspec.to_builtins(list(registry.values())), "classes": classes}
+    return _print(arguments, shown, lines)
 
 
 def _taxonomy(arguments: argparse.Namespace) -> int:

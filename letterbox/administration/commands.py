@@ -149,7 +149,9 @@ class Administration:
             "export": taking(Export, self._export),
             "taxonomy import": taking(ImportTaxonomy, self._import_taxonomy),
             "taxonomy foreign": taking(ForeignTaxonomy, self._foreign_taxonomy),
-            **VendorCommands(vendors, credentials, claims, proofs, clock).table,
+            **VendorCommands(
+                vendors, credentials, claims, proofs, explaining.disclosure, clock
+            ).table,
         }
 
     async def perform(self, command: str, arguments: Mapping[str, Any]) -> Answer:

@@ -107,7 +107,7 @@ class Explaining:
         self._mailboxes = mailboxes
         self._judge = judge
         self._prover = prover
-        self._disclosure = disclosure
+        self.disclosure = disclosure
         self._sentences = sentences
         self._explanations = explanations
         self._cases = cases
@@ -142,19 +142,19 @@ class Explaining:
         try:
             mail = read_content("http", content, self._reader.limits)
         except Malformed as fault:
-            told = self._disclosure.tell_all(fault.reason, new_reference(), fault.detail)
+            told = self.disclosure.tell_all(fault.reason, new_reference(), fault.detail)
             return _unjudged(to, at, "nobody: the message is not read", fault.reason, told)
         sender, notes = await self._sender(mail, to, from_domain, at)
         match sender:
             case Undetermined(detail=detail):
-                told = self._disclosure.tell_all("lookup-failed", new_reference())
+                told = self.disclosure.tell_all("lookup-failed", new_reference())
                 return _unjudged(to, at, f"undetermined: {detail}", "lookup-failed", told, notes)
             case Stranger(why=why, detail=detail):
                 way = (await self._judge.ways(sender, (to,))).get(to)
                 if way is not None:
                     judged = await self._judged(mail, way, to, at, language, why=why)
                     return msgspec.structs.replace(judged, notes=notes)
-                told = self._disclosure.tell_stranger(why, new_reference())
+                told = self.disclosure.tell_stranger(why, new_reference())
                 return _unjudged(to, at, f"a stranger: {detail}", why, told, notes)
             case Proven():
                 judged = await self._judged(mail, sender, to, at, language)

@@ -9,6 +9,7 @@ import msgspec
 from letterbox.administration.failed import Failed
 from letterbox.administration.shape import nearest
 from letterbox.administration.taking import Answer, Arguments, Command, Nothing, plain, taking
+from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.sentences import safe
 from letterbox.model.address import fold_domain
 from letterbox.model.vendor import Because, Registered, Scope, Suspension
@@ -64,8 +65,10 @@ class VendorCommands:
         credentials: Credentials,
         claims: Claims,
         proofs: DomainProofs,
+        disclosure: Disclosure,
         clock: Clock,
     ) -> None:
+        self._disclosure = disclosure
         self._proofs = proofs
         self._vendors = vendors
         self._credentials = credentials
@@ -159,7 +162,8 @@ class VendorCommands:
         if vendor.suspended is not None and not because:
             because = vendor.suspended.because
         suspension = Suspension(at=self._clock.now(), because=because)
-        await self._vendors.suspend(vendor.id, suspension)
+        reason = self._disclosure.suspended(suspension.why)
+        await self._vendors.suspend(vendor.id, suspension, reason=reason)
         return {"vendor": vendor.id, "suspended": True, "because": suspension.because}
 
     async def _resume(self, asked: Owner) -> Answer:

@@ -35,6 +35,9 @@ _LEVELS: tuple[Tells, ...] = ("nothing", "class", "reason", "remedy")
 #: These tell who else the consumer knows, or who exists: the sender hears ``no-relationship``.
 AS_NEWCOMER = frozenset({"vendor-not-allowed", "address-of-another", "recipient-unknown"})
 
+#: What a relationship asks of the proof: facts of the message that the recipient decides on.
+_PROOFS = frozenset({"sender-unproven", "dkim-missing"})
+
 #: Reasons that tell nothing of the wishes themselves, so that asking them is no probing.
 UNPROBED = frozenset({"too-often", "too-many-waiting", "window-closed"})
 
@@ -54,6 +57,9 @@ _CLASS_TEXTS = {
         "sender": "De afzender is niet bewezen zoals de ontvanger dat vraagt",
     },
 }
+
+#: What stands in place of a code at level ``class``. Each has a page like a reason's.
+CLASSES = tuple(_CLASS_TEXTS["en"])
 
 
 class Hearing(msgspec.Struct, frozen=True):
@@ -140,6 +146,12 @@ class Disclosure:
         text = self._sentences.fill(texts.company, facts, self._language) or texts.title
         return self._told(text, reference, self._shown(reason, reference, text), reason)
 
+    def suspended(self, why: str) -> ToldReason | None:
+        """What a vendor's feed tells of its suspension, which is about no message of its."""
+        reason = self.tell_all("vendor-suspended", "", why).reason
+        url = f"{self._public_url()}/reasons/vendor-suspended"
+        return msgspec.structs.replace(reason, url=url) if reason else None
+
     def tell_stranger(self, why: str | None, reference: str) -> Told:
         """The uniform refusal of the unproven. ``why`` is a fact of the message, or withheld.
 
@@ -164,8 +176,7 @@ class Disclosure:
             return Foretold("untold")
         if reason is not None:
             # There is no reference, and so no page but that of the reason itself.
-            page = f"/{reason.code}" if reason.code in self._registry else ""
-            url = f"{self._public_url()}/reasons{page}"
+            url = f"{self._public_url()}/reasons/{reason.code}"
             reason = msgspec.structs.replace(reason, url=url)
         verdict: Foreseen = "open" if told.verdict == "deliver" else told.verdict
         return Foretold(verdict, reason, told.until)
@@ -313,6 +324,17 @@ class Disclosure:
             text=f"{head}{line}. {shown.url}",
             reason=shown,
         )
+
+
+def reasons_of(name: str, registry: Registry) -> list[Reason]:
+    """The reasons in whose place a class may stand: what a rule of the recipient's decides."""
+    found = [each for each in registry.values() if each.reason_class == name]
+    others = AS_NEWCOMER | {"no-relationship"}
+    return [
+        each
+        for each in found
+        if each.code in _PROOFS or (each.about == "recipient" and each.code not in others)
+    ]
 
 
 def class_title(name: str, language: Language, *, held: bool = False) -> str:

@@ -85,6 +85,13 @@ class Progress(msgspec.Struct, frozen=True):
     not_before: datetime | None = None
     lines: int = 0
 
+    @property
+    def again(self) -> datetime | None:
+        """When the event that failed is tried again: no sooner than the endpoint has asked for."""
+        if self.next is None or self.not_before is None:
+            return self.next
+        return max(self.next, self.not_before)
+
 
 class Delivery(msgspec.Struct, frozen=True):
     """One call of an endpoint. ``status`` is that of its answer, 0 where there was none."""

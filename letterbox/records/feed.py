@@ -94,6 +94,10 @@ class Feed:
             low, high = (further, high) if further else (low, middle)
         return low
 
+    async def is_ahead(self, vendor: str, cursor: int) -> bool:
+        """Whether a cursor is beyond the newest event, which stays however much is trimmed."""
+        return cursor > 0 and not await self._first_after(vendor, cursor - 1)
+
     async def _first_after(self, vendor: str, cursor: int) -> int:
         entries = await self._store.log(places.vendor(vendor), places.FEED, after=cursor, limit=1)
         return entries[0].sequence if entries else 0

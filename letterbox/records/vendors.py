@@ -9,7 +9,7 @@ import msgspec
 
 from letterbox.model.preferences import Vendor, VendorRule
 from letterbox.model.sender import Proven, VendorRef
-from letterbox.model.told import Event, EventType
+from letterbox.model.told import Event, EventType, ToldReason
 from letterbox.model.vendor import Basis, Chosen, Registered, Suspension
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import (
@@ -297,15 +297,18 @@ class Vendors:
             await revoke(name)  # one that was just being made
             return True
 
-    async def suspend(self, name: str, suspension: Suspension | None) -> bool:
-        """Suspend a vendor, or with None let it go on; false where there is no such vendor."""
+    async def suspend(
+        self, name: str, suspension: Suspension | None, *, reason: ToldReason | None = None
+    ) -> bool:
+        """Suspend a vendor, or with None let it go on, and tell it; false where there is none."""
         async with self._changing:
             before = await self.get(name)
             if before is None:
                 return False
             now = self._clock.now()
             kind: EventType = "vendor.suspended" if suspension else "vendor.resumed"
-            owed = Owed(vendor=name, event=Event(id=new_id(now), type=kind, at=now), at=now)
+            event = Event(id=new_id(now), type=kind, at=now, reason=reason)
+            owed = Owed(vendor=name, event=event, at=now)
             after = msgspec.structs.replace(before, suspended=suspension)
             await self._set(before, after, also=(Emit(encode(owed)),))
             return True

@@ -151,6 +151,7 @@ def test_export_is_one_json_document(run, people):
 
 def test_lists_and_version(run):
     assert "no-matching-interest" in run("reasons").out
+    assert "choice" in run("reasons", "--json").json["classes"]
     assert {"code", "class", "reply"} <= run("reasons", "--json").json["reasons"][0].keys()
     assert "home-garden/garden-tools " in run("taxonomy").out
     assert run("taxonomy", "--json").json["nodes"][0]["id"] == "home-garden"

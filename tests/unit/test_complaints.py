@@ -234,6 +234,8 @@ async def test_a_newcomer_is_locked_out_too(neighbours: Neighbours) -> None:
     reply = await neighbours.say(name, who="ben")
     assert reply.json["before"] is None
     assert reply.json["after"] == {"vendor": "greenleaf", "standing": "blocked", "because": "other"}
+    # No cause was said, and so none is told.
+    assert reply.json["sentence"] == "You locked out Greenleaf Garden."
 
 
 UNPROVEN = {

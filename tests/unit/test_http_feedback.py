@@ -4,6 +4,8 @@ import asyncio
 
 import pytest
 
+from letterbox.ports.store import Commit, Trim
+from letterbox.records import places
 from tests.support.api import open_api
 
 DEAR = {"categories": ["home-garden/garden-tools"], "price": {"amount": "170", "currency": "EUR"}}
@@ -100,7 +102,8 @@ async def test_a_vendor_reads_its_own_feed_alone():
     ("query", "status"),
     [
         ("after=0", 200),
-        ("after=999999999999999999", 200),
+        ("after=1", 422),
+        ("after=999999999999999999", 422),
         ("after=9999999999999999999", 422),
         ("after=x", 422),
         ("after=-1", 422),
@@ -108,8 +111,47 @@ async def test_a_vendor_reads_its_own_feed_alone():
         ("wait=1.5", 422),
         ("wait=x", 422),
         ("limit=0", 422),
+        ("limit=5000", 200),
     ],
 )
 async def test_what_the_feed_may_be_asked(query, status):
     async with open_api() as api:
         assert (await api.call("GET", f"/v1/feedback?{query}", who="greenleaf")).status == status
+
+
+async def test_a_cursor_of_another_feed_is_refused_and_says_how_to_begin():
+    async with open_api() as api:
+        await api.send(offer=DEAR)
+        await api.house.work()
+        for path in ("/v1/feedback?after=2", "/v1/feedback?after=2&wait=60"):
+            reply = await api.call("GET", path, who="greenleaf")
+            assert reply.status == 422
+            assert reply.headers["Content-Type"] == "application/problem+json"
+            (error,) = reply.json["errors"]
+            assert error["path"] == "after"
+            assert "beyond the newest event" in error["mistake"]
+            assert "after=0" in error["allowed"]
+        newest = await api.call("GET", "/v1/feedback?after=1", who="greenleaf")
+        assert newest.json == {"items": [], "after": None}
+        # Another vendor's cursor is as good as any other number.
+        other = await api.call("GET", "/v1/feedback?after=1", who="voltshop")
+        assert other.status == 422
+
+
+async def test_a_cursor_stays_good_when_all_of_the_feed_is_past_its_time():
+    async with open_api() as api:
+        for _ in range(3):
+            await api.send(offer=DEAR)
+        await api.house.work()
+        trim = Trim(places.FEED, through=3)
+        await api.house.app.store.commit(Commit(places.vendor("greenleaf"), (trim,)))
+        for after in (1, 2, 3):
+            path = f"/v1/feedback?after={after}"
+            assert (await api.call("GET", path, who="greenleaf")).status == 200
+
+
+async def test_how_much_may_be_asked_for_is_said_as_it_is():
+    async with open_api() as api:
+        reply = await api.call("GET", "/v1/feedback?limit=0", who="greenleaf")
+        (error,) = reply.json["errors"]
+        assert error["allowed"] == "a whole number from 1; more than 1,000 counts as 1,000"

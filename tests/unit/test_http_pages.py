@@ -114,6 +114,22 @@ async def test_a_hold_at_level_class_is_not_called_unwanted(language):
         assert said[language] in page.body.decode()
 
 
+@pytest.mark.parametrize(
+    ("language", "until", "final"),
+    [("en", "Held until 2026-11-28", "inal"), ("nl", "In bewaring tot 2026-11-28", "efinitief")],
+)
+async def test_the_page_of_what_is_held_says_its_day_once_and_asks_for_nothing(
+    language, until, final
+):
+    async with open_api() as api:
+        (result,) = (await api.send(kind="newsletter")).json["results"]
+        page = await api.call("GET", f"/r/{result['reference']}?lang={language}")
+        text = page.body.decode()
+        assert until in text
+        assert text.count("2026-11-28") == 1
+        assert final not in text
+
+
 LOCKED_OUT = {
     "vendor": "greenleaf",
     "standing": "blocked",
@@ -237,6 +253,45 @@ async def test_every_registered_reason_has_its_page_in_both_languages():
                 assert escape(texts.title) in text
                 assert "{" not in text
                 assert "<var></var>" not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "english", "dutch", "code"),
+    [
+        ("choice", "does not want this", "De ontvanger wil dit niet", "price-above-limit"),
+        ("timing", "does not want this now", "De ontvanger wil dit nu niet", "too-often"),
+        ("sender", "is not proven as", "is niet bewezen zoals", "dkim-missing"),
+    ],
+)
+async def test_a_class_that_stands_in_place_of_a_code_has_its_page(name, english, dutch, code):
+    async with open_api() as api:
+        everything = (await api.call("GET", "/reasons")).body.decode()
+        assert f'href="/reasons/{name}"' in everything
+        for language, title in (("en", english), ("nl", dutch)):
+            page = await api.call("GET", f"/reasons/{name}?lang={language}")
+            text = page.body.decode()
+            assert (page.status, page.headers["Content-Language"]) == (200, language)
+            assert title in text
+            assert f'href="/reasons/{code}?lang={language}"' in text
+            # What is told by a code of its own, whatever the level, is not among them.
+            for other in ("no-relationship", "recipient-unknown", "author-not-yours"):
+                assert other not in text
+        assert name not in api.house.app.registry
+
+
+async def test_whatever_is_told_at_level_class_is_in_the_catalogue():
+    people = PEOPLE.replace(
+        'vendor = "greenleaf"\n  accepts', 'vendor = "greenleaf"\n  tells = "class"\n  accepts'
+    )
+    async with open_api(people) as api:
+        everything = (await api.call("GET", "/reasons")).body.decode()
+        for changes in ({"offer": DEAR}, {"kind": "newsletter"}):
+            (result,) = (await api.send(**changes)).json["results"]
+            code = result["reason"]["code"]
+            assert f'href="/reasons/{code}"' in everything
+            assert (await api.call("GET", f"/reasons/{code}")).status == 200
+            page = (await api.call("GET", f"/r/{result['reference']}")).body.decode()
+            assert f'href="/reasons/{code}"' in page
 
 
 async def test_the_page_of_a_reason_shows_how_it_reads():

@@ -205,3 +205,11 @@ async def test_numbers_take_a_key_that_may_read_the_feed():
         key = await api.house.app.credentials.issue("key", "greenleaf", now, scopes=("send",))
         fields = {"Authorization": f"Bearer {key}"}
         assert (await api.call("GET", "/v1/stats", headers=fields)).status == 403
+
+
+async def test_days_that_run_backwards_are_said_to():
+    async with api_of() as api:
+        path = "/v1/stats?from=2026-11-24&to=2026-11-23"
+        reply = await api.call("GET", path, who="greenleaf")
+        (error,) = reply.json["errors"]
+        assert error["mistake"] == "to, 2026-11-23, is before from, 2026-11-24"

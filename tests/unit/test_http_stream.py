@@ -288,13 +288,13 @@ async def test_a_stream_that_meets_what_it_cannot_read_breaks_off():
             await reader.block()
 
 
-async def test_a_cursor_beyond_the_end_keeps_nobody_from_hearing():
+async def test_a_stream_from_a_cursor_that_was_never_given_is_refused():
     async with open_api() as api:
-        path = "/v1/feedback?wait=60&after="
-        beyond = asyncio.ensure_future(api.call("GET", f"{path}{10**17}", who="greenleaf"))
-        honest = asyncio.ensure_future(api.call("GET", f"{path}0", who="greenleaf"))
         await refuse_one(api, "one")
-        assert len((await asyncio.wait_for(honest, 10)).json["items"]) == 1
-        assert not beyond.done()
-        api.gateway.draining.set()
-        assert (await asyncio.wait_for(beyond, 10)).json["items"] == []
+        for field in ("99999", "2"):
+            headers = {"Accept": "text/event-stream", "Last-Event-ID": field}
+            reply = await api.call("GET", "/v1/feedback", who="greenleaf", headers=headers)
+            assert reply.status == 422
+            (error,) = reply.json["errors"]
+            assert error["path"] == "Last-Event-ID"
+            assert "after=0" in error["allowed"]

@@ -231,15 +231,19 @@ async def test_a_refusal_is_told_as_in_the_feed():
 
 async def test_what_the_operator_says_is_told_as_well():
     async with receiving_api(events=["vendor.suspended"]) as (api, receiver, _):
-        from letterbox.model.vendor import Suspension
-
-        suspension = Suspension(at=api.house.clock.now(), because="complaints")
-        await api.house.app.vendors.suspend("greenleaf", suspension)
-        await api.house.app.vendors.suspend("greenleaf", None)
+        perform = api.house.app.administration.perform
+        await perform("vendor suspend", {"vendor": "greenleaf", "because": "complaints"})
+        await perform("vendor resume", {"vendor": "greenleaf"})
         await api.house.work()
         assert [call.json["type"] for call in receiver.calls] == ["vendor.suspended"]
         feed = (await api.call("GET", "/v1/feedback", who="greenleaf")).json["items"]
         assert [item["type"] for item in feed] == ["vendor.suspended", "vendor.resumed"]
+        # The cause, as a message of the vendor's would be told it.
+        assert feed[0]["reason"]["code"] == "vendor-suspended"
+        assert feed[0]["reason"]["detail"].endswith("takes nothing of yours for now: complaints")
+        page = feed[0]["reason"]["url"].removeprefix("https://letterbox.example")
+        assert (await api.call("GET", page)).status == 200
+        assert feed[1]["reason"] is None
 
 
 async def test_rotated_both_sign_for_a_while():
@@ -322,6 +326,16 @@ async def test_one_that_fails_says_so_and_when_it_is_tried_again():
         api.house.clock.advance(seconds=10)
         await api.house.work()
         assert "failing" not in (await api.call("GET", path, who="greenleaf")).json
+
+
+async def test_what_a_receiver_asks_to_wait_is_in_when_it_is_tried_again():
+    async with receiving_api() as (api, receiver, made):
+        path = f"/v1/webhooks/{made['id']}"
+        receiver.answers = lambda _: web.Response(status=503, headers={"Retry-After": "7200"})
+        await api.send(offer=DEAR)
+        await api.house.work()
+        failing = (await api.call("GET", path, who="greenleaf")).json["failing"]
+        assert failing["next"] == "2026-11-23T14:00:00Z"
 
 
 async def test_nobody_has_others_called_by_enabling():

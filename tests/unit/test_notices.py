@@ -284,3 +284,13 @@ async def test_killed_at_any_commit_it_is_told_once(after, monkeypatch):
                         api.house.clock.advance(seconds=10)
             assert len(await notices(api)) == 1
             assert await logged(api) == ["notice.address"]
+
+
+@pytest.mark.parametrize("word", ["unwanted", "advertising"])
+async def test_what_we_wrote_ourselves_has_no_sender_to_be_told(word):
+    async with house() as api:
+        await leak(api)
+        (item,) = await notices(api)
+        reply = await api.call("POST", f"/v1/me/inbox/{item['id']}/{word}", who="anna")
+        assert reply.status == 409
+        assert "letterbox wrote this itself" in reply.json["detail"]

@@ -97,7 +97,7 @@ CHANGES = {
     "another cause": (
         BLOCKED,
         BLOCKED | {"because": "other"},
-        ("blocked", "refuse", "vendor-blocked", "Locked out: other", ("at most 1 per month",)),
+        ("blocked", "refuse", "vendor-blocked", None, ("at most 1 per month",)),
     ),
     "another cause, class": (
         BLOCKED | {"tells": "class"},
@@ -149,12 +149,12 @@ CHANGES = {
     "locked out at once": (
         None,
         {"vendor": "greenleaf", "standing": "blocked"},
-        ("blocked", "refuse", "vendor-blocked", "Locked out: other", ()),
+        ("blocked", "refuse", "vendor-blocked", None, ()),
     ),
     "of a domain": (
         None,
         {"domain": "greenleaf.example", "standing": "blocked"},
-        ("blocked", "refuse", "vendor-blocked", "Locked out: other", ()),
+        ("blocked", "refuse", "vendor-blocked", None, ()),
     ),
     "of one author": (
         RULE,

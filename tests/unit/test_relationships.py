@@ -128,7 +128,7 @@ ROWS = {
     ),
     "blocked is final: nothing is filed": Row(
         known('standing = "blocked"', FILE),
-        "550 5.7.1 vendor-blocked: Locked out: other. ",
+        "550 5.7.1 vendor-blocked: Locked out. ",
         "refuse", "vendor-blocked", "vendor-blocked", REFUSED,
     ),
 }  # fmt: skip

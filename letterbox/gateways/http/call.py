@@ -89,9 +89,10 @@ class Call(NamedTuple):
         text = self.request.query.get("limit")
         if text is None:
             return _USUAL_ITEMS
-        limit = _whole("limit", text, "a whole number from 1 to 1,000")
+        allowed = f"a whole number from 1; more than {MOST_ITEMS:,} counts as {MOST_ITEMS:,}"
+        limit = _whole("limit", text, allowed)
         if limit < 1:
-            raise mistaken(bad("limit", text, "a whole number from 1 to 1,000"))
+            raise mistaken(bad("limit", text, allowed))
         return min(limit, MOST_ITEMS)
 
     def after(self, form: re.Pattern[str] = IDENTIFIER) -> str | None:

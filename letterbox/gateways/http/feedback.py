@@ -14,6 +14,7 @@ from letterbox.gateways.http.call import Call, bad
 from letterbox.gateways.http.forms import Items
 from letterbox.gateways.http.problems import Problem, mistaken
 from letterbox.gateways.http.stream import Stream, follow, is_asked_for
+from letterbox.wishes import Mistake
 
 _LONGEST_WAIT: Final = 60
 #: The ``after`` of the feed.
@@ -33,8 +34,11 @@ async def list_feedback(call: Call) -> web.StreamResponse:
     after, wait = _cursor(call), call.number("wait", _LONGEST_WAIT)
     if is_asked_for(call.request.headers.get("Accept", "")):
         with _reading(call):
+            await _known(call, after)
             return await Stream(call).run(after)
     page = await call.parts.feed.page(call.owner, after=after, limit=call.limit)
+    if not page.items:
+        await _known(call, after)
     if wait and not page.items:
         with _reading(call):
             page = await follow(call, after, call.limit, wait)
@@ -50,6 +54,15 @@ def _cursor(call: Call) -> int:
     if last and not CURSOR.fullmatch(last):
         raise mistaken(bad("Last-Event-ID", last, "the id of an event of the stream"))
     return int(last or after)
+
+
+async def _known(call: Call, after: int) -> None:
+    """See that a cursor is of this feed: one beyond its end would pass over what is to come."""
+    if await call.parts.feed.is_ahead(call.owner, after):
+        resumed = bool(call.request.headers.get("Last-Event-ID"))
+        mistake = f"{after} is beyond the newest event: this feed has never given that cursor"
+        allowed = "a cursor of this feed; begin with after=0, or without, and skip ids you have"
+        raise mistaken(Mistake("Last-Event-ID" if resumed else "after", mistake, allowed))
 
 
 @contextmanager

@@ -76,6 +76,7 @@ async def get_raw(call: Call) -> web.Response:
 async def advertising(call: Call) -> web.Response:
     """This was advertising: its vendor may send no service mail any more."""
     await call.bare()
+    await _of_another(call)
     done = await call.parts.relations.advertising(call.owner, call.item)
     if done is None:
         raise Problem("not-found")
@@ -89,6 +90,7 @@ async def advertising(call: Call) -> web.Response:
 async def unwanted(call: Call) -> web.Response:
     """This was unwanted: its vendor is locked out, and told as far as it has asked for it."""
     word = await call.form_if_any(UnwantedWord) or UnwantedWord()
+    await _of_another(call)
     done = await call.parts.complaints.unwanted(
         call.owner,
         call.item,
@@ -110,6 +112,14 @@ async def unwanted(call: Call) -> web.Response:
             unsubscribing=done.unsubscribing,
         )
     )
+
+
+async def _of_another(call: Call) -> None:
+    """See that a message is not one of ours, which has no sender to do anything about."""
+    entry = await call.parts.mailboxes.entry(call.owner, call.item)
+    if entry is not None and entry.decision == entry.message:
+        detail = "letterbox wrote this itself: it is no vendor's; delete it when you have read it"
+        raise Problem("conflict", detail)
 
 
 async def _shown(call: Call, entry: InboxEntry) -> web.Response:
@@ -175,7 +185,7 @@ ROUTES = (
         takes={JSON: Nothing},
         gives={JSON: AdvertisingAnswer},
         fields=("Idempotency-Key",),
-        problems=(404, 408, 413, 415, 422),
+        problems=(404, 408, 409, 413, 415, 422),
     ),
     Route(
         "POST",
@@ -186,7 +196,7 @@ ROUTES = (
         takes={JSON: UnwantedWord},
         gives={JSON: UnwantedAnswer},
         fields=("Idempotency-Key",),
-        problems=(404, 408, 413, 415, 422),
+        problems=(404, 408, 409, 413, 415, 422),
     ),
     Route(
         "GET",

@@ -11,7 +11,7 @@ from aiohttp import web
 from markupsafe import Markup, escape
 
 from letterbox.configuration import shipped
-from letterbox.feedback.disclosure import class_title
+from letterbox.feedback.disclosure import CLASSES, class_title, reasons_of
 from letterbox.feedback.preview import told_as
 from letterbox.feedback.sentences import PLACE
 from letterbox.gateways.http.call import Call
@@ -170,13 +170,24 @@ async def home(call: Call) -> web.Response:
 
 
 async def list_reasons(call: Call) -> web.Response:
-    """Every reason."""
-    return page("reasons.html", call, reasons=list(call.parts.registry.values()), texts=_texts)
+    """Every reason, and the classes that may stand in place of some."""
+    reasons = list(call.parts.registry.values())
+    return page(
+        "reasons.html",
+        call,
+        reasons=reasons,
+        texts=_texts,
+        classes=CLASSES,
+        class_title=class_title,
+    )
 
 
 async def get_reason(call: Call) -> web.Response:
     """One reason: what it says, to whom, whether it is final, how it looks on the wire."""
-    reason = call.parts.registry.get(call.request.match_info["code"])
+    code = call.request.match_info["code"]
+    if code in CLASSES:
+        return _class_page(call, code)
+    reason = call.parts.registry.get(code)
     if reason is None:
         return page("missing.html", call, status=web.HTTPNotFound.status_code)
     facts = {**_FACTS, **_FACTS_OF.get(reason.code, {})}
@@ -192,6 +203,14 @@ async def get_reason(call: Call) -> web.Response:
 
     return page(
         "reason.html", call, reason=reason, texts=_texts, example=example, class_title=class_title
+    )
+
+
+def _class_page(call: Call, name: str) -> web.Response:
+    """What a class means, and in place of which reasons it may stand."""
+    reasons = reasons_of(name, call.parts.registry)
+    return page(
+        "class.html", call, name=name, reasons=reasons, texts=_texts, class_title=class_title
     )
 
 
@@ -239,15 +258,17 @@ async def _shown(call: Call, row: Reference) -> _Shown:
     told, language = row.told, _language(call)
     if told.reason is None:
         return _Shown(told, None, "", False, language, row.about)  # noqa: FBT003 - by their order
-    registered = call.parts.registry.get(told.reason.code)
+    code = told.reason.code
+    registered = call.parts.registry.get(code)
     spoken = await spoken_as(call, row, told.reason, language)
     if registered is not None:
         title = _texts(registered, language).title
     else:
-        title = class_title(told.reason.code, language, held=told.verdict == "hold")
+        title = class_title(code, language, held=told.verdict == "hold")
     reason = spoken or told.reason
     tongue: Language = language if spoken else "en"
-    return _Shown(told, reason, title, registered is not None, tongue, row.about)
+    has_page = registered is not None or code in CLASSES
+    return _Shown(told, reason, title, has_page, tongue, row.about)
 
 
 async def spoken_as(

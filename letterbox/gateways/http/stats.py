@@ -52,7 +52,11 @@ async def get_stats(call: Call) -> web.Response:
     now = call.parts.clock.now()
     last = _day(call, "to") or now.date()
     first = _day(call, "from") or date.fromordinal(max(last.toordinal() - _USUAL_DAYS + 1, 1))
-    if not 0 <= (last - first).days < MOST_DAYS:
+    if last < first:
+        raise mistaken(
+            Mistake("from", f"to, {last}, is before from, {first}", f"a day up to {last}")
+        )
+    if (last - first).days >= MOST_DAYS:
         mistake = f"from {first} to {last} are {(last - first).days + 1} days"
         raise mistaken(Mistake("from", mistake, f"1 to {MOST_DAYS} days, both named among them"))
     counts = await call.parts.tallies.of(call.owner, first, last, now)

@@ -184,8 +184,8 @@ async def get_webhook(call: Call) -> web.Response:
     if standing is None:
         raise Problem("not-found")
     item, progress = _item(call, standing.webhook), standing.progress
-    if progress.failing and progress.next and item.disabled is UNSET:
-        failing = FailingItem(progress.failing, progress.failures, progress.next)
+    if progress.failing and progress.again and item.disabled is UNSET:
+        failing = FailingItem(progress.failing, progress.failures, progress.again)
         item = msgspec.structs.replace(item, failing=failing)
     return answer(item)
 
