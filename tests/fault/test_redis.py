@@ -10,13 +10,13 @@ from letterbox.adapters.redis import RedisStore, Unsafe, lease
 from letterbox.ports.store import (
     Append,
     Claim,
-    Commit,
     Done,
     Put,
     StoreInUse,
     StoreUnavailable,
 )
 from tests.contract.acts import ANNA, done, on
+from tests.fault.deliveries import check, deliver
 from tests.support.clock import FakeClock
 from tests.support.redis import RedisServer
 
@@ -47,19 +47,6 @@ async def opened(url: str, **settings):
         await store.close()
 
 
-def delivery(ident: str) -> tuple[Commit, Commit]:
-    """As a message and its delivery are committed."""
-    return (
-        on(f"message/{ident}", Put(key="record", value=b"x" * 2000, expect=0)),
-        on(
-            ANNA,
-            Claim(name=ident, value=b"", expires=None),
-            Put(key=f"inbox/{ident}", value=ident.encode(), expect=0),
-            Append(log="decisions", value=ident.encode()),
-        ),
-    )
-
-
 async def deliver_for_ever(store: RedisStore) -> set[str]:
     """Fifty clients, until the store is in trouble: what was acknowledged."""
     acknowledged: set[str] = set()
@@ -68,26 +55,13 @@ async def deliver_for_ever(store: RedisStore) -> set[str]:
         for number in range(1_000_000):
             ident = f"{name}-{number}"
             try:
-                results = await store.commit(*delivery(ident))
+                await deliver(store, ident)
             except StoreUnavailable:
                 return
-            assert all(isinstance(result, Done) for result in results)
             acknowledged.add(ident)
 
     await asyncio.gather(*(client(name) for name in range(CLIENTS)))
     return acknowledged
-
-
-async def check(store: RedisStore, acknowledged: set[str]) -> None:
-    """Everything acknowledged is there once, and nothing is there in part."""
-    entries = await store.documents(ANNA, "inbox/", limit=1_000_000)
-    there = {entry.value.decode() for entry in entries}
-    assert acknowledged <= there
-    logged = [e.value.decode() for e in await store.log(ANNA, "decisions", limit=1_000_000)]
-    assert sorted(logged) == sorted(there)
-    for ident in there:
-        assert await store.get(f"message/{ident}", "record") is not None
-        assert await store.claim(ANNA, ident) == b""
 
 
 async def killed_under_load(store: RedisStore, server: RedisServer) -> set[str]:
@@ -314,9 +288,9 @@ async def test_a_lease_that_ended_while_nobody_came_is_taken_up_again(server):
 
 async def test_a_call_of_several_commits_is_one_command(server):
     async with opened(server.url) as store:
-        await store.commit(*delivery("to have the script there"))
+        await deliver(store, "to have the script there")
         with server.client() as client:
             client.config_resetstat()
-            await store.commit(*delivery("1"))
+            await deliver(store, "1")
             told = client.info("commandstats")
         assert told["cmdstat_evalsha"]["calls"] == 1

@@ -11,7 +11,6 @@ import resource
 import signal
 import subprocess
 import sys
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -20,62 +19,17 @@ import structlog
 from letterbox.adapters.clock import SystemClock
 from letterbox.adapters.sqlite import SqliteStore
 from letterbox.ports.store import (
-    Add,
-    Append,
-    Claim,
-    Commit,
-    Done,
-    Put,
     StoreUnavailable,
 )
+from tests.fault.deliveries import ANNA, check, deliver
 from tests.support.programs import program as installed
 
-ANNA = "consumer/anna"
 
-
-def content_of(ident: str) -> bytes:
-    """A body that shows whether it is whole; those that end in 3 are large enough for a file."""
-    size = 300_000 if ident.endswith("3") else 9_000
-    return (ident.encode() + b"\n") * (size // (len(ident) + 1))
-
-
-async def deliver(store: SqliteStore, ident: str) -> None:
-    """As a message and its delivery are committed."""
-    message = Commit(
-        partition=f"message/{ident}",
-        operations=(
-            Put(key="record", value=ident.encode(), expect=0),
-            *await store.prepare(ident, content_of(ident)),
-        ),
-    )
-    consumer = Commit(
-        partition=ANNA,
-        operations=(
-            Claim(name=ident, value=b"", expires=None),
-            Put(key=f"inbox/{ident}", value=ident.encode(), expect=0),
-            Append(log="decisions", value=ident.encode()),
-            Add(counter="all", expires=SystemClock().now() + timedelta(days=9)),
-        ),
-    )
-    results = await store.commit(message, consumer)
-    assert all(isinstance(result, Done) for result in results), results
-
-
-async def check(path: Path, acknowledged: set[str]) -> None:
-    """Everything acknowledged is there once, and nothing is there in part."""
+async def check_file(path: Path, acknowledged: set[str]) -> None:
+    """The same of a file that is opened again."""
     store = await SqliteStore.open(path, SystemClock())
     try:
-        entries = await store.documents(ANNA, "inbox/", limit=100_000)
-        there = {entry.value.decode() for entry in entries}
-        assert acknowledged <= there
-        assert [e.value.decode() for e in entries] == [e.key[len("inbox/") :] for e in entries]
-        logged = [e.value.decode() for e in await store.log(ANNA, "decisions", limit=100_000)]
-        assert sorted(logged) == sorted(there)
-        assert await store.counters(ANNA, ["all"]) == {"all": len(there)}
-        for ident in there:
-            assert await store.get(f"message/{ident}", "record") is not None
-            assert await store.claim(ANNA, ident) == b""
-            assert await store.read(ident) == content_of(ident)
+        await check(store, acknowledged)
     finally:
         await store.close()
 
@@ -172,7 +126,7 @@ def test_killed_at_any_moment_it_keeps_what_it_acknowledged(tmp_path):
             process.send_signal(signal.SIGKILL)
             acknowledged.update(process.stdout.read().split())
         assert process.returncode == -signal.SIGKILL
-        asyncio.run(check(path, acknowledged))
+        asyncio.run(check_file(path, acknowledged))
     assert len(acknowledged) >= 191
 
 
@@ -186,7 +140,7 @@ def test_a_full_disk_is_said_and_got_over(tmp_path):
     before, after = said[: said.index("refused")], said[said.index("refused") + 1 :]
     assert before
     assert after == [f"b-{number}" for number in range(20)]
-    asyncio.run(check(path, {*before, *after}))
+    asyncio.run(check_file(path, {*before, *after}))
 
 
 def strace(trace: Path) -> list[str]:
@@ -213,7 +167,7 @@ def test_a_disk_that_fails_now_and_then_is_said_and_got_over(tmp_path, call, whe
     assert ended.returncode == 0, said
     assert "refused" in said
     assert [word for word in said if word != "refused"] == [str(n) for n in range(30)]
-    asyncio.run(check(path, set(said) - {"refused"}))
+    asyncio.run(check_file(path, set(said) - {"refused"}))
 
 
 CALL = re.compile(r"^\d+ +(?P<name>\w+)\((?P<file>\d+<[^>]*>)(?P<rest>.*)$")
