@@ -98,8 +98,10 @@ async def test_the_page_tells_no_more_than_the_level(tells, english, dutch, miss
         (result,) = (await api.send(offer=DEAR)).json["results"]
         for language, there in (("en", english), ("nl", dutch)):
             page = await api.call("GET", f"/r/{result['reference']}?lang={language}")
-            assert there in page.body.decode()
-            assert missing not in page.body.decode()
+            # The reference's digits are drawn, and may spell anything.
+            text = page.body.decode().replace(result["reference"], "")
+            assert there in text
+            assert missing not in text
 
 
 @pytest.mark.parametrize("language", ["en", "nl"])
