@@ -5,6 +5,7 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    ProcessCollector,
     disable_created_metrics,
     generate_latest,
 )
@@ -19,6 +20,8 @@ class Metrics:
         # When each count began: twice the lines, and nobody asks. The library knows no smaller way.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
+        # CPU, memory and descriptors of this process, under the names that every program has.
+        ProcessCollector(registry=self.registry)
         self.recipients = Counter(
             "letterbox_recipients",
             "Decisions, one for each recipient of a message",
@@ -78,6 +81,11 @@ class Metrics:
             "letterbox_webhooks",
             "Calls of vendors' endpoints that told an event, or tried to",
             ["outcome"],
+            registry=self.registry,
+        )
+        self.certificate_expiry = Gauge(
+            "letterbox_certificate_expiry_timestamp_seconds",
+            "When the certificate that is shown ends, since 1970; 0 where there is none",
             registry=self.registry,
         )
 
