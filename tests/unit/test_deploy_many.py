@@ -13,9 +13,11 @@ import msgspec
 import pytest
 import yaml
 
+from letterbox.configuration import load
 from letterbox.gateways.http import routes
 from letterbox.model.configuration import Configuration
 from tests.support.programs import program
+from tests.support.tls import make_chain
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -309,6 +311,16 @@ def test_the_balancer_and_letterbox_are_set_for_each_other():
         ("web", str(port(shipped.http.listen)), ""),
     }
     assert f"check port {port(shipped.admin.listen)} " in text
+
+
+@pytest.mark.parametrize("folder", [KUBERNETES, MANY], ids=["kubernetes", "compose"])
+def test_letterbox_takes_its_configuration(folder, tmp_path):
+    chain = make_chain(tmp_path)
+    text = (folder / "letterbox.toml").read_text()
+    config = tmp_path / "letterbox.toml"
+    config.write_text(re.sub(r"/etc/letterbox/tls/tls\.(crt|key)", str(chain), text))
+    loaded = load(str(config), {"LETTERBOX__STORE__URL": "redis://redis-0.redis:6379"})
+    assert loaded.hostname == "letterbox.example"
 
 
 @pytest.mark.parametrize("folder", [KUBERNETES, MANY], ids=["kubernetes", "compose"])
