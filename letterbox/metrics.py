@@ -65,6 +65,18 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self.rounds = Counter(
+            "letterbox_worker_rounds",
+            "How often a worker looked for what is due and owed",
+            registry=self.registry,
+        )
+        self.due_lag = Histogram(
+            "letterbox_due_lag_seconds",
+            "From when something was due until it is begun",
+            ["work"],
+            buckets=(*_SECONDS, 60, 300, 3600),
+            registry=self.registry,
+        )
         self.outbox_age = Gauge(
             "letterbox_outbox_age_seconds",
             "How long the first event that is owed has waited",
