@@ -190,7 +190,9 @@ async def test_entries_of_one_partition_are_done_one_after_the_other(bench: Benc
         webhooks=WebhookRecords(bench.store, trials_per_minute=10),
     )
     duties = (Duty("own", "job/", own),)
-    worker = Worker(store=bench.store, clock=bench.clock, relay=relay, duties=duties)
+    worker = Worker(
+        store=bench.store, clock=bench.clock, relay=relay, duties=duties, metrics=bench.metrics
+    )
     at = bench.clock.now()
     for name in ("own/a", "own/b"):
         jobs = (Schedule(key="job/1", at=at), Schedule(key="job/2", at=at))
