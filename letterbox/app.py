@@ -78,7 +78,7 @@ class App(Broker):
                 )
                 if not configuration.public_url:
                     self.public_url = f"http://{addresses['http']}"
-            certificate = certificate_of(configuration.tls)
+            certificate = certificate_of(configuration.tls, self.metrics)
             for name, gateway, listen in self._mail_gateways(certificate):
                 if listen:
                     addresses[name] = await self._doors.open(name, gateway, listen)
