@@ -113,14 +113,14 @@ async def test_a_replica_that_takes_over_has_all_that_was_acknowledged(server, t
 
 
 async def test_without_the_replica_nothing_is_acknowledged(server):
-    async with opened(server.url, patience=0.2, replicas=1) as store:
+    async with opened(server.url, patience=0.5, replicas=1) as store:
         with pytest.raises(StoreUnavailable, match="0 of 1 replicas"):
             await store.commit(on(ANNA, Put(key="k", value=b"")))
 
 
 async def test_what_was_not_acknowledged_is_not_found_to_have_been(server):
     claim = Claim(name="message-1", value=b"first", expires=None)
-    async with opened(server.url, patience=0.2, replicas=1) as store:
+    async with opened(server.url, patience=0.5, replicas=1) as store:
         assert await store.claim(ANNA, "message-1") is None
         with pytest.raises(StoreUnavailable, match="0 of 1 replicas"):
             await store.commit(on(ANNA, claim))
@@ -140,7 +140,8 @@ async def test_who_is_no_primary_any_more_is_looked_for_anew(server, tmp_path):
         async with opened(f"unix://{address}") as store:
             await done(store, ANNA, Put(key="k", value=b""))
             with successor.client() as there, server.client() as here:
-                there.set("letterbox1:owner", here.get("letterbox1:owner"))
+                for owner in here.keys("letterbox1:*:owner"):
+                    there.set(owner, here.get(owner))
                 here.replicaof("127.0.0.1", "1")
             address.unlink()
             address.symlink_to(successor.socket)
@@ -267,7 +268,7 @@ async def test_one_that_was_thought_dead_writes_no_more(server):
     async with opened(server.url) as old:
         await done(old, ANNA, Put(key="k", value=b"old"))
         with server.client() as client:
-            client.delete("letterbox1:lease")  # as it ends when a process stands still for long
+            client.delete("letterbox1:{0}:lease")  # as it ends when a process stands still for long
         async with opened(server.url) as new:
             await done(new, ANNA, Put(key="k", value=b"new"))
             with pytest.raises(StoreUnavailable, match="another letterbox has taken the store"):
@@ -280,8 +281,8 @@ async def test_one_that_was_thought_dead_writes_no_more(server):
 async def test_a_lease_that_ended_while_nobody_came_is_taken_up_again(server):
     async with opened(server.url) as store:
         with server.client() as client:
-            client.delete("letterbox1:lease")
-            while not client.exists("letterbox1:lease"):
+            client.delete("letterbox1:{0}:lease")
+            while not client.exists("letterbox1:{0}:lease"):
                 assert await store.get(ANNA, "k") is None
         await done(store, ANNA, Put(key="k", value=b""))
 

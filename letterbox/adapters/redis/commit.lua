@@ -1,6 +1,6 @@
 -- Commits in order, each all or nothing.
 --
--- KEYS: the owner of the store.
+-- KEYS: the owner of the store, then whatever the commits touch.
 -- ARGV: the caller's name; now, as twenty digits; then for each commit its bound, how many
 -- operations it has, and for each operation its name, how many words follow, and those (see
 -- encoding.py). The bound is 1 where a commit is left out with any before it, 2 with the one just

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from letterbox.adapters.order import apply_in_order
 from letterbox.adapters.redis import keys
@@ -37,13 +37,19 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 _LINGERS: Final = 3_600_000
 
 Word = bytes | str | int
+#: How many words of an operation are keys, where it is not one: they come first.
+_KEYS: Final = {"put": 2, "delete": 2, "schedule": 2, "unschedule": 2}
 
 
-def encode(commits: Sequence[Commit], now: datetime) -> list[Word]:
-    """The script's arguments.
+def encode(commits: Sequence[Commit], now: datetime) -> tuple[list[bytes], list[Word]]:
+    """The keys that the commits touch, and the script's arguments.
+
+    All keys are named: while a slot of a cluster moves, a script either finds them all or does
+    nothing.
 
     Raises ValueError or TypeError for what cannot be kept: a name that is no text, a naive time.
     """
+    touched: dict[bytes, None] = {}
     words: list[Word] = [sortable(now)]
     for commit in commits:
         commit.partition.encode()  # no operation may come to look at it
@@ -51,7 +57,8 @@ def encode(commits: Sequence[Commit], now: datetime) -> list[Word]:
         for operation in commit.operations:
             name, *rest = _operation(commit.partition, operation, now)
             words += (name, len(rest), *rest)
-    return words
+            touched.update(dict.fromkeys(cast("list[bytes]", rest[: _KEYS.get(str(name), 1)])))
+    return list(touched), words
 
 
 def size(words: Iterable[Word]) -> int:

@@ -16,15 +16,15 @@ key, after the prefix        kind        what it holds
 ``{17}:t``                   sorted set  the due-set by time: when, then the name
 ``{17}:o``                   stream      the outbox
 ``{17}:b:`` id               string      a body
-``lease``                    string      who has the store, as long as it does
-``owner``                    string      who took the store last
+``{17}:owner``               string      who took the store last
+``{0}:lease``                string      who has the store, as long as it does
 ===========================  ==========  =====================================================
 """
 
 import re
 from typing import Final
 
-from letterbox.ports.store import SHARDS, shard_of
+from letterbox.ports.store import shard_of
 
 #: Grows with every change that an older version could not read.
 LAYOUT: Final = 1
@@ -81,10 +81,17 @@ def body(partition: str, name: str) -> bytes:
     return _of(shard_of(partition), b"b:") + name.encode()
 
 
-LEASE: Final = _PREFIX + b"lease"
-OWNER: Final = _PREFIX + b"owner"
-ALL_DUE: Final = tuple(key for shard in range(SHARDS) for key in (due_times(shard), due(shard)))
-ALL_OUTBOXES: Final = tuple(outbox(shard) for shard in range(SHARDS))
+def owner(shard: int) -> bytes:
+    """Who took the store last, as a shard knows it."""
+    return _of(shard, b"owner")
+
+
+def number(id_: bytes) -> int:
+    """The number of a stream's entry."""
+    return int(id_.partition(b"-")[2])
+
+
+LEASE: Final = _of(0, b"lease")
 
 # Two names in one: a NUL ends the first, and one within it is followed by an octet that no text
 # has. Pairs so made sort as their names do.

@@ -8,8 +8,9 @@ from typing import Final
 import structlog
 
 from letterbox.adapters.redis import keys
-from letterbox.adapters.redis.server import Script, Server
-from letterbox.ports.store import StoreInUse, StoreUnavailable
+from letterbox.adapters.redis.server import Script
+from letterbox.adapters.redis.topology import Topology
+from letterbox.ports.store import SHARDS, StoreInUse, StoreUnavailable
 
 #: Milliseconds after which the lease of a letterbox that is gone ends, and between renewals.
 _LASTS: Final = 9_000
@@ -18,7 +19,8 @@ _LOOKED_AT: Final = 0.25
 
 _TAKE: Final = Script("take")
 _RENEW: Final = Script("renew")
-_KEYS: Final = (keys.LEASE, keys.OWNER)
+_OWN: Final = Script("own")
+_KEYS: Final = (keys.LEASE, keys.owner(0))
 
 log = structlog.get_logger()
 
@@ -29,14 +31,14 @@ class Lease:
     Names are drawn and not counted: a replica that takes over may not know of the last count.
     """
 
-    def __init__(self, server: Server, name: bytes) -> None:
+    def __init__(self, server: Topology, name: bytes) -> None:
         self.name = name
         self._server = server
         self._over = asyncio.Event()
         self._renewing = asyncio.create_task(self._renew())
 
     @classmethod
-    async def take(cls, server: Server) -> "Lease":
+    async def take(cls, server: Topology) -> "Lease":
         """Take the store; the lease of one that was killed is waited for.
 
         Raises :class:`StoreInUse` where another letterbox goes on holding it.
@@ -50,6 +52,8 @@ class Lease:
                     "alike for both, so that commands find the one that runs"
                 )
             await asyncio.sleep(_LOOKED_AT)
+        owned = [_OWN.call((keys.owner(shard),), (name,)) for shard in range(SHARDS)]
+        await server.ask_all(owned)
         return cls(server, name)
 
     async def _renew(self) -> None:
