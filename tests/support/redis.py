@@ -77,6 +77,10 @@ class RedisServer:
         with self.client() as client:
             return client.execute_command(*words)
 
+    def is_running(self) -> bool:
+        """Whether its process is there."""
+        return self._process is not None and self._process.poll() is None
+
     def kill(self) -> None:
         """End it as a power cut would end the process."""
         assert self._process is not None
@@ -111,17 +115,18 @@ class RedisNode(RedisServer):
 
     def known(self) -> list[str]:
         """The servers of the cluster that it is in touch with."""
-        with self.client() as client:
-            lines = client.execute_command("CLUSTER", "NODES").decode().splitlines()
+        lines = self.ask("CLUSTER", "NODES").decode().splitlines()
         return [line for line in lines if "handshake" not in line]
 
-    def is_ready(self) -> bool:
-        """Whether its cluster serves, and it has its copy where it is a replica."""
+    def has_its_copy(self) -> bool:
+        """Whether it has all that its primary has, where it has one."""
         with self.client() as client:
-            state = client.execute_command("CLUSTER", "INFO")
             role = client.info("replication")
-        up = role["role"] == "master" or role.get("master_link_status") == "up"
-        return b"cluster_state:ok" in state and up
+        return role["role"] == "master" or role.get("master_link_status") == "up"
+
+    def is_ready(self) -> bool:
+        """Whether its cluster serves, and it has its copy."""
+        return b"cluster_state:ok" in self.ask("CLUSTER", "INFO") and self.has_its_copy()
 
 
 class RedisCluster:
@@ -177,3 +182,77 @@ class RedisCluster:
         """End all."""
         for node in self.nodes:
             node.close()
+
+    def primary_of(self, slot: int) -> RedisNode:
+        """The server that has a slot, as one that is there says."""
+        for begin, end, (_, port, *_), *_ in self._anyone().ask("CLUSTER", "SLOTS"):
+            if begin <= slot <= end:
+                return next(node for node in self.nodes if node.port == port)
+        raise AssertionError(f"nobody has slot {slot}")
+
+    def _anyone(self) -> RedisNode:
+        return next(node for node in self.nodes if node.is_running())
+
+    def begin_move(self, slot: int, target: RedisNode) -> None:
+        """Let a slot be on its way: what is not at its old place is asked for at the new one."""
+        source = self.primary_of(slot)
+        target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", source.ask("CLUSTER", "MYID"))
+        source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", target.ask("CLUSTER", "MYID"))
+
+    def move(self, slot: int, target: RedisNode, *keys: bytes) -> None:
+        """Take some keys of a slot to its new place."""
+        source = self.primary_of(slot)
+        source.ask("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+
+    def end_move(self, slot: int, target: RedisNode) -> None:
+        """Take what is left, and say where the slot is from now on."""
+        source = self.primary_of(slot)
+        while keys := source.ask("CLUSTER", "GETKEYSINSLOT", slot, 10):
+            self.move(slot, target, *keys)
+        name = target.ask("CLUSTER", "MYID")
+        for node in (target, source, *self.primaries):
+            node.ask("CLUSTER", "SETSLOT", slot, "NODE", name)
+
+
+class RedisSentinel:
+    """A Sentinel that watches a primary by the name ``letterbox``, and decides alone."""
+
+    def __init__(self, folder: Path, primary: RedisNode) -> None:
+        folder.mkdir()
+        self.port = free_port()
+        self._configuration = folder / "sentinel.conf"
+        self._configuration.write_text(
+            f"port {self.port}\nbind 127.0.0.1\ndir {folder}\n"
+            f"sentinel monitor letterbox 127.0.0.1 {primary.port} 1\n"
+            "sentinel down-after-milliseconds letterbox 2000\n"
+            "sentinel failover-timeout letterbox 5000\n"
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, replicas: int) -> None:
+        """Start it, and return when it knows the replicas of the primary."""
+        command = [program("redis-server"), str(self._configuration), "--sentinel"]
+        with self._configuration.with_suffix(".log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        until(lambda: self._replicas() == replicas)
+
+    def _replicas(self) -> int:
+        try:
+            return len(self.ask("SENTINEL", "REPLICAS", "letterbox"))
+        except redis.RedisError:
+            return -1
+
+    def primary(self) -> int:
+        """The port of whoever is the primary now."""
+        return int(self.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "letterbox")[1])
+
+    def ask(self, *words: object) -> Any:
+        """One command's answer."""
+        with redis.Redis(port=self.port) as client:
+            return client.execute_command(*words)
+
+    def close(self) -> None:
+        """End it."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
