@@ -8,6 +8,7 @@ import pytest
 from redis.crc import key_slot
 
 from letterbox.adapters.redis import RedisStore, Unsafe, keys, lease
+from letterbox.adapters.redis.connect import connect
 from letterbox.ports.store import (
     Append,
     Claim,
@@ -110,15 +111,17 @@ async def test_what_has_gone_ahead_in_a_moving_slot_is_found_and_nothing_is_done
     async with opened(cluster.url, patience=0.5) as store:
         await done(store, ANNA, Put(key="k", value=b"1"), Append(log="feed", value=b"1"))
         cluster.begin_move(slot, target)
-        cluster.move(slot, target, keys.documents(ANNA), keys.index(ANNA))
+        cluster.move(slot, target, keys.index(ANNA))
+        with pytest.raises(StoreUnavailable, match="does not take it now"):
+            await store.commit(on(ANNA, Append(log="feed", value=b"2"), Put(key="l", value=b"2")))
+        cluster.move(slot, target, keys.documents(ANNA))
         document = await store.get(ANNA, "k")
         assert document is not None
         assert document.value == b"1"
         assert [each.key for each in await store.documents(ANNA, "")] == ["k"]
         assert len(await store.log(ANNA, "feed")) == 1
-        with pytest.raises(StoreUnavailable, match="does not take it now"):
-            await store.commit(on(ANNA, Put(key="k", value=b"2"), Append(log="feed", value=b"2")))
         cluster.end_move(slot, target)
+        assert await store.get(ANNA, "l") is None
         assert len(await store.log(ANNA, "feed")) == 1
         await done(store, ANNA, Put(key="k", value=b"2", expect=1), Append(log="feed", value=b"2"))
         cluster.begin_move(slot, source)
@@ -259,3 +262,18 @@ async def test_a_url_of_another_kind_of_server_is_told(cluster, tmp_path):
             await RedisStore.open(f"redis+cluster://127.0.0.1:{single.port}", FakeClock())
     finally:
         single.close()
+
+
+async def test_what_is_published_at_one_server_is_heard_at_all(cluster):
+    servers = connect(cluster.url, 5)
+    try:
+        for _ in cluster.primaries:
+            async with await servers.pubsub() as pubsub:
+                await pubsub.subscribe("news")
+                assert (await pubsub.get_message(timeout=30))["type"] == "subscribe"
+                cluster.nodes[0].ask("PUBLISH", "news", "new")
+                message = await pubsub.get_message(timeout=30)
+                assert message is not None
+                assert message["data"] == b"new"
+    finally:
+        await servers.close()

@@ -44,9 +44,11 @@ def sentinel(tmp_path, primary, replica):
     replica.start()
     until(replica.has_its_copy)
     sentinel = RedisSentinel(tmp_path / "sentinel", primary)
-    sentinel.start(replicas=1)
-    yield sentinel
-    sentinel.close()
+    try:
+        sentinel.start(replicas=1)
+        yield sentinel
+    finally:
+        sentinel.close()
 
 
 @asynccontextmanager

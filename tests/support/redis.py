@@ -230,7 +230,7 @@ class RedisSentinel:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, replicas: int) -> None:
-        """Start it, and return when it knows the replicas of the primary."""
+        """Start it, and return when so many replicas of the primary can take over."""
         command = [program("redis-server"), str(self._configuration), "--sentinel"]
         with self._configuration.with_suffix(".log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
@@ -238,7 +238,9 @@ class RedisSentinel:
 
     def _replicas(self) -> int:
         try:
-            return len(self.ask("SENTINEL", "REPLICAS", "letterbox"))
+            with redis.Redis(port=self.port) as client:
+                told = client.sentinel_slaves("letterbox")
+            return sum(row["master-link-status"] == "ok" for row in told)
         except redis.RedisError:
             return -1
 

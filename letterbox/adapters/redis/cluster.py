@@ -5,6 +5,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Final
 
 import structlog
+from redis.asyncio.client import PubSub
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 from redis.exceptions import (
     AskError,
@@ -51,6 +52,8 @@ class Cluster(Changing):
         self._options = dict(options)
         self._view = _View()
         self._servers: dict[Address, Server] = {}
+        self._asked: dict[Address, asyncio.Task[_View | StoreUnavailable]] = {}
+        self._listened = 0
 
     def place(self, key: bytes) -> Hashable:
         """The primary that has a key."""
@@ -60,11 +63,21 @@ class Cluster(Changing):
         """See what every primary is."""
         await self._look()
         versions = set()
-        for address in sorted({address for address in self._view.slots if address}):
+        for address in self._primaries():
             server = self._server(address)
             versions.add(await server.check(unsafe=unsafe, replicas=replicas, clustered=True))
         await self.check_layout()
-        log.info("store.opened", redis=", ".join(sorted(versions)), servers=len(self._servers))
+        log.info(
+            "store.opened", redis=", ".join(sorted(versions)), primaries=len(self._primaries())
+        )
+
+    async def pubsub(self) -> PubSub:
+        """Something to listen with at one of the primaries: at each in turn."""
+        self._is_stale = True
+        await self._look()
+        primaries = self._primaries()
+        self._listened += 1
+        return self._server(primaries[self._listened % len(primaries)]).pubsub()
 
     async def close(self) -> None:
         """Let the connections go."""
@@ -131,6 +144,9 @@ class Cluster(Changing):
     def _primary(self, key: bytes) -> Address | None:
         return self._view.slots[key_slot(key)]
 
+    def _primaries(self) -> list[Address]:
+        return sorted({address for address in self._view.slots if address})
+
     def _server(self, address: Address) -> Server:
         server = self._servers.get(address)
         if server is None:
@@ -141,10 +157,13 @@ class Cluster(Changing):
     # ---- what is where ------------------------------------------------------------------------
 
     async def _find(self) -> None:
-        asked = dict.fromkeys((*self._servers, *self._seeds))
-        view = await first([self._task(self._ask(address)) for address in asked])
-        self._view, self._is_stale = view, False
+        for address in (*self._servers, *self._seeds):
+            # One that stands still is not asked again before it has answered or been given up.
+            if address not in self._asked or self._asked[address].done():
+                self._asked[address] = self._task(self._ask(address))
+        self._view = view = await first(self._asked.values())
         for address in self._servers.keys() - view.servers - set(self._seeds):
+            self._asked.pop(address, None)
             self._task(self._servers.pop(address).close())
 
     async def _ask(self, address: Address) -> _View | StoreUnavailable:

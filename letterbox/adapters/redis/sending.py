@@ -53,6 +53,7 @@ class Sender:
         self._replicas = replicas
         self._most_waiting = most_waiting
         self._lanes: dict[Hashable, _Lane] = {}
+        self._finished = False
 
     async def send(self, call: Call) -> list[Result]:
         """The results, once they are durable.
@@ -60,6 +61,8 @@ class Sender:
         Raises :class:`StoreUnavailable`, its kind ``Refused`` where nothing was done and another
         attempt may be made.
         """
+        if self._finished:
+            raise StoreUnavailable("the store is closed: nothing was sent")
         if sum(len(lane.waiting) for lane in self._lanes.values()) >= self._most_waiting:
             raise StoreUnavailable(f"{self._most_waiting} commits wait already")
         place = self._topology.place(call.request.key)
@@ -70,7 +73,8 @@ class Sender:
         return await call.answer
 
     async def finish(self) -> None:
-        """Send what waits."""
+        """Send what waits, and nothing that comes later."""
+        self._finished = True
         while sending := [lane.sending for lane in self._lanes.values() if lane.sending]:
             await asyncio.gather(*sending)
 

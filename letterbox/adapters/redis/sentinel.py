@@ -4,6 +4,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import structlog
+from redis.asyncio.client import PubSub
 from redis.exceptions import AuthenticationError, ReadOnlyError
 
 from letterbox.adapters.redis.server import Request, Server
@@ -52,6 +53,11 @@ class Sentinel(Changing):
         await self.check_layout()
         log.info("store.opened", redis=version, primary=self._name)
 
+    async def pubsub(self) -> PubSub:
+        """Something to listen with at the primary."""
+        self._is_stale = True
+        return (await self._primary()).pubsub()
+
     async def close(self) -> None:
         """Let the connections go."""
         await super().close()
@@ -86,7 +92,6 @@ class Sentinel(Changing):
     async def _find(self) -> None:
         address = await first([self._task(self._ask(pair)) for pair in self._sentinels])
         if address == self._address:
-            self._is_stale = False
             return
         place = self._options | {"host": address[0], "port": address[1]}
         server = Server(place, self.patience)
@@ -100,7 +105,7 @@ class Sentinel(Changing):
             raise Refused(f"the primary that Sentinel names for {self._name} is a replica yet")
         if self._server is not None:
             self._task(self._server.close())
-        self._address, self._server, self._is_stale = address, server, False
+        self._address, self._server = address, server
 
     async def _ask(self, sentinel: Sequence[Server]) -> Address | StoreUnavailable:
         """The address of the primary, from a sentinel, shown the password or not."""

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple, cast
 
 import structlog
 from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
@@ -175,6 +176,10 @@ class Server:
                 for answer in answers
             ]
         return answers
+
+    def pubsub(self) -> PubSub:
+        """Something to listen with: a connection of its own, not connected yet."""
+        return self._client.pubsub()
 
     async def close(self) -> None:
         """Let the connections go."""

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable, 
 from typing import Any, Final, TypeVar
 
 import structlog
+from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
 from letterbox.adapters.redis import keys
@@ -17,6 +18,8 @@ T = TypeVar("T")
 #: Seconds between two attempts: the second follows at once, and then they double.
 _SHORTEST: Final = 0.01
 _LONGEST: Final = 0.2
+#: Seconds at least between two looks at what is where: while a server is gone, every call fails.
+_LOOKS: Final = 0.1
 
 log = structlog.get_logger()
 
@@ -55,6 +58,14 @@ class Topology(ABC):
 
         Raises :class:`Unsafe` where one is not to be used, as :meth:`Server.check` says, or holds
         another layout than ours.
+        """
+
+    @abstractmethod
+    async def pubsub(self) -> PubSub:
+        """Something to listen with, not connected yet; another where the last was cut off.
+
+        Whatever is published through one server of a cluster is heard at all of them, as long as
+        they reach each other. Raises :class:`StoreUnavailable`.
         """
 
     @abstractmethod
@@ -128,6 +139,10 @@ class Single(Topology):
         await self.check_layout()
         log.info("store.opened", redis=version)
 
+    async def pubsub(self) -> PubSub:
+        """Something to listen with."""
+        return self._server.pubsub()
+
     async def close(self) -> None:
         """Let the connections go."""
         await self._server.close()
@@ -139,6 +154,7 @@ class Changing(Topology):
     def __init__(self, patience: float) -> None:
         super().__init__(patience)
         self._is_stale = True
+        self._next_look = 0.0
         self._looking: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -148,12 +164,22 @@ class Changing(Topology):
 
     async def _look(self) -> None:
         """Find out what is where if that may have changed: once for all who come meanwhile."""
-        if not self._is_stale:
-            return
+        now = asyncio.get_running_loop().time()
         if self._looking is None:
-            self._looking = asyncio.create_task(self._find())
+            if not self._is_stale or now < self._next_look:
+                return
+            self._next_look = now + _LOOKS
+            self._looking = asyncio.create_task(self._find_anew())
             self._looking.add_done_callback(self._looked)
         await asyncio.shield(self._looking)
+
+    async def _find_anew(self) -> None:
+        self._is_stale = False  # whoever fails meanwhile says so again
+        try:
+            await self._find()
+        except BaseException:
+            self._is_stale = True
+            raise
 
     def _looked(self, looking: "asyncio.Task[None]") -> None:
         self._looking = None
