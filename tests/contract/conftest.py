@@ -35,8 +35,7 @@ async def store(
             opened = await RedisStore.open(cluster.url, clock)
         case _:
             server: RedisServer = request.getfixturevalue("redis_server")
-            with server.client() as client:
-                client.flushall()
+            server.empty()
             opened = await RedisStore.open(server.url, clock)
     yield opened
     await opened.close()

@@ -67,18 +67,22 @@ def another(cluster: RedisCluster, node: RedisNode) -> RedisNode:
     return next(each for each in cluster.primaries if each is not node)
 
 
-async def test_a_replica_that_takes_over_has_all_that_was_acknowledged(tmp_path):
+@pytest.mark.parametrize("times", [1, pytest.param(6, marks=pytest.mark.long)])
+async def test_replicas_that_take_over_have_all_that_was_acknowledged(tmp_path, times):
     cluster = RedisCluster(tmp_path, replicas=1, timeout=1000)
     try:
         cluster.start()
         async with opened(cluster.url, patience=2, replicas=1) as store:
             clients = Clients(store)
-            await clients.deliver_more(200)
-            killed = node_of(cluster, ANNA)
-            killed.kill()
-            await asyncio.to_thread(until, lambda: node_of(cluster, ANNA) is not killed)
-            # What the new primary has alone does not count: the other comes back as its replica.
-            await asyncio.to_thread(killed.start)
+            for _ in range(times):
+                await clients.deliver_more(200)
+                killed = node_of(cluster, ANNA)
+                killed.kill()
+                await asyncio.to_thread(
+                    until, lambda gone=killed: node_of(cluster, ANNA) is not gone
+                )
+                # What the new primary has alone does not count: the other becomes its replica.
+                await asyncio.to_thread(killed.start)
             await clients.deliver_more(200)
             await clients.stop()
             assert clients.heard

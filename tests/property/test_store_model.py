@@ -141,8 +141,7 @@ def test_the_embedded_store_says_what_the_model_says(plan):
 @pytest.mark.timeout(1200)  # seconds, for `make fuzz`: each restart is a new connection
 @given(plan=plans(TOGETHER))
 def test_the_redis_store_says_what_the_model_says(redis_server, plan):
-    with redis_server.client() as client:
-        client.flushall()
+    redis_server.empty()
     reopen = partial(RedisStore.open, redis_server.url)
     asyncio.run(compare(plan, TOGETHER, reopen))
 

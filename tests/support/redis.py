@@ -77,6 +77,10 @@ class RedisServer:
         with self.client() as client:
             return client.execute_command(*words)
 
+    def empty(self) -> None:
+        """Forget all data."""
+        self.ask("FLUSHALL")
+
     def is_running(self) -> bool:
         """Whether its process is there."""
         return self._process is not None and self._process.poll() is None
@@ -165,8 +169,10 @@ class RedisCluster:
             end = _SLOTS if node is self.primaries[-1] else (nth + 1) * share
             node.ask("CLUSTER", "SET-CONFIG-EPOCH", nth + 1)
             node.ask("CLUSTER", "ADDSLOTSRANGE", nth * share, end - 1)
-        for node, bus in zip(self.nodes[1:], self._buses[1:], strict=True):
-            self.nodes[0].ask("CLUSTER", "MEET", "127.0.0.1", node.port, bus)
+        # Each meets all: hearing of the others from the first may take a while.
+        for nth, node in enumerate(self.nodes):
+            for other, bus in zip(self.nodes[:nth], self._buses[:nth], strict=True):
+                node.ask("CLUSTER", "MEET", "127.0.0.1", other.port, bus)
         until(lambda: all(len(node.known()) == len(self.nodes) for node in self.nodes))
         for nth, node in enumerate(self.replicas):
             primary = self.primaries[nth % len(self.primaries)]
@@ -176,7 +182,7 @@ class RedisCluster:
     def empty(self) -> None:
         """Forget all data."""
         for node in self.primaries:
-            node.ask("FLUSHALL")
+            node.empty()
 
     def close(self) -> None:
         """End all."""
