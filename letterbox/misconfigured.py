@@ -10,12 +10,16 @@ from urllib.parse import urlsplit
 from letterbox.administration.shape import nearest
 from letterbox.identity.domains import Domains
 from letterbox.identity.signing import BadKey, OwnSigner
+from letterbox.model import redis_url
 from letterbox.model.address import fold_domain
 from letterbox.model.configuration import Configuration, OutboundSection, TrustedPeer
 from letterbox.wishes import Mistake
 
 _MAX_PORT = 65535
 _REDIS = frozenset({"redis", "rediss", "unix"})
+_DEPLOYMENTS = frozenset(
+    f"{scheme}+{kind}" for scheme in ("redis", "rediss") for kind in ("cluster", "sentinel")
+)
 
 
 def check(configuration: Configuration, domains: Callable[[], Domains]) -> Iterator[Mistake]:
@@ -213,24 +217,25 @@ def store(url: str) -> Iterator[Mistake]:
         return
     if _is_redis(url):
         return
-    if scheme in _REDIS:
-        mistake = f"what follows {scheme}: cannot be read"
     # What is wrong is not repeated: there may be a password in it.
-    elif scheme == "redis+cluster" and colon:
-        mistake = "a cluster is not supported yet"
+    if scheme in _REDIS | _DEPLOYMENTS:
+        mistake = f"what follows {scheme}: cannot be read"
     else:
-        known = ["sqlite", "memory", "redis", "rediss", "unix"]
+        known = ["sqlite", "memory", *sorted(_REDIS | _DEPLOYMENTS)]
         mistake = f"{scheme + colon!r} begins no store" + nearest(scheme, known)
     yield Mistake(
         path="store.url",
         mistake=mistake,
         allowed="sqlite:FILE such as sqlite:var/letterbox.db, redis://HOST:PORT, "
-        "rediss://HOST:PORT, unix://SOCKET, or memory: (keeps nothing)",
+        "rediss://HOST:PORT, unix://SOCKET, redis+cluster://HOST:PORT,HOST:PORT, "
+        "redis+sentinel://HOST:PORT,HOST:PORT/NAME, or memory: (keeps nothing)",
     )
 
 
 def _is_redis(url: str) -> bool:
     """Whether nothing is in a URL but what the store reads from it."""
+    if url.partition(":")[0] in _DEPLOYMENTS:
+        return redis_url.parse(url) is not None
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018 - it is read when it is asked for

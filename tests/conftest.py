@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from tests.support.redis import RedisServer
+from tests.support.redis import RedisCluster, RedisServer
 
 # The same examples every time: what is found by chance is found by `make fuzz`.
 settings.register_profile("default", max_examples=60, deadline=None, derandomize=True)
@@ -21,3 +21,14 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
     server.start()
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
+    """Three servers in one cluster for all tests that want it empty: they empty it."""
+    cluster = RedisCluster(tmp_path_factory.mktemp("cluster"))
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.close()

@@ -7,16 +7,14 @@ from letterbox.ports.clock import Clock
 from letterbox.ports.store import (
     Commit,
     Delete,
-    DropBody,
-    Operation,
     Schedule,
     Store,
     Trim,
-    Unschedule,
 )
 from letterbox.records import places
 from letterbox.records.coding import decode
 from letterbox.records.consumers import Consumers
+from letterbox.records.ledger import forget_commit
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.names import first_id
 from letterbox.records.vendors import Vendors
@@ -55,20 +53,14 @@ class Forgetting:
 
     async def collect(self, message: str) -> None:
         """Forget a message and its body, unless somebody has it in an inbox or held."""
-        partition = places.message(message)
         record = await self._mailboxes.message(message)
-        operations: tuple[Operation, ...]
+        commit = forget_commit(message)
         if record is not None and any(
             [await self._has(consumer, decision) for consumer, _, decision, _ in record.recipients]
         ):
-            operations = (Schedule(key=places.COLLECT, at=self._clock.now() + self._refused),)
-        else:
-            operations = (
-                Delete(key=places.MESSAGE),
-                DropBody(id=message),
-                Unschedule(key=places.COLLECT, expect=False),
-            )
-        await self._store.commit(Commit(partition=partition, operations=operations))
+            again = Schedule(key=places.COLLECT, at=self._clock.now() + self._refused)
+            commit = Commit(partition=places.message(message), operations=(again,))
+        await self._store.commit(commit)
 
     async def _has(self, consumer: str, decision: str) -> bool:
         if await self._mailboxes.held_entry(consumer, decision):

@@ -3,7 +3,6 @@
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-import msgspec
 import structlog
 
 from letterbox.feedback.letters import date
@@ -31,7 +30,7 @@ from letterbox.records import places
 from letterbox.records.activity import Happened, activity
 from letterbox.records.coding import encode
 from letterbox.records.consumers import Consumers
-from letterbox.records.ledger import message_commit
+from letterbox.records.ledger import forget_commit, message_commit
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.names import new_id
 from letterbox.records.notices import Cause, causes, is_locked_out
@@ -175,15 +174,14 @@ class Notices:
         body = await self._bodies.prepare(name, content)
         row = _record(entry, notice.consumer)
         message = message_commit(row, body, later(now, self._retention))
-        message = msgspec.structs.replace(message, with_all=True)
-        # The mailbox first: where it takes nothing, the message is not kept either.
-        first = Commit(partition, (*noted, week, put))
-        result = (await self._store.commit(first, msgspec.structs.replace(message, with_all=True)))[
-            0
-        ]
+        mailbox = Commit(partition, (*noted, week, put))
+        # The message first: a store that is cut off in between must leave no entry without it.
+        _, result = await self._store.commit(message, mailbox)
         if isinstance(result, Done):
             log.info("noticed", consumer=notice.consumer, cause=notice.cause, decision=record.id)
-        elif result.operation == week:
+            return
+        await self._store.commit(forget_commit(name))
+        if result.operation == week:
             await self._store.commit(Commit(partition, noted))
 
     def _compose(self, notice: _Notice, name: str, now: datetime) -> bytes:

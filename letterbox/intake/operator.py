@@ -2,8 +2,6 @@
 
 from datetime import timedelta
 
-import msgspec
-
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.identity.prover import Proof
 from letterbox.intake.settle import Arrival
@@ -17,7 +15,7 @@ from letterbox.reading.header import message_id, subject
 from letterbox.reading.mail import Mail
 from letterbox.records import places
 from letterbox.records.coding import decode, encode
-from letterbox.records.ledger import Recorded, message_commit
+from letterbox.records.ledger import Recorded, forget_commit, message_commit
 from letterbox.records.names import new_id, new_reference
 
 _LOCALS = frozenset({"postmaster", "abuse"})
@@ -94,10 +92,10 @@ class OperatorMailbox:
         )
         body = await self._bodies.prepare(name, arrival.content)
         message = message_commit(record, body, arrival.at + self._retention)
-        # The mailbox first: where it takes nothing, the message is not kept either.
-        results = await self._store.commit(mailbox, msgspec.structs.replace(message, with_all=True))
-        result = results[0]
+        # The message first: a store that is cut off in between must leave no claim without it.
+        _, result = await self._store.commit(message, mailbox)
         if isinstance(result, Rejected):
+            await self._store.commit(forget_commit(name))
             if result.operation == claim:
                 told = decode(result.found, Recorded).told
             else:

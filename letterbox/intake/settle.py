@@ -23,12 +23,9 @@ from letterbox.ports.store import (
     Bodies,
     Claim,
     Commit,
-    Delete,
     Done,
-    DropBody,
     Result,
     Store,
-    Unschedule,
 )
 from letterbox.reading.claim import claim_name, digest
 from letterbox.reading.header import message_id
@@ -36,7 +33,7 @@ from letterbox.reading.mail import Mail
 from letterbox.records import places
 from letterbox.records.coding import decode, encode
 from letterbox.records.consumers import Consumers, Owner
-from letterbox.records.ledger import Ledger, Line, Recorded, message_commit
+from letterbox.records.ledger import Ledger, Line, Recorded, forget_commit, message_commit
 from letterbox.records.names import new_reference, nth_id
 from letterbox.records.tallies import Tally
 
@@ -316,16 +313,7 @@ class Settlement:
 
     async def _forget(self, arrival: Arrival) -> None:
         """Nobody took this copy of the message: it is a resend, or could not be decided."""
-        await self._store.commit(
-            Commit(
-                partition=places.message(arrival.id),
-                operations=(
-                    Delete(key=places.MESSAGE),
-                    DropBody(id=arrival.id),
-                    Unschedule(key=places.COLLECT),
-                ),
-            )
-        )
+        await self._store.commit(forget_commit(arrival.id))
 
 
 def _line(subject: _Subject, slot: _Slot, judgement: Judgement) -> Line:

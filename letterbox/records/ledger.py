@@ -14,12 +14,15 @@ from letterbox.ports.store import (
     Add,
     Claim,
     Commit,
+    Delete,
+    DropBody,
     Emit,
     Expect,
     Operation,
     Put,
     Schedule,
     Unclaim,
+    Unschedule,
 )
 from letterbox.records import places
 from letterbox.records.coding import encode
@@ -237,5 +240,17 @@ def message_commit(
             Put(key=places.MESSAGE, value=encode(record)),
             *body,
             Schedule(key=places.COLLECT, at=collect_at),
+        ),
+    )
+
+
+def forget_commit(message: str) -> Commit:
+    """The commit that takes a message back: nobody has it."""
+    return Commit(
+        partition=places.message(message),
+        operations=(
+            Delete(key=places.MESSAGE),
+            DropBody(id=message),
+            Unschedule(key=places.COLLECT, expect=False),
         ),
     )

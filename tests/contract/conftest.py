@@ -9,7 +9,7 @@ from letterbox.adapters.memory import MemoryStore
 from letterbox.adapters.redis import RedisStore
 from letterbox.adapters.sqlite import SqliteStore
 from tests.support.clock import FakeClock
-from tests.support.redis import RedisServer
+from tests.support.redis import RedisCluster, RedisServer
 
 AnyStore = MemoryStore | SqliteStore | RedisStore
 
@@ -19,7 +19,7 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-@pytest.fixture(params=["memory", "sqlite", "redis"])
+@pytest.fixture(params=["memory", "sqlite", "redis", "cluster"])
 async def store(
     request: pytest.FixtureRequest, clock: FakeClock, tmp_path: Path
 ) -> AsyncIterator[AnyStore]:
@@ -29,10 +29,13 @@ async def store(
             opened = MemoryStore(clock)
         case "sqlite":
             opened = await SqliteStore.open(tmp_path / "store.db", clock)
+        case "cluster":
+            cluster: RedisCluster = request.getfixturevalue("redis_cluster")
+            cluster.empty()
+            opened = await RedisStore.open(cluster.url, clock)
         case _:
             server: RedisServer = request.getfixturevalue("redis_server")
-            with server.client() as client:
-                client.flushall()
+            server.empty()
             opened = await RedisStore.open(server.url, clock)
     yield opened
     await opened.close()

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from letterbox.adapters.memory import MemoryStore
@@ -40,12 +40,14 @@ TOGETHER = [
     "vendor/é",
     *(name for n in range(200) if shard_of(name := f"consumer/{n}") == shard_of("vendor/é")),
 ][:3]
+#: A cluster runs the same scripts as one server does.
+FEWER = settings(max_examples=settings().max_examples // 3)
 names = st.sampled_from(["a", "a\0", "a/1", "b", "\ue000", "📮"])
 values = st.binary(max_size=3)
 times = st.integers(0, 6).map(lambda hours: START + timedelta(hours=hours))
 expected = st.none() | st.integers(0, 3)
 
-operations = st.one_of(
+of_a_partition = st.one_of(
     st.builds(Put, key=names, value=values, expect=expected),
     st.builds(Delete, key=names, expect=expected),
     st.builds(Expect, key=names, revision=st.integers(0, 3)),
@@ -62,6 +64,9 @@ operations = st.one_of(
     st.builds(Unclaim, name=names),
     st.builds(Schedule, key=names, at=times, value=values),
     st.builds(Unschedule, key=names, expect=st.booleans()),
+)
+operations = st.one_of(
+    of_a_partition,
     st.builds(Emit, value=values),
     st.builds(Settle, sequence=st.integers(-1, 5)),
     st.builds(KeepBody, id=names, content=values),
@@ -69,7 +74,7 @@ operations = st.one_of(
 )
 
 
-def plans(partitions):
+def plans(partitions, operations=operations):
     """Steps: a call of one to three commits, or that many hours that pass, or a restart."""
     commits = st.builds(
         Commit,
@@ -91,7 +96,7 @@ async def everything(store, partitions):
     }
     alphabet = ["a", "a\0", "a/1", "b", "\ue000", "📮"]
     for name in alphabet:
-        seen["body", name] = await store.read(name)
+        seen["body", name] = await store.read(partitions[0], name)
     for partition in partitions:
         seen["counters", partition] = await store.counters(partition, alphabet)
         for descending in (False, True):
@@ -136,7 +141,24 @@ def test_the_embedded_store_says_what_the_model_says(plan):
 @pytest.mark.timeout(1200)  # seconds, for `make fuzz`: each restart is a new connection
 @given(plan=plans(TOGETHER))
 def test_the_redis_store_says_what_the_model_says(redis_server, plan):
-    with redis_server.client() as client:
-        client.flushall()
+    redis_server.empty()
     reopen = partial(RedisStore.open, redis_server.url)
     asyncio.run(compare(plan, TOGETHER, reopen))
+
+
+@pytest.mark.timeout(1200)
+@FEWER
+@given(plan=plans(TOGETHER))
+def test_the_store_on_a_cluster_says_what_the_model_says(redis_cluster, plan):
+    redis_cluster.empty()
+    reopen = partial(RedisStore.open, redis_cluster.url)
+    asyncio.run(compare(plan, TOGETHER, reopen))
+
+
+@pytest.mark.timeout(1200)
+@FEWER
+@given(plan=plans(PARTITIONS, of_a_partition))
+def test_commits_to_several_shards_of_a_cluster_are_one_call_all_the_same(redis_cluster, plan):
+    redis_cluster.empty()
+    reopen = partial(RedisStore.open, redis_cluster.url)
+    asyncio.run(compare(plan, PARTITIONS, reopen))

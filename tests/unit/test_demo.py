@@ -82,13 +82,14 @@ def test_nothing_is_said_twice(reason: dict[str, Any], said: str):
     assert play._said(reason) == said
 
 
-async def test_the_demonstration_runs_on_it_once(redis_server):
-    with redis_server.client() as client:
-        client.flushall()
+@pytest.mark.parametrize("engine", ["redis_server", "redis_cluster"])
+async def test_the_demonstration_runs_on_it_once(request, engine):
+    server = request.getfixturevalue(engine)
+    server.empty()
     said: list[str] = []
-    assert await play.run(once=True, json=True, store=redis_server.url, say=said.append) == 0
+    assert await play.run(once=True, json=True, store=server.url, say=said.append) == 0
     assert json.loads("\n".join(said))
     with pytest.raises(Failed, match="needs an empty store"):
-        await play.run(once=True, store=redis_server.url, say=said.append)
+        await play.run(once=True, store=server.url, say=said.append)
     with pytest.raises(Failed, match=r"store\.url: 'redi:' begins no store; did you mean redis"):
         await play.run(once=True, store="redi://h", say=said.append)

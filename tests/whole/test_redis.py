@@ -63,14 +63,21 @@ def test_what_was_acknowledged_is_there_whoever_is_killed(tmp_path, server):
         assert inbox(letterbox) == ["Number 1", "Number 3", "Number 4"]
 
 
-def test_the_password_of_a_store_is_shown_nowhere(tmp_path):
+@pytest.mark.parametrize(
+    ("begins", "place"),
+    [
+        ("redis://", "127.0.0.1:1/0"),
+        ("redis+cluster://", "127.0.0.1:1,127.0.0.1:2"),
+        ("redis+sentinel://", "127.0.0.1:1,127.0.0.1:2/letterbox"),
+    ],
+)
+def test_the_password_of_a_store_is_shown_nowhere(tmp_path, begins, place):
     letterbox = Letterbox(
-        tmp_path, "[admin]\nsocket = 'sock'\n[store]\nurl = 'redis://a@b:geheim@127.0.0.1:1/0'\n"
+        tmp_path, f"[admin]\nsocket = 'sock'\n[store]\nurl = '{begins}a@b:geheim@{place}'\n"
     )
     shown = letterbox.run("check-config", "--json")
-    assert json.loads(shown.stdout)["configuration"]["store"]["url"] == (
-        "redis://***@127.0.0.1:1/0"
-    )
+    url = json.loads(shown.stdout)["configuration"]["store"]["url"]
+    assert url == f"{begins}***@{place}"
     failed = letterbox.run("export", "anna")
     assert failed.returncode != 0
     assert "does not answer" in failed.stderr

@@ -1,7 +1,7 @@
 -- Commits in order, each all or nothing.
 --
--- KEYS: who was shut out, of each shard that is written to.
--- ARGV: the caller's name; now, as twenty digits; then for each commit its bound, how many
+-- KEYS: who was shut out, of each shard that is written to; then whatever the commits touch.
+-- ARGV: the caller's name; how many of the keys say who was shut out; now, as twenty digits; then for each commit its bound, how many
 -- operations it has, and for each operation its name, how many words follow, and those (see
 -- encoding.py). The bound is 1 where a commit is left out with any before it, 2 with the one just
 -- before it, 3 both.
@@ -13,13 +13,13 @@
 -- (`seen`); what is to be written waits in `writes` until all of the commit has passed. Times are
 -- compared as numbers of ten digits each: a Lua number holds no more than sixteen.
 
-for _, fenced in ipairs(KEYS) do
-    if redis.call('ZSCORE', fenced, ARGV[1]) then
+for shard = 1, tonumber(ARGV[2]) do
+    if redis.call('ZSCORE', KEYS[shard], ARGV[1]) then
         return redis.error_reply('FENCED another process works here now')
     end
 end
 
-local now = ARGV[2]
+local now = ARGV[3]
 local NUMBER = '%.0f'
 
 local seen, writes
@@ -248,7 +248,7 @@ function operation.drop(key)
     return 0
 end
 
-local at = 3
+local at = 4
 
 local function word()
     at = at + 1

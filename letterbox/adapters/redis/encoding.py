@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from letterbox.adapters.order import apply_in_order
 from letterbox.adapters.redis import keys
@@ -40,14 +40,23 @@ HORIZON: Final = timedelta(seconds=30)
 _LINGERS: Final = 3_600_000
 
 Word = bytes | str | int
+#: How many words of an operation are keys, where it is not one: they come first.
+_KEYS: Final = {"put": 2, "delete": 2, "schedule": 2, "unschedule": 2, "tell": 0, "announce": 0}
 
 
-def encode(commits: Sequence[Commit], now: datetime, origin: bytes) -> list[Word]:
-    """The script's arguments; what it publishes begins with ``origin``.
+def encode(
+    commits: Sequence[Commit], now: datetime, origin: bytes
+) -> tuple[list[bytes], list[Word]]:
+    """The script's keys, and its arguments. What it publishes begins with ``origin``.
+
+    All keys are named: while a slot of a cluster moves, a script either finds them all or does
+    nothing.
 
     Raises ValueError or TypeError for what cannot be kept: a name that is no text, a naive time.
     """
-    words: list[Word] = [sortable(now)]
+    fences = {keys.fenced(shard_of(commit.partition)): None for commit in commits}
+    touched: dict[bytes, None] = {}
+    words: list[Word] = [len(fences), sortable(now)]
     for commit in commits:
         commit.partition.encode()  # no operation may come to look at it
         operations = [_operation(commit.partition, each, now) for each in commit.operations]
@@ -55,13 +64,8 @@ def encode(commits: Sequence[Commit], now: datetime, origin: bytes) -> list[Word
         words += (commit.with_all + 2 * commit.with_previous, len(operations))
         for name, *rest in operations:
             words += (name, len(rest), *rest)
-    return words
-
-
-def fences(commits: Sequence[Commit]) -> tuple[bytes, ...]:
-    """The script's keys: who was shut out of the shards that the commits are in."""
-    shards = {shard_of(commit.partition): None for commit in commits}
-    return tuple(keys.fenced(shard) for shard in shards)
+            touched.update(dict.fromkeys(cast("list[bytes]", rest[: _KEYS.get(str(name), 1)])))
+    return [*fences, *touched], words
 
 
 def _told(commit: Commit, now: datetime) -> Iterator[tuple[bytes, bytes]]:
@@ -120,9 +124,9 @@ def _operation(partition: str, operation: Operation, now: datetime) -> tuple[Wor
         case Announce():
             return ("announce",)
         case KeepBody(id=name, content=content):
-            return "keep", keys.body(name), content
+            return "keep", keys.body(partition, name), content
         case DropBody(id=name):
-            return "drop", keys.body(name)
+            return "drop", keys.body(partition, name)
 
 
 def _document(partition: str, operation: Put | Delete | Expect) -> tuple[Word, ...]:

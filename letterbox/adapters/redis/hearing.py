@@ -18,14 +18,14 @@ from redis.exceptions import RedisError
 
 from letterbox.adapters.bell import Bells
 from letterbox.adapters.redis import keys
-from letterbox.adapters.redis.server import Server
+from letterbox.adapters.redis.topology import Topology
 from letterbox.ports.store import StoreUnavailable
 
 #: Seconds of silence after which the server is asked whether it is there.
 _SILENCE: Final = 1.0
 #: Seconds before it is tried anew.
 _AGAIN: Final = 0.2
-_TROUBLE: Final = (RedisError, OSError, TimeoutError)
+_TROUBLE: Final = (RedisError, OSError, TimeoutError, StoreUnavailable)
 
 log = structlog.get_logger()
 
@@ -33,13 +33,11 @@ log = structlog.get_logger()
 class Hearing:
     """One connection that listens. ``works_on`` says whether a shard is worked on here."""
 
-    def __init__(
-        self, server: Server, bells: Bells, works_on: Callable[[int], bool], patience: float
-    ) -> None:
-        self._server = server
+    def __init__(self, topology: Topology, bells: Bells, works_on: Callable[[int], bool]) -> None:
+        self._topology = topology
         self._bells = bells
         self._works_on = works_on
-        self._patience = patience
+        self._patience = topology.patience
         #: Goes before all that is published from here, which was heard here already.
         self.origin = token_hex(8).encode()
         self.deaf = True
@@ -124,7 +122,7 @@ class Hearing:
 
     async def _subscribe(self) -> None:
         """Open a connection, and return when it hears."""
-        self._pubsub = self._server.pubsub()
+        self._pubsub = await self._topology.pubsub()
         self._confirmed = {channel: asyncio.Event() for channel in self._followed}
         async with asyncio.timeout(self._patience):
             await self._pubsub.subscribe(keys.NEWS, keys.WORK, *self._followed)

@@ -15,10 +15,10 @@ key, after the prefix        kind        what it holds
 ``{17}:w``                   hash        the due-set: name of the entry -> when, then its value
 ``{17}:t``                   sorted set  the due-set by time: when, then the name
 ``{17}:o``                   stream      the outbox
+``{17}:b:`` id               string      a body
 ``{17}:lease``               string      who works the shard, as long as it does
 ``{17}:owner``               string      who took that lease last, until it lets it go
 ``{17}:fenced``              sorted set  who may not write there any more -> until when
-``b:`` id                    string      a body
 ``{all}:present``            sorted set  the processes that have the store -> until when
 ``{all}:workers``            sorted set  those of them that work
 ===========================  ==========  =====================================================
@@ -83,9 +83,9 @@ def outbox(shard: int) -> bytes:
     return _of(shard, b"o")
 
 
-def body(name: str) -> bytes:
-    """A body."""
-    return _PREFIX + b"b:" + name.encode()
+def body(partition: str, name: str) -> bytes:
+    """A body, beside the partition it belongs to."""
+    return _of(shard_of(partition), b"b:") + name.encode()
 
 
 def fenced(shard: int) -> bytes:
@@ -101,6 +101,11 @@ def lease(shard: int) -> tuple[bytes, bytes, bytes]:
 def appended(partition: str, name: str) -> bytes:
     """The channel of a log: called as its stream."""
     return log(partition, name)
+
+
+def number(id_: bytes) -> int:
+    """The number of a stream's entry."""
+    return int(id_.partition(b"-")[2])
 
 
 PRESENT: Final = _PREFIX + b"{all}:present"

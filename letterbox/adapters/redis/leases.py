@@ -15,7 +15,8 @@ from typing import Final
 import structlog
 
 from letterbox.adapters.redis import keys
-from letterbox.adapters.redis.server import Script, Server
+from letterbox.adapters.redis.server import Script
+from letterbox.adapters.redis.topology import Topology
 from letterbox.ports.store import SHARDS, StoreUnavailable
 
 #: Milliseconds after which a lease ends by itself, and seconds between renewals. What is due in
@@ -32,20 +33,30 @@ _GO: Final = 0
 log = structlog.get_logger()
 
 
+class _Held:
+    """A shard whose lease is ours for sure until ``sure`` (of the loop's clock).
+
+    It rests from the moment that ``rests`` says when it is to be let go.
+    """
+
+    def __init__(self, sure: float) -> None:
+        self.sure = sure
+        self.rests: float | None = None
+
+
 class Leases:
     """Those of this process, as long as it is open. ``works``: whether it takes any.
 
     ``name`` goes with every commit. ``changed`` is called when there is more to work on.
     """
 
-    def __init__(self, server: Server, *, works: bool, changed: Callable[[], None]) -> None:
-        self._server = server
+    def __init__(self, topology: Topology, *, works: bool, changed: Callable[[], None]) -> None:
+        self._topology = topology
         self._works = works
         self._changed = changed
         self.name = _drawn()
-        #: Shards by when they are to be let go; None for those that are worked on.
-        self._shards: dict[int, float | None] = {}
-        self._sure_until = 0.0
+        self._shards: dict[int, _Held] = {}
+        self._workers = 1
         self._closed = asyncio.Event()
         self._beating: asyncio.Task[None] | None = None
 
@@ -57,13 +68,12 @@ class Leases:
     @property
     def shards(self) -> Sequence[int]:
         """Those that are worked on here: none of which the lease may have ended unnoticed."""
-        if _now() >= self._sure_until:
-            return ()
-        return [shard for shard, until in self._shards.items() if until is None]
+        return [shard for shard in self._shards if self.works_on(shard)]
 
     def works_on(self, shard: int) -> bool:
         """Whether a shard is worked on here."""
-        return self._shards.get(shard, _now()) is None and _now() < self._sure_until
+        held = self._shards.get(shard)
+        return held is not None and held.rests is None and _now() < held.sure
 
     def shut_out(self, name: bytes) -> None:
         """Another has taken shards from ``name``: if that is us, go on as somebody new."""
@@ -99,24 +109,24 @@ class Leases:
             return False
 
     async def _beat(self) -> None:
-        begun = _now()
-        workers = await self._be_there(LASTS)
-        if not self._works:
-            return
+        # Leases first: whoever counts the workers may be out of reach when the shards are not.
         await self._renew()
-        self._sure_until = begun + LASTS / 1000
-        share = -(-SHARDS // workers)
-        await self._let_go_beyond(share)
-        await self._take(share - len(self._shards))
+        self._workers = await self._be_there(LASTS)
+        if self._works:
+            share = -(-SHARDS // self._workers)
+            await self._let_go_beyond(share)
+            await self._take(share - len(self._shards))
 
     async def _be_there(self, milliseconds: int) -> int:
         named = (keys.PRESENT, keys.WORKERS)
         works = int(self._works)
-        return int(await self._server.run(_PRESENT, named, self.name, milliseconds, works))
+        there = await self._topology.run(_PRESENT, named, self.name, milliseconds, works)
+        return max(int(there), 1)
 
     async def _renew(self) -> None:
         name, had = self.name, list(self._shards)
-        if had and not await self._lease(had, LASTS) >= set(had):
+        _, lost = await self._lease(had, LASTS)
+        if lost:
             self.shut_out(name)
 
     async def _let_go_beyond(self, share: int) -> None:
@@ -124,11 +134,11 @@ class Leases:
         now = _now()
         working = self.shards
         for shard in working[: max(len(working) - share, 0)]:
-            self._shards[shard] = now + _RESTS
-        rested = [shard for shard, until in self._shards.items() if until and until <= now]
+            self._shards[shard].rests = now + _RESTS
+        rested = [at for at, held in self._shards.items() if held.rests and held.rests <= now]
         await self._lease(rested, _GO)
         for shard in rested:
-            del self._shards[shard]
+            self._shards.pop(shard, None)
 
     async def _take(self, wanted: int) -> None:
         """Take free ones, so many at most."""
@@ -136,21 +146,25 @@ class Leases:
         random.shuffle(others)  # two that look at once do not look in the same order
         while wanted > 0 and others:
             tried, others = others[:wanted], others[wanted:]
-            taken = await self._lease(tried, LASTS)
-            self._shards |= dict.fromkeys(taken)
+            taken, _ = await self._lease(tried, LASTS)
             wanted -= len(taken)
             if taken and self._beating is not None:
                 self._changed()
 
-    async def _lease(self, shards: Iterable[int], milliseconds: int) -> set[int]:
-        """Take, renew, or with no time let go; those that are ours then."""
-        shards = list(shards)
-        calls = [(keys.lease(shard), (self.name, milliseconds)) for shard in shards]
-        answers = await self._server.run_all(_LEASE, calls) if calls else []
-        for answer in answers:
-            if isinstance(answer, StoreUnavailable):
-                raise answer
-        return {shard for shard, answer in zip(shards, answers, strict=True) if answer}
+    async def _lease(self, shards: Iterable[int], milliseconds: int) -> tuple[set[int], set[int]]:
+        """Take, renew, or with no time let go: those that are ours then, and those that are not.
+
+        A shard that nobody answers for is neither, and is ours as long as it was.
+        """
+        shards, begun = list(shards), _now()
+        named = [_LEASE.call(keys.lease(shard), (self.name, milliseconds)) for shard in shards]
+        answers = await self._topology.send(named) if named else []
+        ours = {shard for shard, answer in zip(shards, answers, strict=True) if answer == 1}
+        others = {shard for shard, answer in zip(shards, answers, strict=True) if answer == 0}
+        for shard in ours:
+            held = self._shards.setdefault(shard, _Held(0.0))
+            held.sure = begun + milliseconds / 1000
+        return ours, others
 
 
 def _drawn() -> bytes:

@@ -1,21 +1,20 @@
-"""The server behind the store: how it is reached, and whether it keeps what it says it keeps."""
+"""One server: how it is reached, and whether it keeps what it says it keeps."""
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha1
 from importlib.resources import files
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 import structlog
 from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.client import Pipeline, PubSub
+from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
 
-from letterbox.adapters.redis import keys
 from letterbox.adapters.redis.encoding import Word
 from letterbox.ports.store import StoreUnavailable
 
@@ -31,6 +30,10 @@ _SAFE: Final = {
     "no-appendfsync-on-rewrite": "no",
     "maxmemory-policy": "noeviction",
 }
+#: A cluster that has lost a part takes nothing, rather than half of what belongs together.
+_WHOLE: Final = "cluster-require-full-coverage"
+#: A primary that is cut off stops by itself, rather than to show what will be lost.
+_REACHED: Final = "min-replicas-to-write"
 
 log = structlog.get_logger()
 
@@ -43,6 +46,14 @@ class Fenced(StoreUnavailable):
     """Another process has taken over what this one was working on; nothing was done."""
 
 
+class Request(NamedTuple):
+    """A command: the key that says where it belongs, its words, the script that it calls."""
+
+    key: bytes
+    words: tuple[Any, ...]
+    script: "Script | None" = None
+
+
 class Script:
     """A script of ours, called by its digest: its text travels once."""
 
@@ -51,46 +62,53 @@ class Script:
         # Not for security: it is the name that the server gives to a script.
         self.digest = sha1(self.text, usedforsecurity=False).hexdigest()
 
-    def call(self, named: Sequence[bytes], arguments: Sequence[Word]) -> tuple[Any, ...]:
-        """The command."""
-        return "EVALSHA", self.digest, len(named), *named, *arguments
+    def call(self, named: Sequence[bytes], arguments: Sequence[Word]) -> Request:
+        """The call. The keys it names, at least one, are all that it touches."""
+        words = ("EVALSHA", self.digest, len(named), *named, *arguments)
+        return Request(named[0], words, self)
 
 
 class Server:
-    """Commands to a server. Every failure is a :class:`StoreUnavailable`.
+    """Commands to a server at ``place``, the arguments of a connection.
 
     Nothing is ever sent a second time by itself: what failed may have happened.
     """
 
-    def __init__(self, url: str, patience: float) -> None:
-        pool = BlockingConnectionPool.from_url(
-            url,
+    def __init__(self, place: Mapping[str, Any], patience: float) -> None:
+        pool = BlockingConnectionPool(
             max_connections=_MOST_CONNECTIONS,
             timeout=patience,
             socket_timeout=patience,
             socket_connect_timeout=patience,
             retry=Retry(NoBackoff(), 0),
+            **place,
         )
         self._client = Redis.from_pool(pool)
+        # The answer of WAIT must come before the connection is given up.
+        self._within = int(patience * 500)
 
-    async def check(self, *, unsafe: bool) -> None:
-        """See what the server is.
+    async def check(self, *, unsafe: bool, replicas: int, clustered: bool = False) -> str:
+        """See what the server is; its version.
 
-        Raises :class:`Unsafe` where it is too old or of a later layout, and, unless ``unsafe``,
-        where it would lose what it has confirmed, or its clock is another than ours. A server
-        that does not tell its settings, as hosted ones do, is taken as it is, with a warning.
+        Raises :class:`Unsafe` where it is too old or of another kind than the URL says, and, unless
+        ``unsafe``, where it would lose what it has confirmed, or its clock is another than ours.
+        A server that does not tell its settings, as hosted ones do, is taken as it is, with a
+        warning.
         """
         about = await self._ask(self._client.info("server"))
         version = str(about.get("redis_version", "0"))
         if tuple(int(part) for part in version.split(".")[:2]) < _OLDEST:
             raise Unsafe(f"the Redis server is {version}; 7.0 or newer is needed")
+        if not clustered and about.get("redis_mode") == "cluster":
+            raise Unsafe("the Redis server is one of a cluster: its URL begins redis+cluster://")
         try:
-            settings = await self._ask(self._client.config_get(*_SAFE))
+            settings = await self._ask(self._client.config_get(*_SAFE, _WHOLE, _REACHED))
         except StoreUnavailable as error:
             if not isinstance(error.__cause__, ResponseError):
                 raise
             log.warning("store.settings-unknown", hint="see that it has: " + _said(_SAFE))
-            settings = _SAFE
+            await self._check_clock(unsafe=unsafe)
+            return version
         wrong = {name: want for name, want in _SAFE.items() if settings.get(name) != want}
         if wrong and not unsafe:
             raise Unsafe(
@@ -100,8 +118,12 @@ class Server:
         if wrong:
             log.warning("store.unsafe", missing=_said(wrong))
         await self._check_clock(unsafe=unsafe)
-        await self._check_layout()
-        log.info("store.opened", redis=version)
+        better = {_WHOLE: "yes"} if clustered and settings.get(_WHOLE) != "yes" else {}
+        if int(settings.get(_REACHED, 0)) < replicas:
+            better[_REACHED] = str(replicas)
+        if better:
+            log.warning("store.better-set", missing=_said(better))
+        return version
 
     async def _check_clock(self, *, unsafe: bool) -> None:
         """Our clock against the server's, which all its processes have in common."""
@@ -120,92 +142,70 @@ class Server:
             )
         log.warning("store.clocks-apart", seconds=round(apart, 1))
 
-    async def _check_layout(self) -> None:
-        await self._ask(self._client.set(keys.LAYOUT_KEY, keys.LAYOUT, nx=True))
-        layout = int(await self._ask(self._client.get(keys.LAYOUT_KEY)) or 0)
-        if layout != keys.LAYOUT:
-            raise Unsafe(
-                f"the Redis server holds a letterbox of layout {layout}, this version knows "
-                f"{keys.LAYOUT}: use the version that wrote it, or another database"
-            )
-
     async def command(self, *words: Any) -> Any:
-        """One command's answer."""
+        """One command's answer. Raises :class:`StoreUnavailable`, the server's error its cause."""
         return await self._ask(self._client.execute_command(*words))  # type: ignore[no-untyped-call]
 
-    async def run(self, script: Script, named: Sequence[bytes] = (), *arguments: Word) -> Any:
-        """A script's answer."""
-        (answer,) = await self.run_all(script, [(named, arguments)])
-        if isinstance(answer, StoreUnavailable):
-            raise answer
-        return answer
-
-    async def run_all(
+    async def send(
         self,
-        script: Script,
-        calls: Sequence[tuple[Sequence[bytes], Sequence[Word]]],
+        requests: Sequence[Request],
         *,
         replicas: int = 0,
-        within: int = 0,
+        asking: bool = False,
     ) -> list[Any]:
-        """A script's answers to several calls, sent together; each an answer or an error.
+        """Answers to several requests, sent together: each an answer, or the error instead.
 
-        With ``replicas``, so many must have received it ``within`` so many milliseconds.
+        With ``replicas``, so many must have received what was done or found.
+        ``asking`` takes from a slot that is on its way here. Raises :class:`StoreUnavailable` where
+        nobody knows what happened.
         """
-        answers: list[Any] = [None] * len(calls)
-        wanted = list(range(len(calls)))
-        for first in (True, False):
-            pipeline = self._client.pipeline(transaction=False)
-            if not first:
-                pipeline.script_load(script.text)
-            for at in wanted:
-                pipeline.execute_command(*script.call(*calls[at]))
-            got = await self._execute(pipeline, replicas, within, needed=_anything)
-            for at, answer in zip(wanted, got[0 if first else 1 :], strict=True):
+        answers = await self._send(requests, (), replicas, asking)
+        # A server that was restarted has forgotten the scripts, and has done nothing.
+        again = [at for at, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+        if again:
+            unknown = [requests[at] for at in again]
+            texts = {each.script.text: None for each in unknown if each.script}
+            got = await self._send(unknown, tuple(texts), replicas, asking)
+            for at, answer in zip(again, got, strict=True):
                 answers[at] = answer
-            # A server that was restarted has forgotten the script, and has done nothing.
-            wanted = [at for at in wanted if isinstance(answers[at], NoScriptError)]
-            if not wanted:
-                break
-        for at, answer in enumerate(answers):
-            if isinstance(answer, Exception):
-                kind = Fenced if str(answer).startswith("FENCED") else StoreUnavailable
-                answers[at] = kind(f"the store could not: {answer}")
         return answers
 
-    async def get(self, key: bytes, *, replicas: int, within: int) -> bytes | None:
-        """What stands at a key; where something does, so many replicas must have it, too."""
-        pipeline = self._client.pipeline(transaction=False)
-        pipeline.get(key)
-        (found,) = await self._execute(pipeline, replicas, within, needed=lambda got: bool(got[0]))
-        if isinstance(found, Exception):
-            raise StoreUnavailable(f"the store could not: {found}") from found
-        return cast("bytes | None", found)
-
-    async def _execute(
+    async def _send(
         self,
-        pipeline: Pipeline,
+        requests: Sequence[Request],
+        texts: Sequence[bytes],
         replicas: int,
-        within: int,
-        *,
-        needed: Callable[[list[Any]], bool],
+        asking: bool,  # noqa: FBT001 - ours alone
     ) -> list[Any]:
-        """The answers; where they need it, what was written before has reached the replicas."""
+        pipeline = self._client.pipeline(transaction=False)
+        for text in texts:
+            pipeline.script_load(text)
+        for request in requests:
+            if asking:
+                pipeline.execute_command("ASKING")
+            pipeline.execute_command(*request.words)
         if replicas:
-            pipeline.wait(replicas, within)
-        got: list[Any] = await self._ask(pipeline.execute(raise_on_error=False))
+            pipeline.wait(replicas, self._within)
+        got = await self._ask(pipeline.execute(raise_on_error=False))
         reached = got.pop() if replicas else 0
-        if any(isinstance(answer, ReadOnlyError) for answer in got):
+        answers: list[Any] = got[len(texts) :][int(asking) :: 1 + asking]
+        if any(isinstance(answer, ReadOnlyError) for answer in answers):
             # It is no primary any more, and would go on saying so: who is stands at the address.
             await self._client.connection_pool.disconnect()
-        if needed(got) and (not isinstance(reached, int) or reached < replicas):
-            raise StoreUnavailable(
-                f"{reached} of {replicas} replicas have it; it may count all the same"
-            )
-        return got
+        if not isinstance(reached, int) or reached < replicas:
+            # An error has done nothing, and what is not there needs no replica.
+            return [
+                answer
+                if answer is None or isinstance(answer, Exception)
+                else StoreUnavailable(
+                    f"{reached} of {replicas} replicas have it; it may count all the same"
+                )
+                for answer in answers
+            ]
+        return answers
 
     def pubsub(self) -> PubSub:
-        """A connection that listens; not open yet."""
+        """Something to listen with: a connection of its own, not connected yet."""
         return self._client.pubsub()
 
     async def close(self) -> None:
@@ -222,11 +222,6 @@ class Server:
             return await asyncio.shield(asked)
 
 
-def _anything(answers: list[Any]) -> bool:
-    """Whether anything was done: a server that has not the script has done nothing."""
-    return not all(isinstance(answer, NoScriptError) for answer in answers)
-
-
 def _heard(asked: "asyncio.Future[Any]") -> None:
     """Nobody may be there any more to hear how it failed."""
     if not asked.cancelled():
@@ -241,5 +236,5 @@ def _failing() -> Iterator[None]:
         raise StoreUnavailable(f"the store does not answer: {error}") from error
 
 
-def _said(settings: dict[str, str]) -> str:
+def _said(settings: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {value}" for name, value in settings.items())

@@ -1,17 +1,20 @@
 """The store on a Redis server."""
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from letterbox.adapters.bell import Bells
-from letterbox.adapters.redis import encoding, keys
+from letterbox.adapters.order import apply_in_runs
+from letterbox.adapters.redis import encoding, keys, work
+from letterbox.adapters.redis.connect import connect
 from letterbox.adapters.redis.hearing import Hearing
 from letterbox.adapters.redis.leases import Leases
-from letterbox.adapters.redis.server import Fenced, Script, Server
-from letterbox.adapters.times import from_sortable, sortable
+from letterbox.adapters.redis.sending import Call, Sender
+from letterbox.adapters.redis.server import Fenced, Script
+from letterbox.adapters.redis.topology import Topology, patiently
+from letterbox.adapters.times import sortable
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import (
     Commit,
@@ -29,45 +32,28 @@ from letterbox.ports.store import (
 
 _COMMIT: Final = Script("commit")
 _PAGE: Final = Script("page")
-_DUE: Final = Script("due")
-_OUTBOX: Final = Script("outbox")
-
-#: Sent together: so many calls, or so many octets and the one that goes beyond.
-_MOST_TOGETHER: Final = 256
-_LARGEST_TOGETHER: Final = 16 * 1024 * 1024
 #: The greatest number of an entry that a server keeps.
 _GREATEST: Final = 2**63
 
 
-class _Call:
-    """A call of ``commit`` that waits for its turn."""
-
-    def __init__(
-        self, commits: Sequence[Commit], now: datetime, patience: float, origin: bytes
-    ) -> None:
-        self.commits = commits
-        self.words = encoding.encode(commits, now, origin)
-        self.fences = encoding.fences(commits)
-        loop = asyncio.get_running_loop()
-        self.deadline = loop.time() + patience
-        self.answer: asyncio.Future[Sequence[Result]] = loop.create_future()
-
-
 class RedisStore:
-    """Store and Bodies at once, over one server. Made by :meth:`open`.
+    """Store and Bodies at once, over one server or a cluster. Made by :meth:`open`.
 
     Any number of processes may have it open. What is due and what is emitted is shown to one of
     them at a time: to the one that holds the lease of its shard.
 
-    Commits that wait are sent together, and each call is one script there: it happens whole or
-    not at all. The server answers when they are on its disk (``appendfsync always``) and, with
-    ``replicas``, when so many replicas have them. Where no answer comes, a commit may have
-    happened; nothing is repeated.
+    Commits that wait for one server are sent together, and each call is one script there: it
+    happens whole or not at all. The server answers when they are on its disk (``appendfsync
+    always``) and, with ``replicas``, when so many replicas have them. Where no answer comes, a
+    commit may have happened; nothing is repeated.
+
+    In a cluster a script can touch one shard: a call is then cut into runs of commits to one
+    shard, sent one after another, and a failure may come after some of them.
     """
 
     def __init__(
         self,
-        server: Server,
+        topology: Topology,
         clock: Clock,
         *,
         works: bool = True,
@@ -75,18 +61,15 @@ class RedisStore:
         patience: float = 5.0,
         most_waiting: int = 4096,
     ) -> None:
-        self._server = server
+        self._topology = topology
         self._clock = clock
         self._replicas = replicas
         self._patience = patience
-        # The answer of WAIT must come before the connection is given up.
-        self._within = int(patience * 500)
-        self._most_waiting = most_waiting
         self._bells = Bells(clock.now)
-        self._leases = Leases(server, works=works, changed=self._bells.ring_work)
-        self._hearing = Hearing(server, self._bells, self._leases.works_on, patience)
-        self._waiting: deque[_Call] = deque()
-        self._sending: asyncio.Task[None] | None = None
+        self._leases = Leases(topology, works=works, changed=self._bells.ring_work)
+        self._hearing = Hearing(topology, self._bells, self._leases.works_on)
+        self._sender = Sender(topology, self._done, replicas=replicas, most_waiting=most_waiting)
+        self._courses: set[asyncio.Task[list[Result]]] = set()
         self._closed = False
 
     @classmethod
@@ -100,20 +83,22 @@ class RedisStore:
         patience: float = 5.0,
         unsafe: bool = False,
     ) -> "RedisStore":
-        """Reach the server at ``url`` (redis://, rediss:// or unix://) and see what it is.
+        """Reach what is at ``url`` and see what it is.
 
+        A server is redis://, rediss:// (TLS) or unix://, a cluster redis+cluster:// and a primary
+        that Sentinel names redis+sentinel://, both with rediss as well.
         ``works``: whether this process takes a share of what is due and emitted; without it there
         is never any. ``patience``: so many seconds a command may take. ``replicas``: so many
         must have a commit before it counts. Raises StoreUnavailable, and its kind ``Unsafe``
         where the server is one that would lose what was acknowledged and ``unsafe`` is false.
         """
-        server = Server(url, patience)
+        topology = connect(url, patience)
         try:
-            await server.check(unsafe=unsafe)
+            await topology.check(unsafe=unsafe, replicas=replicas)
         except BaseException:
-            await server.close()
+            await topology.close()
             raise
-        store = cls(server, clock, works=works, replicas=replicas, patience=patience)
+        store = cls(topology, clock, works=works, replicas=replicas, patience=patience)
         try:
             await store._hearing.start()
             await store._leases.start()
@@ -128,11 +113,11 @@ class RedisStore:
             return
         self._closed = True
         self._bells.silence()
-        if self._sending is not None:
-            await self._sending
+        await asyncio.gather(*self._courses, return_exceptions=True)
+        await self._sender.finish()
         await self._leases.close()
         await self._hearing.close()
-        await self._server.close()
+        await self._topology.close()
 
     def _check_open(self) -> None:
         if self._closed:
@@ -147,64 +132,48 @@ class RedisStore:
         stored (a lone surrogate, a naive time).
         """
         self._check_open()
-        if len(self._waiting) >= self._most_waiting:
-            raise StoreUnavailable(f"{self._most_waiting} commits wait already")
+        if not commits:
+            return []
         if self._hearing.deaf and not await self._hearing.hears():
             raise StoreUnavailable("the store is out of reach: nothing was sent")
-        call = _Call(commits, self._clock.now(), self._patience, self._hearing.origin)
-        self._waiting.append(call)
-        if self._sending is None:
-            self._sending = asyncio.create_task(self._send())
-        return await call.answer
+        now, deadline = self._clock.now(), asyncio.get_running_loop().time() + self._patience
 
-    async def _send(self) -> None:
-        """Send until nothing waits. Its own task: who leaves stops nobody's commit."""
-        calls: list[_Call] = []
+        def apply(run: Sequence[Commit]) -> Awaitable[Sequence[Result]]:
+            return self._apply(run, now, deadline)
+
+        if not self._topology.sharded or len({shard_of(each.partition) for each in commits}) == 1:
+            return await apply(commits)
+        encoding.encode(
+            commits, now, b""
+        )  # nothing of a call happens where a part could not be kept
+        # Whoever leaves in the middle leaves all of it to be done.
+        course = asyncio.create_task(apply_in_runs(commits, apply))
+        self._courses.add(course)
+        course.add_done_callback(self._course_over)
+        return await asyncio.shield(course)
+
+    def _course_over(self, course: "asyncio.Task[list[Result]]") -> None:
+        self._courses.discard(course)
+        if not course.cancelled():
+            course.exception()  # the caller may have left
+
+    async def _apply(
+        self, commits: Sequence[Commit], now: datetime, deadline: float
+    ) -> Sequence[Result]:
+        """Commits that one script may touch."""
+        name = self._leases.name
+        touched, words = encoding.encode(commits, now, self._hearing.origin)
+        request = _COMMIT.call(touched, (name, *words))
         try:
-            while self._waiting:
-                calls, name = self._together(), self._leases.name
-                try:
-                    answers = await self._server.run_all(
-                        _COMMIT,
-                        [(call.fences, (name, *call.words)) for call in calls],
-                        replicas=self._replicas,
-                        within=self._within,
-                    )
-                except StoreUnavailable as error:
-                    answers = [error] * len(calls)
-                if any(isinstance(answer, Fenced) for answer in answers):
-                    self._leases.shut_out(name)
-                for call, answer in zip(calls, answers, strict=True):
-                    self._resolve(call, answer)
-        finally:
-            # Whatever ends this, nobody is left waiting for an answer.
-            for call in (*calls, *self._waiting):
-                if not call.answer.done():
-                    call.answer.set_exception(StoreUnavailable("the store stopped answering"))
-            self._waiting.clear()
-            self._sending = None
+            return await patiently(
+                lambda: self._sender.send(Call(commits, request, deadline)), deadline
+            )
+        except Fenced:
+            self._leases.shut_out(name)
+            raise
 
-    def _together(self) -> list[_Call]:
-        calls: list[_Call] = []
-        size, now = 0, asyncio.get_running_loop().time()
-        while self._waiting and len(calls) < _MOST_TOGETHER and size < _LARGEST_TOGETHER:
-            call = self._waiting.popleft()
-            if call.deadline <= now:  # those before it took so long
-                self._resolve(call, StoreUnavailable("the store does not answer: nothing was sent"))
-                continue
-            calls.append(call)
-            size += encoding.size(call.words)
-        return calls
-
-    def _resolve(self, call: _Call, answer: Any) -> None:
-        if isinstance(answer, StoreUnavailable):
-            if not call.answer.done():
-                call.answer.set_exception(StoreUnavailable(*answer.args))
-            return
-        results = encoding.results(call.commits, answer)
-        if not call.answer.done():
-            call.answer.set_result(results)
-        for commit, result in zip(call.commits, results, strict=True):
+    def _done(self, commits: Sequence[Commit], results: Sequence[Result]) -> None:
+        for commit, result in zip(commits, results, strict=True):
             if isinstance(result, Done):
                 works = self._leases.works_on(shard_of(commit.partition))
                 self._bells.ring(commit, works=works)
@@ -214,7 +183,7 @@ class RedisStore:
     async def get(self, partition: str, key: str) -> Document | None:
         """One document."""
         self._check_open()
-        found = await self._server.command("HGET", keys.documents(partition), key.encode())
+        found = await self._topology.command("HGET", keys.documents(partition), key.encode())
         return None if found is None else _document(key, found)
 
     async def documents(
@@ -239,7 +208,7 @@ class RedisStore:
             elif mark[1:] >= low[1:]:
                 low = mark
         ends = (high, low) if descending else (low, high)
-        found = await self._server.run(
+        found = await self._topology.run(
             _PAGE,
             (keys.documents(partition), keys.index(partition)),
             *ends,
@@ -256,10 +225,10 @@ class RedisStore:
         self._check_open()
         if limit <= 0 or after >= _GREATEST:
             return []
-        found = await self._server.command(
+        found = await self._topology.command(
             "XRANGE", keys.log(partition, log), b"0-%d" % (max(after, 0) + 1), "+", "COUNT", limit
         )
-        return [LogEntry(sequence=_number(id_), value=fields[b"v"]) for id_, fields in found]
+        return [LogEntry(sequence=keys.number(id_), value=fields[b"v"]) for id_, fields in found]
 
     async def follow(self, partition: str, log: str, *, after: int, seconds: float) -> bool:
         """Wait until the log has an entry above ``after``; false when ``seconds`` went by."""
@@ -275,7 +244,7 @@ class RedisStore:
         self._check_open()
         if not names:
             return {}
-        found = await self._server.command("MGET", *(keys.counter(partition, n) for n in names))
+        found = await self._topology.command("MGET", *(keys.counter(partition, n) for n in names))
         live = (self._live(cell) for cell in found)
         return {name: int(value or 0) for name, value in zip(names, live, strict=True)}
 
@@ -283,9 +252,7 @@ class RedisStore:
         """The value of an unexpired claim."""
         self._check_open()
         # Who finds a claim answers as if its commit had been acknowledged.
-        found = await self._server.get(
-            keys.claim(partition, name), replicas=self._replicas, within=self._within
-        )
+        found = await self._topology.get(keys.claim(partition, name), replicas=self._replicas)
         return self._live(found)
 
     def _live(self, cell: bytes | None) -> bytes | None:
@@ -296,28 +263,12 @@ class RedisStore:
     async def due(self, until: datetime, *, limit: int = 100) -> Sequence[DueEntry]:
         """Entries due at or before ``until`` in the shards worked here, the earliest first."""
         self._check_open()
-        shards = self._leases.shards
-        if limit <= 0 or not shards:
-            return []
-        named = [key for shard in shards for key in (keys.due_times(shard), keys.due(shard))]
-        found = await self._server.run(_DUE, named, sortable(until), limit)
-        pairs = zip(found[::2], found[1::2], strict=True)
-        entries = [_due(member, value) for member, value in pairs]
-        return sorted(entries, key=lambda e: (e.at, e.partition.encode(), e.key.encode()))
+        return await work.due(self._topology, self._leases.shards, until, limit)
 
     async def outbox(self, *, limit: int = 100) -> Sequence[OutboxEntry]:
         """Entries of the outboxes of the shards worked here, oldest first within each shard."""
         self._check_open()
-        shards = self._leases.shards
-        if limit <= 0 or not shards:
-            return []
-        named = [keys.outbox(shard) for shard in shards]
-        found = await self._server.run(_OUTBOX, named, limit)
-        rows = zip(found[::3], found[1::3], found[2::3], strict=True)
-        return [
-            OutboxEntry(sequence=_number(id_), partition=partition.decode(), value=value)
-            for id_, partition, value in rows
-        ]
+        return await work.outbox(self._topology, self._leases.shards, limit)
 
     async def wait(self, seconds: float) -> bool:
         """Return true as soon as something is emitted or scheduled; false after ``seconds``.
@@ -338,22 +289,13 @@ class RedisStore:
         self._check_open()
         return (KeepBody(id=body, content=content),)
 
-    async def read(self, body: str) -> bytes | None:
+    async def read(self, partition: str, body: str, /) -> bytes | None:
         """The bytes as received; None where they are gone or never were."""
         self._check_open()
-        content: bytes | None = await self._server.command("GET", keys.body(body))
+        content: bytes | None = await self._topology.command("GET", keys.body(partition, body))
         return content
 
 
 def _document(key: str, stored: bytes) -> Document:
     revision, _, value = stored.partition(b":")
     return Document(key=key, revision=int(revision), value=value)
-
-
-def _due(member: bytes, entry: bytes) -> DueEntry:
-    partition, key = keys.unpair(member[20:])
-    return DueEntry(partition=partition, key=key, at=from_sortable(member[:20]), value=entry[20:])
-
-
-def _number(id_: bytes) -> int:
-    return int(id_.partition(b"-")[2])
