@@ -124,10 +124,14 @@ class Hearing:
         """Open a connection, and return when it hears."""
         self._pubsub = await self._topology.pubsub()
         self._confirmed = {channel: asyncio.Event() for channel in self._followed}
-        async with asyncio.timeout(self._patience):
-            await self._pubsub.subscribe(keys.NEWS, keys.WORK, *self._followed)
-            while self.deaf:
-                await self._next()
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._pubsub.subscribe(keys.NEWS, keys.WORK, *self._followed)
+                while self.deaf:
+                    await self._next()
+        except _TROUBLE:
+            await self._let_go()
+            raise
 
     async def _next(self) -> None:
         """Take one message, or see that the server is there."""
