@@ -16,6 +16,7 @@ key, after the prefix        kind        what it holds
 ``{17}:t``                   sorted set  the due-set by time: when, then the name
 ``{17}:o``                   stream      the outbox
 ``{17}:b:`` id               string      a body
+``{17}:m``                   string      nothing: written so that replicas can be waited for
 ``{17}:owner``               string      who took the store last
 ``{0}:lease``                string      who has the store, as long as it does
 ===========================  ==========  =====================================================
@@ -79,6 +80,11 @@ def outbox(shard: int) -> bytes:
 def body(partition: str, name: str) -> bytes:
     """A body, beside the partition it belongs to."""
     return _of(shard_of(partition), b"b:") + name.encode()
+
+
+def mark(partition: str) -> bytes:
+    """What is written beside a claim that was found."""
+    return _of(shard_of(partition), b"m")
 
 
 def owner(shard: int) -> bytes:

@@ -91,7 +91,8 @@ class Server:
         version = str(about.get("redis_version", "0"))
         if tuple(int(part) for part in version.split(".")[:2]) < _OLDEST:
             raise Unsafe(f"the Redis server is {version}; 7.0 or newer is needed")
-        if not clustered and about.get("redis_mode") == "cluster":
+        mode = about.get("redis_mode", about.get("server_mode"))  # as Valkey calls it
+        if not clustered and mode == "cluster":
             raise Unsafe("the Redis server is one of a cluster: its URL begins redis+cluster://")
         try:
             settings = await self._ask(self._client.config_get(*_SAFE, _WHOLE, _REACHED))
@@ -128,7 +129,7 @@ class Server:
     ) -> list[Any]:
         """Answers to several requests, sent together: each an answer, or the error instead.
 
-        With ``replicas``, so many must have received what was done or found.
+        With ``replicas``, so many must have received what was done.
         ``asking`` takes from a slot that is on its way here. Raises :class:`StoreUnavailable` where
         nobody knows what happened.
         """
@@ -158,6 +159,8 @@ class Server:
                 pipeline.execute_command("ASKING")
             pipeline.execute_command(*request.words)
         if replicas:
+            # Not WAITAOF: a replica tells once a second what is on its disk. One with our settings
+            # answers WAIT, as everything, once what came before is on its disk.
             pipeline.wait(replicas, self._within)
         got = await self._ask(pipeline.execute(raise_on_error=False))
         reached = got.pop() if replicas else 0
@@ -166,10 +169,10 @@ class Server:
             # It is no primary any more, and would go on saying so: who is stands at the address.
             await self._client.connection_pool.disconnect()
         if not isinstance(reached, int) or reached < replicas:
-            # An error has done nothing, and what is not there needs no replica.
+            # An error has done nothing.
             return [
                 answer
-                if answer is None or isinstance(answer, Exception)
+                if isinstance(answer, Exception)
                 else StoreUnavailable(
                     f"{reached} of {replicas} replicas have it; it may count all the same"
                 )
