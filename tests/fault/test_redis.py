@@ -5,6 +5,7 @@ import socket
 from contextlib import asynccontextmanager
 
 import pytest
+from structlog.testing import capture_logs
 
 from letterbox.adapters.redis import RedisStore, Unsafe, lease
 from letterbox.ports.store import (
@@ -253,6 +254,32 @@ async def test_a_server_that_would_lose_mail_is_refused(tmp_path, setting, value
             await done(store, ANNA, Put(key="k", value=b""))
     finally:
         server.close()
+
+
+async def test_a_replica_that_is_not_set_alike_is_warned_of(tmp_path):
+    """From a socket as well, which is no way to the replica."""
+    primary = RedisNode(tmp_path / "primary")
+    replica = RedisNode(
+        tmp_path / "replica", replicaof=f"127.0.0.1 {primary.port}", appendfsync="everysec"
+    )
+    try:
+        primary.start()
+        replica.start()
+        until(replica.has_its_copy)
+        for url in (primary.url, f"unix://{primary.socket}"):
+            with capture_logs() as said:
+                async with opened(url, replicas=1):
+                    pass
+            (warned,) = [each for each in said if each["event"] == "store.replica-unsafe"]
+            assert warned["replica"] == f"127.0.0.1:{replica.port}"
+            assert warned["missing"] == "appendfsync always"
+            with capture_logs() as said:
+                async with opened(url):
+                    pass
+            assert "store.replica-unsafe" not in {each["event"] for each in said}
+    finally:
+        primary.close()
+        replica.close()
 
 
 async def test_a_full_server_takes_nothing_and_loses_nothing(server):

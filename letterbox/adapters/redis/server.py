@@ -1,6 +1,7 @@
 """One server: how it is reached, and whether it keeps what it says it keeps."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha1
@@ -77,6 +78,8 @@ class Server:
             **place,
         )
         self._client = Redis.from_pool(pool)
+        self._place = dict(place)
+        self._patience = patience
         # The answer of WAIT must come before the connection is given up.
         self._within = int(patience * 500)
 
@@ -114,7 +117,31 @@ class Server:
             better[_REACHED] = str(replicas)
         if better:
             log.warning("store.better-set", missing=_said(better))
+        if replicas:
+            await self._check_replicas()
         return version
+
+    async def _check_replicas(self) -> None:
+        """Warn of those that may not have on their disk what they confirm."""
+        about = await self._ask(self._client.info("replication"))
+        found = [each for name, each in about.items() if re.fullmatch(r"slave\d+", name)]
+        await asyncio.gather(*(self._check_replica(each["ip"], each["port"]) for each in found))
+
+    async def _check_replica(self, host: str, port: int) -> None:
+        place = {name: value for name, value in self._place.items() if name != "path"}
+        if "path" in self._place:  # a socket here is no way there
+            place.pop("connection_class", None)
+        replica = Server(place | {"host": host, "port": port}, self._patience)
+        try:
+            settings = await replica._ask(replica._client.config_get(*_SAFE))
+        except StoreUnavailable:
+            log.warning("store.replica-unseen", replica=f"{host}:{port}", hint=_said(_SAFE))
+        else:
+            wrong = {name: want for name, want in _SAFE.items() if settings.get(name) != want}
+            if wrong:
+                log.warning("store.replica-unsafe", replica=f"{host}:{port}", missing=_said(wrong))
+        finally:
+            await replica.close()
 
     async def command(self, *words: Any) -> Any:
         """One command's answer. Raises :class:`StoreUnavailable`, the server's error its cause."""
