@@ -6,6 +6,7 @@ import time
 from contextlib import asynccontextmanager
 
 import pytest
+from structlog.testing import capture_logs
 
 from letterbox.adapters.redis import RedisStore, Unsafe, leases
 from letterbox.ports.store import (
@@ -18,7 +19,7 @@ from letterbox.ports.store import (
 from tests.contract.acts import ANNA, done, on
 from tests.fault.deliveries import check, deliver
 from tests.support.clock import FakeClock
-from tests.support.redis import RedisServer
+from tests.support.redis import RedisNode, RedisServer, until
 
 CLIENTS = 50
 
@@ -122,6 +123,32 @@ async def test_what_was_not_acknowledged_is_not_found_to_have_been(server):
             await store.claim(ANNA, "message-1")
 
 
+async def test_what_a_replica_has_not_received_yet_is_not_found_to_have_been_acknowledged(tmp_path):
+    primary = RedisNode(tmp_path / "primary")
+    replica = RedisNode(tmp_path / "replica", replicaof=f"127.0.0.1 {primary.port}")
+    claim = Claim(name="message-1", value=b"first", expires=None)
+    try:
+        primary.start()
+        replica.start()
+        until(replica.has_its_copy)
+        async with opened(primary.url, patience=0.5, replicas=1) as store:
+            replica.pause()
+            with pytest.raises(StoreUnavailable, match="0 of 1 replicas"):
+                await store.commit(on(ANNA, claim))
+            primary.ask("CLIENT", "KILL", "TYPE", "NORMAL")
+            with pytest.raises(StoreUnavailable, match="closed"):
+                await store.claim(ANNA, "message-1")
+            # A new connection has written nothing, and so nothing of its own to wait for.
+            with pytest.raises(StoreUnavailable, match="0 of 1 replicas"):
+                await store.claim(ANNA, "message-1")
+            replica.resume()
+            until(lambda: replica.ask("ROLE")[4] == primary.ask("ROLE")[1])
+            assert await store.claim(ANNA, "message-1") == b"first"
+    finally:
+        primary.close()
+        replica.close()
+
+
 async def test_who_is_no_primary_any_more_is_looked_for_anew(server, tmp_path):
     folder = tmp_path / "next"
     folder.mkdir()
@@ -218,6 +245,32 @@ async def test_a_server_that_would_lose_mail_is_refused(tmp_path, setting, value
             await done(store, ANNA, Put(key="k", value=b""))
     finally:
         server.close()
+
+
+async def test_a_replica_that_is_not_set_alike_is_warned_of(tmp_path):
+    """From a socket as well, which is no way to the replica."""
+    primary = RedisNode(tmp_path / "primary")
+    replica = RedisNode(
+        tmp_path / "replica", replicaof=f"127.0.0.1 {primary.port}", appendfsync="everysec"
+    )
+    try:
+        primary.start()
+        replica.start()
+        until(replica.has_its_copy)
+        for url in (primary.url, f"unix://{primary.socket}"):
+            with capture_logs() as said:
+                async with opened(url, replicas=1):
+                    pass
+            (warned,) = [each for each in said if each["event"] == "store.replica-unsafe"]
+            assert warned["replica"] == f"127.0.0.1:{replica.port}"
+            assert warned["missing"] == "appendfsync always"
+            with capture_logs() as said:
+                async with opened(url):
+                    pass
+            assert "store.replica-unsafe" not in {each["event"] for each in said}
+    finally:
+        primary.close()
+        replica.close()
 
 
 async def test_a_full_server_takes_nothing_and_loses_nothing(server):

@@ -67,8 +67,15 @@ def another(cluster: RedisCluster, node: RedisNode) -> RedisNode:
     return next(each for each in cluster.primaries if each is not node)
 
 
-@pytest.mark.parametrize("times", [1, pytest.param(6, marks=pytest.mark.long)])
-async def test_replicas_that_take_over_have_all_that_was_acknowledged(tmp_path, times):
+@pytest.mark.parametrize(
+    ("stop", "start", "times"),
+    [
+        (RedisNode.kill, RedisNode.start, 1),
+        pytest.param(RedisNode.kill, RedisNode.start, 6, marks=pytest.mark.long),
+        pytest.param(RedisNode.pause, RedisNode.resume, 3, marks=pytest.mark.long),
+    ],
+)
+async def test_replicas_that_take_over_have_all_that_was_acknowledged(tmp_path, stop, start, times):
     cluster = RedisCluster(tmp_path, replicas=1, timeout=1000)
     try:
         cluster.start()
@@ -76,13 +83,11 @@ async def test_replicas_that_take_over_have_all_that_was_acknowledged(tmp_path, 
             clients = Clients(store)
             for _ in range(times):
                 await clients.deliver_more(200)
-                killed = node_of(cluster, ANNA)
-                killed.kill()
-                await asyncio.to_thread(
-                    until, lambda gone=killed: node_of(cluster, ANNA) is not gone
-                )
+                gone = node_of(cluster, ANNA)
+                stop(gone)
+                await asyncio.to_thread(until, lambda gone=gone: node_of(cluster, ANNA) is not gone)
                 # What the new primary has alone does not count: the other becomes its replica.
-                await asyncio.to_thread(killed.start)
+                await asyncio.to_thread(start, gone)
             await clients.deliver_more(200)
             await clients.stop()
             assert clients.heard

@@ -22,7 +22,7 @@ def short_leases(monkeypatch):
 
 @pytest.fixture
 def primary(tmp_path):
-    node = RedisNode(tmp_path / "primary", repl_diskless_sync_delay="0")
+    node = RedisNode(tmp_path / "primary")
     yield node
     node.close()
 
@@ -32,7 +32,6 @@ def replica(tmp_path, primary):
     node = RedisNode(
         tmp_path / "replica",
         replicaof=f"127.0.0.1 {primary.port}",
-        repl_diskless_sync_delay="0",
     )
     yield node
     node.close()
@@ -67,9 +66,7 @@ async def opened(sentinel: RedisSentinel, userinfo: str = "", **settings):
 async def test_the_store_goes_on_with_the_replica_that_sentinel_makes_the_primary(
     tmp_path, primary, replica, sentinel
 ):
-    spare = RedisNode(
-        tmp_path / "spare", replicaof=f"127.0.0.1 {replica.port}", repl_diskless_sync_delay="0"
-    )
+    spare = RedisNode(tmp_path / "spare", replicaof=f"127.0.0.1 {replica.port}")
     try:
         async with opened(sentinel, patience=2, replicas=1) as store:
             clients = Clients(store)

@@ -48,10 +48,12 @@ class RedisServer:
         self._program = program("redis-server")
         self._settings = SAFE | {name.replace("_", "-"): value for name, value in settings.items()}
         self._process: subprocess.Popen[bytes] | None = None
+        self._paused = False
 
     def start(self) -> None:
         """Start it, and return when it serves: its log has been read back then."""
         words = {"port": "0", "unixsocket": str(self.socket), "save": "", "dir": str(self.folder)}
+        words["repl-diskless-sync-delay"] = "0"  # a replica has its copy at once
         command = [self._program]
         for name, value in (words | self._settings).items():
             command += [f"--{name}", value]
@@ -82,8 +84,8 @@ class RedisServer:
         self.ask("FLUSHALL")
 
     def is_running(self) -> bool:
-        """Whether its process is there."""
-        return self._process is not None and self._process.poll() is None
+        """Whether its process is there and does not stand still."""
+        return self._process is not None and self._process.poll() is None and not self._paused
 
     def kill(self) -> None:
         """End it as a power cut would end the process."""
@@ -95,11 +97,13 @@ class RedisServer:
         """Let it stand still: connections stay, answers do not come."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        self._paused = True
 
     def resume(self) -> None:
         """Let it go on."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
+        self._paused = False
 
     def close(self) -> None:
         """End it, and remove its socket."""
@@ -151,7 +155,6 @@ class RedisCluster:
                 cluster_node_timeout=str(timeout),
                 # A replica takes over however long ago it last heard of its primary.
                 cluster_replica_validity_factor="0",
-                repl_diskless_sync_delay="0",
             )
             for nth, bus in enumerate(self._buses)
         ]

@@ -4,10 +4,12 @@ import json
 import smtplib
 
 import pytest
+from redis.crc import key_slot
 
+from letterbox.adapters.redis import keys
 from tests.support.house import mail
 from tests.support.processes import FREE_PORTS, Letterbox, ending
-from tests.support.redis import RedisServer
+from tests.support.redis import RedisCluster, RedisServer
 
 PEOPLE = """
 [[consumer]]
@@ -20,14 +22,20 @@ addresses = ["anna@letterbox.example"]
 """
 
 
-@pytest.fixture
-def server(tmp_path):
+@pytest.fixture(params=["server", "cluster"])
+def store(request, tmp_path):
+    """The URL of a store, and the server that has the consumer."""
     folder = tmp_path / "redis"
     folder.mkdir()
-    server = RedisServer(folder)
-    server.start()
-    yield server
-    server.close()
+    redis = RedisServer(folder) if request.param == "server" else RedisCluster(folder)
+    try:
+        redis.start()
+        if isinstance(redis, RedisServer):
+            yield redis.url, redis
+        else:
+            yield redis.url, redis.primary_of(key_slot(keys.documents("consumer/anna")))
+    finally:
+        redis.close()
 
 
 def send(letterbox: Letterbox, number: int) -> tuple[int, bytes]:
@@ -42,9 +50,10 @@ def inbox(letterbox: Letterbox) -> list[str]:
     return sorted(entry["subject"] for entry in letterbox.ask("export", "anna")["inbox"])
 
 
-def test_what_was_acknowledged_is_there_whoever_is_killed(tmp_path, server):
+def test_what_was_acknowledged_is_there_whoever_is_killed(tmp_path, store):
+    url, server = store
     configuration = (
-        f"{FREE_PORTS}\n[store]\nurl = '{server.url}'\npatience = 2\n"
+        f"{FREE_PORTS}\n[store]\nurl = '{url}'\npatience = 4\n"
         f"[admin]\nsocket = '{tmp_path}/admin.sock'\n"
     )
     with ending(Letterbox(tmp_path, configuration)) as letterbox:

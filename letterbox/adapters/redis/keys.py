@@ -16,6 +16,7 @@ key, after the prefix        kind        what it holds
 ``{17}:t``                   sorted set  the due-set by time: when, then the name
 ``{17}:o``                   stream      the outbox
 ``{17}:b:`` id               string      a body
+``{17}:m``                   string      nothing: written so that replicas can be waited for
 ``{17}:lease``               string      who works the shard, as long as it does
 ``{17}:owner``               string      who took that lease last, until it lets it go
 ``{17}:fenced``              sorted set  who may not write there any more -> until when
@@ -101,6 +102,11 @@ def lease(shard: int) -> tuple[bytes, bytes, bytes]:
 def appended(partition: str, name: str) -> bytes:
     """The channel of a log: called as its stream."""
     return log(partition, name)
+
+
+def mark(partition: str) -> bytes:
+    """What is written beside a claim that was found."""
+    return _of(shard_of(partition), b"m")
 
 
 def number(id_: bytes) -> int:

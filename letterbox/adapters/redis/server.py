@@ -1,6 +1,7 @@
 """One server: how it is reached, and whether it keeps what it says it keeps."""
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -84,6 +85,8 @@ class Server:
             **place,
         )
         self._client = Redis.from_pool(pool)
+        self._place = dict(place)
+        self._patience = patience
         # The answer of WAIT must come before the connection is given up.
         self._within = int(patience * 500)
 
@@ -99,7 +102,8 @@ class Server:
         version = str(about.get("redis_version", "0"))
         if tuple(int(part) for part in version.split(".")[:2]) < _OLDEST:
             raise Unsafe(f"the Redis server is {version}; 7.0 or newer is needed")
-        if not clustered and about.get("redis_mode") == "cluster":
+        mode = about.get("redis_mode", about.get("server_mode"))  # as Valkey calls it
+        if not clustered and mode == "cluster":
             raise Unsafe("the Redis server is one of a cluster: its URL begins redis+cluster://")
         try:
             settings = await self._ask(self._client.config_get(*_SAFE, _WHOLE, _REACHED))
@@ -123,6 +127,8 @@ class Server:
             better[_REACHED] = str(replicas)
         if better:
             log.warning("store.better-set", missing=_said(better))
+        if replicas:
+            await self._check_replicas()
         return version
 
     async def _check_clock(self, *, unsafe: bool) -> None:
@@ -142,6 +148,28 @@ class Server:
             )
         log.warning("store.clocks-apart", seconds=round(apart, 1))
 
+    async def _check_replicas(self) -> None:
+        """Warn of those that may not have on their disk what they confirm."""
+        about = await self._ask(self._client.info("replication"))
+        found = [each for name, each in about.items() if re.fullmatch(r"slave\d+", name)]
+        await asyncio.gather(*(self._check_replica(each["ip"], each["port"]) for each in found))
+
+    async def _check_replica(self, host: str, port: int) -> None:
+        place = {name: value for name, value in self._place.items() if name != "path"}
+        if "path" in self._place:  # a socket here is no way there
+            place.pop("connection_class", None)
+        replica = Server(place | {"host": host, "port": port}, self._patience)
+        try:
+            settings = await replica._ask(replica._client.config_get(*_SAFE))
+        except StoreUnavailable:
+            log.warning("store.replica-unseen", replica=f"{host}:{port}", hint=_said(_SAFE))
+        else:
+            wrong = {name: want for name, want in _SAFE.items() if settings.get(name) != want}
+            if wrong:
+                log.warning("store.replica-unsafe", replica=f"{host}:{port}", missing=_said(wrong))
+        finally:
+            await replica.close()
+
     async def command(self, *words: Any) -> Any:
         """One command's answer. Raises :class:`StoreUnavailable`, the server's error its cause."""
         return await self._ask(self._client.execute_command(*words))  # type: ignore[no-untyped-call]
@@ -155,7 +183,7 @@ class Server:
     ) -> list[Any]:
         """Answers to several requests, sent together: each an answer, or the error instead.
 
-        With ``replicas``, so many must have received what was done or found.
+        With ``replicas``, so many must have received what was done.
         ``asking`` takes from a slot that is on its way here. Raises :class:`StoreUnavailable` where
         nobody knows what happened.
         """
@@ -185,6 +213,8 @@ class Server:
                 pipeline.execute_command("ASKING")
             pipeline.execute_command(*request.words)
         if replicas:
+            # Not WAITAOF: a replica tells once a second what is on its disk. One with our settings
+            # answers WAIT, as everything, once what came before is on its disk.
             pipeline.wait(replicas, self._within)
         got = await self._ask(pipeline.execute(raise_on_error=False))
         reached = got.pop() if replicas else 0
@@ -193,10 +223,10 @@ class Server:
             # It is no primary any more, and would go on saying so: who is stands at the address.
             await self._client.connection_pool.disconnect()
         if not isinstance(reached, int) or reached < replicas:
-            # An error has done nothing, and what is not there needs no replica.
+            # An error has done nothing.
             return [
                 answer
-                if answer is None or isinstance(answer, Exception)
+                if isinstance(answer, Exception)
                 else StoreUnavailable(
                     f"{reached} of {replicas} replicas have it; it may count all the same"
                 )

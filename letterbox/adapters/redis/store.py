@@ -252,7 +252,9 @@ class RedisStore:
         """The value of an unexpired claim."""
         self._check_open()
         # Who finds a claim answers as if its commit had been acknowledged.
-        found = await self._topology.get(keys.claim(partition, name), replicas=self._replicas)
+        found = await self._topology.get(
+            keys.claim(partition, name), keys.mark(partition), replicas=self._replicas
+        )
         return self._live(found)
 
     def _live(self, cell: bytes | None) -> bytes | None:

@@ -49,7 +49,7 @@ class Topology(ABC):
     async def send(self, requests: Sequence[Request], *, replicas: int = 0) -> list[Any]:
         """One attempt: each request's answer, or the :class:`StoreUnavailable` instead.
 
-        With ``replicas``, so many must have received what was done or found.
+        With ``replicas``, so many must have received what was done.
         """
 
     @abstractmethod
@@ -99,11 +99,18 @@ class Topology(ABC):
         """A script's answer; the keys it names lie in one shard where there are several."""
         return (await self.ask_all([script.call(named, arguments)]))[0]
 
-    async def get(self, key: bytes, *, replicas: int) -> bytes | None:
-        """What stands at a key; where something does, so many replicas must have it, too."""
-        request = Request(key, ("GET", key))
+    async def get(self, key: bytes, mark: bytes, *, replicas: int) -> bytes | None:
+        """What stands at a key; where something does, so many replicas must have it, too.
+
+        ``mark`` is a key beside it: a connection waits for what was written through it alone, so
+        that something is written there once it has been found.
+        """
         found: bytes | None
-        (found,) = await self.ask_all([request], replicas=replicas)
+        look = Request(key, ("GET", key))
+        (found,) = await self.ask_all([look])
+        if found is not None and replicas:
+            write = Request(mark, ("SET", mark, b""))
+            found, _ = await self.ask_all([look, write], replicas=replicas)
         return found
 
     async def check_layout(self) -> None:
