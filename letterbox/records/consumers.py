@@ -263,7 +263,7 @@ class Consumers(Declared):
     ) -> None:
         if before is not None and after.revision == before.revision:
             return
-        own, *others = await self._commits(consumer, before, after, by=by, now=now)
+        own = await self._own(consumer, before, after, by=by, now=now)
         told = await self._tells(consumer, before, after, by=by, now=now)
         operations = (*own.operations, *also, *told.own, Announce())
         names = await self._addresses.passing(
@@ -276,8 +276,10 @@ class Consumers(Declared):
             names,
             msgspec.structs.replace(own, operations=operations),
             seen=[Commit(own.partition, (guard,))],
-            after=(*others, *told.others),
             now=now,
+            # Listed first: who is listed and not there yet is passed over.
+            before=() if before else (_entry(consumer),),
+            after=told.others,
         )
         try:
             failed = first_rejected(await self._store.commit(*commits))
@@ -293,10 +295,10 @@ class Consumers(Declared):
             self.forget(consumer)
             raise Overtaken
 
-    async def _commits(
+    async def _own(
         self, consumer: str, before: Stored | None, after: Stored, *, by: By, now: datetime
-    ) -> list[Commit]:
-        """The commits that set checked preferences: themselves first."""
+    ) -> Commit:
+        """The commit that sets checked preferences."""
         partition = places.consumer(consumer)
         change = Change(revision=after.revision, at=now, by=by, pieces=differences(before, after))
         past, remembered = remembering(change, after.past)
@@ -304,11 +306,7 @@ class Consumers(Declared):
         operations = [*pieces.writing(before, after), *remembered]
         held = await self._documents(partition, places.HELD)
         operations += [Schedule(key=document.key, at=now) for document in held]
-        commits = [Commit(partition=partition, operations=tuple(operations))]
-        if before is None:
-            entry = Put(key=f"consumer/{consumer}", value=b"")
-            commits.append(Commit(partition=places.DIRECTORY, operations=(entry,)))
-        return commits
+        return Commit(partition=partition, operations=tuple(operations))
 
     # ---- addresses that pass ----
 
@@ -330,6 +328,11 @@ class Consumers(Declared):
     async def _decided(self, deciding: Callable[[], Awaitable[_Answer]]) -> _Answer:
         async with self._changing:
             return await decided(deciding)
+
+
+def _entry(consumer: str) -> Commit:
+    """Where the directory names a consumer."""
+    return Commit(places.DIRECTORY, (Put(key=f"consumer/{consumer}", value=b""),))
 
 
 def _named(key: Key | Sort, value: Value | None, before: Stored) -> Key:

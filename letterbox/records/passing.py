@@ -80,9 +80,11 @@ def pass_on(
     """The commits of one call: all of it happens, or (but for a crash) nothing.
 
     ``own`` is the commit of the owner's document, ``seen`` are the guards of all documents that
-    are written, ``before`` comes before the names are taken: what others lose by it.
+    are written, ``before`` comes before the names are taken: what others lose by it, and where
+    the owner is listed that is new.
     """
-    if not names:
+    before = list(before)
+    if not names and not before:
         return [own, *(_with_all(commit) for commit in after)]
     note = Put(key=places.PASSING, value=encode(_Note(begun=now)))
     look = Schedule(key=places.PASSING, at=now + _LASTS)

@@ -291,13 +291,15 @@ class Vendors(RegisteredVendors):
         """Write a vendor and what passes. ``lose`` is what another loses, as it was seen before."""
         own = Commit(places.vendor(after.id), (seen.put(after), *also, Announce()))
         entry = _one(places.DIRECTORY, Put(key=f"vendor/{after.id}", value=b""))
-        losers, losses = ([lose[0]], [lose[1]]) if lose else ([], [])
+        losers, first = ([lose[0]], [lose[1]]) if lose else ([], [])
+        if seen.vendor is None:
+            first.append(entry)  # who is listed and not there yet is passed over
         commits = pass_on(
             names,
             own,
             seen=[each.guard for each in (seen, *losers)],
-            before=losses,
-            after=(*(() if seen.vendor else (entry,)), *more),
+            before=first,
+            after=more,
             now=self._clock.now(),
         )
         await self._commit(*commits)
