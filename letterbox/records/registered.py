@@ -164,8 +164,13 @@ class RegisteredVendors:
             id=organization, name=organization, registered=False, changed=holder.changed
         )
 
-    async def holder(self, domain: str) -> Holder:
-        """Whose a domain is, by its own claim or the nearest one above it."""
+    async def holder(self, domain: str, *, anew: bool = False) -> Holder:
+        """Whose a domain is, by its own claim or the nearest one above it.
+
+        ``anew``: news of its own may still be on the way.
+        """
+        if anew:
+            await self._holders.now(domain)
         return await self._holders.holder(domain)
 
     async def changed(self, rule: VendorRule) -> datetime | None:

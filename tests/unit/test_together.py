@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from letterbox.adapters.memory import MemoryStore
+from letterbox.intake.receipt import Idempotent, Submission
 from letterbox.model.address import parse_address
 from letterbox.model.preferences import Interest, Preferences, Vendor, VendorRule
 from letterbox.model.vendor import Registered, Suspension
@@ -16,6 +17,7 @@ from letterbox.ports.store import StoreUnavailable
 from letterbox.records.categories import Foreign
 from letterbox.records.consumers import Conflict, Refused
 from letterbox.records.vendors import DomainTaken
+from tests.support.api import opened
 from tests.support.house import mail
 from tests.support.together import (
     Apart,
@@ -364,6 +366,70 @@ async def test_two_endpoints_and_two_imports_at_once_both_count():
         await houses[0].app.categories.replace("google", long[:501])
         page, after = await houses[0].app.categories.page("google", 1)
         assert (len(page), await houses[0].app.categories.page("google", after)) == (1, ((), None))
+
+
+async def test_a_call_with_one_key_is_made_by_one_of_two():
+    path, how = "/v1/webhooks", {"Idempotency-Key": "k"}
+    said = {"who": "greenleaf", "json": {"url": "https://v.example/"}, "headers": how}
+    async with two_houses(PEOPLE) as houses, opened(houses[0]) as one, opened(houses[1]) as other:
+        await one.credential("greenleaf")
+        other.credentials |= one.credentials
+        for api in (one, other):  # that a key is used is written down the first time
+            assert (await api.call("GET", path, who="greenleaf")).json["items"] == []
+        replies = await at_once(
+            houses, one.call("POST", path, **said), other.call("POST", path, **said)
+        )
+        assert sorted(reply.status for reply in replies) == [201, 409]
+        assert "just being made" in max(replies, key=lambda reply: reply.status).json["detail"]
+        for api in (one, other):
+            assert len((await api.call("GET", path, who="greenleaf")).json["items"]) == 1
+            again = await api.call("POST", path, **said)
+            assert "its answer is shown once" in again.json["detail"]
+
+
+async def test_a_call_whose_process_was_killed_is_made_again_by_another(monkeypatch):
+    path, how = "/v1/webhooks", {"Idempotency-Key": "k"}
+    said = {"who": "greenleaf", "json": {"url": "https://v.example/"}, "headers": how}
+    async with two_houses(PEOPLE) as houses, opened(houses[0]) as one, opened(houses[1]) as other:
+        await one.credential("greenleaf")
+        other.credentials |= one.credentials
+        count, commit = itertools.count(), one.house.app.store.commit
+
+        async def dies(*commits):
+            if next(count) > 1:  # that the key is used, and that the call is made
+                raise StoreUnavailable("killed")
+            return await commit(*commits)
+
+        monkeypatch.setattr(one.house.app.store, "commit", dies)
+        assert (await one.call("POST", path, **said)).status == 503
+        assert (await other.call("POST", path, **said)).status == 409
+        other.house.clock.advance(minutes=2)
+        assert (await other.call("POST", path, **said)).status == 201
+
+
+@pytest.mark.parametrize("to", [ANNA, "nobody@letterbox.example"])
+async def test_a_message_with_one_key_has_one_answer(to):
+    async with two_houses(PEOPLE) as houses:
+        vendor = await houses[0].app.vendors.get("greenleaf")
+        submission = Submission(vendor, idempotent=Idempotent(key="k", fingerprint=b"f"))
+        content = mail(number=next(NUMBERS))
+        received = await at_once(
+            houses, *(house.send(content, to, submission=submission) for house in houses)
+        )
+        again = await houses[0].send(content, to, submission=submission)
+        assert received == [again, again]
+        assert len(await houses[0].inbox("anna")) == (to == ANNA)
+
+
+async def test_a_claim_of_a_domain_has_one_token():
+    async with two_houses(PEOPLE) as houses:
+        now = houses[0].clock.now()
+        claims = await at_once(
+            houses, *(house.app.claims.ask("greenleaf", "other.example", now) for house in houses)
+        )
+        assert (
+            claims[0] == claims[1] == await houses[0].app.claims.find("greenleaf", "other.example")
+        )
 
 
 # ---- cut short ---------------------------------------------------------------------------------
