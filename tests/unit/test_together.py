@@ -11,7 +11,7 @@ from letterbox.adapters.memory import MemoryStore
 from letterbox.intake.receipt import Idempotent, Submission
 from letterbox.model.address import parse_address
 from letterbox.model.preferences import Interest, Preferences, Vendor, VendorRule
-from letterbox.model.vendor import Registered, Suspension
+from letterbox.model.vendor import Chosen, Registered, Suspension
 from letterbox.model.webhook import Webhook
 from letterbox.ports.store import StoreUnavailable
 from letterbox.records.categories import Foreign
@@ -139,7 +139,12 @@ async def whose(house):
     return (await house.app.consumers.owner(parse_address(ANNA))).consumer
 
 
+async def revision(house):
+    return (await house.app.consumers.wishes("anna")).revision
+
+
 CHANGES = {
+    "wishes": (block, revision, 1, 2),
     "preferences": (block, lambda h: answer(h, ANNA), "deliver", "vendor-blocked"),
     "an address taken": (take_address, lambda h: answer(h, NEW), "no-relationship", "deliver"),
     "an address passed on": (pass_address_on, whose, "anna", "ben"),
@@ -340,6 +345,38 @@ async def test_a_domain_is_given_and_proven_at_once(kind):
         await check_names(second)
 
 
+async def test_two_changes_of_a_vendor_both_count():
+    async with two_houses(PEOPLE) as houses:
+        now = houses[0].clock.now()
+        suspended, chosen = Suspension(at=now), Chosen(reply="report", at=now, by="lbk_1")
+        await at_once(
+            houses,
+            houses[0].app.vendors.suspend("greenleaf", suspended),
+            houses[1].app.vendors.choose("greenleaf", chosen),
+        )
+        for house in houses:
+            vendor = await house.app.vendors.get("greenleaf")
+            assert (vendor.suspended, vendor.chosen) == (suspended, chosen)
+
+
+async def test_of_all_vendors_only_those_that_changed_are_read_again(monkeypatch):
+    async with two_houses(PEOPLE) as (first, second):
+        await second.app.vendors.directory()
+        await suspend(first)
+        asked = []
+        get = second.app.store.get
+
+        async def counted(partition, key):
+            asked.append(partition)
+            return await get(partition, key)
+
+        monkeypatch.setattr(second.app.store, "get", counted)
+        assert (await second.app.vendors.directory())["greenleaf"].suspended is not None
+        assert asked == ["vendor/greenleaf"]
+        await second.app.vendors.directory()
+        assert len(asked) == 1
+
+
 async def test_two_endpoints_and_two_imports_at_once_both_count():
     async with two_houses(PEOPLE) as houses:
         now = houses[0].clock.now()
@@ -467,6 +504,20 @@ async def test_a_change_of_addresses_that_is_cut_short_is_made_again(what):
             if await owner(late, NEW) != "ben":
                 assert await listing(late, NEW) == {consumer}
     assert left > 3, "a call of so many commits"
+
+
+async def test_what_is_under_way_is_left_alone():
+    async with two_houses(PEOPLE, Apart) as (first, second):
+        store, clock = first.app.store._store, first.clock
+        store.left = 3  # the address is taken, and the preferences not yet written
+        await asyncio.gather(replacing(first, "anna", ANNA, NEW), return_exceptions=True)
+        store.left = None
+        assert (await owner(second, NEW), await listing(second, NEW)) == ("anna", set())
+        clock.advance(seconds=40)
+        await second.app.consumers.settle_address(NEW, clock.now())  # a look of an earlier time
+        assert await owner(second, NEW) == "anna"
+        await rest(second)
+        assert await owner(second, NEW) == ""
 
 
 @pytest.mark.parametrize("act", ["take", "pass", "lose"])
