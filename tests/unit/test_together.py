@@ -364,13 +364,14 @@ async def test_of_all_vendors_only_those_that_changed_are_read_again(monkeypatch
         await second.app.vendors.directory()
         await suspend(first)
         asked = []
-        get = second.app.store.get
+        for name in ("get", "documents"):
+            ask = getattr(second.app.store, name)
 
-        async def counted(partition, key):
-            asked.append(partition)
-            return await get(partition, key)
+            async def counted(partition, *said, _ask=ask, **more):
+                asked.append(partition)
+                return await _ask(partition, *said, **more)
 
-        monkeypatch.setattr(second.app.store, "get", counted)
+            monkeypatch.setattr(second.app.store, name, counted)
         assert (await second.app.vendors.directory())["greenleaf"].suspended is not None
         assert asked == ["vendor/greenleaf"]
         await second.app.vendors.directory()
