@@ -74,12 +74,10 @@ class Addresses:
             if old.get(place) == wanted:
                 continue
             owner, revision = await self._read(place)
-            if owner.consumer in {places.NOBODY, consumer}:
-                value = encode(wanted) if wanted else None
-                # What is gone already need not be let go.
-                if wanted is not None or revision:
-                    found.append(Passing(place, revision, value, taken=wanted is not None))
-            elif wanted is not None:
+            taken = wanted is not None
+            if owner.consumer == consumer or (taken and owner.consumer == places.NOBODY):
+                found.append(Passing(place, revision, encode(wanted or UNKNOWN), taken=taken))
+            elif taken:
                 self._owners.drop(place)
                 raise Overtaken(place)
         return found

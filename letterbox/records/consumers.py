@@ -1,4 +1,4 @@
-"""Consumers: whose an address is, and what they declared."""
+"""Consumers: what they declare is changed here, and the addresses that pass with it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -317,11 +317,11 @@ class Consumers(Declared):
         """
         place = f"address/{name}"
 
-        async def truth(value: bytes) -> bytes | None:
-            owner = decode(value, Owner)
-            stored = await self.stored(owner.consumer)
-            listed = owners_of(owner.consumer, stored.preferences) if stored else {}
-            return encode(listed[place]) if place in listed else None
+        async def truth(value: bytes) -> bytes:
+            name = decode(value, Owner).consumer
+            stored = await self.stored(name) if name else None
+            listed = owners_of(name, stored.preferences) if stored else {}
+            return encode(listed.get(place, UNKNOWN))
 
         await settle(self._store, place, now, truth)
 

@@ -51,20 +51,19 @@ class _Note(msgspec.Struct, frozen=True):
 class Passing(NamedTuple):
     """A name that passes. ``revision`` is that of the document that says whose it is, as seen.
 
-    ``owner`` is what it says then; None: it goes. ``taken``: by the one whose call it is, who
-    otherwise gives it up.
+    ``owner`` is what it says then, also where it is nobody's: the document stays, so that its
+    revision is never again one that somebody has seen. ``taken``: by the one whose call it is,
+    who otherwise gives it up.
     """
 
     place: str
     revision: int
-    owner: bytes | None
+    owner: bytes
     taken: bool
 
     @property
-    def write(self) -> Put | Delete:
+    def write(self) -> Put:
         """What writes it down."""
-        if self.owner is None:
-            return Delete(key=places.OWNER, expect=self.revision)
         return Put(key=places.OWNER, value=self.owner, expect=self.revision)
 
 
@@ -126,11 +125,11 @@ async def decided(deciding: Callable[[], Awaitable[Answer]]) -> Answer:
 
 
 async def settle(
-    store: Store, place: str, now: datetime, truth: Callable[[bytes], Awaitable[bytes | None]]
+    store: Store, place: str, now: datetime, truth: Callable[[bytes], Awaitable[bytes]]
 ) -> None:
     """See whether a name has passed whose passing may have been cut short.
 
-    ``truth`` is given what says whose it is, and gives back what has to say so; None for nothing.
+    ``truth`` is given what says whose it is, and gives back what has to say so.
     """
     note = await store.get(place, places.PASSING)
     until = decode(note.value, _Note).begun + _LASTS if note else now

@@ -18,6 +18,8 @@ from letterbox.wishes import name_of
 
 _CACHED = 20_000
 _PAGE = 500
+#: Vendors that are asked for at once, where all are read.
+_TOGETHER = 64
 
 
 class RegisteredVendors:
@@ -124,8 +126,11 @@ class RegisteredVendors:
         at, unread = self.changes, self._unread
         self._unread = set()
         try:
-            names = await self.all() if unread is None else unread
-            found = {name: await self.get(name) for name in names}
+            names = await self.all() if unread is None else [*unread]
+            found: dict[str, Registered | None] = {}
+            for start in range(0, len(names), _TOGETHER):
+                some = names[start : start + _TOGETHER]
+                found |= zip(some, await asyncio.gather(*map(self.get, some)), strict=True)
         except BaseException:
             self._unread = None
             raise

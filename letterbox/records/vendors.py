@@ -1,4 +1,4 @@
-"""Vendors: the registered ones, whose a domain is, and who stands behind a proven one."""
+"""Vendors registered and changed, and the domains that pass to them and from them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence

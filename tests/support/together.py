@@ -94,10 +94,10 @@ async def two_redis_houses(people: str, server):
     """Two brokers with connections of their own to one Redis server."""
     with server.client() as client:
         client.flushall()
-    clock = FakeClock()
+    clock, barrier = FakeClock(), asyncio.Barrier(2)
     stores = [await RedisStore.open(server.url, clock) for _ in range(2)]
     try:
-        houses = [house_over(store, clock) for store in stores]
+        houses = [house_over(Desk(store, barrier), clock) for store in stores]
         await houses[0].people(people)
         yield houses
     finally:

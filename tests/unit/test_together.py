@@ -174,6 +174,19 @@ async def test_what_one_changes_the_other_knows(houses, what):
             await asyncio.sleep(0.01)
 
 
+async def test_mail_goes_to_nobody_who_had_the_address_before():
+    """News of it is still on the way: the wishes show that it is old, and it is sent again."""
+    async with two_houses(PEOPLE) as (first, second):
+        consumers = second.app.consumers
+        had, wishes = await consumers.addressed(parse_address(ANNA))
+        await pass_address_on(first)
+        consumers._addresses._owners.put(f"address/{ANNA}", had)
+        consumers._wishes.put("anna", wishes)
+        assert await answer(second, ANNA) == "busy"
+        assert await answer(second, ANNA) == "deliver"
+        assert (await second.inbox("anna"), len(await second.inbox("ben"))) == ([], 1)
+
+
 # ---- who is first ------------------------------------------------------------------------------
 
 
@@ -248,6 +261,25 @@ async def test_an_address_goes_to_one_of_two(kind):
         await check_names(first)
         await replacing(second, loser, f"{loser}@letterbox.example")
         await check_names(second)
+
+
+async def test_on_a_server_each_name_goes_to_one_of_two_as_well(redis_server):
+    async with two_redis_houses(PEOPLE, redis_server) as houses:
+        first, second = houses
+        outcomes = await at_once(
+            houses, replacing(first, "kim", NEW), replacing(second, "lee", NEW)
+        )
+        assert {type(each) for each in outcomes} == {int, Refused}
+        again = first.clock.now() + timedelta(days=1)
+        outcomes = await at_once(
+            houses,
+            first.app.vendors.prove("greenleaf", "other.example", again),
+            second.app.vendors.prove("voltshop", "other.example", again),
+        )
+        assert {type(each) for each in outcomes} == {type(None), DomainTaken}
+        made = Registered(id="vinyl", name="Vinyl", registered="self", at=first.clock.now())
+        outcomes = await at_once(houses, *(house.app.vendors.add(made) for house in houses))
+        assert sorted(outcomes) == [False, True]
 
 
 @pytest.mark.parametrize("kind", [MemoryStore, Apart])
