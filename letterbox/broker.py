@@ -379,13 +379,12 @@ class Broker:
         yield Duty("consumer", places.NOTICE, self.notices.look)
         yield Duty("message", places.COLLECT, lambda name, _: self.forgetting.collect(name))
         yield Duty(places.DIRECTORY, SWEEP, lambda *_: self.forgetting.sweep())
+        settle = self.consumers.settle_address
+        yield Duty("address", places.PASSING, lambda name, _: settle(name, self.clock.now()))
+        yield Duty("domain", places.PASSING, lambda name, _: self.vendors.settle_domain(name))
         yield Duty("vendor", places.UNPROVEN, lambda name, _: self.registration.expire(name))
-        yield Duty(
-            "domain",
-            places.RECHECK,
-            lambda name, _: self.domain_proofs.recheck(name),
-            beside=_NAME_SERVERS,
-        )
+        recheck = self.domain_proofs.recheck
+        yield Duty("domain", places.RECHECK, lambda name, _: recheck(name), beside=_NAME_SERVERS)
         yield from self.outgoing.duties()
 
     def _hindsight(self) -> None:

@@ -43,7 +43,8 @@ from letterbox.records.names import new_reference
 _HOUR: Final = timedelta(hours=1)
 #: The same message is not reported on again within this time: as long as resends are known.
 _REMEMBERED: Final = timedelta(days=7)
-#: How many are on the way to one place at once: who keeps us waiting must not keep others waiting.
+#: How many are on the way to one place at once, from one process: who keeps us waiting must not
+#: keep others waiting.
 _PER_PLACE: Final = 2
 #: And to one organization, whosever the mail was: many authors' reports may lead to one server.
 _PER_RECEIVER: Final = 4

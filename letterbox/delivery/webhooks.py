@@ -47,7 +47,7 @@ from letterbox.records.webhooks import Standing, WebhookRecords, line, noting
 #: An errand makes room for others after so many calls, or so many seconds.
 _MOST_CALLS: Final = 200
 _LONGEST: Final = 30.0
-#: Endpoints of one vendor that are called at once; the others wait so long for their turn.
+#: Endpoints of one vendor that one process calls at once; the others wait so long for their turn.
 _PER_VENDOR: Final = 4
 _STEP_BACK: Final = timedelta(seconds=2)
 _PAGE: Final = 50

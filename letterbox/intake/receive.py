@@ -26,7 +26,7 @@ from letterbox.model.envelope import Envelope
 from letterbox.model.sender import Proven, Stranger, Undetermined, VendorRef
 from letterbox.model.told import Told
 from letterbox.ports.clock import Clock
-from letterbox.ports.store import Commit, Store, StoreUnavailable
+from letterbox.ports.store import Commit, Rejected, Store, StoreUnavailable
 from letterbox.reading.facts import Reader
 from letterbox.reading.mail import Mail, Malformed
 from letterbox.records import places
@@ -128,7 +128,9 @@ class Intake:
             settled = await self._by_proof(arrival, others, mail, proof, told)
         answer = answer_commit(arrival, settled.told, settled.message)
         if answer and not settled.recorded:
-            await self._store.commit(*answer)
+            (result,) = await self._store.commit(*answer)
+            if isinstance(result, Rejected) and (known := await self._recorded(arrival.submission)):
+                return known  # another process was asked the same, and has answered
         author = proof.sender.domain if isinstance(proof.sender, Proven) else ""
         reports = after_reply(
             envelope, mail, settled.told, new_reference(), arrival.at, author=author
@@ -249,7 +251,11 @@ class Intake:
 
     @asynccontextmanager
     async def _one_at_a_time(self, submission: Submission | None) -> AsyncIterator[None]:
-        """Calls with one key wait for one another, so that the first one's answer is recorded."""
+        """Calls with one key wait for one another, so that the first one's answer is recorded.
+
+        That saves work. What holds between processes is that a key's messages have one id each,
+        and so one claim.
+        """
         if submission is None or submission.idempotent is None:
             yield
             return

@@ -237,6 +237,10 @@ class Settlement:
                 reference=slot.reference,
             )
             judgement = await self._judge.judge(question)
+            if judgement.owner.consumer != slot.owner.consumer:
+                # The address has passed to another at this moment: the next attempt finds it so.
+                course.note(slot, self._disclosure.tell_all("busy", slot.reference))
+                continue
             accepted = judgement.told.reply < _REFUSED
             # What would be taken meets its claim in the commit. What would not is looked up now:
             # the first copy may have used up the limit, or the vendor been locked out since.
@@ -277,7 +281,7 @@ class Settlement:
             elif isinstance(result.operation, Claim) and result.operation.name == each.slot.claim:
                 course.note_recorded(each.slot, result.found)
             else:
-                self._consumers.forget(each.slot.owner.consumer)
+                self._consumers.forget(each.slot.owner.consumer, each.slot.address)
                 again.append(each.slot)
         return again
 

@@ -11,11 +11,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Literal, get_args
 
 import msgspec
+import structlog
 
 from letterbox.model.fold import fold
-from letterbox.ports.store import Commit, Delete, Operation, Put, Store
+from letterbox.ports.store import (
+    Announce,
+    Commit,
+    Delete,
+    Operation,
+    Put,
+    Store,
+    StoreUnavailable,
+)
 from letterbox.records import places
 from letterbox.records.coding import decode, encode
+from letterbox.records.passing import Overtaken, decided, first_rejected
 
 Source = Literal["google", "shopify"]
 SOURCES: Final[tuple[Source, ...]] = get_args(Source)
@@ -23,9 +33,14 @@ SOURCES: Final[tuple[Source, ...]] = get_args(Source)
 #: How Shopify writes an id where it stands alone.
 SHOPIFY_ID: Final = "gid://shopify/TaxonomyCategory/"
 _MAX_LABEL = 1000  # characters; the longest path published has about 200
+#: Seconds before they are read anew that could not be, and how often.
+_AFTER_TROUBLE = 1.0
+_ATTEMPTS = 60
 _CHUNK = 500  # lines in one document, which is about 50 KB
 _GOOGLE = re.compile(r"google:\s*([0-9]{1,10})", re.IGNORECASE)
 _SHOPIFY = re.compile(rf"(?:shopify:\s*|{SHOPIFY_ID})([a-z]{{2}}(?:-[0-9]{{1,6}})*)", re.IGNORECASE)
+
+log = structlog.get_logger("letterbox.categories")
 
 
 class Foreign(msgspec.Struct, frozen=True, array_like=True):
@@ -53,23 +68,53 @@ class _Chunk(msgspec.Struct, frozen=True):
 
 
 class Categories:
-    """The foreign categories over the store. Every change goes through here, so memory holds."""
+    """The foreign categories over the store, all of them in memory.
+
+    When they change, in whatever process, they are read anew; until then the old ones count.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._changing = asyncio.Lock()
         self._ids: dict[Source, dict[str, str]] = {}
         self._paths: dict[Source, dict[str, str]] = {}
+        #: How often something was heard, so that what changes while it is read is read again.
+        self._heard = 0
+        self._reading: asyncio.Task[None] | None = None
+        store.listen(self._hear)
+
+    def _hear(self, partition: str | None) -> None:
+        if partition not in {None, places.TAXONOMY}:
+            return
+        self._heard += 1
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read_again(), name="categories")
+
+    async def _read_again(self) -> None:
+        for _ in range(_ATTEMPTS):
+            try:
+                await self.load()
+            except StoreUnavailable as trouble:
+                log.warning("categories-not-read", error=str(trouble))
+                await asyncio.sleep(_AFTER_TROUBLE)
+            else:
+                return
 
     async def load(self) -> None:
         """Read what is kept into memory. Raises StoreUnavailable."""
-        for source in SOURCES:
-            lines: list[Foreign] = []
-            nth: int | None = 0
-            while nth is not None:
-                page, nth = await self.page(source, nth)
-                lines += page
+        heard = None
+        while heard != self._heard:
+            heard = self._heard
+            read = {source: await self._lines(source) for source in SOURCES}
+        for source, lines in read.items():
             self._remember(source, lines)
+
+    async def _lines(self, source: Source) -> list[Foreign]:
+        lines: list[Foreign] = []
+        nth: int | None = 0
+        while nth is not None:
+            page, nth = await self.page(source, nth)
+            lines += page
+        return lines
 
     def ours(self, label: str) -> str | None:
         """The id of ours that a label of a vendor's means; None where none is known.
@@ -97,9 +142,12 @@ class Categories:
         """Keep these lines in place of all that were imported from the source. All or nothing."""
         chunks = [lines[start : start + _CHUNK] for start in range(0, len(lines), _CHUNK)]
         made = Imported(source=source, version=version, lines=len(lines), chunks=len(chunks))
-        async with self._changing:
-            before = await self.imported(source)
-            kept: list[Operation] = [Put(key=places.foreign(source), value=encode(made))]
+
+        async def deciding() -> None:
+            before = await self._store.get(places.TAXONOMY, places.foreign(source))
+            kept: list[Operation] = [
+                Put(places.foreign(source), encode(made), expect=before.revision if before else 0)
+            ]
             kept += [
                 Put(
                     key=places.foreign_chunk(source, nth),
@@ -107,12 +155,21 @@ class Categories:
                 )
                 for nth, chunk in enumerate(chunks)
             ]
+            had = decode(before.value, Imported).chunks if before else 0
             kept += [
-                Delete(key=places.foreign_chunk(source, nth))
-                for nth in range(len(chunks), before.chunks if before else 0)
+                Delete(key=places.foreign_chunk(source, nth)) for nth in range(len(chunks), had)
             ]
-            await self._store.commit(Commit(partition=places.TAXONOMY, operations=tuple(kept)))
-            self._remember(source, lines)
+            results = await self._store.commit(Commit(places.TAXONOMY, (*kept, Announce())))
+            if first_rejected(results):
+                raise Overtaken
+
+        try:
+            await decided(deciding)
+        except BaseException:
+            self._hear(None)  # what failed may be written
+            raise
+        if self._reading is not None:
+            await asyncio.wait({self._reading})
 
     async def imported(self, source: Source) -> Imported | None:
         """What was imported from a source, and how much."""

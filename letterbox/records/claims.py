@@ -5,7 +5,7 @@ from datetime import datetime
 import msgspec
 
 from letterbox.model.vendor import DomainClaim
-from letterbox.ports.store import Commit, Delete, Put, Store
+from letterbox.ports.store import Commit, Delete, Put, Rejected, Store
 from letterbox.records import places
 from letterbox.records.coding import decode, encode
 from letterbox.records.names import new_reference
@@ -42,12 +42,19 @@ class Claims:
         if len(await self.of(vendor)) >= MOST_CLAIMS:
             raise TooMany
         claim = new_claim(domain, now)
-        await self._store.commit(Commit(places.vendor(vendor), (put(claim),)))
+        made = msgspec.structs.replace(put(claim), expect=0)
+        (result,) = await self._store.commit(Commit(places.vendor(vendor), (made,)))
+        if isinstance(result, Rejected):  # another process has just made it
+            return await self.find(vendor, domain) or claim
         return claim
 
     async def change(self, vendor: str, claim: DomainClaim) -> None:
-        """Write a claim down as it stands now."""
-        await self._store.commit(Commit(places.vendor(vendor), (put(claim),)))
+        """Write a claim down as it stands now; nothing where it has been given up."""
+        partition = places.vendor(vendor)
+        row = await self._store.get(partition, places.claim(claim.domain))
+        if row is not None:
+            changed = msgspec.structs.replace(put(claim), expect=row.revision)
+            await self._store.commit(Commit(partition, (changed,)))
 
 
 def new_claim(domain: str, now: datetime) -> DomainClaim:

@@ -1,27 +1,23 @@
-"""Consumers: whose an address is, and what they declared."""
+"""Consumers: what they declare is changed here, and the addresses that pass with it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, tzinfo
+from typing import TypeVar
 
 import msgspec
 
-from letterbox.model.address import Address
 from letterbox.model.preferences import Preferences
-from letterbox.model.wishes import Wishes
 from letterbox.ports.store import (
+    Announce,
     Commit,
-    Delete,
-    Document,
+    Expect,
     Operation,
     Put,
-    Rejected,
     Schedule,
     Store,
-    StoreUnavailable,
 )
 from letterbox.records import pieces, places
-from letterbox.records.cache import Recent
 from letterbox.records.changes import (
     By,
     Change,
@@ -36,26 +32,18 @@ from letterbox.records.changes import (
 )
 from letterbox.records.checks import UNKNOWN, Checks, Owner, Refused, owners_of
 from letterbox.records.coding import decode, encode
+from letterbox.records.declared import Declared
+from letterbox.records.passing import Overtaken, decided, first_rejected, pass_on, settle
 from letterbox.records.pieces import Key, Piece, Sort, Stored, Value
-from letterbox.wishes import (
-    Domains,
-    Mistake,
-    Taxonomy,
-    Times,
-    compile_wishes,
-    read_times,
-    write_times,
-)
+from letterbox.wishes import Domains, Mistake, Taxonomy
 
 __all__ = ["UNKNOWN", "Conflict", "Consumers", "Forgotten", "Owner", "Refused", "Stored"]
 
-_CACHED = 20_000
-_PAGE = 500
-_ATTEMPTS = 5
+_Answer = TypeVar("_Answer")
 
 
-class Consumers:
-    """Consumers over the store. Every change goes through here, so what is cached holds."""
+class Consumers(Declared):
+    """Consumers over the store. Every change goes through here, and tells who remembers."""
 
     def __init__(
         self,
@@ -74,150 +62,19 @@ class Consumers:
         ``is_vendor`` says whether a vendor of that name is registered, ``tells`` whom a change
         of preferences is told to.
         """
+        super().__init__(store, taxonomy=taxonomy, zone_of=zone_of)
         self._tells = tells
-        self._store = store
-        self._taxonomy = taxonomy
-        self._zone_of = zone_of
         self._checks = Checks(
             taxonomy=taxonomy,
             zone_of=zone_of,
             zones=zones,
             domains=domains,
             ours=ours,
-            owner_of=self._exact_owner,
+            owner_of=self._addresses.owner,
             is_vendor=is_vendor,
         )
-        # One change at a time: an address must not get two owners.
+        # One change at a time, to save work: what holds is guarded in the store.
         self._changing = asyncio.Lock()
-        self._owners: Recent[str, Owner] = Recent(_CACHED)
-        self._wishes: Recent[str, Wishes] = Recent(_CACHED)
-        self._unknown: Recent[str, Owner] = Recent(_CACHED)
-        self._nobody = self.compile(places.NOBODY, Preferences(), 0)
-
-    async def owner(self, address: Address) -> Owner:
-        """Whose an address is; a subaddress that is nobody's own belongs to its mailbox."""
-        return (await self.owned(address))[0]
-
-    async def owned(self, address: Address) -> tuple[Owner, Address]:
-        """Whose an address is, and the one address that all its spellings come down to."""
-        exact = Address(local=address.local.lower(), domain=address.domain)
-        owner = await self._exact_owner(exact)
-        if owner.consumer == places.NOBODY and "+" in exact.local:
-            return await self._exact_owner(exact.mailbox), exact.mailbox
-        return owner, exact
-
-    async def addressed(self, address: Address) -> tuple[Owner, Wishes]:
-        """Whose an address is, and what they wish.
-
-        An address nobody has costs what one costs that somebody has: the same questions to the
-        store the first time, and none the next.
-        """
-        owner, exact = await self.owned(address)
-        if owner.consumer != places.NOBODY:
-            return owner, await self.wishes(owner.consumer)
-        place = places.address(exact)
-        if self._unknown.get(place) is None:
-            await self.stored(places.NOBODY)
-            self._unknown.put(place, owner)
-        return owner, self._nobody
-
-    async def _exact_owner(self, address: Address) -> Owner:
-        place = places.address(address)
-        known = self._owners.get(place)
-        if known is not None:
-            return known
-        drops = self._owners.drops
-        document = await self._store.get(place, places.OWNER)
-        owner = decode(document.value, Owner) if document else UNKNOWN
-        self._owners.put(place, owner, read_at=drops)
-        return owner
-
-    async def stored(self, consumer: str) -> Stored | None:
-        """A consumer's preferences and their revision; None where there is no such consumer."""
-        partition = places.consumer(consumer)
-        for _ in range(_ATTEMPTS):
-            core = await self._store.get(partition, places.PREFERENCES)
-            # Asked whether there is a consumer or not: who exists must not show in the work.
-            rows = await self._documents(partition, places.PIECE)
-            if core is None:
-                return None
-            found = pieces.read(core, rows)
-            if all(piece.revision <= found.revision for piece in found.pieces.values()):
-                return found
-        raise StoreUnavailable(f"the preferences of {consumer} change faster than they are read")
-
-    async def _documents(self, partition: str, prefix: str) -> list[Document]:
-        found: list[Document] = []
-        while True:
-            after = found[-1].key if found else None
-            page = await self._store.documents(partition, prefix, after=after, limit=_PAGE)
-            found += page
-            if len(page) < _PAGE:
-                return found
-
-    async def wishes(self, consumer: str) -> Wishes:
-        """A consumer's compiled wishes; of nobody, those of one who wants nothing."""
-        if consumer == places.NOBODY:
-            return self._nobody
-        known = self._wishes.get(consumer)
-        if known is not None:
-            return known
-        drops = self._wishes.drops
-        stored = await self.stored(consumer)
-        if stored is None:
-            return self._nobody
-        wishes = self.compile(consumer, stored.preferences, stored.revision, stored.pieces)
-        self._wishes.put(consumer, wishes, read_at=drops)
-        return wishes
-
-    def forget(self, consumer: str) -> None:
-        """Read the wishes anew the next time: somebody saw that they have changed."""
-        self._wishes.drop(consumer)
-
-    def write_times(self, preferences: Preferences) -> bytes:
-        """The times of preferences as an iCalendar file."""
-        return write_times(preferences, self._zone(preferences.timezone))
-
-    def read_times(self, content: bytes, now: datetime) -> Times:
-        """The times of an iCalendar file. Raises :class:`letterbox.wishes.Unsupported`."""
-        return read_times(content, self._zone_of, now)
-
-    def _zone(self, name: str) -> tzinfo:
-        zone = self._zone_of(name) or self._zone_of("UTC")
-        if zone is None:
-            raise LookupError("the time zone database is missing; install tzdata")
-        return zone
-
-    def compile(
-        self,
-        consumer: str,
-        preferences: Preferences,
-        revision: int,
-        stands: Mapping[Key, Piece] | None = None,
-    ) -> Wishes:
-        """Sound preferences in their fast form, whether they are declared or only thought of.
-
-        ``stands`` are the pieces that are declared: what is not among them is thought of now.
-        """
-        return compile_wishes(
-            consumer,
-            revision,
-            preferences,
-            zone=self._zone(preferences.timezone),
-            taxonomy=self._taxonomy,
-            since=pieces.declared_at(preferences, stands or {}),
-        )
-
-    async def all(self) -> list[str]:
-        """The ids of all consumers, in order."""
-        names: list[str] = []
-        after: str | None = None
-        while page := await self._store.documents(
-            places.DIRECTORY, "consumer/", after=after, limit=_PAGE
-        ):
-            names += [document.key.removeprefix("consumer/") for document in page]
-            after = page[-1].key
-        return names
 
     # ---- changing ----
 
@@ -240,12 +97,15 @@ class Consumers:
         revision they must have now (0: a new consumer), None for any.
         Raises :class:`Refused`, :class:`Conflict`.
         """
-        async with self._changing:
+
+        async def deciding() -> int:
             before = await self.stored(consumer)
             if mistakes := await self._checks.by_operator(consumer, preferences):
                 raise Refused(mistakes)
             _guard(before, expect)
             return await self._set(consumer, preferences, before, by="operator", now=now)
+
+        return await self._decided(deciding)
 
     async def revise(
         self,
@@ -257,13 +117,16 @@ class Consumers:
         by: By = "consumer",
     ) -> int:
         """:meth:`replace` by the consumer's own word: new addresses only below those they have."""
-        async with self._changing:
+
+        async def deciding() -> int:
             before = await self.stored(consumer)
             had = before.preferences if before else Preferences()
             if mistakes := await self._checks.by_consumer(consumer, preferences, had):
                 raise Refused(mistakes)
             _guard(before, expect)
             return await self._set(consumer, preferences, before, by=by, now=now)
+
+        return await self._decided(deciding)
 
     async def revise_piece(
         self,
@@ -289,23 +152,23 @@ class Consumers:
         partition that happen with a change or not at all; a failed guard of theirs is a conflict.
         Raises :class:`Refused` with paths within the piece, :class:`Conflict`.
         """
-        async with self._changing:
+
+        async def deciding() -> Piece | None:
             before = await self.stored(consumer)
             if before is None:
                 raise Conflict(0)
-            if isinstance(key, str):
-                if value is None:
-                    raise ValueError("what is taken away has a name")
-                key = key, pieces.new_name(value, (name for _, name in before.pieces))
-            changed = pieces.with_piece(before, key, value, now, confirms=confirms, anew=anew)
-            had = before.pieces.get(key)
+            of = _named(key, value, before)
+            changed = pieces.with_piece(before, of, value, now, confirms=confirms, anew=anew)
+            had = before.pieces.get(of)
             if expect not in {None, had.revision if had else 0}:
                 raise Conflict(had.revision if had else 0)
             preferences = pieces.join(pieces.core_of(before.preferences), changed.values())
-            await self._look(consumer, before, preferences, key, changed)
+            await self._look(consumer, before, preferences, of, changed)
             after = pieces.settled(before, preferences, changed)
             await self._write(consumer, before, after, by=by, now=now, also=also)
-            return after.pieces.get(key)
+            return after.pieces.get(of)
+
+        return await self._decided(deciding)
 
     async def history(self, consumer: str) -> list[Change]:
         """The changes that are remembered, the newest first."""
@@ -319,7 +182,8 @@ class Consumers:
         Raises :class:`Forgotten` where that is longer ago than is remembered, and what
         :meth:`revise` raises.
         """
-        async with self._changing:
+
+        async def deciding() -> int:
             before = await self.stored(consumer)
             if before is None:
                 raise Conflict(0)
@@ -332,6 +196,8 @@ class Consumers:
             if mistakes:
                 raise Refused(mistakes)
             return await self._set(consumer, preferences, before, by="restore", now=now)
+
+        return await self._decided(deciding)
 
     async def _since(self, consumer: str, before: Stored, revision: int) -> list[Change]:
         """The changes after ``revision``, the newest first. Raises :class:`Forgotten`."""
@@ -397,23 +263,42 @@ class Consumers:
     ) -> None:
         if before is not None and after.revision == before.revision:
             return
-        own, *others = await self._commits(consumer, before, after, by=by, now=now)
+        own = await self._own(consumer, before, after, by=by, now=now)
         told = await self._tells(consumer, before, after, by=by, now=now)
-        operations = (*own.operations, *also, *told.own)
-        commits = [msgspec.structs.replace(own, operations=operations), *others, *told.others]
+        operations = (*own.operations, *also, *told.own, Announce())
+        names = await self._addresses.passing(
+            consumer,
+            owners_of(consumer, before.preferences) if before else {},
+            owners_of(consumer, after.preferences),
+        )
+        guard = Expect(key=places.PREFERENCES, revision=before.revision if before else 0)
+        commits = pass_on(
+            names,
+            msgspec.structs.replace(own, operations=operations),
+            seen=[Commit(own.partition, (guard,))],
+            now=now,
+            # Listed first: who is listed and not there yet is passed over.
+            before=() if before else (_entry(consumer),),
+            after=told.others,
+        )
         try:
-            results = await self._store.commit(*commits)
-        finally:  # what fails may be written all the same
-            self.forget(consumer)
+            failed = first_rejected(await self._store.commit(*commits))
+        except BaseException:
+            # What fails may be written all the same, so all that was read is read anew.
             for commit in commits:
-                self._owners.drop(commit.partition)
-        if isinstance(first := results[0], Rejected):
-            raise Conflict(int(first.found))
+                self._hear(commit.partition)
+                self._addresses.hear(commit.partition)
+            raise
+        if failed in also:
+            raise Conflict(guard.revision)
+        if failed is not None:
+            self.forget(consumer)
+            raise Overtaken
 
-    async def _commits(
+    async def _own(
         self, consumer: str, before: Stored | None, after: Stored, *, by: By, now: datetime
-    ) -> list[Commit]:
-        """The commits that set checked preferences: themselves first, then their addresses."""
+    ) -> Commit:
+        """The commit that sets checked preferences."""
         partition = places.consumer(consumer)
         change = Change(revision=after.revision, at=now, by=by, pieces=differences(before, after))
         past, remembered = remembering(change, after.past)
@@ -421,19 +306,42 @@ class Consumers:
         operations = [*pieces.writing(before, after), *remembered]
         held = await self._documents(partition, places.HELD)
         operations += [Schedule(key=document.key, at=now) for document in held]
-        commits = [Commit(partition=partition, operations=tuple(operations))]
-        if before is None:
-            entry = Put(key=f"consumer/{consumer}", value=b"")
-            commits.append(Commit(partition=places.DIRECTORY, operations=(entry,)))
-        new = owners_of(consumer, after.preferences)
-        old = owners_of(consumer, before.preferences) if before else {}
-        gone = (Delete(key=places.OWNER),)
-        commits += [Commit(partition=place, operations=gone) for place in old.keys() - new.keys()]
-        for place, owner in new.items():
-            if old.get(place) != owner:
-                put = Put(key=places.OWNER, value=encode(owner))
-                commits.append(Commit(partition=place, operations=(put,)))
-        return commits
+        return Commit(partition=partition, operations=tuple(operations))
+
+    # ---- addresses that pass ----
+
+    async def settle_address(self, name: str, now: datetime) -> None:
+        """See whether an address has passed whose passing may have been cut short.
+
+        It is what its owner's preferences say of it: theirs, or nobody's.
+        """
+        place = f"address/{name}"
+
+        async def truth(value: bytes) -> bytes:
+            name = decode(value, Owner).consumer
+            stored = await self.stored(name) if name else None
+            listed = owners_of(name, stored.preferences) if stored else {}
+            return encode(listed.get(place, UNKNOWN))
+
+        await settle(self._store, place, now, truth)
+
+    async def _decided(self, deciding: Callable[[], Awaitable[_Answer]]) -> _Answer:
+        async with self._changing:
+            return await decided(deciding)
+
+
+def _entry(consumer: str) -> Commit:
+    """Where the directory names a consumer."""
+    return Commit(places.DIRECTORY, (Put(key=f"consumer/{consumer}", value=b""),))
+
+
+def _named(key: Key | Sort, value: Value | None, before: Stored) -> Key:
+    """The key of a piece; of one that is to be added, with a new name."""
+    if not isinstance(key, str):
+        return key
+    if value is None:
+        raise ValueError("what is taken away has a name")
+    return key, pieces.new_name(value, (name for _, name in before.pieces))
 
 
 def _guard(before: Stored | None, expect: int | None) -> None:

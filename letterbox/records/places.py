@@ -16,6 +16,8 @@ PREFERENCES = "preferences"
 MESSAGE = "message"
 VENDOR = "vendor"
 OWNER = "owner"
+#: A name that one alone may have (an address, a domain) is passing, or has just passed.
+PASSING = "passing"
 #: Entries of the lists of preferences, by sort and id.
 PIECE = "piece/"
 CHANGE = "change/"
@@ -63,6 +65,12 @@ REQUEST = "request/"
 OUTCOME = "outcome/"
 #: The consumer is to be told of something that went wrong in their name.
 NOTICE = "notice/"
+
+
+def room(partition: str) -> tuple[str, str]:
+    """The room of a partition (``consumer``, ``vendor``, ...) and its name within it."""
+    kind, _, name = partition.partition("/")
+    return kind, name
 
 
 def consumer(name: str) -> str:

@@ -14,6 +14,7 @@ import msgspec
 from letterbox.model.webhook import Delivery, Progress, SigningKey, Webhook
 from letterbox.ports.store import (
     Add,
+    Announce,
     Commit,
     Delete,
     Done,
@@ -103,6 +104,15 @@ class WebhookRecords:
         self._store = store
         self._trials = trials_per_minute
         self._listed: Recent[str, Listed] = Recent(_CACHED)
+        store.listen(self._hear)
+
+    def _hear(self, partition: str | None) -> None:
+        if partition is None:
+            self._listed.clear()
+            return
+        room, name = places.room(partition)
+        if room == "vendor":
+            self._listed.drop(name)
 
     # ---- reading
 
@@ -224,9 +234,12 @@ class WebhookRecords:
 
     async def _committed(self, vendor: str, *operations: Operation) -> Result:
         try:
-            (result,) = await self._store.commit(Commit(places.vendor(vendor), operations))
-        finally:
-            self.forget(vendor)  # also what failed may be written
+            (result,) = await self._store.commit(
+                Commit(places.vendor(vendor), (*operations, Announce()))
+            )
+        except BaseException:
+            self.forget(vendor)  # what failed may be written
+            raise
         return result
 
     async def count(self, vendor: str, now: datetime) -> None:
@@ -250,12 +263,16 @@ class WebhookRecords:
     # ---- forgetting
 
     async def forgetting(self, vendor: str) -> tuple[Operation, ...]:
-        """What takes all endpoints of a vendor away, within a commit on its partition."""
+        """What takes all endpoints of a vendor away, within a commit that announces its partition.
+
+        Its guard fails where they have changed since.
+        """
         listed = await self.of(vendor)
         if not listed.webhooks:
             return ()
         # The document stays, empty: its revision must never be one that somebody remembers.
-        operations: list[Operation] = [Put(key=places.WEBHOOKS, value=encode(_Document()))]
+        put = Put(places.WEBHOOKS, encode(_Document()), expect=listed.revision)
+        operations: list[Operation] = [put]
         for webhook in listed.webhooks:
             operations += _forgotten(webhook.id)
         return tuple(operations)

@@ -148,7 +148,7 @@ class DomainProofs:
 
     async def recheck(self, domain: str) -> None:
         """Look for the record of a proven domain again, as is due now."""
-        holder = await self._vendors.holder(domain)
+        holder = await self._vendors.holder(domain, anew=True)
         claim = await self._claims.find(holder.vendor, domain) if holder.vendor else None
         if holder.domain != domain or holder.basis != "dns" or claim is None:
             await self._again(domain, None)

@@ -138,11 +138,20 @@ async def open_api(
     people: str = PEOPLE, *, configuration: Configuration | None = None, **changes: Any
 ) -> AsyncIterator[Api]:
     """The gateway of a whole house; ``changes`` are stand-ins for parts, by name."""
-    async with open_house(people, configuration=configuration) as house:
-        gateway = HttpGateway(parts_of(house.app, **changes))
-        api = Api(house, gateway, await gateway.start("127.0.0.1:0"))
-        try:
-            yield api
-        finally:
-            await api.session.close()
-            await gateway.drain(5)
+    async with (
+        open_house(people, configuration=configuration) as house,
+        opened(house, **changes) as api,
+    ):
+        yield api
+
+
+@asynccontextmanager
+async def opened(house: House, **changes: Any) -> AsyncIterator[Api]:
+    """The gateway of a house that there is."""
+    gateway = HttpGateway(parts_of(house.app, **changes))
+    api = Api(house, gateway, await gateway.start("127.0.0.1:0"))
+    try:
+        yield api
+    finally:
+        await api.session.close()
+        await gateway.drain(5)

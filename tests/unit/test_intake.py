@@ -431,8 +431,8 @@ limit = { messages = 9, per = "week" }
 """
     )
     # Consumers and vendor as a server finds them that has just started.
-    for cache in (house.app.consumers._owners, house.app.consumers._wishes):
-        cache._entries.clear()
+    for hear in (house.app.consumers._addresses.hear, house.app.consumers._hear):
+        hear(None)
     await told(house, mail(domain="other.example"), "x@letterbox.example", sender="x@other.example")
     counting = Counting(house, monkeypatch)
     work = {}

@@ -386,8 +386,8 @@ addresses = ["finn@letterbox.example"]
     )
     client = Client(address="192.0.2.1", helo="relay.example", inner=True) if inner else AWAY
     await line(house, by(letter(), SIGNER), "anna", client=client)
-    for cache in (house.app.consumers._owners, house.app.consumers._wishes):
-        cache._entries.clear()
+    for hear in (house.app.consumers._addresses.hear, house.app.consumers._hear):
+        hear(None)
     calls: list[str] = []
 
     def counted(name: str, ask):
