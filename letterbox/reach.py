@@ -12,6 +12,7 @@ from letterbox.administration import Failed
 from letterbox.configuration import admin_socket, store_file
 from letterbox.gateways.admin import Unreachable, ask
 from letterbox.model.configuration import Configuration
+from letterbox.model.role import Role
 
 # A server that has taken its store and does not listen yet.
 _STARTING_SECONDS = 3.0
@@ -43,10 +44,9 @@ def perform(configuration: Configuration, command: str, asked: Mapping[str, Any]
                 _directly(_with_a_store(configuration, command, asked), command, asked)
             )
         except StoreInUse as in_use:
-            if time.monotonic() >= deadline:
-                raise Failed(
-                    f"{in_use}; or wait until it answers at its admin socket {path}"
-                ) from in_use
+            if path is None or time.monotonic() >= deadline:
+                wait = f"; or wait until it answers at its admin socket {path}" if path else ""
+                raise Failed(f"{in_use}{wait}") from in_use
         time.sleep(_STEP_SECONDS)
 
 
@@ -72,5 +72,5 @@ async def _directly(
 ) -> dict[str, Any]:
     from letterbox.app import App
 
-    async with App.open(configuration) as app:
+    async with App.open(configuration, role=Role.COMMAND) as app:
         return await app.administration.perform(command, asked)

@@ -132,7 +132,6 @@ BAD = [
     ("[store]\nurl = 'unix://socket'", "store.url", "what follows unix: cannot be read"),
     ("[store]\nurl = 'redi://u:secret@h'", "store.url", "begins no store; did you mean redis?"),
     ("[store]\nurl = 'redis+cluster://h'", "store.url", "a cluster is not supported yet"),
-    ("[store]\nurl = 'redis://h'", "admin.socket", "it is missing"),
     ("[store]\nreplicas = -1", "store.replicas", "-1 is not valid here"),
     ("[store]\nurl = 'sqlit:x.db'", "store.url", "did you mean sqlite?"),
     ("[store]\nurl = 'sqlite:'", "store.url", "begins no store"),

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -33,25 +33,19 @@ class Handshakes:
         self._accepting: list[asyncio.Task[None]] = []
         self._shaking: set[asyncio.Task[None]] = set()
 
-    async def start(self, host: str | None, port: int, backlog: int) -> tuple[str, int]:
-        """Listen on every address of ``host``, None for all; the first bound. Raises OSError."""
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    def start(self, sockets: Sequence[socket.socket], backlog: int) -> None:
+        """Listen on bound sockets, and close them at the end. Raises OSError."""
+        self._sockets = [*sockets]
         try:
-            for family, *_, address in dict.fromkeys(found):
-                # All of them at one port, be it a free one.
-                place = (address[0], self._sockets[0].getsockname()[1] if self._sockets else port)
-                listening = socket.create_server(place, family=family, backlog=backlog)
-                listening.settimeout(0)
-                self._sockets.append(listening)
+            for each in self._sockets:
+                each.listen(backlog)
+                each.settimeout(0)
         except OSError:
-            await self.stop()
+            self._close()
             raise
         self._accepting = [
             asyncio.create_task(self._accept(each), name="handshakes") for each in self._sockets
         ]
-        bound = self._sockets[0].getsockname()
-        return bound[0], bound[1]
 
     async def stop(self) -> None:
         """Listen no more; who has not agreed yet will not."""
@@ -59,9 +53,13 @@ class Handshakes:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._accepting = []
+        self._close()
+
+    def _close(self) -> None:
         for each in self._sockets:
             each.close()
-        self._accepting, self._sockets = [], []
+        self._sockets = []
 
     async def _accept(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
