@@ -12,11 +12,13 @@ from letterbox.configuration import (
     ConfigurationError,
     admin_socket,
     load,
+    load_for,
     shipped,
     source,
     stray_variables,
 )
 from letterbox.model.configuration import Configuration
+from letterbox.model.role import Role
 
 
 def from_text(folder: Path, text: str, environ: dict[str, str] | None = None) -> Configuration:
@@ -302,6 +304,34 @@ def test_the_admin_socket_lies_beside_the_store_unless_it_is_named():
     named = load(None, {"LETTERBOX__ADMIN__SOCKET": "run/admin.sock"})
     assert admin_socket(named) == Path.cwd() / "run/admin.sock"
     assert admin_socket(load(None, {"LETTERBOX__STORE__URL": "memory:"})) is None
+
+
+SEVERAL = {"LETTERBOX__STORE__URL": "redis://localhost"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "role", "several", "path"),
+    [
+        ({}, Role.ALL, True, "store.url"),
+        ({}, Role.GATEWAY, False, "store.url"),
+        ({"LETTERBOX__STORE__URL": "memory:"}, Role.WORKER, False, "store.url"),
+        (SEVERAL | {"LETTERBOX__HTTP__LISTEN": ""}, Role.WEB, False, "http.listen"),
+        (
+            SEVERAL | {"LETTERBOX__SMTP__LISTEN": ""},
+            *(Role.GATEWAY, True, "smtp.listen, lmtp.listen, submission.listen"),
+        ),
+    ],
+)
+def test_a_role_needs_a_store_to_share_and_a_door_to_open(variables, role, several, path):
+    load(None, variables)
+    with pytest.raises(ConfigurationError) as raised:
+        load_for(None, variables, role=role, several=several)
+    assert [mistake.path for mistake in raised.value.mistakes] == [path]
+
+
+@pytest.mark.parametrize("role", [Role.ALL, Role.GATEWAY, Role.WEB, Role.WORKER])
+def test_a_store_on_a_server_is_for_every_role(role):
+    load_for(None, SEVERAL, role=role, several=True)
 
 
 def test_shipped_files_are_found_and_missing_ones_named():

@@ -116,11 +116,13 @@ class SmtpGateway:
     async def drain(self, seconds: float, *, grace: float = 0.0) -> None:
         """Take no more sessions, let messages in hand be answered, and close after ``seconds``.
 
-        For ``grace`` seconds before that sessions go on as they would: another process takes those
-        who come now.
+        For ``grace`` seconds before that each session has time for the message it has begun, or
+        for its first: another process takes those who come now.
         """
         await self._stop_listening()
         if grace and self._sessions:
+            for session in tuple(self._sessions):
+                session.retire()
             await asyncio.wait([session.task for session in self._sessions], timeout=grace)
         for session in tuple(self._sessions):
             session.leave()
