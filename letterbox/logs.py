@@ -44,7 +44,7 @@ def configure(
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
             structlog.processors.format_exc_info,
-            lambda _, __, event: {**(of or {}), **event},
+            lambda _, __, event: {**event, **(of or {})},
             make_safe,
             _plain if plain else _json,
         ],
