@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 
 from letterbox.adapters.clock import SystemClock
@@ -54,6 +55,13 @@ async def until(port: int, client: ssl.SSLContext, *, in_: bool) -> None:
     async with asyncio.timeout(PATIENCE):
         while await greeted(port, client) is not in_:
             pass  # each look is a connection of its own
+
+
+async def becomes(condition: Callable[[], object]) -> None:
+    while True:
+        if condition():
+            return
+        await asyncio.sleep(0)
 
 
 @on_both_loops
@@ -117,6 +125,25 @@ async def test_a_session_counts_once_and_is_over_with_its_client(tmp_path):
     finally:
         await gateway.close()
     assert metrics.registry.get_sample_value("letterbox_sessions", {"edge": "smtp"}) == 0
+
+
+@on_both_loops
+async def test_who_has_connected_before_another_process_takes_over_may_agree(tmp_path):
+    server, client = tls_contexts(tmp_path)
+    gateway, _, port = await opened(server)
+    connection = socket.create_connection(("127.0.0.1", port))
+    async with asyncio.timeout(PATIENCE):
+        await becomes(lambda: gateway._handshakes._shaking)
+        draining = asyncio.ensure_future(gateway.drain(1, grace=PATIENCE))
+        await becomes(lambda: not gateway._handshakes._sockets)
+        reader, writer = await asyncio.open_connection(
+            sock=connection, ssl=client, server_hostname=HOST
+        )
+        assert (await reader.readline()).startswith(b"220 ")
+        writer.write(b"QUIT\r\n")
+        assert (await reader.readline()).startswith(b"221 ")
+        writer.close()
+        await draining
 
 
 @on_both_loops

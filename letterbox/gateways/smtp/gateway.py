@@ -119,11 +119,13 @@ class SmtpGateway:
         For ``grace`` seconds before that each session has time for the message it has begun, or
         for its first: another process takes those who come now.
         """
-        await self._stop_listening()
-        if grace and self._sessions:
-            for session in tuple(self._sessions):
-                session.retire()
-            await asyncio.wait([session.task for session in self._sessions], timeout=grace)
+        loop = asyncio.get_running_loop()
+        over = loop.time() + grace
+        for session in tuple(self._sessions) if grace else ():
+            session.retire()
+        await self._stop_listening(grace=grace)
+        if self._sessions and (left := over - loop.time()) > 0:
+            await asyncio.wait([session.task for session in self._sessions], timeout=left)
         for session in tuple(self._sessions):
             session.leave()
         if self._sessions:
@@ -138,9 +140,9 @@ class SmtpGateway:
             session.abort()
         await asyncio.gather(*(session.task for session in sessions), return_exceptions=True)
 
-    async def _stop_listening(self) -> None:
+    async def _stop_listening(self, *, grace: float = 0.0) -> None:
         if self._handshakes is not None:
-            await self._handshakes.stop()
+            await self._handshakes.stop(grace=grace)
         for server in self._servers:
             server.close()
         self._servers.clear()

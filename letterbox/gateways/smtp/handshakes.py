@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 
@@ -47,14 +47,14 @@ class Handshakes:
             asyncio.create_task(self._accept(each), name="handshakes") for each in self._sockets
         ]
 
-    async def stop(self) -> None:
-        """Listen no more; who has not agreed yet will not."""
-        tasks = [*self._accepting, *self._shaking]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    async def stop(self, *, grace: float = 0.0) -> None:
+        """Listen no more; who has not agreed yet, or within so many seconds, will not."""
+        await _cancelled(self._accepting)
         self._accepting = []
         self._close()
+        if grace and self._shaking:
+            await asyncio.wait(self._shaking, timeout=grace)
+        await _cancelled(self._shaking)
 
     def _close(self) -> None:
         for each in self._sockets:
@@ -92,3 +92,10 @@ class Handshakes:
         finally:
             if not session.has_begun:
                 self._door.leave(self._door.counted(address))
+
+
+async def _cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
+    ended = [*tasks]
+    for task in ended:
+        task.cancel()
+    await asyncio.gather(*ended, return_exceptions=True)
