@@ -148,7 +148,8 @@ def _supervise(
             anew = service.configuration()
         except ConfigurationError as error:
             return str(error)
-        if service.role.doors(anew) != service.role.doors(configuration):
+        listened = service.role.doors(configuration), path
+        if (service.role.doors(anew), admin_socket(anew)) != listened:
             return "where it listens has changed, which takes a stop and a start"
         return None
 

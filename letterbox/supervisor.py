@@ -232,7 +232,7 @@ class Supervisor:
         ours.settimeout(0)
         sockets = {name: tuple(s.fileno() for s in each) for name, each in post.sockets.items()}
         given = Given(number=post.number, channel=theirs.fileno(), sockets=sockets)
-        with theirs:
+        try:
             process = subprocess.Popen(  # noqa: S603 - our own program
                 self._command(msgspec.json.encode(given).decode()),
                 stdin=subprocess.DEVNULL,
@@ -240,6 +240,11 @@ class Supervisor:
                 # A group of its own: Ctrl-C is for the supervisor, who tells the others.
                 process_group=0,
             )
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
         child = _Child(process, ours)
         child.ready.add_done_callback(lambda _: post.was_ready.set())
         self._children.add(child)

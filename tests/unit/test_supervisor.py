@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from letterbox import supervisor
 from letterbox.administration import Failed
 from letterbox.doors import Sockets, share
 from letterbox.model.configuration import AdminSection, Configuration, SmtpSection
@@ -180,6 +181,18 @@ async def test_asked_to_stop_all_end_and_nobody_waits_at_a_closed_door(tmp_path)
             await bench.ask()
 
 
+async def test_who_does_not_stop_when_asked_is_killed(tmp_path, monkeypatch):
+    monkeypatch.setattr(supervisor, "_ENDED_WITHIN", 0.1)
+    bench = Bench(tmp_path, 2)
+    bench.mode("stays")
+    async with asyncio.timeout(PATIENCE):
+        await bench.ready.wait()
+        pids = await bench.pids(2)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await bench.run
+    assert not any(is_there(pid) for pid in pids)
+
+
 async def test_asked_to_stop_while_nobody_is_ready_it_stops(tmp_path):
     bench = Bench(tmp_path, 2)
     bench.mode("mute")
@@ -223,17 +236,17 @@ async def test_what_is_unfit_is_not_begun(tmp_path, capsys):
 
 
 def test_without_their_supervisor_they_end(tmp_path):
-    supervisor = subprocess.Popen(
+    watching = subprocess.Popen(
         [sys.executable, __file__, str(tmp_path)],
         stderr=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
     )
-    assert supervisor.stderr is not None
-    with supervisor.stderr as told:
+    assert watching.stderr is not None
+    with watching.stderr as told:
         assert is_there(int(told.readline()))
         assert is_there(int(told.readline()))
-        supervisor.kill()
-        supervisor.wait()
+        watching.kill()
+        watching.wait()
         assert told.read() == b""  # which ends when the last of them has
 
 
