@@ -1,11 +1,12 @@
-"""Waking, within one process, those who wait for what a commit brings."""
+"""Waking who waits for what a commit brings, and telling who remembers what it changed."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-from letterbox.ports.store import Append, Commit, Emit, Schedule, StoreUnavailable
+from letterbox.ports.store import Announce, Append, Commit, Emit, Schedule, StoreUnavailable
 
 _EVER = datetime.min.replace(tzinfo=UTC)
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -24,21 +25,44 @@ class Bells:
         self._earliest = _NEVER
         self._horizon = _EVER
         self._followers: dict[tuple[str, str], set[asyncio.Event]] = {}
+        self._listeners: list[Callable[[str | None], None]] = []
         self._silenced = False
 
-    def ring(self, commit: Commit) -> None:
-        """Wake whoever waits for something that this commit, now durable, brought."""
+    def ring(self, commit: Commit, *, works: bool = True) -> None:
+        """Wake whoever waits for something that this commit, now durable, brought.
+
+        ``works``: whether what it brought to be done is done in this process.
+        """
         for operation in commit.operations:
-            if isinstance(operation, Emit):
-                self._work.set()
-            elif isinstance(operation, Schedule):
+            if isinstance(operation, Emit) and works:
+                self.ring_work()
+            elif isinstance(operation, Schedule) and works:
                 # What is due in a month wakes nobody: nearly every message brings such an entry.
                 self._earliest = min(self._earliest, operation.at)
                 if self._earliest <= self._horizon:
-                    self._work.set()
+                    self.ring_work()
             elif isinstance(operation, Append) and self._followers:
-                for bell in self._followers.get((commit.partition, operation.log), ()):
-                    bell.set()
+                self.ring_log(commit.partition, operation.log)
+            elif isinstance(operation, Announce):
+                self.tell(commit.partition)
+
+    def ring_work(self) -> None:
+        """Wake whoever works."""
+        self._work.set()
+
+    def ring_log(self, partition: str, log: str) -> None:
+        """Wake those who follow a log."""
+        for bell in self._followers.get((partition, log), ()):
+            bell.set()
+
+    def listen(self, heard: Callable[[str | None], None]) -> None:
+        """Have ``heard`` told of every partition that is announced."""
+        self._listeners.append(heard)
+
+    def tell(self, partition: str | None) -> None:
+        """Tell the listeners of a partition; None: of all that there may be."""
+        for heard in self._listeners:
+            heard(partition)
 
     def silence(self) -> None:
         """The store closes: wake everybody, for nothing will come any more."""
@@ -48,13 +72,16 @@ class Bells:
             for bell in bells:
                 bell.set()
 
-    async def work(self, seconds: float) -> bool:
-        """Whether work came since the last call returned, or comes within ``seconds``."""
+    async def work(self, seconds: float, *, longest: float = math.inf) -> bool:
+        """Whether work came since the last call returned, or comes within ``seconds``.
+
+        False after ``longest`` seconds all the same.
+        """
         self._horizon = self._now() + timedelta(seconds=seconds)
         if self._earliest <= self._horizon:
             self._work.set()
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(min(seconds, longest)):
                 await self._work.wait()
         except TimeoutError:
             return False

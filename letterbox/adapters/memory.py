@@ -278,6 +278,10 @@ class MemoryStore:
         self._check_open()
         return await self._bells.work(seconds)
 
+    def listen(self, heard: Callable[[str | None], None]) -> None:
+        """Have ``heard`` called with each partition that a commit announces."""
+        self._bells.listen(heard)
+
     async def close(self) -> None:
         """Answer nothing any more."""
         self._closed = True

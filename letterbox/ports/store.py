@@ -6,7 +6,7 @@ due-set ordered by time and an outbox ordered by commit. Everything the broker p
 one sentence: when ``commit`` returns, what it reports as done is on disk.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 from zlib import crc32
@@ -129,6 +129,13 @@ class Settle(msgspec.Struct, frozen=True, tag="settle"):
     sequence: int
 
 
+class Announce(msgspec.Struct, frozen=True, tag="announce"):
+    """Tell everyone who listens that this partition is another now, in whatever process.
+
+    It belongs beside what changes a document that is remembered in memory.
+    """
+
+
 class KeepBody(msgspec.Struct, frozen=True, tag="keep-body"):
     """Keep a body with this commit. Only :class:`Bodies` makes this operation.
 
@@ -158,6 +165,7 @@ Operation = (
     | Unschedule
     | Emit
     | Settle
+    | Announce
     | KeepBody
     | DropBody
 )
@@ -295,18 +303,29 @@ class Store(Protocol):
         ...
 
     async def due(self, until: datetime, *, limit: int = 100) -> Sequence[DueEntry]:
-        """Entries of all shards due at or before ``until``, the earliest first."""
+        """Entries due at or before ``until``, the earliest first.
+
+        Where several processes have the store, each sees those of the shards that it works.
+        """
         ...
 
     async def outbox(self, *, limit: int = 100) -> Sequence[OutboxEntry]:
-        """Entries of all shards' outboxes, oldest first within each shard."""
+        """Entries of the outboxes, oldest first within each shard; of shards as :meth:`due`."""
         ...
 
     async def wait(self, seconds: float) -> bool:
         """Return true as soon as something is emitted, or scheduled for within ``seconds``.
 
-        False after ``seconds``. What came since the last call returned counts, so that nothing
-        is slept through.
+        False after ``seconds`` or sooner. What came since the last call returned counts, so that
+        nothing is slept through.
+        """
+        ...
+
+    def listen(self, heard: Callable[[str | None], None]) -> None:
+        """Have ``heard`` called with each partition that a commit announces, by any process.
+
+        It is called once the commit is durable, and before ``commit`` returns where it was made
+        here. With None, anything may be another: word of it may have been lost. It must not raise.
         """
         ...
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from letterbox.ports.store import (
+    Announce,
     Append,
     Done,
     DueEntry,
@@ -154,3 +155,18 @@ async def test_work_that_came_before_the_wait_is_not_slept_through(store):
 async def test_rejected_work_wakes_nobody(store):
     await rejected(store, ANNA, Emit(value=b"1"), Unschedule(key="absent"))
     assert not await store.wait(0)
+
+
+# ---- news -------------------------------------------------------------------------------------
+
+
+async def test_who_listens_hears_what_is_announced_before_the_commit_returns(store):
+    heard, too = [], []
+    store.listen(heard.append)
+    store.listen(too.append)
+    await store.commit(
+        on(ANNA, Put(key="k", value=b""), Announce()),
+        on(BEN, Put(key="k", value=b"")),
+        on(BEN, Announce(), Put(key="k", value=b"", expect=9)),
+    )
+    assert heard == too == [ANNA]

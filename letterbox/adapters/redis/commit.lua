@@ -1,6 +1,6 @@
 -- Commits in order, each all or nothing.
 --
--- KEYS: the owner of the store.
+-- KEYS: who was shut out, of each shard that is written to.
 -- ARGV: the caller's name; now, as twenty digits; then for each commit its bound, how many
 -- operations it has, and for each operation its name, how many words follow, and those (see
 -- encoding.py). The bound is 1 where a commit is left out with any before it, 2 with the one just
@@ -13,8 +13,10 @@
 -- (`seen`); what is to be written waits in `writes` until all of the commit has passed. Times are
 -- compared as numbers of ten digits each: a Lua number holds no more than sixteen.
 
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then
-    return redis.error_reply('ERR another letterbox has taken the store: this one is to stop')
+for _, fenced in ipairs(KEYS) do
+    if redis.call('ZSCORE', fenced, ARGV[1]) then
+        return redis.error_reply('FENCED another process works here now')
+    end
 end
 
 local now = ARGV[2]
@@ -224,6 +226,15 @@ function operation.settle(stream, number)
     end
     there.gone[sequence] = true
     write('XDEL', stream, id)
+    return 0
+end
+
+function operation.announce()
+    return 0
+end
+
+function operation.tell(channel, word)
+    write('PUBLISH', channel, word)
     return 0
 end
 

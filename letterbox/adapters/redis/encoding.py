@@ -9,6 +9,7 @@ from letterbox.adapters.redis import keys
 from letterbox.adapters.times import sortable
 from letterbox.ports.store import (
     Add,
+    Announce,
     Append,
     Claim,
     Commit,
@@ -33,25 +34,51 @@ from letterbox.ports.store import (
 #: Stands where a time would: greater than any.
 NEVER: Final = b"~" * 20
 _MILLISECOND: Final = timedelta(milliseconds=1)
+#: What is due later than this wakes nobody in another process: nobody sleeps longer.
+HORIZON: Final = timedelta(seconds=30)
 #: The server forgets what has expired by its own clock, and long enough after ours.
 _LINGERS: Final = 3_600_000
 
 Word = bytes | str | int
 
 
-def encode(commits: Sequence[Commit], now: datetime) -> list[Word]:
-    """The script's arguments.
+def encode(commits: Sequence[Commit], now: datetime, origin: bytes) -> list[Word]:
+    """The script's arguments; what it publishes begins with ``origin``.
 
     Raises ValueError or TypeError for what cannot be kept: a name that is no text, a naive time.
     """
     words: list[Word] = [sortable(now)]
     for commit in commits:
         commit.partition.encode()  # no operation may come to look at it
-        words += (commit.with_all + 2 * commit.with_previous, len(commit.operations))
-        for operation in commit.operations:
-            name, *rest = _operation(commit.partition, operation, now)
+        operations = [_operation(commit.partition, each, now) for each in commit.operations]
+        operations += [("tell", to, origin + b" " + word) for to, word in _told(commit, now)]
+        words += (commit.with_all + 2 * commit.with_previous, len(operations))
+        for name, *rest in operations:
             words += (name, len(rest), *rest)
     return words
+
+
+def fences(commits: Sequence[Commit]) -> tuple[bytes, ...]:
+    """The script's keys: who was shut out of the shards that the commits are in."""
+    shards = {shard_of(commit.partition): None for commit in commits}
+    return tuple(keys.fenced(shard) for shard in shards)
+
+
+def _told(commit: Commit, now: datetime) -> Iterator[tuple[bytes, bytes]]:
+    """What others are told of a commit: through which channel, and what."""
+    told: dict[tuple[bytes, bytes], None] = {}
+    shard = b"%d" % shard_of(commit.partition)
+    for operation in commit.operations:
+        match operation:
+            case Append(log=log):
+                told[keys.appended(commit.partition, log), b""] = None
+            case Emit():
+                told[keys.WORK, shard] = None
+            case Schedule(at=at) if at <= now + HORIZON:
+                told[keys.WORK, shard] = None
+            case Announce():
+                told[keys.NEWS, commit.partition.encode()] = None
+    yield from told
 
 
 def size(words: Iterable[Word]) -> int:
@@ -67,7 +94,7 @@ def results(commits: Sequence[Commit], answer: Sequence[Sequence[Any]]) -> list[
 
 def _result(commit: Commit, row: Sequence[Any]) -> Result:
     if row[0] == 1:
-        return Done(numbers=tuple(row[1:]))
+        return Done(numbers=tuple(row[1 : len(commit.operations) + 1]))
     return Rejected(operation=commit.operations[row[1] - 1], found=row[2])
 
 
@@ -82,16 +109,16 @@ def _operation(partition: str, operation: Operation, now: datetime) -> tuple[Wor
         case Add(counter=name, expires=expires, amount=amount, limit=limit):
             until, most = _until(expires, now), "" if limit is None else limit
             return "add", keys.counter(partition, name), *until, amount, most
-        case Claim(name=name, value=value, expires=expires):
-            return "claim", keys.claim(partition, name), *_until(expires, now), value
-        case Unclaim(name=name):
-            return "unclaim", keys.claim(partition, name)
+        case Claim() | Unclaim():
+            return _claimed(keys.claim(partition, operation.name), operation, now)
         case Schedule() | Unschedule():
             return _scheduled(partition, operation)
         case Emit(value=value):
             return "emit", keys.outbox(shard_of(partition)), partition.encode(), value
         case Settle(sequence=sequence):
             return "settle", keys.outbox(shard_of(partition)), sequence
+        case Announce():
+            return ("announce",)
         case KeepBody(id=name, content=content):
             return "keep", keys.body(name), content
         case DropBody(id=name):
@@ -106,6 +133,12 @@ def _document(partition: str, operation: Put | Delete | Expect) -> tuple[Word, .
     if isinstance(operation, Put):
         return "put", documents, keys.index(partition), key, operation.value, expected
     return "delete", documents, keys.index(partition), key, expected
+
+
+def _claimed(key: bytes, operation: Claim | Unclaim, now: datetime) -> tuple[Word, ...]:
+    if isinstance(operation, Claim):
+        return "claim", key, *_until(operation.expires, now), operation.value
+    return "unclaim", key
 
 
 def _scheduled(partition: str, operation: Schedule | Unschedule) -> tuple[Word, ...]:

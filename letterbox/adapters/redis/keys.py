@@ -15,16 +15,23 @@ key, after the prefix        kind        what it holds
 ``{17}:w``                   hash        the due-set: name of the entry -> when, then its value
 ``{17}:t``                   sorted set  the due-set by time: when, then the name
 ``{17}:o``                   stream      the outbox
+``{17}:lease``               string      who works the shard, as long as it does
+``{17}:owner``               string      who took that lease last, until it lets it go
+``{17}:fenced``              sorted set  who may not write there any more -> until when
 ``b:`` id                    string      a body
-``lease``                    string      who has the store, as long as it does
-``owner``                    string      who took the store last
+``{all}:present``            sorted set  the processes that have the store -> until when
+``{all}:workers``            sorted set  those of them that work
 ===========================  ==========  =====================================================
+
+What is published goes through channels that begin alike: ``news`` (a partition that was
+announced), ``work`` (a shard in which something is to be done soon or was emitted), and
+``{17}:l:`` partition, log (something was appended there).
 """
 
 import re
 from typing import Final
 
-from letterbox.ports.store import SHARDS, shard_of
+from letterbox.ports.store import shard_of
 
 #: Grows with every change that an older version could not read.
 LAYOUT: Final = 1
@@ -81,10 +88,25 @@ def body(name: str) -> bytes:
     return _PREFIX + b"b:" + name.encode()
 
 
-LEASE: Final = _PREFIX + b"lease"
-OWNER: Final = _PREFIX + b"owner"
-ALL_DUE: Final = tuple(key for shard in range(SHARDS) for key in (due_times(shard), due(shard)))
-ALL_OUTBOXES: Final = tuple(outbox(shard) for shard in range(SHARDS))
+def fenced(shard: int) -> bytes:
+    """Who was shut out of a shard."""
+    return _of(shard, b"fenced")
+
+
+def lease(shard: int) -> tuple[bytes, bytes, bytes]:
+    """The lease of a shard, who had it last, and who was shut out."""
+    return _of(shard, b"lease"), _of(shard, b"owner"), fenced(shard)
+
+
+def appended(partition: str, name: str) -> bytes:
+    """The channel of a log: called as its stream."""
+    return log(partition, name)
+
+
+PRESENT: Final = _PREFIX + b"{all}:present"
+WORKERS: Final = _PREFIX + b"{all}:workers"
+NEWS: Final = _PREFIX + b"news"
+WORK: Final = _PREFIX + b"work"
 
 # Two names in one: a NUL ends the first, and one within it is followed by an octet that no text
 # has. Pairs so made sort as their names do.

@@ -1,6 +1,7 @@
 """The server behind the store: how it is reached, and whether it keeps what it says it keeps."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha1
@@ -9,7 +10,7 @@ from typing import Any, Final, cast
 
 import structlog
 from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.client import Pipeline
+from redis.asyncio.client import Pipeline, PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
@@ -21,6 +22,8 @@ from letterbox.ports.store import StoreUnavailable
 _OLDEST: Final = (7, 0)
 #: So many connections; who needs one more waits for it.
 _MOST_CONNECTIONS: Final = 16
+#: Seconds between two machines' clocks that do no harm.
+_MOST_APART: Final = 2.0
 #: What has to be set for an acknowledgement to be worth something.
 _SAFE: Final = {
     "appendonly": "yes",
@@ -34,6 +37,10 @@ log = structlog.get_logger()
 
 class Unsafe(StoreUnavailable):
     """The server would lose what was acknowledged, or is not one that we can use."""
+
+
+class Fenced(StoreUnavailable):
+    """Another process has taken over what this one was working on; nothing was done."""
 
 
 class Script:
@@ -70,8 +77,8 @@ class Server:
         """See what the server is.
 
         Raises :class:`Unsafe` where it is too old or of a later layout, and, unless ``unsafe``,
-        where it would lose what it has confirmed. A server that does not tell its settings, as
-        hosted ones do, is taken as it is, with a warning.
+        where it would lose what it has confirmed, or its clock is another than ours. A server
+        that does not tell its settings, as hosted ones do, is taken as it is, with a warning.
         """
         about = await self._ask(self._client.info("server"))
         version = str(about.get("redis_version", "0"))
@@ -92,8 +99,26 @@ class Server:
             )
         if wrong:
             log.warning("store.unsafe", missing=_said(wrong))
+        await self._check_clock(unsafe=unsafe)
         await self._check_layout()
         log.info("store.opened", redis=version)
+
+    async def _check_clock(self, *, unsafe: bool) -> None:
+        """Our clock against the server's, which all its processes have in common."""
+        asked = time.time()
+        seconds, microseconds = await self._ask(self._client.time())
+        theirs = seconds + microseconds / 1e6
+        # Whatever time the answer took, it was given in between.
+        apart = max(asked - theirs, theirs - time.time(), 0.0)
+        if apart <= _MOST_APART:
+            return
+        if not unsafe:
+            raise Unsafe(
+                f"the clocks of this machine and of the Redis server are {apart:.1f} s apart: "
+                "windows would open at other times here than elsewhere; have both keep the time "
+                "(NTP), or set store.unsafe = true"
+            )
+        log.warning("store.clocks-apart", seconds=round(apart, 1))
 
     async def _check_layout(self) -> None:
         await self._ask(self._client.set(keys.LAYOUT_KEY, keys.LAYOUT, nx=True))
@@ -144,7 +169,8 @@ class Server:
                 break
         for at, answer in enumerate(answers):
             if isinstance(answer, Exception):
-                answers[at] = StoreUnavailable(f"the store could not: {answer}")
+                kind = Fenced if str(answer).startswith("FENCED") else StoreUnavailable
+                answers[at] = kind(f"the store could not: {answer}")
         return answers
 
     async def get(self, key: bytes, *, replicas: int, within: int) -> bytes | None:
@@ -177,6 +203,10 @@ class Server:
                 f"{reached} of {replicas} replicas have it; it may count all the same"
             )
         return got
+
+    def pubsub(self) -> PubSub:
+        """A connection that listens; not open yet."""
+        return self._client.pubsub()
 
     async def close(self) -> None:
         """Let the connections go."""

@@ -2,14 +2,15 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from letterbox.adapters.bell import Bells
 from letterbox.adapters.redis import encoding, keys
-from letterbox.adapters.redis.lease import Lease
-from letterbox.adapters.redis.server import Script, Server
+from letterbox.adapters.redis.hearing import Hearing
+from letterbox.adapters.redis.leases import Leases
+from letterbox.adapters.redis.server import Fenced, Script, Server
 from letterbox.adapters.times import from_sortable, sortable
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import (
@@ -23,6 +24,7 @@ from letterbox.ports.store import (
     OutboxEntry,
     Result,
     StoreUnavailable,
+    shard_of,
 )
 
 _COMMIT: Final = Script("commit")
@@ -40,9 +42,12 @@ _GREATEST: Final = 2**63
 class _Call:
     """A call of ``commit`` that waits for its turn."""
 
-    def __init__(self, commits: Sequence[Commit], now: datetime, patience: float) -> None:
+    def __init__(
+        self, commits: Sequence[Commit], now: datetime, patience: float, origin: bytes
+    ) -> None:
         self.commits = commits
-        self.words = encoding.encode(commits, now)
+        self.words = encoding.encode(commits, now, origin)
+        self.fences = encoding.fences(commits)
         loop = asyncio.get_running_loop()
         self.deadline = loop.time() + patience
         self.answer: asyncio.Future[Sequence[Result]] = loop.create_future()
@@ -50,6 +55,9 @@ class _Call:
 
 class RedisStore:
     """Store and Bodies at once, over one server. Made by :meth:`open`.
+
+    Any number of processes may have it open. What is due and what is emitted is shown to one of
+    them at a time: to the one that holds the lease of its shard.
 
     Commits that wait are sent together, and each call is one script there: it happens whole or
     not at all. The server answers when they are on its disk (``appendfsync always``) and, with
@@ -60,15 +68,14 @@ class RedisStore:
     def __init__(
         self,
         server: Server,
-        lease: Lease,
         clock: Clock,
         *,
+        works: bool = True,
         replicas: int = 0,
         patience: float = 5.0,
         most_waiting: int = 4096,
     ) -> None:
         self._server = server
-        self._lease = lease
         self._clock = clock
         self._replicas = replicas
         self._patience = patience
@@ -76,6 +83,8 @@ class RedisStore:
         self._within = int(patience * 500)
         self._most_waiting = most_waiting
         self._bells = Bells(clock.now)
+        self._leases = Leases(server, works=works, changed=self._bells.ring_work)
+        self._hearing = Hearing(server, self._bells, self._leases.works_on, patience)
         self._waiting: deque[_Call] = deque()
         self._sending: asyncio.Task[None] | None = None
         self._closed = False
@@ -86,25 +95,32 @@ class RedisStore:
         url: str,
         clock: Clock,
         *,
+        works: bool = True,
         replicas: int = 0,
         patience: float = 5.0,
         unsafe: bool = False,
     ) -> "RedisStore":
         """Reach the server at ``url`` (redis://, rediss:// or unix://) and see what it is.
 
-        ``patience``: so many seconds a command may take. ``replicas``: so many must have a
-        commit before it counts. Raises StoreUnavailable, and its kinds ``StoreInUse`` where
-        another letterbox has it, and ``Unsafe`` where the server is one that would lose what was
-        acknowledged and ``unsafe`` is false.
+        ``works``: whether this process takes a share of what is due and emitted; without it there
+        is never any. ``patience``: so many seconds a command may take. ``replicas``: so many
+        must have a commit before it counts. Raises StoreUnavailable, and its kind ``Unsafe``
+        where the server is one that would lose what was acknowledged and ``unsafe`` is false.
         """
         server = Server(url, patience)
         try:
             await server.check(unsafe=unsafe)
-            lease = await Lease.take(server)
         except BaseException:
             await server.close()
             raise
-        return cls(server, lease, clock, replicas=replicas, patience=patience)
+        store = cls(server, clock, works=works, replicas=replicas, patience=patience)
+        try:
+            await store._hearing.start()
+            await store._leases.start()
+        except BaseException:
+            await store.close()
+            raise
+        return store
 
     async def close(self) -> None:
         """Send what waits, and let the server go. A second call does nothing."""
@@ -114,7 +130,8 @@ class RedisStore:
         self._bells.silence()
         if self._sending is not None:
             await self._sending
-        await self._lease.release()
+        await self._leases.close()
+        await self._hearing.close()
         await self._server.close()
 
     def _check_open(self) -> None:
@@ -132,7 +149,9 @@ class RedisStore:
         self._check_open()
         if len(self._waiting) >= self._most_waiting:
             raise StoreUnavailable(f"{self._most_waiting} commits wait already")
-        call = _Call(commits, self._clock.now(), self._patience)
+        if self._hearing.deaf and not await self._hearing.hears():
+            raise StoreUnavailable("the store is out of reach: nothing was sent")
+        call = _Call(commits, self._clock.now(), self._patience, self._hearing.origin)
         self._waiting.append(call)
         if self._sending is None:
             self._sending = asyncio.create_task(self._send())
@@ -143,16 +162,18 @@ class RedisStore:
         calls: list[_Call] = []
         try:
             while self._waiting:
-                calls = self._together()
+                calls, name = self._together(), self._leases.name
                 try:
                     answers = await self._server.run_all(
                         _COMMIT,
-                        [((keys.OWNER,), (self._lease.name, *call.words)) for call in calls],
+                        [(call.fences, (name, *call.words)) for call in calls],
                         replicas=self._replicas,
                         within=self._within,
                     )
                 except StoreUnavailable as error:
                     answers = [error] * len(calls)
+                if any(isinstance(answer, Fenced) for answer in answers):
+                    self._leases.shut_out(name)
                 for call, answer in zip(calls, answers, strict=True):
                     self._resolve(call, answer)
         finally:
@@ -185,7 +206,8 @@ class RedisStore:
             call.answer.set_result(results)
         for commit, result in zip(call.commits, results, strict=True):
             if isinstance(result, Done):
-                self._bells.ring(commit)
+                works = self._leases.works_on(shard_of(commit.partition))
+                self._bells.ring(commit, works=works)
 
     # ---- reads --------------------------------------------------------------------------------
 
@@ -245,7 +267,8 @@ class RedisStore:
         async def there() -> bool:
             return bool(await self.log(partition, log, after=after, limit=1))
 
-        return await self._bells.follow(partition, log, there, seconds)
+        async with self._hearing.log(partition, log):
+            return await self._bells.follow(partition, log, there, seconds)
 
     async def counters(self, partition: str, names: Sequence[str]) -> dict[str, int]:
         """The counts of these names; 0 for what is absent or expired."""
@@ -271,21 +294,25 @@ class RedisStore:
         return cell[20:]
 
     async def due(self, until: datetime, *, limit: int = 100) -> Sequence[DueEntry]:
-        """Entries of all shards due at or before ``until``, the earliest first."""
+        """Entries due at or before ``until`` in the shards worked here, the earliest first."""
         self._check_open()
-        if limit <= 0:
+        shards = self._leases.shards
+        if limit <= 0 or not shards:
             return []
-        found = await self._server.run(_DUE, keys.ALL_DUE, sortable(until), limit)
+        named = [key for shard in shards for key in (keys.due_times(shard), keys.due(shard))]
+        found = await self._server.run(_DUE, named, sortable(until), limit)
         pairs = zip(found[::2], found[1::2], strict=True)
         entries = [_due(member, value) for member, value in pairs]
         return sorted(entries, key=lambda e: (e.at, e.partition.encode(), e.key.encode()))
 
     async def outbox(self, *, limit: int = 100) -> Sequence[OutboxEntry]:
-        """Entries of all shards' outboxes, oldest first within each shard."""
+        """Entries of the outboxes of the shards worked here, oldest first within each shard."""
         self._check_open()
-        if limit <= 0:
+        shards = self._leases.shards
+        if limit <= 0 or not shards:
             return []
-        found = await self._server.run(_OUTBOX, keys.ALL_OUTBOXES, limit)
+        named = [keys.outbox(shard) for shard in shards]
+        found = await self._server.run(_OUTBOX, named, limit)
         rows = zip(found[::3], found[1::3], found[2::3], strict=True)
         return [
             OutboxEntry(sequence=_number(id_), partition=partition.decode(), value=value)
@@ -293,9 +320,16 @@ class RedisStore:
         ]
 
     async def wait(self, seconds: float) -> bool:
-        """Return true as soon as something is emitted or scheduled; false after ``seconds``."""
+        """Return true as soon as something is emitted or scheduled; false after ``seconds``.
+
+        Or sooner: what others schedule far ahead is told to nobody.
+        """
         self._check_open()
-        return await self._bells.work(seconds)
+        return await self._bells.work(seconds, longest=encoding.HORIZON.total_seconds())
+
+    def listen(self, heard: Callable[[str | None], None]) -> None:
+        """Have ``heard`` called with each partition that a commit announces."""
+        self._bells.listen(heard)
 
     # ---- bodies -------------------------------------------------------------------------------
 

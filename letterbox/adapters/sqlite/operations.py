@@ -12,6 +12,7 @@ from letterbox.adapters.sqlite.bodies import BodyFiles, KeepFile
 from letterbox.adapters.times import stored
 from letterbox.ports.store import (
     Add,
+    Announce,
     Append,
     Claim,
     Commit,
@@ -254,6 +255,9 @@ class Operations:
             raise _Refused(0)
         return 0
 
+    def _announce(self, _partition: str, _operation: Announce) -> int:
+        return 0  # who listens is told when it is durable
+
     # ---- bodies -------------------------------------------------------------------------------
 
     def _keep_body(self, _partition: str, operation: KeepBody) -> int:
@@ -290,6 +294,7 @@ class Operations:
             Unschedule: _unschedule,
             Emit: _emit,
             Settle: _settle,
+            Announce: _announce,
             KeepBody: _keep_body,
             KeepFile: _keep_file,
             DropBody: _drop_body,

@@ -214,6 +214,10 @@ class SqliteStore:
         """Return true as soon as something is emitted or scheduled; false after ``seconds``."""
         return await self._bells.work(seconds)
 
+    def listen(self, heard: Callable[[str | None], None]) -> None:
+        """Have ``heard`` called with each partition that a commit announces."""
+        self._bells.listen(heard)
+
     # ---- bodies -------------------------------------------------------------------------------
 
     async def prepare(self, body: str, content: bytes) -> tuple[Operation, ...]:
