@@ -186,7 +186,7 @@ class App(Broker):
         """Open the store and wire everything; close the store at the end."""
         clock = clock or SystemClock()
         resolver = DnsResolver(configuration.dns.servers, timeout=configuration.dns.timeout)
-        store = await _open_store(configuration.store, clock)
+        store = await _open_store(configuration.store, clock, works=role.works)
         try:
             app = cls(
                 configuration,
@@ -203,7 +203,7 @@ class App(Broker):
             await resolver.close()
 
 
-async def _open_store(section: StoreSection, clock: Clock) -> AnyStore:
+async def _open_store(section: StoreSection, clock: Clock, *, works: bool) -> AnyStore:
     scheme, _, rest = section.url.partition(":")
     if scheme == "memory":
         return MemoryStore(clock)
@@ -212,6 +212,7 @@ async def _open_store(section: StoreSection, clock: Clock) -> AnyStore:
     return await RedisStore.open(
         section.url,
         clock,
+        works=works,
         replicas=section.replicas,
         patience=section.patience,
         unsafe=section.unsafe,
