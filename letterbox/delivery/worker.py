@@ -19,6 +19,8 @@ _LONGEST_SLEEP = 30.0  # seconds; the wall clock may be set while we sleep
 _AFTER_TROUBLE = 1.0
 #: So long, in seconds, is worked on what is due before what is owed has its turn again.
 _CARRY_AFTER = 0.1
+#: So many partitions are worked on at once.
+_HANDS = 32
 _TRY_AGAIN = timedelta(minutes=5)
 _SOON = timedelta(seconds=10)
 #: An entry for which there is no room beside comes again so much later, behind those of others.
@@ -33,7 +35,8 @@ class Duty(NamedTuple):
     ``do`` is called with the partition's name within the room, and the rest of the key. It sees to
     it that the entry goes, or comes again later; whatever it raises puts the entry off.
     ``beside``: it waits for others (a name server, a receiver), so that so many of its entries
-    are worked on at once, beside everything else. 0: one after the other, it is our own work.
+    are worked on at once, beside everything else. 0: it is our own work, which the next round
+    waits for; entries of one partition are done one after the other.
     """
 
     room: str
@@ -94,18 +97,14 @@ class Worker:
     async def _round(self) -> int:
         """Carry what is owed, do what is due or begin it; return how many things that were."""
         done = await self._relay.run()
-        carried = self._clock.monotonic()
+        own: dict[str, list[tuple[Duty, DueEntry]]] = {}
         for entry in await self._due():
-            if self._clock.monotonic() - carried > _CARRY_AFTER:
-                # Whoever waits at a feed does not wait for all that is due.
-                done += await self._relay.run()
-                carried = self._clock.monotonic()
             duty = self._duty(entry)
             if duty is None:
                 log.error("nobodys-duty", partition=entry.partition, key=entry.key)
                 await self._again(entry, _TRY_AGAIN)
             elif not duty.beside:
-                await self._do(duty, entry)
+                own.setdefault(entry.partition, []).append((duty, entry))
             elif self._busy(duty) < duty.beside:
                 self._begin(duty, entry)
             else:
@@ -113,7 +112,32 @@ class Worker:
                 # the same ones who come first when they come again.
                 await self._again(entry, _STEP_BACK * (0.5 + random.random()))  # noqa: S311
             done += 1
-        return done
+        return done + await self._do_all(own.values())
+
+    async def _do_all(self, groups: Iterable[list[tuple[Duty, DueEntry]]]) -> int:
+        """Do our own work: several partitions at once, so that one commit carries many of them.
+
+        What is owed has its turn meanwhile; returns how much of that there was.
+        """
+        waiting = iter(groups)
+
+        async def hand() -> None:
+            for group in waiting:
+                for duty, entry in group:
+                    await self._do(duty, entry)
+
+        hands = [asyncio.create_task(hand(), name="hand") for _ in range(_HANDS)]
+        working, carried = asyncio.gather(*hands), 0
+        try:
+            while not (await asyncio.wait({working}, timeout=_CARRY_AFTER))[0]:
+                # Whoever waits at a feed does not wait for all that is due.
+                carried += await self._relay.run()
+            working.result()
+        finally:
+            for each in hands:
+                each.cancel()
+            await asyncio.gather(*hands, return_exceptions=True)
+        return carried
 
     async def _due(self) -> list[DueEntry]:
         """What is due, without what is being worked on."""
