@@ -1,13 +1,15 @@
 """TLS from the first octet: who has not agreed yet counts, and holds nobody up."""
 
 import asyncio
+import os
+import resource
 import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
 
 from letterbox.adapters.clock import SystemClock
-from letterbox.gateways.smtp import SmtpGateway
+from letterbox.gateways.smtp import SmtpGateway, handshakes
 from letterbox.metrics import Metrics
 from letterbox.model.configuration import SmtpSection
 from tests.support.tls import tls_contexts
@@ -160,3 +162,30 @@ async def test_it_closes_with_silent_ones_there(tmp_path):
     except ConnectionRefusedError:
         return
     raise AssertionError("it listens on")
+
+
+@on_both_loops
+async def test_where_no_descriptor_is_left_it_goes_on_when_there_is_one(tmp_path, monkeypatch):
+    server, client = tls_contexts(tmp_path)
+    gateway, _, port = await opened(server)
+    (soft, hard), taken = resource.getrlimit(resource.RLIMIT_NOFILE), []
+    monkeypatch.setattr(handshakes, "_PAUSE", 0.01)
+    try:
+        connection = socket.socket()
+        connection.settimeout(0)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+        with suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(connection, ("127.0.0.1", port))
+        async with asyncio.timeout(PATIENCE):
+            await becomes(lambda: gateway._handshakes._resuming)
+        for each in taken:
+            os.close(each)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        connection.close()
+        await until(port, client, in_=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        await gateway.close()

@@ -168,6 +168,7 @@ class _Listener:
         self._stop_listening()
         if grace:
             self._leaving = True
+            await asyncio.sleep(0)  # what was accepted a moment ago gets its turn
             with suppress(TimeoutError):
                 async with asyncio.timeout(grace):
                     await self._empty.wait()

@@ -124,6 +124,7 @@ class SmtpGateway:
         for session in tuple(self._sessions) if grace else ():
             session.retire()
         await self._stop_listening(grace=grace)
+        await asyncio.sleep(0)  # what was accepted a moment ago gets its turn
         if self._sessions and (left := over - loop.time()) > 0:
             await asyncio.wait([session.task for session in self._sessions], timeout=left)
         for session in tuple(self._sessions):
