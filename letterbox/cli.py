@@ -116,21 +116,24 @@ def _explain(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
+    from letterbox.reach import reaching
+
     whole: dict[str, Any] = {"consumer": arguments.consumer}
-    for section in _SECTIONS:
-        after: str | None = None
-        items: list[Any] = []
-        while True:
-            asked = {"consumer": arguments.consumer, "section": section, "after": after}
-            page = _perform(arguments, "export", asked)
-            after = page["after"]
-            if section == "preferences":
-                whole[section] = page["items"]
-                break
-            items += page["items"]
-            whole[section] = items
-            if after is None:
-                break
+    with reaching(_configuration(arguments)) as ask:
+        for section in _SECTIONS:
+            after: str | None = None
+            items: list[Any] = []
+            while True:
+                asked = {"consumer": arguments.consumer, "section": section, "after": after}
+                page = ask("export", asked)
+                after = page["after"]
+                if section == "preferences":
+                    whole[section] = page["items"]
+                    break
+                items += page["items"]
+                whole[section] = items
+                if after is None:
+                    break
     arguments.json = True
     return _print(arguments, whole, [])
 
