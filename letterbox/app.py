@@ -76,8 +76,8 @@ class App(Broker):
         ``sockets``: those this process was started with, of which it makes no more.
         """
         addresses = {}
-        gateways = self._gateways()
         try:
+            gateways = self._gateways()
             for name, listen in self._role.doors(self.configuration).items():
                 if not listen:
                     continue
@@ -115,7 +115,7 @@ class App(Broker):
     def _gateways(self) -> dict[str, Callable[[], Door]]:
         """What makes the gateway of each door, by its name."""
         configuration = self.configuration
-        certificate = certificate_of(configuration.tls)
+        certificate = certificate_of(configuration.tls, self.metrics)
 
         def mail(**said: Any) -> SmtpGateway:
             return SmtpGateway(

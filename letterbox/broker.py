@@ -368,6 +368,7 @@ class Broker:
                 webhooks=self.webhook_records,
             ),
             duties=self._duties(),
+            metrics=self.metrics,
         )
 
     def _duties(self) -> Iterator[Duty]:

@@ -4,7 +4,9 @@ import ssl
 from pathlib import Path
 
 import structlog
+from cryptography import x509
 
+from letterbox.metrics import Metrics
 from letterbox.model.configuration import TlsSection
 
 log = structlog.get_logger("letterbox.tls")
@@ -37,6 +39,11 @@ class Certificate:
             log.error("certificate-not-read", file=str(self._chain), error=str(error))  # noqa: TRY400
         return self._context
 
+    def ends(self) -> float:
+        """When the one that is shown ends, in seconds since 1970; 0 where that cannot be told."""
+        self.context()
+        return self._ends
+
     def _stamped(self) -> _Stamp:
         found = (self._chain.stat(), self._key.stat())
         return tuple((each.st_mtime_ns, each.st_size, each.st_ino) for each in found)
@@ -46,6 +53,7 @@ class Certificate:
         context.load_cert_chain(self._chain, self._key)
         # Where TLS comes first the context is fixed when the port opens; this looks again.
         context.sni_callback = self._show_newest
+        self._ends = _end_of(self._chain)
         return context
 
     def _show_newest(
@@ -56,8 +64,19 @@ class Certificate:
             connection.context = newest
 
 
-def certificate_of(section: TlsSection) -> Certificate | None:
-    """The certificate that is configured; None where none is."""
+def _end_of(chain: Path) -> float:
+    """0 where it cannot be told: what TLS takes as it is must not fail for a number."""
+    try:
+        own = x509.load_pem_x509_certificates(chain.read_bytes())[0]
+    except ValueError:
+        return 0.0
+    return own.not_valid_after_utc.timestamp()
+
+
+def certificate_of(section: TlsSection, metrics: Metrics) -> Certificate | None:
+    """The certificate that is configured, and its end among the metrics; None where none is."""
     if not section.certificate:
         return None
-    return Certificate(Path(section.certificate), Path(section.key))
+    certificate = Certificate(Path(section.certificate), Path(section.key))
+    metrics.certificate_expiry.set_function(certificate.ends)
+    return certificate

@@ -5,6 +5,7 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    ProcessCollector,
     disable_created_metrics,
     generate_latest,
 )
@@ -19,6 +20,8 @@ class Metrics:
         # When each count began: twice the lines, and nobody asks. The library knows no smaller way.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
+        # CPU, memory and descriptors of this process, under the names that every program has.
+        ProcessCollector(registry=self.registry)
         self.recipients = Counter(
             "letterbox_recipients",
             "Decisions, one for each recipient of a message",
@@ -62,6 +65,18 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        self.rounds = Counter(
+            "letterbox_worker_rounds",
+            "How often a worker looked for what is due and owed",
+            registry=self.registry,
+        )
+        self.due_lag = Histogram(
+            "letterbox_due_lag_seconds",
+            "From when something was due until it is begun",
+            ["work"],
+            buckets=(*_SECONDS, 60, 300, 3600),
+            registry=self.registry,
+        )
         self.outbox_age = Gauge(
             "letterbox_outbox_age_seconds",
             "How long the first event that is owed has waited",
@@ -78,6 +93,11 @@ class Metrics:
             "letterbox_webhooks",
             "Calls of vendors' endpoints that told an event, or tried to",
             ["outcome"],
+            registry=self.registry,
+        )
+        self.certificate_expiry = Gauge(
+            "letterbox_certificate_expiry_timestamp_seconds",
+            "When the certificate that is shown ends, since 1970; 0 where there is none",
             registry=self.registry,
         )
 

@@ -45,7 +45,7 @@ def check(configuration: Configuration, domains: Callable[[], Domains]) -> Itera
 def check_role(configuration: Configuration, role: Role, *, several: bool) -> Iterator[Mistake]:
     """What keeps processes of a role from serving by a configuration that is sound by itself."""
     scheme = configuration.store.url.partition(":")[0]
-    if (several or role is not Role.ALL) and scheme not in _REDIS:
+    if (several or role is not Role.ALL) and scheme in {"sqlite", "memory"}:
         yield Mistake(
             path="store.url",
             mistake=f"{scheme}: is for one process, and --role and --processes are for several",

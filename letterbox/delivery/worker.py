@@ -10,6 +10,7 @@ import structlog
 
 from letterbox.delivery.forget import SWEEP
 from letterbox.delivery.relay import Relay
+from letterbox.metrics import Metrics
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import Claim, Commit, DueEntry, Schedule, Store, StoreUnavailable
 from letterbox.records import places
@@ -48,8 +49,17 @@ class Duty(NamedTuple):
 class Worker:
     """One loop. Every step is idempotent, and survives being killed anywhere."""
 
-    def __init__(self, *, store: Store, clock: Clock, relay: Relay, duties: Iterable[Duty]) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        relay: Relay,
+        duties: Iterable[Duty],
+        metrics: Metrics,
+    ) -> None:
         self._store = store
+        self._metrics = metrics
         self._clock = clock
         self._relay = relay
         self._duties = tuple(duties)
@@ -96,6 +106,7 @@ class Worker:
 
     async def _round(self) -> int:
         """Carry what is owed, do what is due or begin it; return how many things that were."""
+        self._metrics.rounds.inc()
         done = await self._relay.run()
         own: dict[str, list[tuple[Duty, DueEntry]]] = {}
         for entry in await self._due():
@@ -170,6 +181,8 @@ class Worker:
 
     async def _do(self, duty: Duty, entry: DueEntry) -> None:
         name, rest = entry.partition.partition("/")[2], entry.key.removeprefix(duty.key)
+        late = (self._clock.now() - entry.at).total_seconds()
+        self._metrics.due_lag.labels(duty.key.rstrip("/")).observe(max(late, 0.0))
         try:
             await duty.do(name, rest)
         except StoreUnavailable as trouble:

@@ -14,7 +14,7 @@ from tests.support.wire import HOST
 LOOPBACK = IPv4Address("127.0.0.1")
 
 
-def make_chain(folder: Path, *, host: str = HOST) -> Path:
+def make_chain(folder: Path, *, host: str = HOST, days: int = 1) -> Path:
     """``chain.pem`` in the folder, with a certificate and its key, new each time."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
@@ -27,7 +27,7 @@ def make_chain(folder: Path, *, host: str = HOST) -> Path:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .sign(key, hashes.SHA256())
     )

@@ -4,15 +4,18 @@ import asyncio
 import ssl
 
 import pytest
+from cryptography import x509
 
 from letterbox.certificate import Certificate, certificate_of
 from letterbox.gateways.smtp import SmtpGateway
+from letterbox.metrics import Metrics
 from letterbox.model.configuration import SmtpSection, TlsSection
 from tests.support.house import open_house
 from tests.support.tls import make_chain
 from tests.support.wire import HOST, StubIntake, StubPaths, Wire, on_both_loops
 
 PATIENCE = 20
+NAME = "letterbox_certificate_expiry_timestamp_seconds"
 
 
 async def shown(address: str, *, starttls: bool, names: bool) -> bytes:
@@ -48,7 +51,7 @@ class NoKeys:
 @pytest.mark.parametrize("names", [True, False], ids=["sni", "no-sni"])
 async def test_the_renewed_one_is_shown_without_a_restart(tmp_path, starttls, names):
     chain = make_chain(tmp_path)
-    certificate = certificate_of(TlsSection(certificate=str(chain), key=str(chain)))
+    certificate = certificate_of(TlsSection(certificate=str(chain), key=str(chain)), Metrics())
     async with open_house() as house:
         gateway = SmtpGateway(
             StubIntake(),
@@ -77,10 +80,33 @@ async def test_the_renewed_one_is_shown_without_a_restart(tmp_path, starttls, na
         await gateway.close()
 
 
+def test_its_end_is_among_the_numbers_and_follows_a_renewal(tmp_path):
+    def told():
+        (line,) = [line for line in metrics.text().decode().splitlines() if line.startswith(NAME)]
+        return float(line.split()[1])
+
+    metrics = Metrics()
+    assert told() == 0
+    chain = make_chain(tmp_path, days=3)
+    certificate_of(TlsSection(certificate=str(chain), key=str(chain)), metrics)
+    first = told()
+    assert first == end_of(chain)
+    make_chain(tmp_path, days=60)
+    assert told() == end_of(chain) > first
+    # Half of one is not shown: what counts is the one that is.
+    chain.write_bytes(chain.read_bytes()[:200])
+    assert told() > first
+
+
+def end_of(chain):
+    certificate = x509.load_pem_x509_certificate(chain.read_bytes())
+    return certificate.not_valid_after_utc.timestamp()
+
+
 def test_one_that_never_was_good_is_said_at_once(tmp_path):
     with pytest.raises(OSError, match="No such file"):
         Certificate(tmp_path / "no.pem", tmp_path / "no.pem")
     (tmp_path / "bad.pem").write_text("no certificate")
     with pytest.raises(ssl.SSLError):
         Certificate(tmp_path / "bad.pem", tmp_path / "bad.pem")
-    assert certificate_of(TlsSection()) is None
+    assert certificate_of(TlsSection(), Metrics()) is None

@@ -17,7 +17,14 @@ from letterbox.usage import parser
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
-SHIPPED = ("letterbox.service", "Containerfile", "compose.yaml")
+UNITS = ("letterbox.service", "letterbox@.service")
+SHIPPED = (
+    *UNITS,
+    "Containerfile",
+    "compose.yaml",
+    "many/compose.yaml",
+    "kubernetes/kustomization.yaml",
+)
 VARIABLE = re.compile(r"\bLETTERBOX__([A-Z0-9_]+)")
 
 
@@ -32,13 +39,14 @@ def needs(program: str, package: str) -> str:
     return found
 
 
-def test_the_unit_is_one_that_systemd_takes(tmp_path):
+@pytest.mark.parametrize("name", UNITS)
+def test_the_unit_is_one_that_systemd_takes(tmp_path, name):
     analyze = needs("systemd-analyze", "systemd")
-    unit = (DEPLOY / "letterbox.service").read_text()
+    unit = (DEPLOY / name).read_text()
     # The programs are installed where the unit runs, and not here.
     commands = re.findall(r"^ExecStart\w*=(\S+) (.*)$", unit, re.MULTILINE)
-    assert {program for program, _ in commands} == {"/opt/letterbox/bin/letterbox"}
-    here = tmp_path / "letterbox.service"
+    assert {command for command, _ in commands} == {"/opt/letterbox/bin/letterbox"}
+    here = tmp_path / name.replace("@", "@gateway")
     here.write_text(unit.replace("/opt/letterbox/bin/letterbox", "/bin/true"))
     done = run([analyze, "verify", str(here)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
@@ -76,8 +84,9 @@ def test_a_mistake_in_the_unit_would_be_seen(tmp_path):
     assert "ProtectSystems" in done.stdout + done.stderr
 
 
-def test_the_unit_leaves_time_to_drain_and_limits_what_it_may_do():
-    unit = (DEPLOY / "letterbox.service").read_text()
+@pytest.mark.parametrize("name", UNITS)
+def test_the_unit_leaves_time_to_drain_and_limits_what_it_may_do(name):
+    unit = (DEPLOY / name).read_text()
     lines = set(unit.splitlines())
     assert {"NoNewPrivileges=yes", "ProtectSystem=strict", "DynamicUser=yes"} <= lines
     seconds = re.search(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)
@@ -92,13 +101,13 @@ def test_the_example_configuration_is_one():
 
 
 def test_every_variable_names_a_key():
-    for name in SHIPPED:
-        for key in VARIABLE.findall((DEPLOY / name).read_text()):
-            at = msgspec.structs.asdict(Configuration())
-            *sections, last = key.lower().split("__")
-            for section in sections:
-                at = msgspec.structs.asdict(at[section])
-            assert last in at, f"{name}: LETTERBOX__{key}"
+    files = [path for path in DEPLOY.rglob("*") if path.is_file()]
+    for name in files:
+        for key in VARIABLE.findall(name.read_text()):
+            at = msgspec.to_builtins(Configuration())
+            for part in key.lower().split("__"):
+                assert part in at, f"{name}: LETTERBOX__{key}"
+                at = at[part]
 
 
 def test_the_container_file_copies_what_exists_and_runs_as_nobody_special():

@@ -27,15 +27,22 @@ class Bench:
         self.unreadable: set[str] = set()
         self.gate, self.begun = asyncio.Event(), asyncio.Event()
         self.at_once = self.most_at_once = 0
+        self.metrics = Metrics()
         self.finished = asyncio.Condition()
         relay = Relay(
             store=self.store,
             clock=self.clock,
-            metrics=Metrics(),
+            metrics=self.metrics,
             webhooks=WebhookRecords(self.store, trials_per_minute=10),
         )
         duties = (Duty("own", "job/", self.own), Duty("out", "job/", self.out, beside=2))
-        self.worker = Worker(store=self.store, clock=self.clock, relay=relay, duties=duties)
+        self.worker = Worker(
+            store=self.store,
+            clock=self.clock,
+            relay=relay,
+            duties=duties,
+            metrics=self.metrics,
+        )
 
     async def due(self, *names: str) -> None:
         at = self.clock.now()
@@ -153,7 +160,9 @@ async def test_what_is_owed_does_not_wait_for_all_that_is_due(bench: Bench) -> N
         webhooks=WebhookRecords(bench.store, trials_per_minute=10),
     )
     duties = (Duty("own", "job/", slow),)
-    worker = Worker(store=bench.store, clock=bench.clock, relay=relay, duties=duties)
+    worker = Worker(
+        store=bench.store, clock=bench.clock, relay=relay, duties=duties, metrics=bench.metrics
+    )
     await bench.due("own/1", "own/2", "own/3")
     await worker.run_once()
     assert sorted(told) == ["1", "2", "3"]
@@ -181,7 +190,9 @@ async def test_entries_of_one_partition_are_done_one_after_the_other(bench: Benc
         webhooks=WebhookRecords(bench.store, trials_per_minute=10),
     )
     duties = (Duty("own", "job/", own),)
-    worker = Worker(store=bench.store, clock=bench.clock, relay=relay, duties=duties)
+    worker = Worker(
+        store=bench.store, clock=bench.clock, relay=relay, duties=duties, metrics=bench.metrics
+    )
     at = bench.clock.now()
     for name in ("own/a", "own/b"):
         jobs = (Schedule(key="job/1", at=at), Schedule(key="job/2", at=at))
@@ -201,3 +212,17 @@ async def test_what_the_store_cannot_read_keeps_nobody_waiting(bench: Bench) -> 
     await bench.due("own/tick")
     await bench.until(3)
     assert sorted(bench.done) == ["a", "first", "tick"]
+
+
+async def test_how_late_work_is_begun_is_counted(bench: Bench) -> None:
+    """Late by the clock of when it was due, also where nobody worked in between."""
+    await bench.until(0)
+    await bench.worker.stop()
+    await bench.due("own/a")
+    bench.clock.advance(seconds=40)
+    await bench.worker.run_once()
+    text = bench.metrics.text().decode()
+    assert 'letterbox_due_lag_seconds_sum{work="job"} 40.0' in text
+    assert 'letterbox_due_lag_seconds_bucket{le="30.0",work="job"} 0.0' in text
+    assert 'letterbox_due_lag_seconds_count{work="job"} 1.0' in text
+    assert bench.metrics.registry.get_sample_value("letterbox_worker_rounds_total") >= 1
