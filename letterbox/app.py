@@ -1,6 +1,6 @@
 """The composition root: the only importer of adapters, where the broker gets its doors."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,16 @@ from letterbox.adapters.sqlite import SqliteStore
 from letterbox.adapters.web import HttpCourier
 from letterbox.adapters.zones import zone_of, zones
 from letterbox.broker import Broker, Outside
-from letterbox.certificate import Certificate, certificate_of
+from letterbox.certificate import certificate_of
 from letterbox.configuration import admin_socket
-from letterbox.doors import Doors, open_socket
+from letterbox.doors import COMMANDS, Door, Doors, Sockets, open_socket
 from letterbox.gateways.admin import AdminGateway
 from letterbox.gateways.http import AdminGateway as AdminHttpGateway
 from letterbox.gateways.http import HttpGateway, Parts
 from letterbox.gateways.smtp import SmtpGateway
 from letterbox.model.configuration import Configuration, StoreSection
 from letterbox.model.network import is_public
+from letterbox.model.role import Role
 from letterbox.ports.clock import Clock
 from letterbox.ports.courier import WebCourier
 from letterbox.ports.resolver import Resolver
@@ -38,7 +39,7 @@ AnyStore = SqliteStore | MemoryStore | RedisStore
 
 
 class App(Broker):
-    """Everything of one installation in one process, with its doors."""
+    """Everything of one installation in one process, with the doors of its role."""
 
     def __init__(
         self,
@@ -50,6 +51,7 @@ class App(Broker):
         resolver: Resolver,
         web: WebCourier | None = None,
         shipment: Shipment | None = None,
+        role: Role = Role.ALL,
     ) -> None:
         mail = SmtpCourier(
             resolver,
@@ -64,54 +66,58 @@ class App(Broker):
         web = web or HttpCourier(resolver, timeout=section.timeout, allowed=allowed)
         outside = Outside(store, bodies, clock, resolver, web, subscriptions, mail, zone_of, zones)
         super().__init__(configuration, outside, shipment or unpack())
+        self._role = role
         self._doors = Doors()
         self._socket = AdminGateway(self.administration)
 
-    async def start(self) -> dict[str, str]:
-        """Open the doors and begin to work; the bound addresses by name. May raise ``Failed``."""
-        configuration = self.configuration
+    async def start(self, sockets: Sockets | None = None) -> dict[str, str]:
+        """Open the doors and begin to work; the bound addresses by name. May raise ``Failed``.
+
+        ``sockets``: those this process was started with, of which it makes no more.
+        """
         addresses = {}
         try:
-            if configuration.http.listen:
-                addresses["http"] = await self._doors.open(
-                    "http", HttpGateway(self._parts()), configuration.http.listen
-                )
-                if not configuration.public_url:
+            gateways = self._gateways()
+            for name, listen in self._role.doors(self.configuration).items():
+                if not listen:
+                    continue
+                addresses[name] = await self._doors.open(name, gateways[name](), listen, sockets)
+                if name == "http" and not self.configuration.public_url:
                     self.public_url = f"http://{addresses['http']}"
-            certificate = certificate_of(configuration.tls, self.metrics)
-            for name, gateway, listen in self._mail_gateways(certificate):
-                if listen:
-                    addresses[name] = await self._doors.open(name, gateway, listen)
-            if configuration.admin.listen:
-                operators = AdminHttpGateway(self._parts())
-                addresses["admin"] = await self._doors.open(
-                    "admin", operators, configuration.admin.listen
-                )
-            path = admin_socket(configuration)
-            if path is not None:
-                await open_socket(self._socket, path)
-            await self.worker.start()
+            await self._open_socket(sockets)
+            if self._role.works:
+                await self.worker.start()
         except BaseException:
             await self.stop()
             raise
         log.info("started", **addresses)
         return addresses
 
-    async def stop(self) -> None:
-        """Close the doors, let those inside finish, and stop working."""
+    async def stop(self, *, grace: float = 0.0) -> None:
+        """Close the doors, let those inside finish, and stop working.
+
+        ``grace``: so many seconds before that they go on as they would.
+        """
         log.info("stopping")
-        await self._doors.close()
+        await self._doors.close(grace=grace)
         await self._socket.stop()
         await self.worker.stop()
         log.info("stopped")
 
-    def _mail_gateways(
-        self, certificate: Certificate | None
-    ) -> Iterator[tuple[str, SmtpGateway, str]]:
-        """Each with its name, and where it listens; empty for nowhere."""
-        configuration = self.configuration
+    async def _open_socket(self, sockets: Sockets | None) -> None:
+        """Listen to the command line, where that is this process's business."""
+        path = admin_socket(self.configuration)
+        if sockets is None and path is not None:
+            await open_socket(self._socket, path)
+        for given in (sockets or {}).get(COMMANDS, ()):
+            await self._socket.start(given)
 
-        def gateway(**said: Any) -> SmtpGateway:
+    def _gateways(self) -> dict[str, Callable[[], Door]]:
+        """What makes the gateway of each door, by its name."""
+        configuration = self.configuration
+        certificate = certificate_of(configuration.tls, self.metrics)
+
+        def mail(**said: Any) -> SmtpGateway:
             return SmtpGateway(
                 self.intake,
                 paths=self.prover,
@@ -124,11 +130,15 @@ class App(Broker):
                 **said,
             )
 
-        keys, submission = self.submitters, configuration.submission
-        yield "smtp", gateway(), configuration.smtp.listen
-        yield "lmtp", gateway(lmtp=True), configuration.lmtp.listen
-        yield "submission", gateway(keys=keys), submission.listen
-        yield "submissions", gateway(keys=keys, tls=True), submission.listen_tls
+        keys = self.submitters
+        return {
+            "http": lambda: HttpGateway(self._parts()),
+            "smtp": mail,
+            "lmtp": lambda: mail(lmtp=True),
+            "submission": lambda: mail(keys=keys),
+            "submissions": lambda: mail(keys=keys, tls=True),
+            "admin": lambda: AdminHttpGateway(self._parts()),
+        }
 
     def _parts(self) -> Parts:
         return Parts(
@@ -171,14 +181,21 @@ class App(Broker):
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, configuration: Configuration, *, clock: Clock | None = None
+        cls, configuration: Configuration, *, clock: Clock | None = None, role: Role = Role.ALL
     ) -> AsyncIterator["App"]:
         """Open the store and wire everything; close the store at the end."""
         clock = clock or SystemClock()
         resolver = DnsResolver(configuration.dns.servers, timeout=configuration.dns.timeout)
-        store = await _open_store(configuration.store, clock)
+        store = await _open_store(configuration.store, clock, works=role.works)
         try:
-            app = cls(configuration, store=store, bodies=store, clock=clock, resolver=resolver)
+            app = cls(
+                configuration,
+                store=store,
+                bodies=store,
+                clock=clock,
+                resolver=resolver,
+                role=role,
+            )
             await app.categories.load()
             yield app
         finally:
@@ -186,7 +203,7 @@ class App(Broker):
             await resolver.close()
 
 
-async def _open_store(section: StoreSection, clock: Clock) -> AnyStore:
+async def _open_store(section: StoreSection, clock: Clock, *, works: bool) -> AnyStore:
     scheme, _, rest = section.url.partition(":")
     if scheme == "memory":
         return MemoryStore(clock)
@@ -195,6 +212,7 @@ async def _open_store(section: StoreSection, clock: Clock) -> AnyStore:
     return await RedisStore.open(
         section.url,
         clock,
+        works=works,
         replicas=section.replicas,
         patience=section.patience,
         unsafe=section.unsafe,

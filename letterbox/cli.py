@@ -7,7 +7,6 @@ JSON alone; errors and logs go to standard error.
 import argparse
 import asyncio
 import os
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,7 +17,6 @@ from letterbox.usage import MISUSED, Command, parser
 
 if TYPE_CHECKING:
     from letterbox.model.configuration import Configuration
-    from letterbox.ready import ReadyFile
 
 _DONE, _FAILED = 0, 1
 _SECTIONS = (
@@ -118,21 +116,24 @@ def _explain(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
+    from letterbox.reach import reaching
+
     whole: dict[str, Any] = {"consumer": arguments.consumer}
-    for section in _SECTIONS:
-        after: str | None = None
-        items: list[Any] = []
-        while True:
-            asked = {"consumer": arguments.consumer, "section": section, "after": after}
-            page = _perform(arguments, "export", asked)
-            after = page["after"]
-            if section == "preferences":
-                whole[section] = page["items"]
-                break
-            items += page["items"]
-            whole[section] = items
-            if after is None:
-                break
+    with reaching(_configuration(arguments)) as ask:
+        for section in _SECTIONS:
+            after: str | None = None
+            items: list[Any] = []
+            while True:
+                asked = {"consumer": arguments.consumer, "section": section, "after": after}
+                page = ask("export", asked)
+                after = page["after"]
+                if section == "preferences":
+                    whole[section] = page["items"]
+                    break
+                items += page["items"]
+                whole[section] = items
+                if after is None:
+                    break
     arguments.json = True
     return _print(arguments, whole, [])
 
@@ -178,40 +179,22 @@ def _perform(
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    import uvloop
+    from letterbox import serving
+    from letterbox.model.role import Role
 
-    from letterbox import logs
-    from letterbox.descriptors import make_room
-    from letterbox.ready import ReadyFile
-
-    configuration = _configuration(arguments)
-    ready_file = ReadyFile(arguments.ready_file) if arguments.ready_file else None
-    logs.configure(configuration.log, final=True)
-    make_room(configuration)
-    uvloop.run(_serving(configuration, ready_file))
+    if arguments.given is None:
+        _configuration(arguments)
+    serving.serve(
+        serving.Service(
+            config=arguments.config,
+            role=Role(arguments.role),
+            processes=arguments.processes,
+            ready_file=arguments.ready_file,
+            debug=arguments.debug,
+        ),
+        given=arguments.given,
+    )
     return _DONE
-
-
-async def _serving(configuration: "Configuration", ready_file: "ReadyFile | None") -> None:
-    from letterbox.app import App
-
-    asked_to_stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, asked_to_stop.set)
-    async with App.open(configuration) as app:
-        # The store is ours now: what stands there is of a server that is gone.
-        if ready_file:
-            ready_file.remove()
-        addresses = await app.start()
-        try:
-            if ready_file:
-                ready_file.write(addresses)
-            await asked_to_stop.wait()
-        finally:
-            if ready_file:
-                ready_file.remove()
-            await app.stop()
 
 
 def _demo(arguments: argparse.Namespace) -> int:

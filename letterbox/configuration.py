@@ -11,8 +11,9 @@ from msgspec import inspect
 
 from letterbox.administration.shape import Misshapen, read_toml, shape
 from letterbox.identity.domains import Domains
-from letterbox.misconfigured import check, unreadable
+from letterbox.misconfigured import check, check_role, unreadable
 from letterbox.model.configuration import Configuration
+from letterbox.model.role import Role
 from letterbox.wishes import Mistake
 
 #: ``LETTERBOX__SMTP__LISTEN`` stands over ``smtp.listen`` of the file.
@@ -63,6 +64,19 @@ def load(path: str | None, environ: Mapping[str, str]) -> Configuration:
         raise ConfigurationError(file, _with_origin(misshapen.mistakes, origins)) from misshapen
     if mistakes := tuple(check(configuration, _domains)):
         raise ConfigurationError(file, _with_origin(mistakes, origins))
+    return configuration
+
+
+def load_for(
+    path: str | None, environ: Mapping[str, str], *, role: Role, several: bool
+) -> Configuration:
+    """The configuration, where a process of this role, or ``several``, can serve by it.
+
+    Raises :class:`ConfigurationError`.
+    """
+    configuration = load(path, environ)
+    if mistakes := tuple(check_role(configuration, role, several=several)):
+        raise ConfigurationError(source(path, environ) or "the defaults", mistakes)
     return configuration
 
 

@@ -3,24 +3,40 @@
 import asyncio
 import errno
 import socket
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
 from letterbox.administration import Failed
-from letterbox.gateways.admin import AdminGateway, NotASocket, SocketInUse
+from letterbox.gateways import listening
+from letterbox.gateways.admin import AdminGateway, NotASocket, SocketInUse, bind_socket
+from letterbox.gateways.listening import Place
+from letterbox.model.configuration import Configuration
+from letterbox.model.role import Role
 
 _DRAIN_SECONDS: Final = 20.0  # within the 30 s that supervisors give before they kill
+#: The door that every process has to itself: what it tells is of that process.
+_OWN: Final = "admin"
+
+#: The socket of the command line, among others.
+COMMANDS: Final = "commands"
+
+#: Bound sockets, by the name of the door that is to listen on them.
+Sockets = Mapping[str, Sequence[socket.socket]]
 
 
 class Door(Protocol):
     """A gateway, as far as starting and stopping it goes."""
 
-    async def start(self, listen: str) -> str:
+    async def start(self, place: Place) -> str:
         """Listen; return the bound ``host:port``."""
         ...
 
-    async def drain(self, seconds: float) -> None:
-        """Take nobody in any more, let those inside finish, at most so long, and close."""
+    async def drain(self, seconds: float, *, grace: float = 0.0) -> None:
+        """Take nobody in any more, let those inside finish, at most so long, and close.
+
+        ``grace``: so many seconds before that those inside go on as they would.
+        """
         ...
 
 
@@ -30,30 +46,67 @@ class Doors:
     def __init__(self) -> None:
         self._open: list[Door] = []
 
-    async def open(self, name: str, door: Door, listen: str) -> str:
-        """Open a door; return where it listens. Raises :class:`Failed`."""
+    async def open(self, name: str, door: Door, listen: str, sockets: Sockets | None = None) -> str:
+        """Open a door; return where it listens. Raises :class:`Failed`.
+
+        ``sockets``: those this process was started with; it makes no others.
+        """
+        if sockets is not None and name not in sockets:
+            raise Failed(f"{name} is to listen on {listen}, and did not before; stop and start")
         try:
-            address = await door.start(listen)
+            address = await door.start(listen if sockets is None else sockets[name])
         except OSError as error:
-            raise Failed(f"{name}.listen = {listen}: {_why_not(error)}") from error
+            raise _closed(name, listen, error) from error
         self._open.append(door)
         return address
 
-    async def close(self) -> None:
+    async def close(self, *, grace: float = 0.0) -> None:
         """Let those inside finish, and close them all."""
-        await asyncio.gather(*(door.drain(_DRAIN_SECONDS) for door in self._open))
+        await asyncio.gather(*(door.drain(_DRAIN_SECONDS, grace=grace) for door in self._open))
         self._open.clear()
 
 
-async def open_socket(socket: AdminGateway, path: Path) -> None:
+def share(configuration: Configuration, role: Role, processes: int) -> list[Sockets]:
+    """Sockets for so many processes, each with its own, which listen at the same addresses.
+
+    Those of operators do not: process k has its door k ports above the first. Raises
+    :class:`Failed`.
+    """
+    shares: list[dict[str, Sequence[socket.socket]]] = [{} for _ in range(processes)]
+    for name, listen in role.doors(configuration).items():
+        if not listen:
+            continue
+        try:
+            if name == _OWN:
+                sets = [listening.bind(listen, above=number) for number in range(processes)]
+            else:
+                sets = listening.bind_shared(listen, processes)
+        except OSError as error:
+            raise _closed(name, listen, error) from error
+        for mine, sockets in zip(shares, sets, strict=True):
+            mine[name] = sockets
+    return [*shares]
+
+
+async def open_socket(gateway: AdminGateway, path: Path) -> None:
     """Listen to the command line. Raises :class:`Failed`."""
+    listening = command_socket(path)
+    await gateway.start(listening, path)
+
+
+def command_socket(path: Path) -> socket.socket:
+    """Bind the socket of the command line. Raises :class:`Failed`."""
     try:
-        await socket.start(path)
+        return bind_socket(path)
     except (SocketInUse, NotASocket) as error:
         raise Failed(str(error)) from error
     except OSError as error:
         why = error.strerror or str(error)
         raise Failed(f"the admin socket {path}: {why}; set admin.socket elsewhere") from error
+
+
+def _closed(name: str, listen: str, error: OSError) -> Failed:
+    return Failed(f"{name}.listen = {listen}: {_why_not(error)}")
 
 
 def _why_not(error: OSError) -> str:

@@ -22,8 +22,16 @@ _NEEDS_QUOTES = re.compile(r'[\s="]')
 Event = MutableMapping[str, Any]
 
 
-def configure(section: LogSection, *, stream: TextIO | None = None, final: bool = False) -> None:
+def configure(
+    section: LogSection,
+    *,
+    stream: TextIO | None = None,
+    final: bool = False,
+    of: Mapping[str, str | int] | None = None,
+) -> None:
     """Set up the log of this process, libraries included.
+
+    ``of`` stands in every line: which process it is, where there are several.
 
     ``final`` keeps each logger as it is first made, which is faster: for a server, where the
     log is set up once.
@@ -36,6 +44,7 @@ def configure(section: LogSection, *, stream: TextIO | None = None, final: bool 
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
             structlog.processors.format_exc_info,
+            lambda _, __, event: {**event, **(of or {})},
             make_safe,
             _plain if plain else _json,
         ],

@@ -13,6 +13,7 @@ from letterbox.identity.signing import BadKey, OwnSigner
 from letterbox.model import redis_url
 from letterbox.model.address import fold_domain
 from letterbox.model.configuration import Configuration, OutboundSection, TrustedPeer
+from letterbox.model.role import Role
 from letterbox.wishes import Mistake
 
 _MAX_PORT = 65535
@@ -32,12 +33,6 @@ def check(configuration: Configuration, domains: Callable[[], Domains]) -> Itera
     for nth, proxy in enumerate(configuration.http.proxies):
         yield from _network(f"http.proxies[{nth}]", proxy)
     yield from store(configuration.store.url)
-    if _is_redis(configuration.store.url) and not configuration.admin.socket:
-        yield Mistake(
-            path="admin.socket",
-            mistake="it is missing",
-            allowed="a path at which commands find the server: beside a Redis store there is none",
-        )
     if configuration.bodies.url != "store:":
         yield Mistake(
             path="bodies.url",
@@ -49,6 +44,25 @@ def check(configuration: Configuration, domains: Callable[[], Domains]) -> Itera
     yield from _trusted(configuration, domains)
     yield from _outbound(configuration.outbound)
     yield from _tls(configuration.tls.certificate, configuration.tls.key)
+
+
+def check_role(configuration: Configuration, role: Role, *, several: bool) -> Iterator[Mistake]:
+    """What keeps processes of a role from serving by a configuration that is sound by itself."""
+    scheme = configuration.store.url.partition(":")[0]
+    if (several or role is not Role.ALL) and scheme in {"sqlite", "memory"}:
+        yield Mistake(
+            path="store.url",
+            mistake=f"{scheme}: is for one process, and --role and --processes are for several",
+            allowed="redis://HOST:PORT, which they share; or serve without --role and --processes",
+        )
+    doors = role.doors(configuration)
+    if role is not Role.WORKER and not any(doors[name] for name in doors if name != "admin"):
+        keys = {name: f"{name}.listen" for name in doors if name not in {"admin", "submissions"}}
+        yield Mistake(
+            path=", ".join(keys.values()),
+            mistake=f"empty, so that --role {role} has no door to open",
+            allowed="an address; or another role",
+        )
 
 
 def _names(configuration: Configuration) -> Iterator[Mistake]:

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 MISUSED = 2
 _DONE = 0
+_MOST_PROCESSES = 64
 _CONFIG_HELP = "configuration file; else LETTERBOX_CONFIG, else letterbox.toml here, else defaults"
 _READY_HELP = (
     'written whole when it is ready: the bound addresses, as {"http": "127.0.0.1:8080", …}; '
@@ -42,7 +43,7 @@ def parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
         return parser
 
     serve = add("serve", "serve", "run the broker")
-    serve.add_argument("--ready-file", type=Path, metavar="FILE", help=_READY_HELP)
+    _add_serve(serve)
     demo = add("demo", "demo", "show the broker at work, with made-up vendors and consumers")
     demo.add_argument("--store", metavar="URL", help="an empty store to use, such as redis://HOST")
     demo.add_argument("--once", action="store_true", help="end when everything was shown")
@@ -82,6 +83,24 @@ def parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
     export.add_argument("consumer", metavar="CONSUMER", help="an id; or operator")
     add("version", "version", "print the version")
     return top
+
+
+def _add_serve(serve: Any) -> None:
+    serve.add_argument("--ready-file", type=Path, metavar="FILE", help=_READY_HELP)
+    serve.add_argument(
+        "--role",
+        choices=("all", "gateway", "web", "worker"),
+        default="all",
+        help="gateway takes mail, web serves HTTP, worker does what is due; with a Redis store",
+    )
+    serve.add_argument(
+        "--processes",
+        type=_processes,
+        metavar="N",
+        help=f"so many beside each other, 1 to {_MOST_PROCESSES}; HUP replaces them one by one",
+    )
+    # How a supervisor tells a process of its own what it has inherited.
+    serve.add_argument("--given", help=argparse.SUPPRESS)
 
 
 def _add_explain(add: Callable[..., Any]) -> None:
@@ -143,6 +162,12 @@ def _add_vendors(parser: Any, add: Callable[..., Any]) -> None:
 
 def _top() -> argparse.ArgumentParser:
     return _Parser(prog="letterbox", description="A message broker between vendors and consumers.")
+
+
+def _processes(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_PROCESSES:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {_MOST_PROCESSES}")
+    return int(text)
 
 
 def _instant(text: str) -> datetime:

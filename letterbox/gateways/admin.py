@@ -61,24 +61,10 @@ class AdminGateway:
         self._path: Path | None = None
         self._sessions: set[asyncio.Task[None]] = set()
 
-    async def start(self, path: Path) -> None:
-        """Listen. A socket left over by a server that is gone is replaced.
-
-        The caller owns the store the socket belongs to, so that no other server can come
-        between. Raises :class:`SocketInUse`, :class:`NotASocket`, OSError.
-        """
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _remove_stale(path)
-        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    async def start(self, listening: socket.socket, path: Path | None = None) -> None:
+        """Listen on a bound socket; ``path`` is removed at the end, where it is ours to remove."""
+        self._path = path
         try:
-            with _bindable(path) as short:
-                # Nobody else's from its first moment on: rights set later would come too late.
-                before = os.umask(0o177)
-                try:
-                    listening.bind(short)
-                finally:
-                    os.umask(before)
-            self._path = path
             self._server = await asyncio.start_unix_server(
                 self._accept, sock=listening, limit=MAX_LINE
             )
@@ -88,10 +74,11 @@ class AdminGateway:
 
     async def stop(self) -> None:
         """Stop listening, let the commands under way end, and remove the socket."""
-        if self._server is None or self._path is None:
+        if self._server is None:
             return
         self._server.close()
-        self._path.unlink(missing_ok=True)
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
         if self._sessions:
             _, late = await asyncio.wait(self._sessions, timeout=5)
             for session in late:
@@ -192,6 +179,29 @@ def ask(
 
 
 # ---- the place --------------------------------------------------------------------------------
+
+
+def bind_socket(path: Path) -> socket.socket:
+    """Bind a socket at a path. One left over by a server that is gone is replaced.
+
+    The caller owns the store the socket belongs to, so that no other server can come between.
+    Raises :class:`SocketInUse`, :class:`NotASocket`, OSError.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _remove_stale(path)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with _bindable(path) as short:
+            # Nobody else's from its first moment on: rights set later would come too late.
+            before = os.umask(0o177)
+            try:
+                listening.bind(short)
+            finally:
+                os.umask(before)
+    except BaseException:
+        listening.close()
+        raise
+    return listening
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,13 +32,17 @@ class Letterbox:
     """One installation in a folder: its configuration, its store, its server when started.
 
     ``configuration`` is a TOML document (free ports and a trusted loopback where none is given);
-    the store lies in the folder, which is also the working directory.
+    the store lies in the folder, which is also the working directory. ``options`` are for the
+    server.
     """
 
-    def __init__(self, folder: Path, configuration: str = FREE_PORTS) -> None:
+    def __init__(
+        self, folder: Path, configuration: str = FREE_PORTS, options: Sequence[str] = ()
+    ) -> None:
         self.folder = folder
         self.config = folder / "letterbox.toml"
         self.config.write_text(configuration)
+        self.options = options
         self.ready_file = folder / "ready.json"
         self.log = folder / "log"
         self.addresses: dict[str, str] = {}
@@ -51,7 +55,7 @@ class Letterbox:
         self.ready_file.unlink(missing_ok=True)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                self._command("serve", "--ready-file", str(self.ready_file)),
+                self._command("serve", "--ready-file", str(self.ready_file), *self.options),
                 cwd=self.folder,
                 env=_environment(),
                 stdin=subprocess.DEVNULL,

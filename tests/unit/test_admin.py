@@ -15,7 +15,14 @@ from structlog.testing import capture_logs
 
 from letterbox.administration import Failed
 from letterbox.gateways import admin
-from letterbox.gateways.admin import AdminGateway, NotASocket, SocketInUse, Unreachable, ask
+from letterbox.gateways.admin import (
+    AdminGateway,
+    NotASocket,
+    SocketInUse,
+    Unreachable,
+    ask,
+    bind_socket,
+)
 from tests.support.house import open_house
 
 
@@ -33,7 +40,7 @@ class Echo:
 @asynccontextmanager
 async def listening(path: Path, commands: Any = None) -> AsyncIterator[AdminGateway]:
     gateway = AdminGateway(commands or Echo())
-    await gateway.start(path)
+    await gateway.start(bind_socket(path), path)
     try:
         yield gateway
     finally:
@@ -159,7 +166,7 @@ async def test_a_server_that_answers_is_not_pushed_aside(tmp_path):
     path = tmp_path / "box.sock"
     async with listening(path):
         with pytest.raises(SocketInUse, match="another server answers"):
-            await AdminGateway(Echo()).start(path)
+            bind_socket(path)
         assert (await raw(path, b'{"command": "a"}\n'))["result"]["command"] == "a"
 
 
@@ -167,7 +174,7 @@ async def test_what_is_no_socket_is_left_alone(tmp_path):
     path = tmp_path / "box.sock"
     path.write_text("mine")
     with pytest.raises(NotASocket, match="is no socket"):
-        await AdminGateway(Echo()).start(path)
+        bind_socket(path)
     assert path.read_text() == "mine"
 
 
@@ -179,7 +186,7 @@ async def test_a_deep_folder_does_not_hinder(tmp_path):
     async with listening(path):
         assert path.exists()
     with pytest.raises(OSError, match=r"set admin.socket to a shorter one"):
-        await AdminGateway(Echo()).start(tmp_path / ("d" * 80) / ("f" * 120))
+        bind_socket(tmp_path / ("d" * 80) / ("f" * 120))
 
 
 async def test_nothing_there_is_unreachable(tmp_path):

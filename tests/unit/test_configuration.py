@@ -12,11 +12,13 @@ from letterbox.configuration import (
     ConfigurationError,
     admin_socket,
     load,
+    load_for,
     shipped,
     source,
     stray_variables,
 )
 from letterbox.model.configuration import Configuration
+from letterbox.model.role import Role
 
 
 def from_text(folder: Path, text: str, environ: dict[str, str] | None = None) -> Configuration:
@@ -131,7 +133,6 @@ BAD = [
     ("[store]\nurl = 'redis://h?socket_timeout=0'", "store.url", "what follows redis: cannot"),
     ("[store]\nurl = 'unix://socket'", "store.url", "what follows unix: cannot be read"),
     ("[store]\nurl = 'redi://u:secret@h'", "store.url", "begins no store; did you mean redis?"),
-    ("[store]\nurl = 'redis+cluster://h'", "admin.socket", "it is missing"),
     ("[store]\nurl = 'redis+cluster://h/1'", "store.url", "what follows redis+cluster: cannot"),
     ("[store]\nurl = 'redis+cluster://h,'", "store.url", "what follows redis+cluster: cannot"),
     ("[store]\nurl = 'redis+cluster://h:0'", "store.url", "what follows redis+cluster: cannot"),
@@ -139,7 +140,6 @@ BAD = [
     ("[store]\nurl = 'redis+sentinel://h:1,i:2'", "store.url", "what follows redis+sentinel: can"),
     ("[store]\nurl = 'redis+sentinel://h/n/x'", "store.url", "what follows redis+sentinel: can"),
     ("[store]\nurl = 'redis+clustre://h'", "store.url", "did you mean redis+cluster?"),
-    ("[store]\nurl = 'redis://h'", "admin.socket", "it is missing"),
     ("[store]\nreplicas = -1", "store.replicas", "-1 is not valid here"),
     ("[store]\nurl = 'sqlit:x.db'", "store.url", "did you mean sqlite?"),
     ("[store]\nurl = 'sqlite:'", "store.url", "begins no store"),
@@ -310,6 +310,34 @@ def test_the_admin_socket_lies_beside_the_store_unless_it_is_named():
     named = load(None, {"LETTERBOX__ADMIN__SOCKET": "run/admin.sock"})
     assert admin_socket(named) == Path.cwd() / "run/admin.sock"
     assert admin_socket(load(None, {"LETTERBOX__STORE__URL": "memory:"})) is None
+
+
+SEVERAL = {"LETTERBOX__STORE__URL": "redis://localhost"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "role", "several", "path"),
+    [
+        ({}, Role.ALL, True, "store.url"),
+        ({}, Role.GATEWAY, False, "store.url"),
+        ({"LETTERBOX__STORE__URL": "memory:"}, Role.WORKER, False, "store.url"),
+        (SEVERAL | {"LETTERBOX__HTTP__LISTEN": ""}, Role.WEB, False, "http.listen"),
+        (
+            SEVERAL | {"LETTERBOX__SMTP__LISTEN": ""},
+            *(Role.GATEWAY, True, "smtp.listen, lmtp.listen, submission.listen"),
+        ),
+    ],
+)
+def test_a_role_needs_a_store_to_share_and_a_door_to_open(variables, role, several, path):
+    load(None, variables)
+    with pytest.raises(ConfigurationError) as raised:
+        load_for(None, variables, role=role, several=several)
+    assert [mistake.path for mistake in raised.value.mistakes] == [path]
+
+
+@pytest.mark.parametrize("role", [Role.ALL, Role.GATEWAY, Role.WEB, Role.WORKER])
+def test_a_store_on_a_server_is_for_every_role(role):
+    load_for(None, SEVERAL, role=role, several=True)
 
 
 def test_shipped_files_are_found_and_missing_ones_named():

@@ -3,6 +3,7 @@
 import os
 import re
 import tomllib
+from collections import defaultdict
 from pathlib import Path
 from shutil import which
 from subprocess import run
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from letterbox.model.configuration import Configuration
+from letterbox.usage import parser
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -48,6 +50,30 @@ def test_the_unit_is_one_that_systemd_takes(tmp_path, name):
     here.write_text(unit.replace("/opt/letterbox/bin/letterbox", "/bin/true"))
     done = run([analyze, "verify", str(here)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_the_unit_serves_in_several_processes(tmp_path):
+    analyze = needs("systemd-analyze", "systemd")
+    added = tmp_path / "letterbox.service.d"
+    added.mkdir()
+    lines = {}
+    here = tmp_path / "letterbox.service"
+    for name, place in (
+        ("letterbox.service", here),
+        ("letterbox-processes.conf", added / "processes.conf"),
+    ):
+        text = (DEPLOY / name).read_text()
+        lines |= dict.fromkeys(text.splitlines())
+        place.write_text(text.replace("/opt/letterbox/bin/letterbox", "/bin/true"))
+    done = run([analyze, "verify", str(here)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    # The supervisor alone is told to stop, and what is left is killed with it.
+    assert {"KillMode=mixed", "ExecReload=/bin/kill -HUP $MAINPID"} <= set(lines)
+    _, command = [line for line in lines if re.match(r"ExecStart=.", line)]
+    told = parser(defaultdict(lambda: len)).parse_args(
+        command.partition("bin/letterbox ")[2].replace("${PROCESSES}", "2").split()
+    )
+    assert (told.role, told.processes) == ("all", 2)
 
 
 def test_a_mistake_in_the_unit_would_be_seen(tmp_path):

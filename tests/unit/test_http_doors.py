@@ -185,6 +185,22 @@ async def test_what_was_begun_is_finished_and_nothing_new_is_taken():
             await asyncio.open_connection(host, int(port))
 
 
+async def test_where_another_process_takes_over_clients_are_told_to_connect_anew():
+    async with open_api() as api:
+        gateway = type(api.gateway)(parts_of(api.house.app))
+        address = await gateway.start("127.0.0.1:0")
+        url = f"http://{address}/healthz"
+        async with api.session.get(url) as reply:
+            assert "Connection" not in reply.headers
+        draining = asyncio.ensure_future(gateway.drain(10, grace=20))
+        await asyncio.sleep(0)
+        # The connection is there still; after this answer nobody is, and no grace is needed.
+        async with api.session.get(url) as reply:
+            assert (reply.status, reply.headers["Connection"]) == (200, "close")
+        async with asyncio.timeout(10):
+            await draining
+
+
 async def test_a_closing_house_is_not_ready():
     async with open_api() as api:
         api.gateway.draining.set()

@@ -111,6 +111,15 @@ def test_long_values_are_cut():
     assert len(stream.getvalue()) < 2200
 
 
+def test_where_there_are_several_processes_each_line_says_whose_it_is():
+    stream = io.StringIO()
+    logs.configure(LogSection(format="json"), stream=stream, of={"role": "web", "process": 1})
+    structlog.get_logger().info("a")
+    logging.getLogger("x").warning("b")
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [(line["role"], line["process"]) for line in lines] == [("web", 1), ("web", 1)]
+
+
 def test_what_libraries_say_comes_into_the_same_log():
     stream = configured(format="json")
     logging.getLogger("aiohttp.server").error("went wrong: %s\n", SECRET)

@@ -90,6 +90,35 @@ async def test_draining():
         assert house.sessions == 0
 
 
+async def test_where_another_process_takes_over_no_message_is_interrupted():
+    async with (
+        serving() as house,
+        greeted(house.address) as between,
+        greeted(house.address) as begun,
+        greeted(house.address) as new,
+        greeted(house.address) as mute,
+    ):
+        for wire in (between, begun):
+            await wire.begin()
+            await wire.send(b"x\r\n.\r\n")
+            assert await wire.line() == "250 2.0.0 delivered anna"
+        await begun.say("MAIL FROM:<>")
+        draining = asyncio.ensure_future(house.gateway.drain(20, grace=1))
+        assert (await between.line()).startswith("421 4.3.2")
+        assert await begun.say("RCPT TO:<anna@letterbox.example>") == "250 2.1.5 Recipient taken"
+        assert (await begun.say("DATA")).startswith("354 ")
+        await begun.send(b"x\r\n.\r\n")
+        await new.begin()
+        await new.send(b"x\r\n.\r\n")
+        for wire in (begun, new):
+            assert await wire.line() == "250 2.0.0 delivered anna"
+            assert (await wire.line()).startswith("421 4.3.2")
+        assert (await mute.line()).startswith("421 4.3.2")
+        for wire in (between, begun, new, mute):
+            wire.close()
+        await draining
+
+
 async def test_draining_is_bounded():
     async with serving() as house, greeted(house.address) as stuck:
         await stuck.begin("slow")

@@ -1,12 +1,15 @@
 """TLS from the first octet: who has not agreed yet counts, and holds nobody up."""
 
 import asyncio
+import os
+import resource
 import socket
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 
 from letterbox.adapters.clock import SystemClock
-from letterbox.gateways.smtp import SmtpGateway
+from letterbox.gateways.smtp import SmtpGateway, handshakes
 from letterbox.metrics import Metrics
 from letterbox.model.configuration import SmtpSection
 from tests.support.tls import tls_contexts
@@ -54,6 +57,13 @@ async def until(port: int, client: ssl.SSLContext, *, in_: bool) -> None:
     async with asyncio.timeout(PATIENCE):
         while await greeted(port, client) is not in_:
             pass  # each look is a connection of its own
+
+
+async def becomes(condition: Callable[[], object]) -> None:
+    while True:
+        if condition():
+            return
+        await asyncio.sleep(0)
 
 
 @on_both_loops
@@ -120,6 +130,25 @@ async def test_a_session_counts_once_and_is_over_with_its_client(tmp_path):
 
 
 @on_both_loops
+async def test_who_has_connected_before_another_process_takes_over_may_agree(tmp_path):
+    server, client = tls_contexts(tmp_path)
+    gateway, _, port = await opened(server)
+    connection = socket.create_connection(("127.0.0.1", port))
+    async with asyncio.timeout(PATIENCE):
+        await becomes(lambda: gateway._handshakes._shaking)
+        draining = asyncio.ensure_future(gateway.drain(1, grace=PATIENCE))
+        await becomes(lambda: not gateway._handshakes._sockets)
+        reader, writer = await asyncio.open_connection(
+            sock=connection, ssl=client, server_hostname=HOST
+        )
+        assert (await reader.readline()).startswith(b"220 ")
+        writer.write(b"QUIT\r\n")
+        assert (await reader.readline()).startswith(b"221 ")
+        writer.close()
+        await draining
+
+
+@on_both_loops
 async def test_it_closes_with_silent_ones_there(tmp_path):
     server, _ = tls_contexts(tmp_path)
     gateway, _, port = await opened(server)
@@ -133,3 +162,30 @@ async def test_it_closes_with_silent_ones_there(tmp_path):
     except ConnectionRefusedError:
         return
     raise AssertionError("it listens on")
+
+
+@on_both_loops
+async def test_where_no_descriptor_is_left_it_goes_on_when_there_is_one(tmp_path, monkeypatch):
+    server, client = tls_contexts(tmp_path)
+    gateway, _, port = await opened(server)
+    (soft, hard), taken = resource.getrlimit(resource.RLIMIT_NOFILE), []
+    monkeypatch.setattr(handshakes, "_PAUSE", 0.01)
+    try:
+        connection = socket.socket()
+        connection.settimeout(0)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+        with suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(connection, ("127.0.0.1", port))
+        async with asyncio.timeout(PATIENCE):
+            await becomes(lambda: gateway._handshakes._resuming)
+        for each in taken:
+            os.close(each)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        connection.close()
+        await until(port, client, in_=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        await gateway.close()

@@ -14,6 +14,7 @@ from letterbox.gateways.http.application import application
 from letterbox.gateways.http.parts import Parts
 from letterbox.gateways.http.problems import Problem, render
 from letterbox.gateways.http.routes import OPERATIONS, ROUTES
+from letterbox.gateways.listening import Place, address_of, sockets_of
 from letterbox.metrics import Metrics
 
 # How long a connection may take to bring a whole header, or may idle between requests.
@@ -48,12 +49,17 @@ class HttpGateway:
             most=section.max_connections,
         )
 
-    async def start(self, listen: str) -> str:
-        """Listen on ``host:port`` (port 0: any); return the address as bound."""
-        return await self._listener.start(listen)
+    async def start(self, place: Place) -> str:
+        """Listen on ``host:port`` (port 0: any) or on sockets; return the address as bound."""
+        return await self._listener.start(place)
 
-    async def drain(self, seconds: float) -> None:
-        """Take no more; finish what was begun, at most ``seconds`` long."""
+    async def drain(self, seconds: float, *, grace: float = 0.0) -> None:
+        """Take no more; finish what was begun, at most ``seconds`` long.
+
+        For ``grace`` seconds before that whoever is connected is served as before, and told with
+        each answer to connect anew: another process takes those who come now.
+        """
+        await self._listener.leave(grace)
         self.draining.set()
         await self._listener.drain(seconds)
 
@@ -66,12 +72,17 @@ class AdminGateway:
         app = application(parts, OPERATIONS, self.draining, trusted=True)
         self._listener = _Listener(app, parts, most=parts.configuration.http.max_connections)
 
-    async def start(self, listen: str) -> str:
-        """Listen on ``host:port`` (port 0: any); return the address as bound."""
-        return await self._listener.start(listen)
+    async def start(self, place: Place) -> str:
+        """Listen on ``host:port`` (port 0: any) or on sockets; return the address as bound."""
+        return await self._listener.start(place)
 
-    async def drain(self, seconds: float) -> None:
-        """Take no more; finish what was begun, at most ``seconds`` long."""
+    async def drain(self, seconds: float, *, grace: float = 0.0) -> None:
+        """Take no more; finish what was begun, at most ``seconds`` long.
+
+        For ``grace`` seconds before that whoever is connected is served as before, and told with
+        each answer to connect anew: another process takes those who come now.
+        """
+        await self._listener.leave(grace)
         self.draining.set()
         await self._listener.drain(seconds)
 
@@ -84,18 +95,33 @@ class _Listener:
         self._parts = parts
         self._most = most
         self._open = 0
-        self._socket: asyncio.AbstractServer | None = None
+        self._servers: list[asyncio.AbstractServer] = []
+        self._leaving = False
+        self._empty = asyncio.Event()
+        self._empty.set()
+        app.on_response_prepare.append(self._part)
 
-    async def start(self, listen: str) -> str:
-        host, _, port = listen.rpartition(":")
+    async def start(self, place: Place) -> str:
+        sockets = sockets_of(place)
+        address = address_of(sockets)
         await self._runner.setup()
-        server = await asyncio.get_running_loop().create_server(
-            self._connection, host.strip("[]") or None, int(port), backlog=1024
-        )
-        self._socket = server
-        bound = server.sockets[0].getsockname()
-        name = f"[{bound[0]}]" if ":" in bound[0] else bound[0]
-        return f"{name}:{bound[1]}"
+        loop = asyncio.get_running_loop()
+        try:
+            for each in sockets:
+                server = await loop.create_server(self._connection, sock=each, backlog=1024)
+                self._servers.append(server)
+        except OSError:
+            self._stop_listening()
+            for each in sockets:
+                each.close()
+            raise
+        return address
+
+    async def _part(self, _: web.Request, response: web.StreamResponse) -> None:
+        """A client that is told so does not send its next request into a closed connection."""
+        if self._leaving:
+            response.headers["Connection"] = "close"
+            response.force_close()
 
     def _connection(self) -> asyncio.Protocol:
         server = self._runner.server
@@ -127,17 +153,32 @@ class _Listener:
     def opened(self) -> None:
         """A connection is there."""
         self._open += 1
+        self._empty.clear()
         self.metrics.sessions.labels("http").inc()
 
     def closed(self) -> None:
         """A connection is gone."""
         self._open -= 1
+        if not self._open:
+            self._empty.set()
         self.metrics.sessions.labels("http").dec()
 
+    async def leave(self, grace: float) -> None:
+        """Take nobody in any more; give those inside so many seconds to go by themselves."""
+        self._stop_listening()
+        if grace:
+            self._leaving = True
+            await asyncio.sleep(0)  # what was accepted a moment ago gets its turn
+            with suppress(TimeoutError):
+                async with asyncio.timeout(grace):
+                    await self._empty.wait()
+
+    def _stop_listening(self) -> None:
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+
     async def drain(self, seconds: float) -> None:
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
         server = self._runner.server
         if server is not None:
             await asyncio.sleep(0)  # what was accepted a moment ago gets its turn

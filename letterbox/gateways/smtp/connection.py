@@ -54,6 +54,7 @@ class Connection(SMTP, ABC):
         self._began = 0.0
         self._idle = False  # waiting for a command, with nothing begun
         self._leaving = False
+        self._retiring = False  # another process takes whoever comes now
         self._received = 0  # octets
         self._errors = 0
         self._messages = 0
@@ -127,6 +128,15 @@ class Connection(SMTP, ABC):
     def task(self) -> "asyncio.Task[None]":
         """What speaks with the client."""
         return cast("asyncio.Task[None]", self._handler_coroutine)
+
+    def retire(self) -> None:
+        """Say goodbye after a message, at once where one was sent and no other is begun."""
+        self._retiring = True
+        if self._idle and self._may_retire():
+            self._interrupt(replies.LEAVING, "leaving")
+
+    def _may_retire(self) -> bool:
+        return self._retiring and self._messages > 0 and self._dialog.transaction is None
 
     def leave(self) -> None:
         """Say goodbye at once if idle, else after the message in hand."""

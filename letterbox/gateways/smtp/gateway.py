@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from msgspec import structs
 
+from letterbox.gateways.listening import Place, address_of, sockets_of
 from letterbox.gateways.smtp.auth import Keys
 from letterbox.gateways.smtp.connection import Connection
 from letterbox.gateways.smtp.content import Bounds, Room
@@ -19,7 +20,6 @@ from letterbox.model.configuration import SmtpSection
 from letterbox.ports.clock import Clock
 
 _BACKLOG = 1024
-_LAST_PORT = 65535
 #: A message may hold as much room as it leaves free, and is a third longer before dots are
 #: taken out: with less room than this the largest would never come in.
 _LARGEST = 3
@@ -52,7 +52,7 @@ class SmtpGateway:
     ) -> None:
         first = certificate() if certificate is not None and tls else None
         self._sessions: set[Connection] = set()
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._house = House(
             intake=intake,
             paths=paths,
@@ -89,27 +89,44 @@ class SmtpGateway:
             else None
         )
 
-    async def start(self, listen: str) -> str:
-        """Listen on ``host:port`` (``[::1]:0`` too; port 0 is any); the address bound.
+    async def start(self, place: Place) -> str:
+        """Listen on ``host:port`` (``[::1]:0`` too; port 0 is any) or on sockets; the address.
 
         Raises OSError where that cannot be, ValueError where it is no address.
         """
-        host, colon, port = listen.rpartition(":")
-        if not colon or not port.isdecimal() or int(port) > _LAST_PORT:
-            raise ValueError(f"{listen!r} is no address to listen on; write host:port")
-        where = (host.strip("[]") or None, int(port))
+        sockets = sockets_of(place)
+        address = address_of(sockets)
         if self._handshakes is not None:
-            bound_host, bound_port = await self._handshakes.start(*where, _BACKLOG)
-        else:
-            self._server = await asyncio.get_running_loop().create_server(
-                lambda: Session(self._house), *where, backlog=_BACKLOG
-            )
-            bound_host, bound_port = self._server.sockets[0].getsockname()[:2]
-        return f"[{bound_host}]:{bound_port}" if ":" in bound_host else f"{bound_host}:{bound_port}"
+            self._handshakes.start(sockets, _BACKLOG)
+            return address
+        loop = asyncio.get_running_loop()
+        try:
+            for each in sockets:
+                server = await loop.create_server(
+                    lambda: Session(self._house), sock=each, backlog=_BACKLOG
+                )
+                self._servers.append(server)
+        except OSError:
+            await self._stop_listening()
+            for each in sockets:
+                each.close()
+            raise
+        return address
 
-    async def drain(self, seconds: float) -> None:
-        """Take no more sessions, let messages in hand be answered, and close after ``seconds``."""
-        await self._stop_listening()
+    async def drain(self, seconds: float, *, grace: float = 0.0) -> None:
+        """Take no more sessions, let messages in hand be answered, and close after ``seconds``.
+
+        For ``grace`` seconds before that each session has time for the message it has begun, or
+        for its first: another process takes those who come now.
+        """
+        loop = asyncio.get_running_loop()
+        over = loop.time() + grace
+        for session in tuple(self._sessions) if grace else ():
+            session.retire()
+        await self._stop_listening(grace=grace)
+        await asyncio.sleep(0)  # what was accepted a moment ago gets its turn
+        if self._sessions and (left := over - loop.time()) > 0:
+            await asyncio.wait([session.task for session in self._sessions], timeout=left)
         for session in tuple(self._sessions):
             session.leave()
         if self._sessions:
@@ -124,12 +141,12 @@ class SmtpGateway:
             session.abort()
         await asyncio.gather(*(session.task for session in sessions), return_exceptions=True)
 
-    async def _stop_listening(self) -> None:
+    async def _stop_listening(self, *, grace: float = 0.0) -> None:
         if self._handshakes is not None:
-            await self._handshakes.stop()
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+            await self._handshakes.stop(grace=grace)
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
 
 
 def _balancers_alone(section: SmtpSection, *, tls: bool) -> SmtpSection:

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -30,55 +30,64 @@ class Handshakes:
         self._session = session
         self._context = context
         self._sockets: list[socket.socket] = []
-        self._accepting: list[asyncio.Task[None]] = []
+        self._resuming: asyncio.TimerHandle | None = None
         self._shaking: set[asyncio.Task[None]] = set()
 
-    async def start(self, host: str | None, port: int, backlog: int) -> tuple[str, int]:
-        """Listen on every address of ``host``, None for all; the first bound. Raises OSError."""
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    def start(self, sockets: Sequence[socket.socket], backlog: int) -> None:
+        """Listen on bound sockets, and close them at the end. Raises OSError."""
+        self._sockets = [*sockets]
         try:
-            for family, *_, address in dict.fromkeys(found):
-                # All of them at one port, be it a free one.
-                place = (address[0], self._sockets[0].getsockname()[1] if self._sockets else port)
-                listening = socket.create_server(place, family=family, backlog=backlog)
-                listening.settimeout(0)
-                self._sockets.append(listening)
+            for each in self._sockets:
+                each.settimeout(0)
+                each.listen(backlog)
         except OSError:
-            await self.stop()
+            self._close()
             raise
-        self._accepting = [
-            asyncio.create_task(self._accept(each), name="handshakes") for each in self._sockets
-        ]
-        bound = self._sockets[0].getsockname()
-        return bound[0], bound[1]
+        self._listen()
 
-    async def stop(self) -> None:
-        """Listen no more; who has not agreed yet will not."""
-        tasks = [*self._accepting, *self._shaking]
-        for task in tasks:
+    async def stop(self, *, grace: float = 0.0) -> None:
+        """Listen no more; who has not agreed yet, or within so many seconds, will not."""
+        if self._resuming is not None:
+            self._resuming.cancel()
+        for each in self._sockets:
+            asyncio.get_running_loop().remove_reader(each)
+        self._close()
+        if grace and self._shaking:
+            await asyncio.wait(self._shaking, timeout=grace)
+        for task in self._shaking:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._shaking, return_exceptions=True)
+
+    def _close(self) -> None:
         for each in self._sockets:
             each.close()
-        self._accepting, self._sockets = [], []
+        self._sockets = []
 
-    async def _accept(self, listening: socket.socket) -> None:
+    def _listen(self) -> None:
         loop = asyncio.get_running_loop()
-        while True:
-            try:
-                connection, peername = await loop.sock_accept(listening)
-            except OSError as error:
-                log.error("not-accepted", error=str(error))  # noqa: TRY400 - the machine's trouble
-                await asyncio.sleep(_PAUSE)
-                continue
-            address = plain_address(peername)
-            if self._door.enter(address) is not None:
-                connection.close()  # nothing could be said that it would understand
-                continue
-            task = asyncio.create_task(self._shake(connection, address))
-            self._shaking.add(task)
-            task.add_done_callback(self._shaking.discard)
+        for each in self._sockets:
+            loop.add_reader(each, self._accept, each)
+
+    def _accept(self, listening: socket.socket) -> None:
+        try:
+            connection, peername = listening.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return  # another process was faster, or the client has gone
+        except OSError as error:
+            log.error("not-accepted", error=str(error))  # noqa: TRY400 - the machine's trouble
+            loop = asyncio.get_running_loop()
+            for each in self._sockets:
+                loop.remove_reader(each)
+            self._resuming = loop.call_later(_PAUSE, self._listen)
+            return
+        connection.settimeout(0)
+        address = plain_address(peername)
+        if self._door.enter(address) is not None:
+            connection.close()  # nothing could be said that it would understand
+            return
+        task = asyncio.create_task(self._shake(connection, address))
+        self._shaking.add(task)
+        task.add_done_callback(self._shaking.discard)
 
     async def _shake(self, connection: socket.socket, address: str) -> None:
         session = self._session()

@@ -47,7 +47,7 @@ class Session(Connection):
             self._ended = "early"
             return replies.TALKS_EARLY
         self._say(replies.greeting(self._house.terms.hostname, lmtp=self._house.terms.lmtp))
-        while not self._leaving:
+        while not (self._leaving or self._may_retire()):
             if (seconds := self._time_for_a_command()) <= 0:
                 self._ended = "long"
                 return replies.LONG_SESSION
