@@ -290,7 +290,7 @@ class MemoryStore:
         self._check_open()
         return (KeepBody(id=body, content=content),)
 
-    async def read(self, body: str) -> bytes | None:
+    async def read(self, _partition: str, body: str, /) -> bytes | None:
         """The bytes as received; None where they are gone or never were."""
         self._check_open()
         return self._bodies.get(body)

@@ -132,7 +132,8 @@ class Settle(msgspec.Struct, frozen=True, tag="settle"):
 class KeepBody(msgspec.Struct, frozen=True, tag="keep-body"):
     """Keep a body with this commit. Only :class:`Bodies` makes this operation.
 
-    A body that is kept already stays as it is.
+    A body that is kept already stays as it is. Its id is its own in the whole store; it lies with
+    the partition, so that a store of many servers keeps both in one place.
     """
 
     id: str
@@ -140,7 +141,7 @@ class KeepBody(msgspec.Struct, frozen=True, tag="keep-body"):
 
 
 class DropBody(msgspec.Struct, frozen=True, tag="drop-body"):
-    """Forget a body; nothing where there is none."""
+    """Forget a body of this partition; nothing where there is none."""
 
     id: str
 
@@ -316,7 +317,7 @@ class Store(Protocol):
 
 
 class Bodies(Protocol):
-    """Where the received bytes are kept, by message id."""
+    """Where the received bytes are kept, by message id, with the partition of the message."""
 
     async def prepare(self, body: str, content: bytes) -> tuple[Operation, ...]:
         """Make a body ready to be kept: durable already, or by the operations returned.
@@ -325,6 +326,9 @@ class Bodies(Protocol):
         """
         ...
 
-    async def read(self, body: str) -> bytes | None:
-        """The bytes as received; None where they are gone or never were."""
+    async def read(self, partition: str, body: str, /) -> bytes | None:
+        """The bytes as received; None where they are gone or never were.
+
+        ``partition`` is the one whose commit kept them.
+        """
         ...

@@ -133,4 +133,4 @@ class Mailboxes:
 
     async def body(self, name: str) -> bytes | None:
         """The bytes of a message as received."""
-        return await self._bodies.read(name)
+        return await self._bodies.read(places.message(name), name)

@@ -159,7 +159,7 @@ async def test_a_guard_at_the_end_undoes_all_before_it(store, clock, tomorrow):
     assert [entry.at for entry in await store.due(tomorrow)] == [tomorrow]
     assert list(await store.due(before)) == []
     assert list(await store.outbox()) == []
-    assert await store.read("body") is None
+    assert await store.read(ANNA, "body") is None
 
 
 async def test_a_naive_time_is_turned_away(store, tomorrow):

@@ -51,4 +51,4 @@ async def check(store: AnyStore, acknowledged: set[str]) -> None:
     for ident in there:
         assert await store.get(f"message/{ident}", "record") is not None
         assert await store.claim(ANNA, ident) == b""
-        assert await store.read(ident) == content_of(ident)
+        assert await store.read(f"message/{ident}", ident) == content_of(ident)

@@ -91,7 +91,7 @@ async def everything(store, partitions):
     }
     alphabet = ["a", "a\0", "a/1", "b", "\ue000", "📮"]
     for name in alphabet:
-        seen["body", name] = await store.read(name)
+        seen["body", name] = await store.read(partitions[0], name)
     for partition in partitions:
         seen["counters", partition] = await store.counters(partition, alphabet)
         for descending in (False, True):

@@ -83,8 +83,8 @@ async def test_what_was_committed_is_there_after_a_restart(path, clock):
     assert [entry.at for entry in await store.due(tomorrow)] == [tomorrow]
     (entry,) = await store.outbox()
     assert entry.value == b"1"
-    assert await store.read("small") == b"small"
-    assert await store.read("large") == LARGE
+    assert await store.read(ANNA, "small") == b"small"
+    assert await store.read(ANNA, "large") == LARGE
     await store.close()
 
 
@@ -354,7 +354,7 @@ async def test_a_body_whose_dropping_came_to_nothing_stays_readable(store, stall
     stalled.execute("ROLLBACK")
     first, _, last = await asyncio.gather(*calls, return_exceptions=True)
     assert (first, last) == ([Done(numbers=(1,))], [Done(numbers=(1,))])
-    assert await store.read("large") == LARGE
+    assert await store.read(ANNA, "large") == LARGE
     assert len(names(folder)) == 1
 
 
@@ -375,7 +375,7 @@ async def test_old_files_that_no_commit_named_are_swept_at_the_next_start(path, 
         while len(names(folder)) > 2:  # noqa: ASYNC110 - nothing tells when the sweep is over
             await asyncio.sleep(0)
     assert (folder / "young").exists()
-    assert await store.read("kept") == LARGE
+    assert await store.read(ANNA, "kept") == LARGE
     await store.close()
 
 

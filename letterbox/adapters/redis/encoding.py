@@ -93,9 +93,9 @@ def _operation(partition: str, operation: Operation, now: datetime) -> tuple[Wor
         case Settle(sequence=sequence):
             return "settle", keys.outbox(shard_of(partition)), sequence
         case KeepBody(id=name, content=content):
-            return "keep", keys.body(name), content
+            return "keep", keys.body(partition, name), content
         case DropBody(id=name):
-            return "drop", keys.body(name)
+            return "drop", keys.body(partition, name)
 
 
 def _document(partition: str, operation: Put | Delete | Expect) -> tuple[Word, ...]:

@@ -15,7 +15,7 @@ key, after the prefix        kind        what it holds
 ``{17}:w``                   hash        the due-set: name of the entry -> when, then its value
 ``{17}:t``                   sorted set  the due-set by time: when, then the name
 ``{17}:o``                   stream      the outbox
-``b:`` id                    string      a body
+``{17}:b:`` id               string      a body
 ``lease``                    string      who has the store, as long as it does
 ``owner``                    string      who took the store last
 ===========================  ==========  =====================================================
@@ -76,9 +76,9 @@ def outbox(shard: int) -> bytes:
     return _of(shard, b"o")
 
 
-def body(name: str) -> bytes:
-    """A body."""
-    return _PREFIX + b"b:" + name.encode()
+def body(partition: str, name: str) -> bytes:
+    """A body, beside the partition it belongs to."""
+    return _of(shard_of(partition), b"b:") + name.encode()
 
 
 LEASE: Final = _PREFIX + b"lease"

@@ -304,10 +304,10 @@ class RedisStore:
         self._check_open()
         return (KeepBody(id=body, content=content),)
 
-    async def read(self, body: str) -> bytes | None:
+    async def read(self, partition: str, body: str, /) -> bytes | None:
         """The bytes as received; None where they are gone or never were."""
         self._check_open()
-        content: bytes | None = await self._server.command("GET", keys.body(body))
+        content: bytes | None = await self._server.command("GET", keys.body(partition, body))
         return content
 
 

@@ -227,7 +227,7 @@ class SqliteStore:
             raise StoreUnavailable(f"a body could not be written: {error}") from error
         return (KeepFile(id=body, content=b"", file=file),)
 
-    async def read(self, body: str) -> bytes | None:
+    async def read(self, _partition: str, body: str, /) -> bytes | None:
         """The bytes as received; None where they are gone or never were."""
         content, file = await self._read(queries.body, body)
         if file is None:
