@@ -33,6 +33,7 @@ class Bench:
             clock=self.clock,
             metrics=Metrics(),
             webhooks=WebhookRecords(self.store, trials_per_minute=10),
+            broken=timedelta(days=90),
         )
         duties = (Duty("own", "job/", self.own), Duty("out", "job/", self.out, beside=2))
         self.worker = Worker(store=self.store, clock=self.clock, relay=relay, duties=duties)
@@ -149,6 +150,7 @@ async def test_what_is_owed_does_not_wait_for_all_that_is_due(bench: Bench) -> N
         clock=bench.clock,
         metrics=Metrics(),
         webhooks=WebhookRecords(bench.store, trials_per_minute=10),
+        broken=timedelta(days=90),
     )
     duties = (Duty("own", "job/", slow),)
     worker = Worker(store=bench.store, clock=bench.clock, relay=relay, duties=duties)

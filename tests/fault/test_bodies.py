@@ -1,0 +1,257 @@
+"""Bodies outside the store when things go wrong: kills between write, commit and removal.
+
+Run as a program, this file is the process that is killed.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import smtplib
+import subprocess
+import sys
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import pytest
+
+from letterbox.adapters.memory import MemoryStore
+from letterbox.adapters.objects import DirectoryObjects
+from letterbox.adapters.sqlite import SqliteStore
+from letterbox.delivery import strays
+from letterbox.delivery.strays import GRACE, Strays
+from letterbox.ports.store import Commit, DropBody, Put
+from letterbox.records import places
+from letterbox.records.bodies import OutsideBodies
+from tests.support.clock import FakeClock
+from tests.support.house import mail, open_house
+from tests.support.objects import KEYS, object_server
+from tests.support.processes import FREE_PORTS, Letterbox, ending
+
+PEOPLE = """
+[[consumer]]
+id = "anna"
+addresses = ["anna@letterbox.example"]
+  [[consumer.vendor]]
+  domain = "greenleaf.example"
+  scope = "everything"
+  accepts = ["personal", "newsletter"]
+"""
+NAMES = ("kept", "dropped", "uncommitted")
+
+
+@asynccontextmanager
+async def opened(folder: Path):
+    clock = FakeClock()
+    store = await SqliteStore.open(folder / "store.db", clock)
+    objects = DirectoryObjects(folder / "bodies", patience=30.0)
+    bodies = OutsideBodies(store, objects)
+    try:
+        yield store, bodies, Strays(store=store, clock=clock, bodies=bodies)
+    finally:
+        await store.close()
+        await objects.close()
+
+
+async def commit(store, name: str, *operations) -> None:
+    await store.commit(Commit(places.message(name), operations))
+
+
+# ---- the process under test -------------------------------------------------------------------
+
+
+async def write_commit_and_drop(folder: Path) -> None:
+    """Write three bodies, commit two, drop one of them; then stand still."""
+    async with opened(folder) as (store, bodies, _):
+        for name in NAMES:
+            kept = await bodies.prepare(name, name.encode())
+            if name != "uncommitted":
+                await commit(store, name, Put(key=places.MESSAGE, value=b""), *kept)
+        await commit(store, "dropped", DropBody(id="dropped"))
+        os.write(1, b"done\n")
+        await asyncio.Event().wait()
+
+
+# ---- kills ------------------------------------------------------------------------------------
+
+
+def killed_when_done(folder: Path) -> None:
+    command = [sys.executable, __file__, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        try:
+            assert b"done\n" in process.stdout
+        finally:
+            process.kill()
+    assert process.returncode == -signal.SIGKILL
+
+
+def there(folder: Path) -> set[str]:
+    return {file.stem for file in folder.rglob("*.eml")}
+
+
+def grow_old(folder: Path, age: timedelta) -> None:
+    for file in folder.rglob("*"):
+        at = file.stat().st_mtime - age.total_seconds()
+        os.utime(file, (at, at))
+
+
+async def sweep(store, strays: Strays) -> None:
+    """A sweep to its end."""
+    await strays.sweep()
+    while await store.get(places.DIRECTORY, places.STRAYS) is not None:
+        await strays.sweep()
+
+
+async def test_killed_between_write_commit_and_removal_it_leaves_what_a_sweep_takes(tmp_path):
+    (tmp_path / "bodies").mkdir()
+    await asyncio.to_thread(killed_when_done, tmp_path)
+    assert there(tmp_path) == set(NAMES)
+    async with opened(tmp_path) as (store, bodies, strays):
+        grow_old(tmp_path / "bodies", GRACE - timedelta(minutes=5))
+        await sweep(store, strays)
+        assert there(tmp_path) == set(NAMES)
+        grow_old(tmp_path / "bodies", timedelta(minutes=6))
+        await sweep(store, strays)
+        assert there(tmp_path) == {"kept"}
+        assert await bodies.read(places.message("kept"), "kept") == b"kept"
+
+
+async def test_a_sweep_that_is_killed_between_its_rounds_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(strays, "_ROUND", 4)
+    (tmp_path / "bodies").mkdir()
+    async with opened(tmp_path) as (store, bodies, _):
+        for number in range(20):
+            kept = await bodies.prepare(f"{number}", b"x")
+            if number % 2:
+                await commit(store, f"{number}", *kept)
+    grow_old(tmp_path / "bodies", 2 * GRACE)
+    odd = {f"{number}" for number in range(1, 20, 2)}
+    left = len(there(tmp_path))
+    for _ in range(20):
+        async with opened(tmp_path) as (store, _, sweeper):
+            await sweeper.sweep()
+            # As much as one round looked at, at most.
+            assert left - len(there(tmp_path)) <= 4
+            left = len(there(tmp_path))
+            if await store.get(places.DIRECTORY, places.STRAYS) is None:
+                break
+    assert there(tmp_path) == odd
+
+
+async def test_what_is_committed_while_it_is_suspected_stays(tmp_path):
+    (tmp_path / "bodies").mkdir()
+    async with opened(tmp_path) as (store, bodies, strays):
+        kept = await bodies.prepare("late", b"x")
+        grow_old(tmp_path / "bodies", 2 * GRACE)
+        await strays.sweep()
+        await commit(store, "late", *kept)
+        await sweep(store, strays)
+        assert await bodies.read(places.message("late"), "late") == b"x"
+
+
+# ---- storage that is away ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def keys(monkeypatch):
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+
+
+async def test_while_storage_is_down_nothing_is_acknowledged_and_it_goes_on_by_itself(keys):
+    async with (
+        object_server() as server,
+        open_house(PEOPLE, objects=server.objects(patience=1.0)) as house,
+    ):
+        outcomes = {}
+        for number in range(6):
+            if number == 2:
+                await server.down()
+            if number == 4:
+                await server.up()
+            content = mail(f"Number {number}", number=number)
+            received = await house.send(content, "anna@letterbox.example")
+            (outcome,) = received.outcomes
+            outcomes[number] = content if outcome.told.reply == 250 else None
+            assert outcome.told.reply in {250, 451}
+        assert [number for number, content in outcomes.items() if content is None] == [2, 3]
+        page = await house.app.mailboxes.inbox("anna", after=None, limit=10)
+        found = {await house.app.mailboxes.body(entry.message) for entry in page.items}
+        assert found == {content for content in outcomes.values() if content is not None}
+
+
+async def test_the_daily_sweep_finds_what_consumers_have_removed(keys):
+    async with object_server() as server, open_house(PEOPLE, objects=server.objects()) as house:
+        await house.app.worker.start()
+        await house.app.worker.stop()
+        for number in range(3):
+            await house.send(mail(number=number), "anna@letterbox.example")
+        first, *_ = (await house.app.mailboxes.inbox("anna", after=None, limit=10)).items
+        await house.app.mailboxes.remove("anna", first.id)
+        for days in (29, 3):
+            assert len([key for key in server.kept if key.endswith(".eml")]) == 3
+            house.clock.advance(days=days)
+            server.age(days=days)
+            await house.work()
+        house.clock.advance(days=1)
+        await house.work()
+        assert len([key for key in server.kept if key.endswith(".eml")]) == 2
+
+
+async def test_bodies_in_the_store_have_no_strays():
+    clock = FakeClock()
+    store = MemoryStore(clock)
+    await Strays(store=store, clock=clock, bodies=store).sweep()
+    assert await store.due(clock.now() + timedelta(days=999)) == []
+
+
+# ---- the whole program ------------------------------------------------------------------------
+
+
+def send(letterbox: Letterbox, content: bytes) -> int:
+    with smtplib.SMTP(*letterbox.address("smtp"), timeout=30) as client:
+        client.ehlo()
+        client.mail("bounces@greenleaf.example")
+        client.rcpt("anna@letterbox.example")
+        return client.data(content)[0]
+
+
+def read(letterbox: Letterbox) -> set[bytes]:
+    """What anna reads by the API: each message as it was received."""
+    token = letterbox.ask("token", "issue", "anna")["token"]
+
+    def get(path: str) -> bytes:
+        url = f"http://{letterbox.addresses['http']}/v1/me/{path}"
+        request = Request(url, headers={"Authorization": f"Bearer {token}"})
+        with urlopen(request, timeout=30) as answer:
+            return answer.read()
+
+    items = json.loads(get("inbox"))["items"]
+    return {get(f"inbox/{item['id']}/raw?original=1") for item in items}
+
+
+def test_mail_comes_in_by_smtp_and_is_read_by_the_api_as_it_was(tmp_path):
+    bodies = tmp_path / "shared"
+    bodies.mkdir()
+    configuration = f"{FREE_PORTS}\n[bodies]\nurl = 'dir:{bodies}'\n"
+    small = mail("Small", number=1)
+    large = mail("Large", number=2, text="See you on Sunday, then.\r\n" * 20_000)
+    with ending(Letterbox(tmp_path, configuration)) as letterbox:
+        assert letterbox.apply(PEOPLE).returncode == 0
+        letterbox.start()
+        assert send(letterbox, small) == 250
+        bodies.rename(tmp_path / "away")
+        assert send(letterbox, large) == 451
+        (tmp_path / "away").rename(bodies)
+        assert send(letterbox, large) == 250
+        letterbox.kill()
+        letterbox.start()
+        assert read(letterbox) == {small, large}
+        assert {file.read_bytes() for file in bodies.rglob("*.eml")} >= {small, large}
+        assert letterbox.stop() == 0
+
+
+if __name__ == "__main__":
+    asyncio.run(write_commit_and_drop(Path(sys.argv[1])))
