@@ -356,6 +356,7 @@ class Broker:
             clock=self.clock,
             mailboxes=self.mailboxes,
             webhooks=self.webhook_records,
+            credentials=self.credentials,
             registration=self.registration,
             proofs=self.domain_proofs,
         )

@@ -11,6 +11,7 @@ from letterbox.model.configuration import RetentionSection
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import Bodies, Store
 from letterbox.records import places
+from letterbox.records.credentials import Credentials
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.webhooks import WebhookRecords
 from letterbox.registration import DomainProofs, Registration
@@ -31,13 +32,19 @@ class Upkeep:
         clock: Clock,
         mailboxes: Mailboxes,
         webhooks: WebhookRecords,
+        credentials: Credentials,
         registration: Registration,
         proofs: DomainProofs,
     ) -> None:
         self._registration = registration
         self._proofs = proofs
         self.forgetting = Forgetting(
-            store=store, clock=clock, mailboxes=mailboxes, webhooks=webhooks, retention=retention
+            store=store,
+            clock=clock,
+            mailboxes=mailboxes,
+            webhooks=webhooks,
+            credentials=credentials,
+            retention=retention,
         )
         self.strays = Strays(store=store, clock=clock, bodies=bodies)
 
@@ -46,7 +53,7 @@ class Upkeep:
         forgetting = self.forgetting
         yield Duty("message", places.COLLECT, lambda name, _: forgetting.collect(name))
         yield Duty(places.DIRECTORY, places.SWEEP, lambda *_: forgetting.sweep())
-        yield Duty(places.DIRECTORY, places.STRAYS, lambda *_: self.strays.sweep())
+        yield Duty(places.DIRECTORY, places.STRAYS, lambda *_: self.strays.sweep(), beside=1)
         for room in ("consumer", "vendor", "domain"):
             yield Duty(room, places.BROKEN, partial(self._lay_off, room))
         yield Duty("vendor", places.UNPROVEN, lambda name, _: self._registration.expire(name))

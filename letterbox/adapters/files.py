@@ -84,7 +84,9 @@ class LastingFiles:
     def names(self, after: str = "") -> Iterator[str]:
         """The files of the folders, drafts with them, in order, from after one. Raises OSError."""
         begin = after.rpartition("/")[0]
-        for folder in sorted(each.name for each in self._root.iterdir() if each.is_dir()):
+        with os.scandir(self._root) as there:
+            folders = sorted(each.name for each in there if each.is_dir())
+        for folder in folders:
             if folder >= begin:
                 for file in sorted(os.listdir(self._root / folder)):  # noqa: PTH208 - names alone
                     name = f"{folder}/{file}"

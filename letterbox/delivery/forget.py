@@ -24,6 +24,7 @@ from letterbox.ports.store import (
 from letterbox.records import places
 from letterbox.records.changes import Change
 from letterbox.records.coding import decode, encode
+from letterbox.records.credentials import Credentials
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.names import first_id
 from letterbox.records.webhooks import WebhookRecords
@@ -67,18 +68,23 @@ class Forgetting:
         clock: Clock,
         mailboxes: Mailboxes,
         webhooks: WebhookRecords,
+        credentials: Credentials,
         retention: RetentionSection,
     ) -> None:
         self._store = store
         self._clock = clock
         self._mailboxes = mailboxes
         self._webhooks = webhooks
+        self._credentials = credentials
         self._retention = retention
         #: What is looked at in each room, in this order: a course counts on it.
         self._rooms: Sequence[tuple[str, Sequence[_Look]]] = (
-            ("consumer", (self._decisions, self._activity, self._kept, self._changes)),
-            (places.OPERATOR, (self._operators,)),
-            ("vendor", (self._feed, self._calls)),
+            (
+                "consumer",
+                (self._decisions, self._activity, self._kept, self._changes, self._tokens),
+            ),
+            (places.OPERATOR, (self._operators, self._tokens)),
+            ("vendor", (self._feed, self._calls, self._keys)),
         )
 
     async def collect(self, message: str) -> None:
@@ -243,6 +249,16 @@ class Forgetting:
         del after  # there are at most some hundreds
         await self._webhooks.sweep(vendor, self._before(self._retention.webhook_calls))
         return _Looked()
+
+    async def _keys(self, vendor: str, after: str) -> _Looked:
+        del after  # there are at most some tens
+        before = self._before(self._retention.credentials)
+        return _Looked(await self._credentials.sweep("key", vendor, before))
+
+    async def _tokens(self, consumer: str, after: str) -> _Looked:
+        del after
+        before = self._before(self._retention.credentials)
+        return _Looked(await self._credentials.sweep("token", consumer, before))
 
     # ---- what could not be carried ------------------------------------------------------------
 

@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from letterbox.ports.clock import Clock
+from letterbox.ports.objects import Objects
 from letterbox.ports.store import (
     Bodies,
     Commit,
@@ -25,11 +26,14 @@ from letterbox.ports.store import (
 from letterbox.records import places
 from letterbox.records.bodies import OutsideBodies
 from letterbox.records.coding import decode, encode
+from letterbox.records.names import new_reference
 
 #: A commit follows within seconds, or a connection breaks. A day is for a machine that was asleep.
 GRACE: Final = timedelta(days=1)
 #: Objects looked at in one round: whoever waits for the worker waits for no more.
 _ROUND: Final = 500
+#: The object that says whose all of them are.
+_OWNER: Final = "owner"
 
 log = structlog.get_logger("letterbox.delivery")
 
@@ -72,7 +76,7 @@ class Strays:
 
     async def _round(self, course: _Course) -> _Course | None:
         bodies = self._bodies
-        if bodies is None:
+        if bodies is None or (course == _Course() and not await self._is_ours(bodies.objects)):
             return None
         strays = await _unnamed(course.suspects, bodies)
         for name in strays:
@@ -82,10 +86,33 @@ class Strays:
         if course.ending:
             return None
         found = await bodies.objects.older(GRACE, after=course.after, limit=_ROUND)
-        suspects = await _unnamed(found.names, bodies)
+        names = tuple(name for name in found.names if name != _OWNER)
+        suspects = await _unnamed(names, bodies)
         if not suspects and not found.after:
             return None
         return _Course(after=found.after, suspects=suspects, ending=not found.after)
+
+    async def _is_ours(self, objects: Objects) -> bool:
+        """Whether they are kept for this store: for another one all of them would be strays.
+
+        A place that is nobody's yet becomes ours.
+        """
+        document = await self._store.get(places.DIRECTORY, places.BODIES)
+        owner = await objects.read(_OWNER)
+        if owner is None:
+            name = document.value if document else new_reference().encode()
+            put = Put(key=places.BODIES, value=name)
+            await self._store.commit(Commit(places.DIRECTORY, (put,)))
+            await objects.write(_OWNER, name)
+            return True
+        if document is not None and document.value == owner:
+            return True
+        log.error(
+            "bodies-of-another-store",
+            advice="point bodies.url at a place of its own; where this is the right store all the "
+            "same, such as an old copy, remove owner.eml there",
+        )
+        return False
 
 
 async def _unnamed(names: tuple[str, ...], bodies: OutsideBodies) -> tuple[str, ...]:

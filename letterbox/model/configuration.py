@@ -243,6 +243,7 @@ class RetentionSection(_Section, frozen=True):
     requests: Days = 30
     strangers: Annotated[int, msgspec.Meta(ge=1, le=366)] = 30
     operator: Days = 400
+    credentials: Days = 90
 
 
 class LogSection(_Section, frozen=True):

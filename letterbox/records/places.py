@@ -26,6 +26,8 @@ COLLECT = "collect"
 #: How far it is seen to what nobody needs any more: documents, and bodies outside the store.
 SWEEP = "sweep"
 STRAYS = "strays"
+#: Whose bodies outside the store are: the name that this store has for it.
+BODIES = "bodies"
 CREDENTIAL = "credential"
 #: When a credential was last used.
 USED = "used"

@@ -27,7 +27,7 @@ from letterbox.records import places
 from letterbox.records.bodies import OutsideBodies
 from tests.support.clock import FakeClock
 from tests.support.house import mail, open_house
-from tests.support.objects import KEYS, object_server
+from tests.support.objects import KEYS, ObjectServer, object_server
 from tests.support.processes import FREE_PORTS, Letterbox, ending
 
 PEOPLE = """
@@ -111,10 +111,10 @@ async def test_killed_between_write_commit_and_removal_it_leaves_what_a_sweep_ta
     async with opened(tmp_path) as (store, bodies, strays):
         grow_old(tmp_path / "bodies", GRACE - timedelta(minutes=5))
         await sweep(store, strays)
-        assert there(tmp_path) == set(NAMES)
+        assert there(tmp_path) == {*NAMES, "owner"}
         grow_old(tmp_path / "bodies", timedelta(minutes=6))
         await sweep(store, strays)
-        assert there(tmp_path) == {"kept"}
+        assert there(tmp_path) == {"kept", "owner"}
         assert await bodies.read(places.message("kept"), "kept") == b"kept"
 
 
@@ -137,7 +137,7 @@ async def test_a_sweep_that_is_killed_between_its_rounds_goes_on(tmp_path, monke
             left = len(there(tmp_path))
             if await store.get(places.DIRECTORY, places.STRAYS) is None:
                 break
-    assert there(tmp_path) == odd
+    assert there(tmp_path) == odd | {"owner"}
 
 
 async def test_what_is_committed_while_it_is_suspected_stays(tmp_path):
@@ -182,6 +182,10 @@ async def test_while_storage_is_down_nothing_is_acknowledged_and_it_goes_on_by_i
         assert found == {content for content in outcomes.values() if content is not None}
 
 
+def mails(server: ObjectServer) -> int:
+    return sum(key.endswith(".eml") and "/owner" not in key for key in server.kept)
+
+
 async def test_the_daily_sweep_finds_what_consumers_have_removed(keys):
     async with object_server() as server, open_house(PEOPLE, objects=server.objects()) as house:
         await house.app.worker.start()
@@ -191,13 +195,30 @@ async def test_the_daily_sweep_finds_what_consumers_have_removed(keys):
         first, *_ = (await house.app.mailboxes.inbox("anna", after=None, limit=10)).items
         await house.app.mailboxes.remove("anna", first.id)
         for days in (29, 3):
-            assert len([key for key in server.kept if key.endswith(".eml")]) == 3
+            assert mails(server) == 3
             house.clock.advance(days=days)
             server.age(days=days)
             await house.work()
         house.clock.advance(days=1)
         await house.work()
-        assert len([key for key in server.kept if key.endswith(".eml")]) == 2
+        assert mails(server) == 2
+
+
+async def test_what_is_kept_for_another_store_is_not_swept(tmp_path):
+    (tmp_path / "bodies").mkdir()
+    async with opened(tmp_path) as (store, bodies, strays):
+        await commit(store, "kept", *await bodies.prepare("kept", b"x"))
+        await sweep(store, strays)
+    grow_old(tmp_path / "bodies", 2 * GRACE)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "bodies").symlink_to(tmp_path / "bodies")
+    async with opened(tmp_path / "other") as (store, _, strays):
+        await sweep(store, strays)
+    assert there(tmp_path) == {"kept", "owner"}
+    async with opened(tmp_path) as (store, bodies, strays):
+        await commit(store, "kept", DropBody(id="kept"))
+        await sweep(store, strays)
+    assert there(tmp_path) == {"owner"}
 
 
 async def test_bodies_in_the_store_have_no_strays():
