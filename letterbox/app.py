@@ -141,6 +141,7 @@ class App(Broker):
             vendors=self.vendors,
             credentials=self.credentials,
             mailboxes=self.mailboxes,
+            bodies=self.bodies,
             feed=self.feed,
             webhooks=self.webhooks,
             webhook_records=self.webhook_records,

@@ -4,18 +4,18 @@ Run as a program, this file is the process that is killed.
 """
 
 import asyncio
-import json
+import itertools
 import os
+import secrets
 import signal
-import smtplib
 import subprocess
 import sys
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from urllib.request import Request, urlopen
 
 import pytest
+import structlog
 
 from letterbox.adapters.memory import MemoryStore
 from letterbox.adapters.objects import DirectoryObjects
@@ -25,10 +25,11 @@ from letterbox.delivery.strays import GRACE, Strays
 from letterbox.ports.store import Commit, DropBody, Put
 from letterbox.records import places
 from letterbox.records.bodies import OutsideBodies
+from tests.contract.conftest import Apart
+from tests.fault.deliveries import ANNA, check, deliver
 from tests.support.clock import FakeClock
 from tests.support.house import mail, open_house
 from tests.support.objects import KEYS, ObjectServer, object_server
-from tests.support.processes import FREE_PORTS, Letterbox, ending
 
 PEOPLE = """
 [[consumer]]
@@ -74,17 +75,58 @@ async def write_commit_and_drop(folder: Path) -> None:
         await asyncio.Event().wait()
 
 
+async def deliver_for_ever(folder: Path) -> None:
+    """Ten at once, which say what was acknowledged."""
+    run = secrets.token_hex(4)
+    numbers = itertools.count()
+    async with opened(folder) as (store, bodies, _):
+        both = Apart(store, bodies.objects)
+
+        async def committer() -> None:
+            for number in numbers:
+                await deliver(both, f"{run}-{number}")
+                os.write(1, f"{run}-{number}\n".encode())
+
+        await asyncio.gather(*(committer() for _ in range(10)))
+
+
 # ---- kills ------------------------------------------------------------------------------------
 
 
 def killed_when_done(folder: Path) -> None:
-    command = [sys.executable, __file__, str(folder)]
+    command = [sys.executable, __file__, "write", str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         try:
             assert b"done\n" in process.stdout
         finally:
             process.kill()
     assert process.returncode == -signal.SIGKILL
+
+
+def acknowledged_until_killed(folder: Path, patience: int) -> set[str]:
+    """What a program said that was killed after so many."""
+    command = [sys.executable, __file__, "for-ever", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            said = [process.stdout.readline().strip() for _ in range(patience)]
+        finally:
+            process.kill()
+        return {*said, *process.stdout.read().split()}
+
+
+async def test_killed_at_any_moment_it_has_every_body_that_it_acknowledged(tmp_path):
+    (tmp_path / "bodies").mkdir()
+    acknowledged: set[str] = set()
+    for patience in (1, 40, 100):
+        acknowledged |= await asyncio.to_thread(acknowledged_until_killed, tmp_path, patience)
+        async with opened(tmp_path) as (store, bodies, strays):
+            await check(Apart(store, bodies.objects), acknowledged)
+    grow_old(tmp_path / "bodies", 2 * GRACE)
+    async with opened(tmp_path) as (store, bodies, strays):
+        await sweep(store, strays)
+        await check(Apart(store, bodies.objects), acknowledged)
+        assert len(there(tmp_path)) == 1 + len(await store.documents(ANNA, "inbox/", limit=10_000))
+    assert len(acknowledged) >= 141
 
 
 def there(folder: Path) -> set[str]:
@@ -228,51 +270,8 @@ async def test_bodies_in_the_store_have_no_strays():
     assert await store.due(clock.now() + timedelta(days=999)) == []
 
 
-# ---- the whole program ------------------------------------------------------------------------
-
-
-def send(letterbox: Letterbox, content: bytes) -> int:
-    with smtplib.SMTP(*letterbox.address("smtp"), timeout=30) as client:
-        client.ehlo()
-        client.mail("bounces@greenleaf.example")
-        client.rcpt("anna@letterbox.example")
-        return client.data(content)[0]
-
-
-def read(letterbox: Letterbox) -> set[bytes]:
-    """What anna reads by the API: each message as it was received."""
-    token = letterbox.ask("token", "issue", "anna")["token"]
-
-    def get(path: str) -> bytes:
-        url = f"http://{letterbox.addresses['http']}/v1/me/{path}"
-        request = Request(url, headers={"Authorization": f"Bearer {token}"})
-        with urlopen(request, timeout=30) as answer:
-            return answer.read()
-
-    items = json.loads(get("inbox"))["items"]
-    return {get(f"inbox/{item['id']}/raw?original=1") for item in items}
-
-
-def test_mail_comes_in_by_smtp_and_is_read_by_the_api_as_it_was(tmp_path):
-    bodies = tmp_path / "shared"
-    bodies.mkdir()
-    configuration = f"{FREE_PORTS}\n[bodies]\nurl = 'dir:{bodies}'\n"
-    small = mail("Small", number=1)
-    large = mail("Large", number=2, text="See you on Sunday, then.\r\n" * 20_000)
-    with ending(Letterbox(tmp_path, configuration)) as letterbox:
-        assert letterbox.apply(PEOPLE).returncode == 0
-        letterbox.start()
-        assert send(letterbox, small) == 250
-        bodies.rename(tmp_path / "away")
-        assert send(letterbox, large) == 451
-        (tmp_path / "away").rename(bodies)
-        assert send(letterbox, large) == 250
-        letterbox.kill()
-        letterbox.start()
-        assert read(letterbox) == {small, large}
-        assert {file.read_bytes() for file in bodies.rglob("*.eml")} >= {small, large}
-        assert letterbox.stop() == 0
-
+PROGRAMS = {"write": write_commit_and_drop, "for-ever": deliver_for_ever}
 
 if __name__ == "__main__":
-    asyncio.run(write_commit_and_drop(Path(sys.argv[1])))
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    asyncio.run(PROGRAMS[sys.argv[1]](Path(sys.argv[2])))
