@@ -11,6 +11,7 @@ from letterbox.adapters.clock import SystemClock
 from letterbox.adapters.dns import DnsResolver
 from letterbox.adapters.mail import SmtpCourier
 from letterbox.adapters.memory import MemoryStore
+from letterbox.adapters.objects import DirectoryObjects, S3Objects
 from letterbox.adapters.redis import RedisStore
 from letterbox.adapters.sqlite import SqliteStore
 from letterbox.adapters.web import HttpCourier
@@ -23,13 +24,16 @@ from letterbox.gateways.admin import AdminGateway
 from letterbox.gateways.http import AdminGateway as AdminHttpGateway
 from letterbox.gateways.http import HttpGateway, Parts
 from letterbox.gateways.smtp import SmtpGateway
-from letterbox.model.configuration import Configuration, StoreSection
+from letterbox.misconfigured import bodies_place
+from letterbox.model.configuration import BodiesSection, Configuration, StoreSection
 from letterbox.model.network import is_public
 from letterbox.model.role import Role
 from letterbox.ports.clock import Clock
 from letterbox.ports.courier import WebCourier
+from letterbox.ports.objects import Objects
 from letterbox.ports.resolver import Resolver
 from letterbox.ports.store import Bodies, Store
+from letterbox.records.bodies import OutsideBodies
 from letterbox.shipment import Shipment, unpack
 
 log = structlog.get_logger("letterbox.app")
@@ -147,6 +151,7 @@ class App(Broker):
             vendors=self.vendors,
             credentials=self.credentials,
             mailboxes=self.mailboxes,
+            bodies=self.bodies,
             feed=self.feed,
             webhooks=self.webhooks,
             webhook_records=self.webhook_records,
@@ -187,11 +192,12 @@ class App(Broker):
         clock = clock or SystemClock()
         resolver = DnsResolver(configuration.dns.servers, timeout=configuration.dns.timeout)
         store = await _open_store(configuration.store, clock, works=role.works)
+        objects = _open_objects(configuration.bodies)
         try:
             app = cls(
                 configuration,
                 store=store,
-                bodies=store,
+                bodies=OutsideBodies(store, objects) if objects else store,
                 clock=clock,
                 resolver=resolver,
                 role=role,
@@ -199,8 +205,26 @@ class App(Broker):
             await app.categories.load()
             yield app
         finally:
+            if objects is not None:
+                await objects.close()
             await store.close()
             await resolver.close()
+
+
+def _open_objects(section: BodiesSection) -> Objects | None:
+    """Where bodies are kept outside the store; None where they are not. Asks nobody yet."""
+    kind, place, prefix = bodies_place(section.url) or ("store", "", "")
+    if kind == "dir":
+        return DirectoryObjects(Path(place).absolute(), patience=section.patience)
+    if kind == "s3":
+        return S3Objects(
+            place,
+            prefix=prefix,
+            endpoint=section.endpoint,
+            region=section.region,
+            patience=section.patience,
+        )
+    return None
 
 
 async def _open_store(section: StoreSection, clock: Clock, *, works: bool) -> AnyStore:

@@ -9,7 +9,6 @@ from msgspec import structs
 from filters import ORDER
 from letterbox.administration import Administration
 from letterbox.administration.explain import Explaining
-from letterbox.delivery.forget import SWEEP, Forgetting
 from letterbox.delivery.herald import Herald
 from letterbox.delivery.notices import Notices
 from letterbox.delivery.reconnect import Reconnecting
@@ -60,9 +59,7 @@ from letterbox.records.vendors import Vendors
 from letterbox.records.webhooks import WebhookRecords
 from letterbox.registration import DomainProofs, Endpoints, Registration
 from letterbox.shipment import Shipment
-
-#: How many domains are looked up at once: a name server may never answer.
-_NAME_SERVERS = 50
+from letterbox.upkeep import Upkeep
 
 
 class Outside(NamedTuple):
@@ -242,7 +239,10 @@ class Broker:
                 retention=refused,
             ),
             strangers=Strangers(
-                store=self.store, consumers=self.consumers, disclosure=self.disclosure
+                store=self.store,
+                consumers=self.consumers,
+                disclosure=self.disclosure,
+                kept=timedelta(days=retention.strangers),
             ),
             operator=OperatorMailbox(
                 store=self.store,
@@ -296,6 +296,7 @@ class Broker:
             vendors=self.vendors,
             ledger=self.ledger,
             disclosure=self.disclosure,
+            requests_kept=timedelta(days=retention.requests),
         )
         self.relations = Relations(
             store=self.store,
@@ -319,6 +320,7 @@ class Broker:
             consumers=self.consumers,
             vendors=self.vendors,
             standings=standings,
+            kept=timedelta(days=retention.requests),
         )
         self.notices = Notices(
             store=self.store,
@@ -347,16 +349,16 @@ class Broker:
             webhooks=self.webhook_records,
         )
         self.complaints, self.webhooks = self.outgoing.complaints, self.outgoing.webhooks
-        self.forgetting = Forgetting(
+        self.upkeep = Upkeep(
+            retention,
             store=self.store,
+            bodies=self.bodies,
             clock=self.clock,
-            consumers=self.consumers,
-            vendors=self.vendors,
             mailboxes=self.mailboxes,
             webhooks=self.webhook_records,
-            refused=timedelta(days=retention.refused),
-            decisions=timedelta(days=retention.decisions),
-            feedback=timedelta(days=retention.feedback),
+            credentials=self.credentials,
+            registration=self.registration,
+            proofs=self.domain_proofs,
         )
         self.worker = Worker(
             store=self.store,
@@ -366,6 +368,7 @@ class Broker:
                 clock=self.clock,
                 metrics=self.metrics,
                 webhooks=self.webhook_records,
+                broken=timedelta(days=retention.feedback),
             ),
             duties=self._duties(),
             metrics=self.metrics,
@@ -377,14 +380,10 @@ class Broker:
         yield Duty("consumer", places.REQUEST, self.requests.expire)
         yield Duty("consumer", places.OUTCOME, self.requests.tell)
         yield Duty("consumer", places.NOTICE, self.notices.look)
-        yield Duty("message", places.COLLECT, lambda name, _: self.forgetting.collect(name))
-        yield Duty(places.DIRECTORY, SWEEP, lambda *_: self.forgetting.sweep())
         settle = self.consumers.settle_address
         yield Duty("address", places.PASSING, lambda name, _: settle(name, self.clock.now()))
         yield Duty("domain", places.PASSING, lambda name, _: self.vendors.settle_domain(name))
-        yield Duty("vendor", places.UNPROVEN, lambda name, _: self.registration.expire(name))
-        recheck = self.domain_proofs.recheck
-        yield Duty("domain", places.RECHECK, lambda name, _: recheck(name), beside=_NAME_SERVERS)
+        yield from self.upkeep.duties()
         yield from self.outgoing.duties()
 
     def _hindsight(self) -> None:
@@ -421,7 +420,9 @@ class Broker:
             claims=self.claims,
             proofs=self.domain_proofs,
             mailboxes=self.mailboxes,
-            strangers=StrangerCounts(self.store, self.registry),
+            strangers=StrangerCounts(
+                self.store, self.registry, days=self.configuration.retention.strangers
+            ),
             explaining=Explaining(
                 store=self.store,
                 consumers=self.consumers,

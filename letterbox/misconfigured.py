@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,11 +13,18 @@ from letterbox.identity.domains import Domains
 from letterbox.identity.signing import BadKey, OwnSigner
 from letterbox.model import redis_url
 from letterbox.model.address import fold_domain
-from letterbox.model.configuration import Configuration, OutboundSection, TrustedPeer
+from letterbox.model.configuration import (
+    BodiesSection,
+    Configuration,
+    OutboundSection,
+    TrustedPeer,
+)
 from letterbox.model.role import Role
 from letterbox.wishes import Mistake
 
 _MAX_PORT = 65535
+#: What S3 lets a bucket be called.
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _REDIS = frozenset({"redis", "rediss", "unix"})
 _DEPLOYMENTS = frozenset(
     f"{scheme}+{kind}" for scheme in ("redis", "rediss") for kind in ("cluster", "sentinel")
@@ -33,12 +41,7 @@ def check(configuration: Configuration, domains: Callable[[], Domains]) -> Itera
     for nth, proxy in enumerate(configuration.http.proxies):
         yield from _network(f"http.proxies[{nth}]", proxy)
     yield from store(configuration.store.url)
-    if configuration.bodies.url != "store:":
-        yield Mistake(
-            path="bodies.url",
-            mistake=f"{configuration.bodies.url!r} is not built yet",
-            allowed="store:, which keeps received bytes with everything else",
-        )
+    yield from _bodies(configuration.bodies)
     for nth, server in enumerate(configuration.dns.servers):
         yield from _resolver(f"dns.servers[{nth}]", server)
     yield from _trusted(configuration, domains)
@@ -244,6 +247,46 @@ def store(url: str) -> Iterator[Mistake]:
         "rediss://HOST:PORT, unix://SOCKET, redis+cluster://HOST:PORT,HOST:PORT, "
         "redis+sentinel://HOST:PORT,HOST:PORT/NAME, or memory: (keeps nothing)",
     )
+
+
+def _bodies(section: BodiesSection) -> Iterator[Mistake]:
+    # What is wrong is not repeated: somebody may have written a key into it.
+    if bodies_place(section.url) is None:
+        yield Mistake(
+            path="bodies.url",
+            mistake="it names no place for bodies",
+            allowed="store: (with everything else), dir:PATH such as dir:/srv/letterbox/bodies, or "
+            "s3://BUCKET/PREFIX, with credentials in the environment and never here",
+        )
+    endpoint = urlsplit(section.endpoint)
+    if section.endpoint and (
+        endpoint.scheme not in {"http", "https"}
+        or not endpoint.hostname
+        or endpoint.username is not None
+        or endpoint.query
+        or endpoint.fragment
+    ):
+        yield Mistake(
+            path="bodies.endpoint",
+            mistake="it is no address of a server",
+            allowed="such as https://objects.example.org:9000; empty for AWS",
+        )
+
+
+def bodies_place(url: str) -> tuple[str, str, str] | None:
+    """What a URL of bodies says: ``store``, ``dir`` or ``s3``; path or bucket; prefix.
+
+    None where it says nothing that can be read.
+    """
+    scheme, _, rest = url.partition(":")
+    if url == "store:":
+        return "store", "", ""
+    if scheme == "dir" and rest and not rest.startswith("//"):
+        return "dir", rest, ""
+    bucket, _, prefix = rest.removeprefix("//").partition("/")
+    if scheme == "s3" and rest.startswith("//") and _BUCKET.fullmatch(bucket):
+        return "s3", bucket, prefix.strip("/")
+    return None
 
 
 def _is_redis(url: str) -> bool:

@@ -10,7 +10,7 @@ alone, and one that ends or begins by its own date by the next answer.
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final, NamedTuple
 
 import msgspec
@@ -36,7 +36,7 @@ from letterbox.records.consumers import Consumers, Stored
 from letterbox.records.feed import Owed
 from letterbox.records.ledger import Ledger, Reference
 from letterbox.records.names import new_reference
-from letterbox.records.requests import KEPT, ReconnectEntry, ended, is_waiting
+from letterbox.records.requests import ReconnectEntry, ended, is_waiting
 from letterbox.records.vendors import Vendors
 from letterbox.wishes import name_of
 
@@ -77,7 +77,9 @@ class Herald:
         vendors: Vendors,
         ledger: Ledger,
         disclosure: Disclosure,
+        requests_kept: timedelta,
     ) -> None:
+        self._requests_kept = requests_kept
         self._store = store
         self._consumers = consumers
         self._vendors = vendors
@@ -110,7 +112,7 @@ class Herald:
                     own += said.own
                     others.append(msgspec.structs.replace(said.reference, with_all=True))
             if by != "request" and not (is_ and is_.standing == "blocked"):
-                own += _settling(waiting, ref, now)
+                own += _settling(waiting, ref, now, self._requests_kept)
         return Telling(tuple(own), tuple(others))
 
     def say(
@@ -345,14 +347,14 @@ def _kinds(before: VendorRule | None, after: VendorRule | None, vendor: str) -> 
 
 
 def _settling(
-    waiting: list[ReconnectEntry], vendor: VendorRef, now: datetime
+    waiting: list[ReconnectEntry], vendor: VendorRef, now: datetime, kept: timedelta
 ) -> Iterator[Operation]:
     """Requests to come back of a vendor that is not locked out any more wait no longer."""
     for entry in waiting:
         if entry.vendor.id == vendor.id:
             key = places.REQUEST + entry.id
             yield Put(key=key, value=encode(ended(entry, "settled", now)))
-            yield Schedule(key=key, at=later(now, KEPT))
+            yield Schedule(key=key, at=later(now, kept))
             yield activity(
                 now, "reconnect.settled", "request", entry.vendor, recipient=entry.recipient
             )

@@ -17,6 +17,7 @@ from letterbox.ports.store import (
     OutboxEntry,
     Put,
     Rejected,
+    Schedule,
     Settle,
     Store,
     shard_of,
@@ -49,8 +50,16 @@ class Relay:
     """
 
     def __init__(
-        self, *, store: Store, clock: Clock, metrics: Metrics, webhooks: WebhookRecords
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        metrics: Metrics,
+        webhooks: WebhookRecords,
+        broken: timedelta,
     ) -> None:
+        #: How long what could not be read lies aside.
+        self._broken = broken
         self._store = store
         self._clock = clock
         self._metrics = metrics
@@ -68,7 +77,7 @@ class Relay:
             try:
                 loads.append(_Load(entry, decode(entry.value, Owed)))
             except msgspec.DecodeError as error:
-                broken.append(_aside(entry, error))
+                broken.append(self._aside(entry, error))
         self._oldest = loads[0].owed.at if loads else None
         if entries:
             await self._carry(loads, broken)
@@ -144,6 +153,17 @@ class Relay:
             if owed.at is not None:
                 self._metrics.feedback_lag.observe(max((now - owed.at).total_seconds(), 0.0))
 
+    def _aside(self, entry: OutboxEntry, error: Exception) -> Commit:
+        """Lay aside what cannot be read: it must not keep the others waiting, nor be lost."""
+        key = places.broken(entry.sequence)
+        log.error("outbox-entry-broken", partition=entry.partition, key=key, error=str(error))
+        aside = (
+            Settle(sequence=entry.sequence),
+            Put(key=key, value=entry.value),
+            Schedule(key=key, at=self._clock.now() + self._broken),
+        )
+        return Commit(entry.partition, aside)
+
     def _age(self) -> float:
         """How long the first of the outbox has lain there, in seconds; it grows while we stand."""
         if self._oldest is None:
@@ -164,11 +184,3 @@ def _settle(entries: Sequence[OutboxEntry]) -> Commit:
     """Take entries of one shard out of its outbox."""
     operations = tuple(Settle(sequence=entry.sequence) for entry in entries)
     return Commit(entries[0].partition, operations)
-
-
-def _aside(entry: OutboxEntry, error: Exception) -> Commit:
-    """Lay aside what cannot be read: it must not keep the others waiting, nor be lost."""
-    key = places.broken(entry.sequence)
-    log.error("outbox-entry-broken", partition=entry.partition, key=key, error=str(error))
-    settle = Settle(sequence=entry.sequence)
-    return Commit(entry.partition, (settle, Put(key=key, value=entry.value)))

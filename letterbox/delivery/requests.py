@@ -35,7 +35,6 @@ from letterbox.records.consumers import Conflict, Consumers
 from letterbox.records.names import new_id
 from letterbox.records.pieces import Key
 from letterbox.records.requests import (
-    KEPT,
     Outcome,
     ReconnectEntry,
     RequestList,
@@ -84,7 +83,9 @@ class Requests:
         consumers: Consumers,
         vendors: Vendors,
         standings: Standings,
+        kept: timedelta,
     ) -> None:
+        self._kept = kept
         self._store = store
         self._clock = clock
         self._consumers = consumers
@@ -155,7 +156,7 @@ class Requests:
             # Before the change: a reference that nobody has heard of leads nowhere.
             await self._store.commit(said.reference)
         also = (
-            *_ending(done, revision, standing.now),
+            *_ending(done, revision, standing.now, self._kept),
             activity(
                 standing.now,
                 "reconnect.accepted",
@@ -241,7 +242,7 @@ class Requests:
             said = self._outcome(consumer, entry.vendor, standing, entry.recipient)
         operations = (
             Expect(key=places.PREFERENCES, revision=standing.stored.revision),
-            *_ending(done, revision, now),
+            *_ending(done, revision, now, self._kept),
             activity(now, _HAPPENED[state], "request", entry.vendor, recipient=entry.recipient),
             *(said.own if said else ()),
             *_owing(done, now),
@@ -316,10 +317,12 @@ def _owing(done: ReconnectEntry, now: datetime) -> Iterator[Operation]:
         yield Schedule(key=key, at=later(now, left))
 
 
-def _ending(done: ReconnectEntry, revision: int, now: datetime) -> tuple[Operation, ...]:
+def _ending(
+    done: ReconnectEntry, revision: int, now: datetime, kept: timedelta
+) -> tuple[Operation, ...]:
     """A request that is over stays in the list for a while. Of two at once one is left out."""
     key = places.REQUEST + done.id
     return (
         Put(key=key, value=encode(done), expect=revision),
-        Schedule(key=key, at=later(now, KEPT)),
+        Schedule(key=key, at=later(now, kept)),
     )

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import structlog
 
-from letterbox.delivery.forget import SWEEP
 from letterbox.delivery.relay import Relay
 from letterbox.metrics import Metrics
 from letterbox.ports.clock import Clock
@@ -72,8 +71,8 @@ class Worker:
         # Once for all: it schedules itself again, and a process that is started over and over
         # must not put it off each time.
         operations = (
-            Claim(name=SWEEP, value=b"", expires=None),
-            Schedule(key=SWEEP, at=self._clock.now() + timedelta(hours=1)),
+            Claim(name=places.SWEEP, value=b"", expires=None),
+            Schedule(key=places.SWEEP, at=self._clock.now() + timedelta(hours=1)),
         )
         await self._store.commit(Commit(partition=places.DIRECTORY, operations=operations))
         self._task = asyncio.create_task(self._forever(), name="worker")

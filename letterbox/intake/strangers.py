@@ -12,14 +12,17 @@ from letterbox.records import places
 from letterbox.records.consumers import Consumers
 from letterbox.records.names import new_reference
 
-#: How long the daily sums are kept that a consumer sees of strangers' mail.
-_KEPT = timedelta(days=35)
+#: Where it is a day later than here, and to be on the safe side.
+_LONGER = timedelta(days=5)
 
 
 class Strangers:
     """Strangers leave a daily sum by reason, and nothing else: they can fill no disk."""
 
-    def __init__(self, *, store: Store, consumers: Consumers, disclosure: Disclosure) -> None:
+    def __init__(
+        self, *, store: Store, consumers: Consumers, disclosure: Disclosure, kept: timedelta
+    ) -> None:
+        self._kept = kept + _LONGER
         self._store = store
         self._consumers = consumers
         self._disclosure = disclosure
@@ -32,7 +35,7 @@ class Strangers:
         commits = []
         for address in recipients:
             owner = await self._consumers.owner(address)
-            add = Add(counter=counter, expires=arrival.at + _KEPT)
+            add = Add(counter=counter, expires=arrival.at + self._kept)
             commits.append(Commit(partition=places.consumer(owner.consumer), operations=(add,)))
         await self._store.commit(*commits)
         # The reference is not kept: its page is the page of one that never existed.

@@ -110,9 +110,16 @@ class StoreSection(_Section, frozen=True):
 
 
 class BodiesSection(_Section, frozen=True):
-    """Where received bytes are kept: ``store:`` is with everything else."""
+    """Where received bytes are kept: ``store:`` is with everything else.
+
+    ``endpoint`` and ``region`` are of S3; empty: AWS's, and what the environment says.
+    ``patience``: seconds a call may take, where they are kept outside.
+    """
 
     url: str = "store:"
+    endpoint: str = ""
+    region: str = ""
+    patience: Seconds = 20.0
 
 
 class DnsSection(_Section, frozen=True):
@@ -227,9 +234,16 @@ class RetentionSection(_Section, frozen=True):
 
     claims: Annotated[int, msgspec.Meta(ge=7)] = 7
     decisions: Days = 400
+    activity: Days = 400
+    changes: Days = 400
     feedback: Days = 90
+    webhook_calls: Days = 90
     refused: Days = 30
     held: Days = 60
+    requests: Days = 30
+    strangers: Annotated[int, msgspec.Meta(ge=1, le=366)] = 30
+    operator: Days = 400
+    credentials: Days = 90
 
 
 class LogSection(_Section, frozen=True):

@@ -341,7 +341,8 @@ class Bodies(Protocol):
     async def prepare(self, body: str, content: bytes) -> tuple[Operation, ...]:
         """Make a body ready to be kept: durable already, or by the operations returned.
 
-        The operations go into the commit of the message that the body belongs to.
+        The operations go into the commit of the message that the body belongs to. An id is any
+        text of at most 200 octets, percent-encoded.
         """
         ...
 

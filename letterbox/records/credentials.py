@@ -211,6 +211,14 @@ class Credentials:
         )
         return True
 
+    async def sweep(self, purpose: Purpose, owner: str, before: datetime) -> int:
+        """Forget an owner's credentials whose time was up before then; returns how many."""
+        rows = [listed.credential for listed in await self.listed(purpose, owner)]
+        over = [row.prefix for row in rows if row.is_over(before)]
+        for prefix in over:
+            await self.revoke(prefix)
+        return len(over)
+
 
 def _entry(row: Credential) -> str:
     """Where the directory names a credential."""

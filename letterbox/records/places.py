@@ -22,7 +22,14 @@ PASSING = "passing"
 PIECE = "piece/"
 CHANGE = "change/"
 FEED = "feed"
+#: Entries of the outbox that could not be read.
+BROKEN = "broken/"
 COLLECT = "collect"
+#: How far it is seen to what nobody needs any more: documents, and bodies outside the store.
+SWEEP = "sweep"
+STRAYS = "strays"
+#: Whose bodies outside the store are: the name that this store has for it.
+BODIES = "bodies"
 CREDENTIAL = "credential"
 #: When a credential was last used.
 USED = "used"
@@ -53,6 +60,8 @@ WEBHOOK = "webhook/"
 WAITING = "waiting/all"
 
 INBOX = "inbox/"
+#: Which entry of the inbox a held message became.
+KEPT = "kept/"
 HELD = "held/"
 DECISION = "decision/"
 #: What was told, and what happened, beside the decisions: for the consumer alone.
@@ -195,7 +204,7 @@ def operator_rate(day: datetime) -> str:
 
 def kept(held: str) -> str:
     """The key that says which inbox entry a held message became."""
-    return f"kept/{held}"
+    return f"{KEPT}{held}"
 
 
 def wrote(vendor: str, *, elsewhere: bool = False) -> str:
@@ -228,7 +237,7 @@ def notices(day: datetime) -> str:
 
 def broken(sequence: int) -> str:
     """The key of an entry of the outbox that could not be read."""
-    return f"broken/{sequence}"
+    return f"{BROKEN}{sequence}"
 
 
 def change(revision: int) -> str:

@@ -1,7 +1,7 @@
 """Requests of vendors that are locked out to be let back in, as they wait at the consumer."""
 
-from datetime import datetime, timedelta
-from typing import Final, Literal
+from datetime import datetime
+from typing import Literal
 
 import msgspec
 
@@ -10,9 +10,6 @@ from letterbox.model.sender import VendorRef
 from letterbox.ports.store import Document, Store
 from letterbox.records import places
 from letterbox.records.coding import decode
-
-#: How long what became of a request can be read in the list.
-KEPT: Final = timedelta(days=30)
 
 #: ``unanswered``: declined by itself. ``settled``: the relationship was changed in between.
 RequestState = Literal["waiting", "accepted", "declined", "unanswered", "settled"]

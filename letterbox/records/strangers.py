@@ -8,9 +8,6 @@ from letterbox.model.reason import Registry
 from letterbox.ports.store import Store
 from letterbox.records import places
 
-#: How many days, today included, are told: counters are kept a little longer.
-DAYS = 30
-
 
 class StrangerCount(msgspec.Struct, frozen=True):
     """How many messages were refused for one reason on one day (UTC)."""
@@ -21,17 +18,18 @@ class StrangerCount(msgspec.Struct, frozen=True):
 
 
 class StrangerCounts:
-    """Reading the daily sums that strangers leave."""
+    """Reading the daily sums that strangers leave: of so many ``days``, today included."""
 
-    def __init__(self, store: Store, registry: Registry) -> None:
+    def __init__(self, store: Store, registry: Registry, *, days: int) -> None:
         self._store = store
+        self._days = days
         self._codes = [code for code, reason in registry.items() if reason.about == "message"]
 
     async def of(self, consumer: str, now: datetime) -> tuple[StrangerCount, ...]:
         """Every sum there is, newest first."""
         names = {
             places.strangers(day, code): (day.date(), code)
-            for day in (now - timedelta(days=back) for back in range(DAYS))
+            for day in (now - timedelta(days=back) for back in range(self._days))
             for code in self._codes
         }
         counts = await self._store.counters(places.consumer(consumer), list(names))

@@ -15,6 +15,8 @@ from letterbox.model.address import parse_address
 from letterbox.model.configuration import Configuration
 from letterbox.model.envelope import Client, Edge, Envelope
 from letterbox.model.preferences import People, Preferences
+from letterbox.ports.objects import Objects
+from letterbox.records.bodies import OutsideBodies
 from tests.support.clock import FakeClock
 from tests.support.plain import shipment
 from tests.support.signing import Signer, Zone, craft
@@ -109,11 +111,15 @@ def signed(content: bytes) -> bytes:
 
 @asynccontextmanager
 async def open_house(
-    people: str = "", *, configuration: Configuration | None = None, folder: Path | None = None
+    people: str = "",
+    *,
+    configuration: Configuration | None = None,
+    folder: Path | None = None,
+    objects: Objects | None = None,
 ) -> AsyncIterator[House]:
     """A house whose vendors' domains (``*.example``) are proven by SPF from ``HERE``.
 
-    With a ``folder`` the store is a file there.
+    With a ``folder`` the store is a file there; with ``objects`` bodies are kept outside of it.
     """
     clock = FakeClock()
     store: MemoryStore | SqliteStore = MemoryStore(clock)
@@ -131,7 +137,7 @@ async def open_house(
     app = App(
         configuration or Configuration(public_url="https://letterbox.example"),
         store=store,
-        bodies=store,
+        bodies=OutsideBodies(store, objects) if objects else store,
         clock=clock,
         resolver=zone,
         shipment=shipment(),

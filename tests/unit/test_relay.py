@@ -61,6 +61,7 @@ class Bench:
             clock=self.clock,
             metrics=self.metrics,
             webhooks=WebhookRecords(self.store, trials_per_minute=10),
+            broken=timedelta(days=90),
         )
 
     async def owe(self, *events, at=None):
@@ -193,6 +194,6 @@ async def test_a_long_feed_is_forgotten_a_little_at_a_time():
             return results
 
         store.commit = watched
-        await house.app.forgetting.sweep()
+        await house.app.upkeep.forgetting.sweep()
         assert [event.id for event in await house.feed("greenleaf")] == ["new"]
         assert 0 < most <= 500

@@ -39,7 +39,7 @@ def on(*operations) -> Commit:
 
 
 def names(folder: Path) -> set[str]:
-    return {file.name for file in folder.iterdir()}
+    return {file.name for file in folder.rglob("*") if file.is_file()}
 
 
 @pytest.fixture
@@ -97,11 +97,9 @@ async def test_a_closed_store_is_one_file_and_its_lock(path, clock):
 
 async def test_nobody_else_may_look(store, path):
     await store.commit(on(*await store.prepare("large", LARGE)))
-    for folder in (path.parent, path.with_name("store.db-bodies")):
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-        for file in folder.iterdir():
-            if file.is_file():
-                assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+    assert list(path.with_name("store.db-bodies").iterdir())
+    for file in (path.parent, *path.parent.rglob("*")):
+        assert stat.S_IMODE(file.stat().st_mode) == (0o700 if file.is_dir() else 0o600), file
 
 
 async def test_a_second_owner_is_turned_away_and_told_of_the_first(store, path, clock):
@@ -366,7 +364,7 @@ async def test_old_files_that_no_commit_named_are_swept_at_the_next_start(path, 
     (folder / "torn.draft").write_bytes(b"half of i")
     await store.close()
     now = clock.now().timestamp()
-    for file in folder.iterdir():
+    for file in folder.rglob("*"):
         os.utime(file, (now, now - 3601))
     (folder / "young").write_bytes(b"a commit may be on its way")
     os.utime(folder / "young", (now, now - 3599))
@@ -381,7 +379,7 @@ async def test_old_files_that_no_commit_named_are_swept_at_the_next_start(path, 
 
 async def test_a_body_prepared_too_long_ago_is_not_acknowledged(store, path):
     kept = await store.prepare("large", LARGE)
-    for file in path.with_name("store.db-bodies").iterdir():
+    for file in path.with_name("store.db-bodies").glob("*/*"):
         file.unlink()
     with pytest.raises(StoreUnavailable, match="prepare it again"):
         await store.commit(on(Put(key="k", value=b""), *kept))

@@ -501,7 +501,7 @@ async def test_the_log_of_calls_is_bounded_in_number_and_time(post: Post):
     await post.owe(1)
     await post.house.work()
     post.house.clock.advance(days=2)
-    await post.house.app.forgetting.sweep()
+    await post.house.app.upkeep.forgetting.sweep()
     assert len(await records.deliveries("greenleaf", post.name)) == 1
 
 
@@ -512,7 +512,7 @@ async def test_what_the_feed_no_longer_keeps_is_passed_over(post: Post):
     await post.owe(1)
     await post.house.work()
     post.house.clock.advance(days=100)
-    await post.house.app.forgetting.sweep()
+    await post.house.app.upkeep.forgetting.sweep()
     post.receiver.up()
     post.receiver.calls.clear()
     await post.house.app.endpoints.enable("greenleaf", post.name)

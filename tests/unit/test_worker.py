@@ -34,6 +34,7 @@ class Bench:
             clock=self.clock,
             metrics=self.metrics,
             webhooks=WebhookRecords(self.store, trials_per_minute=10),
+            broken=timedelta(days=90),
         )
         duties = (Duty("own", "job/", self.own), Duty("out", "job/", self.out, beside=2))
         self.worker = Worker(
@@ -158,6 +159,7 @@ async def test_what_is_owed_does_not_wait_for_all_that_is_due(bench: Bench) -> N
         clock=bench.clock,
         metrics=Metrics(),
         webhooks=WebhookRecords(bench.store, trials_per_minute=10),
+        broken=timedelta(days=90),
     )
     duties = (Duty("own", "job/", slow),)
     worker = Worker(
@@ -188,6 +190,7 @@ async def test_entries_of_one_partition_are_done_one_after_the_other(bench: Benc
         clock=bench.clock,
         metrics=Metrics(),
         webhooks=WebhookRecords(bench.store, trials_per_minute=10),
+        broken=timedelta(days=90),
     )
     duties = (Duty("own", "job/", own),)
     worker = Worker(

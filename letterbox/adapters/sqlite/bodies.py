@@ -5,12 +5,12 @@ names is whole and on disk. A file that no commit names (its commit never came) 
 after a grace period.
 """
 
-import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from letterbox.adapters.files import LastingFiles, sync_folder
 from letterbox.ports.store import KeepBody
 
 #: Bodies above this many octets go to files; up to it they stand in the database.
@@ -31,6 +31,8 @@ class BodyFiles:
 
     def __init__(self, store: Path) -> None:
         self._folder = store.with_name(store.name + "-bodies")
+        self._files = LastingFiles(self._folder)
+        self.read, self.has = self._files.read, self._files.has
 
     def write(self, content: bytes) -> str:
         """Store the content durably; returns the file's name. Raises OSError."""
@@ -38,37 +40,14 @@ class BodyFiles:
             self._folder.mkdir(mode=0o700, exist_ok=True)
             sync_folder(self._folder.parent)
         name = secrets.token_hex(16)
-        draft = self._folder / (name + ".draft")
-        try:
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with open(descriptor, "wb", buffering=0) as file:  # noqa: PTH123 - Path opens no descriptor
-                rest = memoryview(content)
-                while rest:
-                    rest = rest[file.write(rest) :]
-                os.fsync(descriptor)
-            draft.rename(self._folder / name)
-        except OSError:
-            draft.unlink(missing_ok=True)
-            raise
-        # The rename is on disk only when the folder is.
-        sync_folder(self._folder)
+        name = f"{name[:3]}/{name}"
+        self._files.write(name, content)
         return name
-
-    def read(self, name: str) -> bytes | None:
-        """The content; None where the file is gone. Raises OSError."""
-        try:
-            return (self._folder / name).read_bytes()
-        except FileNotFoundError:
-            return None
-
-    def has(self, name: str) -> bool:
-        """Whether the file is there."""
-        return (self._folder / name).is_file()
 
     def remove(self, name: str) -> None:
         """Remove a file; what cannot be removed now is left for the sweep."""
         with suppress(OSError):
-            (self._folder / name).unlink(missing_ok=True)
+            self._files.remove(name)
 
     def sweep(self, known: Callable[[str], bool], now: float) -> int:
         """Remove files older than the grace period that are not ``known``; returns how many.
@@ -76,20 +55,14 @@ class BodyFiles:
         ``now`` in seconds since 1970. Raises OSError.
         """
         swept = 0
-        if not self._folder.is_dir():
-            return swept
-        for file in self._folder.iterdir():
-            with suppress(FileNotFoundError):  # dropped meanwhile
-                if now - file.stat().st_mtime > GRACE and not known(file.name):
-                    file.unlink()
-                    swept += 1
+        for name in self._names():
+            if self._files.age(name, now) > GRACE and not known(name):
+                self._files.remove(name)
+                swept += 1
         return swept
 
-
-def sync_folder(folder: Path) -> None:
-    """Make what was created or renamed in the folder last. Raises OSError."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    def _names(self) -> Iterator[str]:
+        if self._folder.is_dir():
+            # An earlier version had them all in one folder.
+            yield from [each.name for each in self._folder.iterdir() if each.is_file()]
+            yield from self._files.names()

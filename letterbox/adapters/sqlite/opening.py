@@ -7,8 +7,9 @@ import apsw
 import msgspec
 import structlog
 
+from letterbox.adapters.files import sync_folder
 from letterbox.adapters.sqlite import queries
-from letterbox.adapters.sqlite.bodies import BodyFiles, sync_folder
+from letterbox.adapters.sqlite.bodies import BodyFiles
 from letterbox.adapters.sqlite.lock import Lock
 from letterbox.adapters.sqlite.schema import NotAStore, connect, prepare
 from letterbox.ports.store import StoreUnavailable

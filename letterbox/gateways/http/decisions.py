@@ -162,7 +162,8 @@ def _sentence(call: Call, row: DecisionRecord, language: str) -> str:
 
 async def list_strangers(call: Call) -> web.Response:
     """How many messages of unproven senders were refused, by day and reason, newest first."""
-    counts = StrangerCounts(call.parts.store, call.parts.registry)
+    days = call.parts.configuration.retention.strangers
+    counts = StrangerCounts(call.parts.store, call.parts.registry, days=days)
     items = tuple(
         StrangersItem(day=row.day, reason=row.reason, count=row.count)
         for row in await counts.of(call.owner, call.parts.clock.now())

@@ -33,13 +33,15 @@ async def health(call: Call) -> web.Response:
 
 
 async def ready(call: Call) -> web.Response:
-    """Whether messages are taken now: the store can write, and the house is not closing."""
+    """Whether messages are taken now: they can be written, and the house is not closing."""
     if call.draining.is_set():
         raise Problem("unavailable", "the house is closing", headers={"Retry-After": "30"})
     try:
         async with asyncio.timeout(_READY_WITHIN):
             # Written, not only read: a full disk is the trouble to be told of.
             await call.parts.store.commit(_PROBE)
+            # Where bodies lie outside, they are written before any commit. Nobody names this one.
+            await call.parts.bodies.prepare("ready", b"ready")
     except (StoreUnavailable, TimeoutError):
         raise Problem(
             "unavailable", "the store cannot write", headers={"Retry-After": "10"}

@@ -22,7 +22,7 @@ from letterbox.model.preferences import VendorRule
 from letterbox.model.reason import Registry
 from letterbox.model.record import Word
 from letterbox.ports.clock import Clock
-from letterbox.ports.store import Store
+from letterbox.ports.store import Bodies, Store
 from letterbox.records.activity import ActivityLog
 from letterbox.records.categories import Categories
 from letterbox.records.claims import Claims
@@ -83,6 +83,7 @@ class Parts(NamedTuple):
     vendors: Vendors
     credentials: Credentials
     mailboxes: Mailboxes
+    bodies: Bodies
     feed: Feed
     webhooks: Webhooks
     webhook_records: WebhookRecords

@@ -1,0 +1,68 @@
+"""What is seen to day after day: what is past its time goes, and domains are looked up again."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Final
+
+from letterbox.delivery.forget import Forgetting
+from letterbox.delivery.strays import Strays
+from letterbox.delivery.worker import Duty
+from letterbox.model.configuration import RetentionSection
+from letterbox.ports.clock import Clock
+from letterbox.ports.store import Bodies, Store
+from letterbox.records import places
+from letterbox.records.credentials import Credentials
+from letterbox.records.mailboxes import Mailboxes
+from letterbox.records.webhooks import WebhookRecords
+from letterbox.registration import DomainProofs, Registration
+
+#: How many domains are looked up at once: a name server may never answer.
+_NAME_SERVERS: Final = 50
+
+
+class Upkeep:
+    """Those who see to it, wired, and the duties of theirs that come due."""
+
+    def __init__(
+        self,
+        retention: RetentionSection,
+        *,
+        store: Store,
+        bodies: Bodies,
+        clock: Clock,
+        mailboxes: Mailboxes,
+        webhooks: WebhookRecords,
+        credentials: Credentials,
+        registration: Registration,
+        proofs: DomainProofs,
+    ) -> None:
+        self._registration = registration
+        self._proofs = proofs
+        self.forgetting = Forgetting(
+            store=store,
+            clock=clock,
+            mailboxes=mailboxes,
+            webhooks=webhooks,
+            credentials=credentials,
+            retention=retention,
+        )
+        self.strays = Strays(store=store, clock=clock, bodies=bodies)
+
+    def duties(self) -> Iterator[Duty]:
+        """What is our own work is done a bounded piece at a time."""
+        forgetting = self.forgetting
+        yield Duty("message", places.COLLECT, lambda name, _: forgetting.collect(name))
+        yield Duty(places.DIRECTORY, places.SWEEP, lambda *_: forgetting.sweep())
+        yield Duty(places.DIRECTORY, places.STRAYS, lambda *_: self.strays.sweep(), beside=1)
+        for room in ("consumer", "vendor", "domain"):
+            yield Duty(room, places.BROKEN, partial(self._lay_off, room))
+        yield Duty("vendor", places.UNPROVEN, lambda name, _: self._registration.expire(name))
+        yield Duty(
+            "domain",
+            places.RECHECK,
+            lambda name, _: self._proofs.recheck(name),
+            beside=_NAME_SERVERS,
+        )
+
+    async def _lay_off(self, room: str, name: str, rest: str) -> None:
+        await self.forgetting.lay_off(f"{room}/{name}", places.BROKEN + rest)
