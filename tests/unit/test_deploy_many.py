@@ -323,6 +323,17 @@ def test_letterbox_takes_its_configuration(folder, tmp_path):
     assert loaded.hostname == "letterbox.example"
 
 
+def test_bodies_go_to_the_bucket_that_the_object_storage_makes():
+    bodies, storage = configuration(MANY).bodies, compose()["services"]["objects"]
+    assert bodies.url == f"s3://{storage['environment']['GARAGE_DEFAULT_BUCKET']}"
+    garage = tomllib.loads((MANY / "garage.toml").read_text())["s3_api"]
+    assert bodies.endpoint == f"http://objects:{port(garage['api_bind_addr'])}"
+    assert bodies.region == garage["s3_region"]
+    # A message is acknowledged after its bytes are on the disk.
+    assert "data_fsync = true" in (MANY / "garage.toml").read_text()
+    assert configuration(KUBERNETES).bodies.url.startswith("s3://")
+
+
 @pytest.mark.parametrize("folder", [KUBERNETES, MANY], ids=["kubernetes", "compose"])
 def test_replicas_that_may_be_promoted_are_waited_for(folder):
     assert configuration(folder).store.replicas == 1
