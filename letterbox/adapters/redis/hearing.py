@@ -67,9 +67,9 @@ class Hearing:
     async def close(self) -> None:
         """Listen no more."""
         self._closed = True
+        await self._let_go()  # whoever waits for a message wakes by it
         if self._listening is not None:
             await asyncio.gather(self._listening)
-        await self._let_go()
 
     @asynccontextmanager
     async def log(self, partition: str, name: str) -> AsyncIterator[None]:
@@ -109,6 +109,8 @@ class Hearing:
             try:
                 await self._next()
             except _TROUBLE as error:
+                if self._closed:
+                    break
                 if not self.deaf:
                     log.warning("store.deaf", error=str(error))
                 self.deaf = True
