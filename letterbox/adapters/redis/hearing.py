@@ -48,7 +48,7 @@ class Hearing:
         self._names: dict[bytes, tuple[str, str]] = {}
         self._confirmed: dict[bytes, asyncio.Event] = {}
         self._listening: asyncio.Task[None] | None = None
-        self._closed = False
+        self._closed = asyncio.Event()
 
     async def start(self) -> None:
         """Hear. Raises StoreUnavailable where that cannot be."""
@@ -66,7 +66,7 @@ class Hearing:
 
     async def close(self) -> None:
         """Listen no more."""
-        self._closed = True
+        self._closed.set()
         await self._let_go()  # whoever waits for a message wakes by it
         if self._listening is not None:
             await asyncio.gather(self._listening)
@@ -105,11 +105,11 @@ class Hearing:
     # ---- the connection -----------------------------------------------------------------------
 
     async def _listen(self) -> None:
-        while not self._closed:
+        while not self._closed.is_set():
             try:
                 await self._next()
             except _TROUBLE as error:
-                if self._closed:
+                if self._closed.is_set():
                     break
                 if not self.deaf:
                     log.warning("store.deaf", error=str(error))
