@@ -23,6 +23,8 @@ from letterbox.ports.store import StoreUnavailable
 
 #: Seconds of silence after which the server is asked whether it is there.
 _SILENCE: Final = 1.0
+#: Seconds that a commit waits for the connection to come back.
+_MOMENT: Final = 1.0
 #: Seconds before it is tried anew.
 _AGAIN: Final = 0.2
 _TROUBLE: Final = (RedisError, OSError, TimeoutError, StoreUnavailable)
@@ -59,9 +61,11 @@ class Hearing:
         self._listening = asyncio.create_task(self._listen(), name="hearing")
 
     async def hears(self) -> bool:
-        """Whether nothing can have gone unheard; where one was cut off, it is tried again first."""
-        if self.deaf and self._listening is not None:
-            await self._tried.wait()
+        """Whether nothing can have gone unheard; one that was cut off may hear in a moment."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(_MOMENT, self._patience)):
+                while self.deaf and self._listening is not None:
+                    await self._tried.wait()
         return not self.deaf
 
     async def close(self) -> None:
