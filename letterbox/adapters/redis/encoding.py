@@ -1,6 +1,6 @@
 """Commits as the script reads them, and its answers as results."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -80,10 +80,10 @@ def _operation(partition: str, operation: Operation, now: datetime) -> tuple[Wor
         case Trim(log=log, through=through):
             return "trim", keys.log(partition, log), through
         case Add(counter=name, expires=expires, amount=amount, limit=limit):
-            until, most = _until(expires, now), "" if limit is None else limit
-            return "add", keys.counter(partition, name), *until, amount, most
+            moment, most = until(expires, now), "" if limit is None else limit
+            return "add", keys.counter(partition, name), *moment, amount, most
         case Claim(name=name, value=value, expires=expires):
-            return "claim", keys.claim(partition, name), *_until(expires, now), value
+            return "claim", keys.claim(partition, name), *until(expires, now), value
         case Unclaim(name=name):
             return "unclaim", keys.claim(partition, name)
         case Schedule() | Unschedule():
@@ -116,10 +116,8 @@ def _scheduled(partition: str, operation: Schedule | Unschedule) -> tuple[Word, 
     return "unschedule", *places, name, int(operation.expect)
 
 
-def _until(expires: datetime | None, now: datetime) -> Iterator[Word]:
+def until(expires: datetime | None, now: datetime) -> tuple[bytes, int]:
     """When something expires, and after how many milliseconds the server may forget it."""
     if expires is None:
-        yield from (NEVER, 0)
-        return
-    yield sortable(expires)
-    yield max((expires - now) // _MILLISECOND, 0) + _LINGERS
+        return NEVER, 0
+    return sortable(expires), max((expires - now) // _MILLISECOND, 0) + _LINGERS

@@ -18,6 +18,7 @@ key, after the prefix        kind        what it holds
 ``b:`` id                    string      a body
 ``lease``                    string      who has the store, as long as it does
 ``owner``                    string      who took the store last
+``copying``                  string      how far a copy into this store has come, until it is whole
 ===========================  ==========  =====================================================
 """
 
@@ -83,8 +84,32 @@ def body(name: str) -> bytes:
 
 LEASE: Final = _PREFIX + b"lease"
 OWNER: Final = _PREFIX + b"owner"
+COPYING: Final = _PREFIX + b"copying"
 ALL_DUE: Final = tuple(key for shard in range(SHARDS) for key in (due_times(shard), due(shard)))
 ALL_OUTBOXES: Final = tuple(outbox(shard) for shard in range(SHARDS))
+
+#: What each kind of key that is found by looking begins with; a shard's own three are known.
+FOUND: Final = {"document": b"d", "log": b"l", "counter": b"n", "claim": b"c", "body": b"b"}
+#: What SCAN is asked for to find them all.
+ALL: Final = _PREFIX + b"*"
+_KIND_OF: Final = {letter: kind for kind, letter in FOUND.items()}
+_FOUND: Final = re.compile(re.escape(_PREFIX) + rb"(?:\{[0-9]+\}:([dlnc])|(b)):(.*)", re.DOTALL)
+
+
+def read(key: bytes) -> tuple[str, str, str] | None:
+    """What a key is of: its kind in ``FOUND``, partition and name; None for any other key.
+
+    For documents the name is empty, for a body the partition.
+    """
+    if not (found := _FOUND.fullmatch(key)):
+        return None
+    kind, rest = _KIND_OF[found[1] or found[2]], found[3]
+    if kind == "body":
+        return kind, "", rest.decode()
+    if kind == "document":
+        return kind, rest.decode(), ""
+    return kind, *unpair(rest)
+
 
 # Two names in one: a NUL ends the first, and one within it is followed by an octet that no text
 # has. Pairs so made sort as their names do.

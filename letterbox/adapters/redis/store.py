@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from letterbox.adapters.bell import Bells
 from letterbox.adapters.redis import encoding, keys
+from letterbox.adapters.redis.copying import check_whole
 from letterbox.adapters.redis.lease import Lease
 from letterbox.adapters.redis.server import Script, Server
 from letterbox.adapters.times import from_sortable, sortable
@@ -94,13 +95,18 @@ class RedisStore:
 
         ``patience``: so many seconds a command may take. ``replicas``: so many must have a
         commit before it counts. Raises StoreUnavailable, and its kinds ``StoreInUse`` where
-        another letterbox has it, and ``Unsafe`` where the server is one that would lose what was
-        acknowledged and ``unsafe`` is false.
+        another letterbox has it, ``Unsafe`` where the server is one that would lose what was
+        acknowledged and ``unsafe`` is false, and ``Incomplete`` where a copy into it is not whole.
         """
         server = Server(url, patience)
         try:
             await server.check(unsafe=unsafe)
             lease = await Lease.take(server)
+            try:
+                await check_whole(server, url)
+            except BaseException:
+                await lease.release()
+                raise
         except BaseException:
             await server.close()
             raise
