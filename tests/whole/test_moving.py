@@ -1,0 +1,165 @@
+"""A whole installation moved to another store, and what goes on there."""
+
+from contextlib import asynccontextmanager
+
+import pytest
+
+from letterbox.adapters.redis import RedisStore, keys
+from letterbox.adapters.redis.copying import RedisRows, RedisTarget
+from letterbox.adapters.sqlite import SqliteStore
+from letterbox.adapters.sqlite.copying import SqliteRows, SqliteTarget
+from letterbox.adapters.sqlite.schema import connect
+from letterbox.adapters.times import stored
+from letterbox.model.configuration import Configuration, WebhooksSection
+from letterbox.moving import copy
+from tests.support.clock import FakeClock
+from tests.support.house import House, mail, open_house, signed
+from tests.support.receiver import receiving
+
+PEOPLE = """
+[[vendor]]
+id = "greenleaf"
+name = "Greenleaf Garden"
+domains = ["greenleaf.example"]
+
+[[consumer]]
+id = "anna"
+addresses = ["anna@letterbox.example"]
+timezone = "Europe/Amsterdam"
+  [[consumer.window]]
+  days = ["wed"]
+  from = "09:00"
+  until = "12:00"
+  kinds = ["offer"]
+  [[consumer.vendor]]
+  vendor = "greenleaf"
+  scope = "everything"
+  accepts = ["offer", "service", "personal"]
+  share_delivered = true
+"""
+OPEN = Configuration(
+    public_url="https://letterbox.example",
+    webhooks=WebhooksSection(allow_private_addresses=True),
+)
+LARGE = "A pruner.\r\n" * 40_000
+KNOWN = {
+    *(keys.LEASE, keys.OWNER),
+    *keys.ALL_DUE,
+    *keys.ALL_OUTBOXES,
+}
+
+
+def silent(what: str, rows: int) -> None:
+    """Nobody wants to hear how far it is."""
+
+
+@asynccontextmanager
+async def open_store(store):
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def moved(source, target, clock: FakeClock):
+    async with open_store(source), open_store(target):
+        return await copy(source, target, clock, silent)
+
+
+async def send(house: House, number: int, kind: str, text: str = "A pruner.\r\n") -> str:
+    house.clock.advance(seconds=1)
+    content = mail(f"Number {number}", number=number, text=text, Letterbox_Kind=kind)
+    (outcome,) = (await house.send(signed(content), "anna@letterbox.example")).outcomes
+    return outcome.told.line
+
+
+async def events(house: House):
+    page = await house.app.feed.page("greenleaf", after=0, limit=100)
+    return list(zip(page.cursors, page.items, strict=True))
+
+
+async def live_a_while(house: House, url: str) -> None:
+    """Mail of every fate: delivered, large, refused, held, and some of it not yet told."""
+    await house.app.endpoints.add("greenleaf", url)
+    assert (await send(house, 1, "service")).startswith("250 2.0.0 delivered")
+    assert (await send(house, 2, "service", LARGE)).startswith("250 2.0.0 delivered")
+    await house.work()
+    house.clock.advance(days=1)  # by then the counters of yesterday have expired
+    assert (await send(house, 3, "offer")).startswith("250 2.0.0 held")
+    assert (await send(house, 4, "newsletter")).startswith("550")
+    await house.work()
+    assert (await send(house, 5, "newsletter")).startswith("550")
+    assert await house.app.store.outbox()
+
+
+async def go_on(house: House, before, receiver) -> None:
+    """What waits is done, and every count goes on where it was."""
+    assert await events(house) == before
+    assert await house.inbox("anna") == ["Number 2", "Number 1"]
+    (_, large), *_ = [
+        (entry.subject, await house.app.mailboxes.body(entry.message))
+        for entry in (await house.app.mailboxes.inbox("anna", after=None, limit=9)).items
+    ]
+    assert large.endswith(LARGE.encode())
+    called = list(receiver.ids)
+    assert called == [event.id for _, event in before]
+    house.clock.advance(hours=22)  # into the window
+    await house.work()
+    assert (await house.inbox("anna"))[0] == "Number 3"
+    after = await events(house)
+    assert [cursor for cursor, _ in after] == list(range(1, len(after) + 1))
+    assert after[: len(before)] == before
+    assert len(after) > len(before) + 1
+    # Each event was called once, in order: those before the move, and those after.
+    assert receiver.ids == [event.id for _, event in after]
+
+
+@pytest.mark.parametrize("goes_on", ["redis", "sqlite"])
+async def test_an_installation_goes_to_redis_and_back(tmp_path, redis_server, goes_on):
+    with redis_server.client() as client:
+        client.flushall()
+    clock, first, last = FakeClock(), tmp_path / "first.db", tmp_path / "last.db"
+    async with receiving() as receiver:
+        store = await SqliteStore.open(first, clock)
+        async with open_house(PEOPLE, configuration=OPEN, clock=clock, opened=store) as house:
+            await live_a_while(house, receiver.url)
+            before = await events(house)
+
+        target = await RedisTarget.make(
+            redis_server.url, clock, replicas=0, patience=5, unsafe=False
+        )
+        there = await moved(SqliteRows.open(first), target, clock)
+        source = await RedisRows.open(redis_server.url, patience=5)
+        back = await moved(source, SqliteTarget.make(last), clock)
+        assert there.rows == back.rows
+        assert all(tally.count for tally in there.rows.values())
+        assert rows_of(first, clock.now()) == rows_of(last, clock.now())
+        # A kind of key that nobody knows here would not have been copied.
+        with redis_server.client() as client:
+            found = set(client.scan_iter("letterbox1:*")) - KNOWN
+        indices = {key for key in found if b":k:" in key}
+        assert all(keys.read(key) for key in found - indices)
+
+        store = await (
+            SqliteStore.open(last, clock)
+            if goes_on == "sqlite"
+            else RedisStore.open(redis_server.url, clock)
+        )
+        async with open_house(configuration=OPEN, clock=clock, opened=store) as house:
+            await go_on(house, before, receiver)
+
+
+def rows_of(path, now) -> dict[str, list]:
+    """All that has not expired in a file's tables, but for what each file has of its own."""
+    db = connect(path)
+    rows = {}
+    for (table,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
+        columns = [each[1] for each in db.execute(f"PRAGMA table_info({table})")]
+        own = {"row", "file", "sequence" if table == "outbox" else ""}
+        compared = ", ".join(each for each in columns if each not in own)
+        live = f" WHERE ifnull(expires, {2**60}) > {stored(now)}" if "expires" in columns else ""
+        rows[table] = sorted(
+            db.execute(f"SELECT {compared} FROM {table}{live}").fetchall(), key=repr
+        )
+    db.close()
+    return rows
