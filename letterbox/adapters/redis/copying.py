@@ -39,9 +39,10 @@ _PLACE: Final = Script("place")
 _NEWEST: Final = Script("newest")
 _ORDER: Final = tuple(KINDS)
 
-#: Keys that are asked about together, and entries of one that are read together.
+#: Keys that are asked about together, and entries of one that are read together: as many in all
+#: as a piece has.
 _TOGETHER: Final = 16
-_PAGE: Final = 64
+_PAGE: Final = 32
 #: Small things that are asked for in one command.
 _MANY: Final = 256
 

@@ -36,7 +36,10 @@ class SqliteDraft(SqliteTarget):
         file = file.absolute()
         if file.exists():
             raise FileExistsError(f"{file} exists already; name another file")
-        descriptor, name = mkstemp(prefix=f".{file.name}.", suffix=".draft", dir=file.parent)
+        try:
+            descriptor, name = mkstemp(prefix=f".{file.name}.", suffix=".draft", dir=file.parent)
+        except OSError as error:
+            raise OSError(f"{file} cannot be written: {error.strerror}") from error
         os.close(descriptor)
         draft = Path(name)
         try:

@@ -81,7 +81,7 @@ class SqliteRows:
         Raises :class:`StoreInUse`, :class:`Incomplete`, :class:`NotAStore`, :class:`SchemaTooNew`
         and their base :class:`StoreUnavailable`.
         """
-        path = path.resolve()
+        path = path.absolute()
         if not path.is_file():
             raise StoreUnavailable(f"there is no store at {path}")
         with _failing(path):
@@ -167,7 +167,7 @@ class SqliteTarget(SqliteRows):
 
         Raises :class:`StoreUnavailable` and its kinds.
         """
-        path = path.resolve()
+        path = path.absolute()
         opened = open_file(path, "FULL", PAGE_SIZE, unfinished=True)
         db = opened.connect()
         db.wal_autocheckpoint(4096)
