@@ -19,7 +19,7 @@ from tests.property.test_store_model import PARTITIONS, everything, plans
 from tests.support.clock import FakeClock
 
 #: Each example is several servers and files.
-FEWER = settings.default.max_examples // 4
+FEWER = settings.default.max_examples // 6
 WAYS = [("sqlite", "redis"), ("redis", "sqlite"), ("sqlite", "sqlite"), ("redis", "redis")]
 
 

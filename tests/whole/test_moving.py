@@ -1,5 +1,6 @@
 """A whole installation moved to another store, and what goes on there."""
 
+import smtplib
 from contextlib import asynccontextmanager
 
 import pytest
@@ -14,6 +15,7 @@ from letterbox.model.configuration import Configuration, WebhooksSection
 from letterbox.moving import copy
 from tests.support.clock import FakeClock
 from tests.support.house import House, mail, open_house, signed
+from tests.support.processes import FREE_PORTS, Letterbox, ending
 from tests.support.receiver import receiving
 
 PEOPLE = """
@@ -147,6 +149,52 @@ async def test_an_installation_goes_to_redis_and_back(tmp_path, redis_server, go
         )
         async with open_house(configuration=OPEN, clock=clock, opened=store) as house:
             await go_on(house, before, receiver)
+
+
+def post(letterbox: Letterbox, number: int) -> int:
+    with smtplib.SMTP(*letterbox.address("smtp"), timeout=30) as client:
+        client.ehlo()
+        client.mail("bounces@greenleaf.example")
+        client.rcpt("anna@letterbox.example")
+        return client.data(mail(f"Number {number}", number=number, Letterbox_Kind="service"))[0]
+
+
+def inbox(letterbox: Letterbox) -> list[str]:
+    return sorted(entry["subject"] for entry in letterbox.ask("export", "anna")["inbox"])
+
+
+def test_the_commands_move_what_a_killed_server_left(tmp_path, redis_server):
+    with redis_server.client() as client:
+        client.flushall()
+    with ending(Letterbox(tmp_path)) as letterbox:
+        assert letterbox.apply(PEOPLE).returncode == 0
+        letterbox.start()
+        assert post(letterbox, 1) == 250
+        copied = ["migrate", "--from", "sqlite:var/letterbox.db", "--to", redis_server.url]
+        refused = letterbox.run(*copied)
+        assert refused.returncode == 1
+        assert "in use by process" in refused.stderr
+        backed_up = letterbox.run("backup", "backup")
+        assert backed_up.returncode == 0, backed_up.stderr
+        assert "           1 bodies" in backed_up.stdout.splitlines()
+        letterbox.kill()
+        done = letterbox.run(*copied)
+        assert done.returncode == 0, done.stderr
+        assert f"set store.url to {redis_server.url}" in done.stdout
+        assert not done.stderr
+
+        on_redis = f"[store]\nurl = '{redis_server.url}'\n[admin]\nsocket = '{tmp_path}/sock'\n"
+        letterbox.config.write_text(FREE_PORTS + on_redis)
+        letterbox.start()
+        assert inbox(letterbox) == ["Number 1"]
+        assert post(letterbox, 1) == 250  # which is known already
+        assert post(letterbox, 2) == 250
+        assert inbox(letterbox) == ["Number 1", "Number 2"]
+        assert letterbox.stop() == 0
+
+        letterbox.config.write_text(FREE_PORTS + "[store]\nurl = 'sqlite:restored.db'\n")
+        assert letterbox.ask("restore", "backup")["rows"]["bodies"]["count"] == 1
+        assert inbox(letterbox) == ["Number 1"]
 
 
 def rows_of(path, now) -> dict[str, list]:

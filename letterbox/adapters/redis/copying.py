@@ -4,12 +4,11 @@ A server keeps no moment for a reader, so the store is had alone while it is rea
 has come is written after its rows: the last of them may be put in their places again.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from itertools import groupby, islice
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -35,13 +34,13 @@ from letterbox.ports.copying import (
 )
 from letterbox.ports.store import SHARDS, DueEntry, OutboxEntry, StoreUnavailable, shard_of
 
+_DOCUMENTS: Final = Script("page")
 _PLACE: Final = Script("place")
 _NEWEST: Final = Script("newest")
 _ORDER: Final = tuple(KINDS)
 
-#: Keys that are asked about together, and entries of one that are read together: as many in all
-#: as a piece has.
-_TOGETHER: Final = 16
+#: Keys that are asked about together, and entries of one that are read together.
+_TOGETHER: Final = 64
 _PAGE: Final = 32
 #: Small things that are asked for in one command.
 _MANY: Final = 256
@@ -49,6 +48,8 @@ _MANY: Final = 256
 #: A row and where it stands among those of its kind.
 _Placed = tuple[Row, Place]
 _Rows = AsyncGenerator[_Placed, None]
+#: The keys of a row, and what its script is told.
+_Call = tuple[Sequence[bytes], Sequence[encoding.Word]]
 
 
 class RedisRows:
@@ -95,7 +96,8 @@ class RedisRows:
 
     async def newest(self) -> int:
         """The greatest number that an outbox entry of any shard ever had."""
-        return max([await self._server.run(_NEWEST, (key,)) for key in keys.ALL_OUTBOXES])
+        newest: list[int] = [await self._server.run(_NEWEST, (key,)) for key in keys.ALL_OUTBOXES]
+        return max(newest)
 
     async def close(self) -> None:
         """Let the store and the server go."""
@@ -123,9 +125,9 @@ class RedisRows:
 
     async def _bodies(self, listing: Listing, after: Place) -> _Rows:
         for some in _some(listing.keys("body", *after), _MANY, after):
-            sizes = await self._each("STRLEN", some)
+            sizes = await self._server.commands([("STRLEN", key) for key in some])
             for group in _by_size(some, sizes):
-                contents = await self._each("GET", group)
+                contents = await self._server.commands([("GET", key) for key in group])
                 for key, content in zip(group, contents, strict=True):
                     _, _, name = _known(key)
                     yield BodyRow(name, _there(content, key)), (key,)
@@ -133,38 +135,28 @@ class RedisRows:
     async def _documents(self, listing: Listing, after: Place) -> _Rows:
         begin, last = after or (b"", None)
         for some in _some(listing.keys("document", begin), _TOGETHER):
-            partitions = [_known(key)[1] for key in some]
-            starts = [last if key == begin else None for key in some]
-            pages = await asyncio.gather(
-                *(
-                    self._page(keys.index(partition), key, after=start)
-                    for partition, key, start in zip(partitions, some, starts, strict=True)
-                )
-            )
-            for partition, key, first in zip(partitions, some, pages, strict=True):
-                page = first
+            places = [(key, last if key == begin else None) for key in some]
+            for key, first in zip(some, await self._pages(places), strict=True):
+                page, partition = first, _known(key)[1]
                 while page:
                     for name, stored in page:
                         revision, _, value = stored.partition(b":")
                         row = DocumentRow(partition, name.decode(), int(revision), value)
                         yield row, (key, name)
-                    more = len(page) == _PAGE
-                    index = keys.index(partition)
-                    page = await self._page(index, key, after=page[-1][0]) if more else []
+                    is_last = len(page) < _PAGE
+                    (page,) = [[]] if is_last else await self._pages([(key, page[-1][0])])
 
     async def _entries(self, listing: Listing, after: Place) -> _Rows:
         begin, last = after or (b"", 0)
         for some in _some(listing.keys("log", begin), _TOGETHER):
-            pages = await asyncio.gather(
-                *(self._stream(key, last if key == begin else 0) for key in some)
-            )
-            for key, first in zip(some, pages, strict=True):
-                _, partition, name = _known(key)
-                page = first
+            places = [(key, last if key == begin else 0) for key in some]
+            for key, first in zip(some, await self._streams(places), strict=True):
+                page, (_, partition, name) = first, _known(key)
                 while page:
                     for number, fields in page:
                         yield EntryRow(partition, name, number, fields[b"v"]), (key, number)
-                    page = await self._stream(key, page[-1][0]) if len(page) == _PAGE else []
+                    is_last = len(page) < _PAGE
+                    (page,) = [[]] if is_last else await self._streams([(key, page[-1][0])])
 
     async def _counters(self, listing: Listing, after: Place) -> _Rows:
         async with aclosing(self._cells(listing.keys("counter", *after), after)) as cells:
@@ -195,50 +187,54 @@ class RedisRows:
     async def _due(self, _: Listing, after: Place) -> _Rows:
         begin, last = after or (0, None)
         for shard in range(begin, SHARDS):
-            start = last if shard == begin else None
-            times, entries = keys.due_times(shard), keys.due(shard)
-            while page := await self._page(times, entries, after=start, skip=20):
-                for member, entry in page:
+            start = b"(" + last if last and shard == begin else b"-"
+            while members := await self._server.command(
+                "ZRANGE", keys.due_times(shard), start, "+", "BYLEX", "LIMIT", 0, _MANY
+            ):
+                names = [member[20:] for member in members]
+                entries = await self._server.command("HMGET", keys.due(shard), *names)
+                for member, entry in zip(members, entries, strict=True):
                     partition, key = keys.unpair(member[20:])
-                    at = from_sortable(member[:20])
-                    yield DueEntry(partition, key, at, entry[20:]), (shard, member)
-                start = page[-1][0]
+                    value = _there(entry, keys.due(shard))[20:]
+                    row = DueEntry(partition, key, from_sortable(member[:20]), value)
+                    yield row, (shard, member)
+                start = b"(" + members[-1]
 
     async def _outboxes(self, _: Listing, after: Place) -> _Rows:
         begin, last = after or (0, 0)
         for shard in range(begin, SHARDS):
             start = last if shard == begin else 0
-            while page := await self._stream(keys.outbox(shard), start):
-                for number, fields in page:
+            while (pages := await self._streams([(keys.outbox(shard), start)]))[0]:
+                for number, fields in pages[0]:
                     row = OutboxEntry(number, fields[b"p"].decode(), fields[b"v"])
                     yield row, (shard, number)
-                start = page[-1][0]
+                start = pages[0][-1][0]
 
-    async def _each(self, command: str, some: Sequence[bytes]) -> Sequence[Any]:
-        """The answers to one command about each key."""
-        return await asyncio.gather(*(self._server.command(command, key) for key in some))
+    async def _pages(
+        self, places: Sequence[tuple[bytes, bytes | None]]
+    ) -> list[list[tuple[bytes, bytes]]]:
+        """Of each partition's documents the next after a key: the keys, and what stands there."""
+        calls = []
+        for key, after in places:
+            named = key, keys.index(_known(key)[1])
+            calls.append((named, (b"-" if after is None else b"(" + after, "+", 0, _PAGE)))
+        answers = await self._server.run_all(_DOCUMENTS, calls)
+        for answer in answers:
+            if isinstance(answer, StoreUnavailable):
+                raise answer
+        return [
+            [(name, _there(value, key)) for name, value in zip(got[::2], got[1::2], strict=True)]
+            for got, (key, _) in zip(answers, places, strict=True)
+        ]
 
-    async def _page(
-        self, index: bytes, table: bytes, *, after: bytes | None, skip: int = 0
-    ) -> list[tuple[bytes, bytes]]:
-        """Members of an index behind ``after``, and what a table has at each.
-
-        There a member is known without its first ``skip`` octets.
-        """
-        begin = b"-" if after is None else b"(" + after
-        members = await self._server.command(
-            "ZRANGE", index, begin, "+", "BYLEX", "LIMIT", 0, _PAGE
+    async def _streams(
+        self, places: Sequence[tuple[bytes, int]]
+    ) -> list[list[tuple[int, dict[bytes, bytes]]]]:
+        """Of each stream the next entries above a number."""
+        answers = await self._server.commands(
+            [("XRANGE", key, b"0-%d" % (after + 1), "+", "COUNT", _PAGE) for key, after in places]
         )
-        if not members:
-            return []
-        values = await self._server.command("HMGET", table, *(each[skip:] for each in members))
-        return [(key, _there(value, table)) for key, value in zip(members, values, strict=True)]
-
-    async def _stream(self, key: bytes, after: int) -> list[tuple[int, dict[bytes, bytes]]]:
-        """Entries of a stream above a number."""
-        begin = b"0-%d" % (after + 1)
-        found = await self._server.command("XRANGE", key, begin, "+", "COUNT", _PAGE)
-        return [(_number(id_), fields) for id_, fields in found]
+        return [[(_number(id_), fields) for id_, fields in found] for found in answers]
 
 
 class RedisTarget(RedisRows):
@@ -290,7 +286,8 @@ class RedisTarget(RedisRows):
 
     async def write(self, rows: Sequence[Row], unfinished: Unfinished) -> None:
         """Write rows, and then how far the copy has come."""
-        await self._place([self._call(row) for row in rows])
+        if rows:
+            await self._place([self._call(row) for row in rows])
         state = msgspec.json.encode(unfinished)
         await self._place([((keys.COPYING,), ("cell", state, 0))])
 
@@ -302,19 +299,21 @@ class RedisTarget(RedisRows):
         await self._alone.check()
         await self._server.command("DEL", keys.COPYING)
 
-    async def _place(
-        self, calls: Sequence[tuple[Sequence[bytes], Sequence[encoding.Word]]]
-    ) -> None:
-        if not calls:
-            return
+    async def _place(self, rows: Sequence[_Call]) -> None:
+        """Rows in one call for each slot that they lie in."""
+        calls: dict[bytes, tuple[list[bytes], list[encoding.Word]]] = {}
+        for named, (word, *words) in rows:
+            together, arguments = calls.setdefault(keys.slot(named[0]), ([], []))
+            together += named
+            arguments += (word, len(named), len(words), *words)
         answers = await self._server.run_all(
-            _PLACE, calls, replicas=self._replicas, within=self._within
+            _PLACE, list(calls.values()), replicas=self._replicas, within=self._within
         )
         for answer in answers:
             if isinstance(answer, StoreUnavailable):
                 raise answer
 
-    def _call(self, row: Row) -> tuple[Sequence[bytes], Sequence[encoding.Word]]:
+    def _call(self, row: Row) -> _Call:
         match row:
             case BodyRow(id=name, content=content):
                 return (keys.body(name),), ("cell", content, 0)
@@ -336,9 +335,7 @@ class RedisTarget(RedisRows):
                 words = ("entry", sequence, b"p", partition.encode(), b"v", value)
                 return (keys.outbox(shard_of(partition)),), words
 
-    def _cell(
-        self, key: bytes, expires: datetime | None, value: bytes
-    ) -> tuple[Sequence[bytes], Sequence[encoding.Word]]:
+    def _cell(self, key: bytes, expires: datetime | None, value: bytes) -> _Call:
         moment, milliseconds = encoding.until(expires, self._clock.now())
         return (key,), ("cell", moment + value, milliseconds)
 

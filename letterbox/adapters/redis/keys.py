@@ -111,6 +111,15 @@ def read(key: bytes) -> tuple[str, str, str] | None:
     return kind, *unpair(rest)
 
 
+_TAG: Final = re.compile(rb"[^{]*\{([^}]+)\}")
+
+
+def slot(key: bytes) -> bytes:
+    """What of a key decides where in a cluster it lies: the shard, or all of it."""
+    tag = _TAG.match(key)
+    return tag[1] if tag else key
+
+
 # Two names in one: a NUL ends the first, and one within it is followed by an octet that no text
 # has. Pairs so made sort as their names do.
 _END: Final = re.compile(rb"\0(?!\xff)")

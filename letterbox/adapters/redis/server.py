@@ -108,6 +108,17 @@ class Server:
         """One command's answer."""
         return await self._ask(self._client.execute_command(*words))  # type: ignore[no-untyped-call]
 
+    async def commands(self, calls: Sequence[Sequence[Any]]) -> list[Any]:
+        """The answers to commands that are sent together. Raises where one could not be done."""
+        pipeline = self._client.pipeline(transaction=False)
+        for words in calls:
+            pipeline.execute_command(*words)
+        answers = await self._execute(pipeline, 0, 0, needed=_anything)
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise StoreUnavailable(f"the store could not: {answer}") from answer
+        return answers
+
     async def run(self, script: Script, named: Sequence[bytes] = (), *arguments: Word) -> Any:
         """A script's answer."""
         (answer,) = await self.run_all(script, [(named, arguments)])
