@@ -1,4 +1,4 @@
-"""The composition root: the only importer of adapters, where the broker gets its doors."""
+"""The composition root, where adapters are imported and the broker gets its doors."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager

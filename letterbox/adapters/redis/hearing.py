@@ -177,7 +177,7 @@ class Hearing:
 
     def _hear_of(self, channel: bytes, text: bytes) -> None:
         if channel == keys.NEWS:
-            self._bells.tell(text.decode())
+            self._bells.tell(text.decode() or None)  # nothing: all of it may be another
         elif channel == keys.WORK:
             if self._works_on(int(text)):
                 self._bells.ring_work()

@@ -17,6 +17,7 @@ import structlog
 from letterbox.adapters.redis import keys
 from letterbox.adapters.redis.server import Script
 from letterbox.adapters.redis.topology import Topology
+from letterbox.ports.copying import BeingCopied
 from letterbox.ports.store import SHARDS, StoreUnavailable
 
 #: Milliseconds after which a lease ends by itself, and seconds between renewals. What is due in
@@ -47,7 +48,8 @@ class _Held:
 class Leases:
     """Those of this process, as long as it is open. ``works``: whether it takes any.
 
-    ``name`` goes with every commit. ``changed`` is called when there is more to work on.
+    ``name`` goes with every commit, once :meth:`told_name` has said it. ``changed`` is called when
+    there is more to work on.
     """
 
     def __init__(self, topology: Topology, *, works: bool, changed: Callable[[], None]) -> None:
@@ -55,6 +57,8 @@ class Leases:
         self._works = works
         self._changed = changed
         self.name = _drawn()
+        #: The name that the others know of.
+        self._told: bytes | None = None
         self._shards: dict[int, _Held] = {}
         self._workers = 1
         self._closed = asyncio.Event()
@@ -74,6 +78,15 @@ class Leases:
         """Whether a shard is worked on here."""
         held = self._shards.get(shard)
         return held is not None and held.rests is None and _now() < held.sure
+
+    async def told_name(self) -> bytes:
+        """Our name, of which the others know: under no other anything may be written.
+
+        Raises StoreUnavailable, and :class:`BeingCopied` where somebody has the store alone.
+        """
+        while self._told != self.name:
+            await self._be_there(LASTS)
+        return self.name
 
     def shut_out(self, name: bytes) -> None:
         """Another has taken shards from ``name``: if that is us, go on as somebody new."""
@@ -118,10 +131,16 @@ class Leases:
             await self._take(share - len(self._shards))
 
     async def _be_there(self, milliseconds: int) -> int:
-        named = (keys.PRESENT, keys.WORKERS)
-        works = int(self._works)
-        there = await self._topology.run(_PRESENT, named, self.name, milliseconds, works)
-        return max(int(there), 1)
+        named = (keys.PRESENT, keys.WORKERS, keys.ALONE)
+        name, works = self.name, int(self._works)
+        there = int(await self._topology.run(_PRESENT, named, name, milliseconds, works))
+        if there < 0:
+            # We were away for so long that somebody could take it.
+            self._told = None
+            self._shards.clear()
+            raise BeingCopied("the store is being copied; wait until that is done")
+        self._told = name
+        return max(there, 1)
 
     async def _renew(self) -> None:
         name, had = self.name, list(self._shards)
