@@ -32,23 +32,41 @@ class Mailboxes:
         self._store = store
         self._bodies = bodies
 
-    async def inbox(self, consumer: str, *, after: str | None, limit: int) -> Page[InboxEntry]:
-        """What was delivered."""
-        return await self._page(consumer, places.INBOX, InboxEntry, after, limit)
+    async def inbox(
+        self,
+        consumer: str,
+        *,
+        after: str | None,
+        limit: int,
+        wanted: Callable[[InboxEntry], bool] = lambda _: True,
+    ) -> Page[InboxEntry]:
+        """What was delivered, or what is ``wanted`` of it."""
+        return await self._page(consumer, places.INBOX, InboxEntry, after, limit, wanted)
+
+    async def newest(self, consumer: str) -> str:
+        """The id of the newest inbox entry; empty where there is none."""
+        newest = await self._documents(consumer, places.INBOX, None, 1)
+        return newest[0].key.removeprefix(places.INBOX) if newest else ""
 
     async def held(self, consumer: str, *, after: str | None, limit: int) -> Page[HeldEntry]:
         """What waits."""
         return await self._page(consumer, places.HELD, HeldEntry, after, limit)
 
     async def decisions(
-        self, consumer: str, *, after: str | None, limit: int, verdict: str | None = None
+        self,
+        consumer: str,
+        *,
+        after: str | None,
+        limit: int,
+        verdict: str | None = None,
+        wanted: Callable[[DecisionRecord], bool] = lambda _: True,
     ) -> Page[DecisionRecord]:
-        """Every decision, or those of one verdict."""
+        """Every decision, or those of one verdict, or what is ``wanted`` of them."""
 
-        def wanted(row: DecisionRecord) -> bool:
-            return verdict is None or name_of(row.verdict) == verdict
+        def fits(row: DecisionRecord) -> bool:
+            return (verdict is None or name_of(row.verdict) == verdict) and wanted(row)
 
-        return await self._page(consumer, places.DECISION, DecisionRecord, after, limit, wanted)
+        return await self._page(consumer, places.DECISION, DecisionRecord, after, limit, fits)
 
     async def _page(
         self,
