@@ -79,6 +79,12 @@ def _credential(arguments: argparse.Namespace) -> int:
     return _print(arguments, done, [line])
 
 
+def _sign_in(arguments: argparse.Namespace) -> int:
+    asked = {"owner": arguments.owner, "side": arguments.side}
+    done = _perform(arguments, "signin", asked)
+    return _print(arguments, done, [done["url"]])
+
+
 def _rotate_key(arguments: argparse.Namespace) -> int:
     asked = {"prefix": arguments.prefix, "overlap_hours": arguments.overlap_hours}
     done = _perform(arguments, "key rotate", asked)
@@ -400,6 +406,7 @@ _COMMANDS: Mapping[str, Command] = {
     "apply": _apply,
     "credential": _credential,
     "rotate": _rotate_key,
+    "signin": _sign_in,
     "vendor": _vendor,
     "explain": _explain,
     "check-config": _check_config,

@@ -64,6 +64,11 @@ def parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
         revoke = add("revoke", "credential", f"revoke a {what}", group)
         revoke.add_argument("prefix", metavar="PREFIX")
         revoke.set_defaults(command=f"{what} revoke")
+    signin = add("signin", "signin", "print a link that signs somebody in, once")
+    signin.add_argument("owner", metavar="CONSUMER|VENDOR", help="an id; or operator")
+    signin.add_argument(
+        "--side", choices=("consumer", "vendor"), help="which, where both have the id"
+    )
     _add_vendors(commands.add_parser("vendor", help="see and suspend vendors"), add)
     _add_explain(add)
     check = add("check-config", "check-config", "check the configuration")
