@@ -1,7 +1,7 @@
 """What pages say, in each language: catalogues in the gettext format, dates as people write them.
 
-A text is written in English where it is used and found in ``locale/LANGUAGE.po`` by that. Nothing
-is built: catalogues are read at the start. ``tests/unit/test_web_texts.py`` finds what is missing.
+A text is written in English where it is used, and found by that in the files of
+``locale/LANGUAGE/``, one for each part of the pages. Nothing is built: catalogues are read at the start. ``tests/unit/test_web_texts.py`` finds what is missing.
 """
 
 import gettext
@@ -12,6 +12,7 @@ from importlib import resources
 from typing import Final
 
 from babel.dates import format_date, format_datetime
+from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
@@ -77,8 +78,18 @@ def catalogue(language: Language) -> gettext.NullTranslations:
     """The catalogue of one language; English needs none."""
     if language == _SOURCE:
         return gettext.NullTranslations()
-    content = (resources.files(__package__) / "locale" / f"{language}.po").read_bytes()
     compiled = io.BytesIO()
-    write_mo(compiled, read_po(io.BytesIO(content), locale=language))
+    write_mo(compiled, read(language))
     compiled.seek(0)
     return gettext.GNUTranslations(compiled)
+
+
+def read(language: Language) -> Catalog:
+    """What all files of a language say."""
+    together = Catalog(locale=language)
+    files = (resources.files(__package__) / "locale" / language).iterdir()
+    for file in sorted(files, key=lambda each: each.name):
+        for message in read_po(io.BytesIO(file.read_bytes()), locale=language):
+            if message.id:
+                together[message.id] = message
+    return together

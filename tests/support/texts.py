@@ -1,6 +1,6 @@
 """Every text of the pages, as the source has it, and what the catalogues lack.
 
-``python -m tests.support.texts`` prints what is to be added to each catalogue, ready to be pasted.
+``python -m tests.support.texts`` prints what is to be added to the catalogues, ready to be pasted.
 """
 
 import io
@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from babel.messages.extract import extract
-from babel.messages.pofile import read_po
+
+from letterbox.model.language import LANGUAGES
+from letterbox.model.preferences import Language
+from letterbox.web.texts import read
 
 WEB = Path(__file__).parents[2] / "letterbox" / "web"
 _KEYWORDS = {
@@ -40,9 +43,9 @@ def texts() -> Iterator[Text]:
             yield Text(forms, f"{path.relative_to(WEB)}:{line}")
 
 
-def lacking(language: str) -> list[Text]:
+def lacking(language: Language) -> list[Text]:
     """Texts that a catalogue does not have, or has no word for in one of its forms."""
-    catalogue = read_po(io.BytesIO((WEB / "locale" / f"{language}.po").read_bytes()), language)
+    catalogue = read(language)
     found = {}
     for text in texts():
         message = catalogue.get(text.forms[0])
@@ -54,9 +57,9 @@ def lacking(language: str) -> list[Text]:
     return list(found.values())
 
 
-def unused(language: str) -> list[str]:
+def unused(language: Language) -> list[str]:
     """Texts of a catalogue that nothing says."""
-    catalogue = read_po(io.BytesIO((WEB / "locale" / f"{language}.po").read_bytes()), language)
+    catalogue = read(language)
     there = {text.forms[0] for text in texts()}
     ids = [m.id if isinstance(m.id, str) else m.id[0] for m in catalogue if m.id]
     return [each for each in ids if each not in there]
@@ -67,8 +70,8 @@ def _quoted(text: str) -> str:
 
 
 if __name__ == "__main__":
-    for file in sorted((WEB / "locale").glob("*.po")):
-        for text in lacking(file.stem):
+    for other in LANGUAGES:
+        for text in lacking(other) if other != "en" else ():
             print(f"#: {text.where.rpartition(':')[0]}\nmsgid {_quoted(text.forms[0])}")
             if len(text.forms) > 1:
                 print(f'msgid_plural {_quoted(text.forms[1])}\nmsgstr[0] ""\nmsgstr[1] ""\n')
