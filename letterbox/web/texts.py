@@ -1,7 +1,8 @@
 """What pages say, in each language: catalogues in the gettext format, dates as people write them.
 
 A text is written in English where it is used, and found by that in the files of
-``locale/LANGUAGE/``, one for each part of the pages. Nothing is built: catalogues are read at the start. ``tests/unit/test_web_texts.py`` finds what is missing.
+``locale/LANGUAGE/``, one for each part of the pages. Nothing is built: catalogues are read at the
+start. ``tests/unit/test_web_texts.py`` finds what is missing.
 """
 
 import gettext
