@@ -115,8 +115,7 @@ class RedisStore:
         self._bells.silence()
         await asyncio.gather(*self._courses, return_exceptions=True)
         await self._sender.finish()
-        await self._leases.close()
-        await self._hearing.close()
+        await asyncio.gather(self._leases.close(), self._hearing.close())
         await self._topology.close()
 
     def _check_open(self) -> None:
@@ -265,12 +264,12 @@ class RedisStore:
     async def due(self, until: datetime, *, limit: int = 100) -> Sequence[DueEntry]:
         """Entries due at or before ``until`` in the shards worked here, the earliest first."""
         self._check_open()
-        return await work.due(self._topology, self._leases.shards, until, limit)
+        return await work.due(self._topology, self._leases.show(), until, limit)
 
     async def outbox(self, *, limit: int = 100) -> Sequence[OutboxEntry]:
         """Entries of the outboxes of the shards worked here, oldest first within each shard."""
         self._check_open()
-        return await work.outbox(self._topology, self._leases.shards, limit)
+        return await work.outbox(self._topology, self._leases.show(), limit)
 
     async def wait(self, seconds: float) -> bool:
         """Return true as soon as something is emitted or scheduled; false after ``seconds``.
