@@ -1,4 +1,4 @@
-"""The composition root: the only importer of adapters, where the broker gets its doors."""
+"""The composition root, where adapters are imported and the broker gets its doors."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -35,6 +35,8 @@ from letterbox.ports.resolver import Resolver
 from letterbox.ports.store import Bodies, Store
 from letterbox.records.bodies import OutsideBodies
 from letterbox.shipment import Shipment, unpack
+from letterbox.web import Parts as PageParts
+from letterbox.web import Room as Pages
 
 log = structlog.get_logger("letterbox.app")
 
@@ -136,7 +138,7 @@ class App(Broker):
 
         keys = self.submitters
         return {
-            "http": lambda: HttpGateway(self._parts()),
+            "http": lambda: HttpGateway(self._parts(), self.pages()),
             "smtp": mail,
             "lmtp": lambda: mail(lmtp=True),
             "submission": lambda: mail(keys=keys),
@@ -182,6 +184,11 @@ class App(Broker):
             configuration=self.configuration,
             public_url=lambda: self.public_url,
         )
+
+    def pages(self) -> Pages:
+        """The pages of those who sign in, to be mounted at the HTTP door."""
+        found = {name: getattr(self, name) for name in PageParts._fields if name != "public_url"}
+        return Pages(PageParts(**found, public_url=lambda: self.public_url))
 
     @classmethod
     @asynccontextmanager

@@ -9,6 +9,7 @@ from msgspec import structs
 from filters import ORDER
 from letterbox.administration import Administration
 from letterbox.administration.explain import Explaining
+from letterbox.administration.signin import SignInCommands
 from letterbox.delivery.herald import Herald
 from letterbox.delivery.notices import Notices
 from letterbox.delivery.reconnect import Reconnecting
@@ -53,6 +54,7 @@ from letterbox.records.ledger import Ledger
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.rates import Rates
 from letterbox.records.resemblances import Resemblances
+from letterbox.records.sessions import Sessions
 from letterbox.records.strangers import StrangerCounts
 from letterbox.records.tallies import Tallies
 from letterbox.records.vendors import Vendors
@@ -90,14 +92,13 @@ class Broker:
         outside: Outside,
         shipment: Shipment,
     ) -> None:
-        self.configuration = configuration
-        self.outside = outside
+        self.configuration, self.outside = configuration, outside
         self.store = outside.store
         self.bodies = outside.bodies
         self.clock = outside.clock
         self.metrics = Metrics()
         #: Where our pages are; known for good once HTTP listens.
-        self.public_url = configuration.public_url.rstrip("/") or _guess(configuration)
+        self.public_url = configuration.own_url
         self.registry, self.taxonomy = shipment.registry, shipment.taxonomy
         self.domains = shipment.domains
         self.sentences = Sentences(self.registry, shipment.phrases, shipment.wording)
@@ -133,6 +134,7 @@ class Broker:
         )
         self.categories = Categories(self.store)
         self.credentials = Credentials(self.store)
+        self.sessions = Sessions(self.store, self.clock, configuration.web)
         self.claims = Claims(self.store)
         self.mailboxes = Mailboxes(self.store, self.bodies)
         self.feed = Feed(self.store)
@@ -440,11 +442,9 @@ class Broker:
             ),
             domains=self.domains,
             clock=self.clock,
-            our_domains=self.configuration.our_domains,
             taxonomy=self.taxonomy,
             categories=self.categories,
+            sign_in=SignInCommands(
+                self.sessions, self.consumers, self.vendors, lambda: self.public_url
+            ),
         )
-
-
-def _guess(configuration: Configuration) -> str:
-    return f"http://{configuration.http.listen or configuration.hostname}"

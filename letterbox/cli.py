@@ -8,15 +8,17 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from letterbox.usage import MISUSED, Command, parser
 
 if TYPE_CHECKING:
     from letterbox.model.configuration import Configuration
+    from letterbox.moving import Report
 
 _DONE, _FAILED = 0, 1
 _SECTIONS = (
@@ -30,6 +32,9 @@ _SECTIONS = (
     "tokens",
 )
 _STANDARD_INPUT = "-"
+#: Has a terminal begin its line anew.
+_ANEW = "\r\033[K"
+T = TypeVar("T")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,6 +77,12 @@ def _credential(arguments: argparse.Namespace) -> int:
     done = _perform(arguments, command, asked)
     line = done[what] if action == "issue" else f"{what} {done['revoked']} is revoked"
     return _print(arguments, done, [line])
+
+
+def _sign_in(arguments: argparse.Namespace) -> int:
+    asked = {"owner": arguments.owner, "side": arguments.side}
+    done = _perform(arguments, "signin", asked)
+    return _print(arguments, done, [done["url"]])
 
 
 def _rotate_key(arguments: argparse.Namespace) -> int:
@@ -165,6 +176,58 @@ def _foreign_taxonomy(arguments: argparse.Namespace) -> int:
     return _print(
         arguments, {"items": items}, lines or [f"nothing was imported of {arguments.source}"]
     )
+
+
+def _migrate(arguments: argparse.Namespace) -> int:
+    from letterbox.moving.shown import copied_lines
+    from letterbox.transfer import migrate
+
+    store = _configuration(arguments).store
+    done = _moving(arguments, partial(migrate, store, arguments.source, arguments.target))
+    return _print(arguments, _shown(done), copied_lines(done))
+
+
+def _backup(arguments: argparse.Namespace) -> int:
+    from letterbox.moving.shown import backup_lines
+    from letterbox.transfer import write_backup
+
+    store = _configuration(arguments).store
+    done = _moving(arguments, partial(write_backup, store, arguments.file))
+    shown = {"file": str(arguments.file), **_shown(done)}
+    return _print(arguments, shown, backup_lines(done, str(arguments.file)))
+
+
+def _restore(arguments: argparse.Namespace) -> int:
+    from letterbox.moving.shown import restored_lines
+    from letterbox.transfer import read_backup
+
+    store = _configuration(arguments).store
+    done = _moving(arguments, partial(read_backup, store, arguments.file))
+    return _print(arguments, _shown(done), restored_lines(done))
+
+
+def _shown(done: Any) -> dict[str, Any]:
+    import msgspec
+
+    shown: dict[str, Any] = msgspec.to_builtins(done)
+    return shown
+
+
+def _moving(
+    arguments: argparse.Namespace, move: "Callable[[Report], Coroutine[Any, Any, T]]"
+) -> "T":
+    """Do it, and say on a terminal how far it is, in one line that is written over."""
+    terminal = not arguments.json and sys.stderr.isatty()
+
+    def report(what: str, rows: int) -> None:
+        if terminal:
+            print(f"{_ANEW}{what}: {rows:,} rows", end="", file=sys.stderr, flush=True)
+
+    try:
+        return asyncio.run(move(report))
+    finally:
+        if terminal:
+            print(_ANEW, end="", file=sys.stderr, flush=True)
 
 
 def _perform(
@@ -343,6 +406,7 @@ _COMMANDS: Mapping[str, Command] = {
     "apply": _apply,
     "credential": _credential,
     "rotate": _rotate_key,
+    "signin": _sign_in,
     "vendor": _vendor,
     "explain": _explain,
     "check-config": _check_config,
@@ -351,6 +415,9 @@ _COMMANDS: Mapping[str, Command] = {
     "import": _import_taxonomy,
     "foreign": _foreign_taxonomy,
     "export": _export,
+    "migrate": _migrate,
+    "backup": _backup,
+    "restore": _restore,
     "version": _version,
 }
 

@@ -64,6 +64,11 @@ def parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
         revoke = add("revoke", "credential", f"revoke a {what}", group)
         revoke.add_argument("prefix", metavar="PREFIX")
         revoke.set_defaults(command=f"{what} revoke")
+    signin = add("signin", "signin", "print a link that signs somebody in, once")
+    signin.add_argument("owner", metavar="CONSUMER|VENDOR", help="an id; or operator")
+    signin.add_argument(
+        "--side", choices=("consumer", "vendor"), help="which, where both have the id"
+    )
     _add_vendors(commands.add_parser("vendor", help="see and suspend vendors"), add)
     _add_explain(add)
     check = add("check-config", "check-config", "check the configuration")
@@ -81,6 +86,7 @@ def parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
     foreign.add_argument("source", choices=("google", "shopify"))
     export = add("export", "export", "print what there is about a consumer, as JSON")
     export.add_argument("consumer", metavar="CONSUMER", help="an id; or operator")
+    _add_moving(add)
     add("version", "version", "print the version")
     return top
 
@@ -101,6 +107,20 @@ def _add_serve(serve: Any) -> None:
     )
     # How a supervisor tells a process of its own what it has inherited.
     serve.add_argument("--given", help=argparse.SUPPRESS)
+
+
+def _add_moving(add: Callable[..., Any]) -> None:
+    migrate = add("migrate", "migrate", "copy everything into another store, and compare")
+    for name, dest, about in (
+        ("--from", "source", "the store to copy, which no letterbox serves meanwhile"),
+        ("--to", "target", "an empty one; or the same again, to go on after an interruption"),
+    ):
+        migrate.add_argument(name, dest=dest, metavar="URL", required=True, help=about)
+    about = "write everything into one file; beside a running server where the store is SQLite's"
+    backup = add("backup", "backup", about)
+    backup.add_argument("file", type=Path, metavar="FILE", help="a new file")
+    restore = add("restore", "restore", "check a backup, and fill an empty store with it")
+    restore.add_argument("file", type=Path, metavar="FILE", help="what letterbox backup wrote")
 
 
 def _add_explain(add: Callable[..., Any]) -> None:

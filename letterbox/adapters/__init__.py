@@ -1,1 +1,1 @@
-"""Implementations of the ports; only the composition root imports them."""
+"""Implementations of the ports; only the composition roots import them."""

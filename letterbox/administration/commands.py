@@ -13,6 +13,7 @@ from letterbox.administration.explain import Explaining
 from letterbox.administration.failed import Failed
 from letterbox.administration.people import PeopleFile
 from letterbox.administration.shape import nearest
+from letterbox.administration.signin import SignInCommands
 from letterbox.administration.taking import Answer, Arguments, Command, Nothing, plain, taking
 from letterbox.administration.vendors import VendorCommands
 from letterbox.identity import Domains
@@ -115,9 +116,9 @@ class Administration:
         explaining: Explaining,
         domains: Domains,
         clock: Clock,
-        our_domains: frozenset[str],
         taxonomy: Taxonomy,
         categories: Categories,
+        sign_in: SignInCommands,
     ) -> None:
         self._explaining = explaining
         self._taxonomy = taxonomy
@@ -136,7 +137,7 @@ class Administration:
             vendors=vendors,
             domains=domains,
             clock=clock,
-            our_domains=our_domains,
+            our_domains=explaining.our_domains,
         )
         self._commands: dict[str, Command] = {
             "ping": taking(Nothing, self._ping),
@@ -152,6 +153,7 @@ class Administration:
             **VendorCommands(
                 vendors, credentials, claims, proofs, explaining.disclosure, clock
             ).table,
+            **sign_in.table,
         }
 
     async def perform(self, command: str, arguments: Mapping[str, Any]) -> Answer:

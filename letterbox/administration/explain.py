@@ -113,7 +113,7 @@ class Explaining:
         self._cases = cases
         self._clock = clock
         self._reader = reader
-        self._our_domains = our_domains
+        self.our_domains = our_domains
 
     # ---- what would happen ----
 
@@ -131,10 +131,10 @@ class Explaining:
         ``from_domain`` is taken as proven; without it DKIM alone is asked, since nobody is
         connected whose address SPF could judge. Raises :class:`Failed`.
         """
-        if to.domain not in self._our_domains:
+        if to.domain not in self.our_domains:
             raise Failed(
                 f"{to.domain} is not a domain of this letterbox; "
-                f"it takes mail for {', '.join(sorted(self._our_domains))}"
+                f"it takes mail for {', '.join(sorted(self.our_domains))}"
             )
         at = at or self._clock.now()
         if to.mailbox.local in OPERATORS:

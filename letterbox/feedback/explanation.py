@@ -35,7 +35,7 @@ class Explanations:
     def headline(self, record: DecisionRecord, language: str) -> str:
         """The verdict, and in one sentence why."""
         label = self._sentences.line("explanation", name_of(record.verdict), {}, language)
-        said = self._why(record, language)
+        said = self.why(record, language)
         return f"{label}: {said}" if said else f"{label}."
 
     def lines(
@@ -109,7 +109,8 @@ class Explanations:
             name = _beside(finding, decision)
             yield self._line(name, {"sentence": sentence}, language)
 
-    def _why(self, record: DecisionRecord, language: str) -> str:
+    def why(self, record: DecisionRecord, language: str) -> str:
+        """What decided, in one sentence; empty where nothing stood in the way."""
         deciding = Decision(verdict=record.verdict, findings=record.findings).deciding
         if deciding is not None:
             return self._sentences.person(deciding, language)

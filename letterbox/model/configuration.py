@@ -48,6 +48,18 @@ class HttpSection(_Section, frozen=True):
     proxies: tuple[str, ...] = ()
 
 
+class WebSection(_Section, frozen=True):
+    """Pages for those who sign in. ``session_days`` without a visit end a session.
+
+    So many failures to sign in within ``failure_period`` seconds lock out an address.
+    """
+
+    session_days: Days = 30
+    link_hours: Count = 24
+    failures_per_address: Count = 20
+    failure_period: Seconds = 900.0
+
+
 class SmtpSection(_Section, frozen=True):
     """SMTP, and the limits that LMTP and submission share."""
 
@@ -264,6 +276,7 @@ class Configuration(_Section, frozen=True):
     domains: tuple[str, ...] = ()
     public_url: str = ""
     http: HttpSection = HttpSection()
+    web: WebSection = WebSection()
     smtp: SmtpSection = SmtpSection()
     lmtp: ListenSection = ListenSection()
     submission: SubmissionSection = SubmissionSection()
@@ -291,3 +304,8 @@ class Configuration(_Section, frozen=True):
     def our_domains(self) -> frozenset[str]:
         """The domains we take mail for, folded."""
         return frozenset(self.domains or (self.hostname,))
+
+    @property
+    def own_url(self) -> str:
+        """Where our pages are, as far as is known before HTTP listens; no final slash."""
+        return self.public_url.rstrip("/") or f"http://{self.http.listen or self.hostname}"

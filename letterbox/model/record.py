@@ -147,6 +147,11 @@ class InboxEntry(msgspec.Struct, frozen=True):
     archived: bool = False
     flags: tuple[Flag, ...] = ()
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether letterbox wrote it itself: there is no sender to do anything about."""
+        return self.decision == self.message
+
 
 #: A consumer's word about a message that waits.
 Word = Literal["yes", "no"]

@@ -45,12 +45,11 @@ class OutsideBodies:
         it must not be taken for something that was forgotten.
         """
         kept = await self._inside.read(partition, body)
-        if kept is None or not kept.startswith(_MARK):
+        if kept is None:
+            return None
+        said = _said(kept)
+        if said is None:
             return kept
-        try:
-            said = _reference.decode(memoryview(kept)[len(_MARK) :])
-        except msgspec.DecodeError:
-            return kept  # somebody sent this, when bodies were kept inside
         content = await self.objects.read(body)
         if content is None:
             raise StoreUnavailable(f"body {body} is missing where bodies.url says that it is")
@@ -61,3 +60,18 @@ class OutsideBodies:
     async def has(self, body: str) -> bool:
         """Whether a commit has named a message's body, and none has dropped it."""
         return await self._inside.read(places.message(body), body) is not None
+
+
+def is_outside(kept: bytes) -> bool:
+    """Whether what a store keeps is a reference to a body outside of it."""
+    return _said(kept) is not None
+
+
+def _said(kept: bytes) -> _Reference | None:
+    """What a reference says; None for a body itself."""
+    if not kept.startswith(_MARK):
+        return None
+    try:
+        return _reference.decode(memoryview(kept)[len(_MARK) :])
+    except msgspec.DecodeError:
+        return None  # somebody sent this, when bodies were kept inside

@@ -1,5 +1,6 @@
 """What a consumer has: inbox, what is held, decisions."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -16,6 +17,8 @@ Row = TypeVar("Row", InboxEntry, HeldEntry, DecisionRecord)
 #: Rows read at once, and in all for one page where only some of them are wanted.
 _STEP = 200
 _MOST = 5_000
+#: Entries among which one that has just come is found.
+_NEWEST = 20
 
 
 class Page(msgspec.Struct, Generic[Row], frozen=True):
@@ -32,23 +35,45 @@ class Mailboxes:
         self._store = store
         self._bodies = bodies
 
-    async def inbox(self, consumer: str, *, after: str | None, limit: int) -> Page[InboxEntry]:
-        """What was delivered."""
-        return await self._page(consumer, places.INBOX, InboxEntry, after, limit)
+    async def inbox(
+        self,
+        consumer: str,
+        *,
+        after: str | None,
+        limit: int,
+        wanted: Callable[[InboxEntry], bool] = lambda _: True,
+    ) -> Page[InboxEntry]:
+        """What was delivered, or what is ``wanted`` of it."""
+        return await self._page(consumer, places.INBOX, InboxEntry, after, limit, wanted)
+
+    async def newest(self, consumer: str) -> str:
+        """A word that is another whenever something has come.
+
+        Not the newest id alone: what another process decides at the same time may sort before it.
+        """
+        newest = await self._documents(consumer, places.INBOX, None, _NEWEST)
+        keys = " ".join(document.key for document in newest)
+        return hashlib.sha256(keys.encode()).hexdigest()[:16]
 
     async def held(self, consumer: str, *, after: str | None, limit: int) -> Page[HeldEntry]:
         """What waits."""
         return await self._page(consumer, places.HELD, HeldEntry, after, limit)
 
     async def decisions(
-        self, consumer: str, *, after: str | None, limit: int, verdict: str | None = None
+        self,
+        consumer: str,
+        *,
+        after: str | None,
+        limit: int,
+        verdict: str | None = None,
+        wanted: Callable[[DecisionRecord], bool] = lambda _: True,
     ) -> Page[DecisionRecord]:
-        """Every decision, or those of one verdict."""
+        """Every decision, or those of one verdict, or what is ``wanted`` of them."""
 
-        def wanted(row: DecisionRecord) -> bool:
-            return verdict is None or name_of(row.verdict) == verdict
+        def fits(row: DecisionRecord) -> bool:
+            return (verdict is None or name_of(row.verdict) == verdict) and wanted(row)
 
-        return await self._page(consumer, places.DECISION, DecisionRecord, after, limit, wanted)
+        return await self._page(consumer, places.DECISION, DecisionRecord, after, limit, fits)
 
     async def _page(
         self,

@@ -31,6 +31,11 @@ STRAYS = "strays"
 #: Whose bodies outside the store are: the name that this store has for it.
 BODIES = "bodies"
 CREDENTIAL = "credential"
+#: Where somebody is signed in: all of a consumer's or vendor's browsers, as one document.
+SESSIONS = "sessions"
+#: Whom a sign-in link signs in, and that it has.
+LINK = "link"
+LINK_USED = "link-used"
 #: When a credential was last used.
 USED = "used"
 #: A domain is looked up again.
@@ -160,6 +165,11 @@ def caller(network: str) -> str:
 def credential(prefix: str) -> str:
     """The partition of one credential, found by its public prefix."""
     return f"credential/{prefix}"
+
+
+def link(name: str) -> str:
+    """The partition of one sign-in link, found by its public part."""
+    return f"link/{name}"
 
 
 def strangers(day: datetime, reason: str) -> str:

@@ -9,7 +9,7 @@ import msgspec
 
 from letterbox.adapters.memory import MemoryStore
 from letterbox.adapters.sqlite import SqliteStore
-from letterbox.app import App
+from letterbox.app import AnyStore, App
 from letterbox.intake import Received, Submission
 from letterbox.model.address import parse_address
 from letterbox.model.configuration import Configuration
@@ -116,13 +116,16 @@ async def open_house(
     configuration: Configuration | None = None,
     folder: Path | None = None,
     objects: Objects | None = None,
+    clock: FakeClock | None = None,
+    opened: AnyStore | None = None,
 ) -> AsyncIterator[House]:
     """A house whose vendors' domains (``*.example``) are proven by SPF from ``HERE``.
 
-    With a ``folder`` the store is a file there; with ``objects`` bodies are kept outside of it.
+    With a ``folder`` the store is a file there; ``opened`` is one that goes by ``clock``; with
+    ``objects`` bodies are kept outside of it.
     """
-    clock = FakeClock()
-    store: MemoryStore | SqliteStore = MemoryStore(clock)
+    clock = clock or FakeClock()
+    store = opened or MemoryStore(clock)
     if folder is not None:
         store = await SqliteStore.open(folder / "store.db", clock, synchronous="OFF")
     signer = Signer(domain="greenleaf.example")

@@ -144,8 +144,8 @@ async def test_nobody_sees_anothers():
         assert (await api.call("GET", "/v1/me/activity", who="greenleaf")).status == 401
 
 
-async def test_it_is_kept_as_long_as_decisions():
-    retention = msgspec.structs.replace(RetentionSection(), decisions=10)
+async def test_it_is_kept_as_long_as_its_periods():
+    retention = msgspec.structs.replace(RetentionSection(), activity=10, decisions=10)
     configuration = Configuration(public_url="https://letterbox.example", retention=retention)
     async with open_api(PEOPLE, configuration=configuration) as api:
         await api.house.app.worker.start()

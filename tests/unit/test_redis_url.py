@@ -2,6 +2,7 @@
 
 import pytest
 
+from letterbox.adapters.redis.whole import name_of
 from letterbox.model.redis_url import Deployment, parse
 
 
@@ -47,3 +48,17 @@ from letterbox.model.redis_url import Deployment, parse
 )
 def test_a_url_is_read_to_its_end_or_not_at_all(url, expected):
     assert parse(url) == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("redis://u:secret@h", "redis://h:6379/0"),
+        ("rediss://:secret@[::1]:7000/3", "rediss://[::1]:7000/3"),
+        ("unix:///run/redis.sock?db=1", "unix:///run/redis.sock"),
+        ("redis+cluster://u:secret@h-2:7000,h-1", "redis+cluster://h-1:6379,h-2:7000"),
+        ("rediss+sentinel://:secret@s:1,[::1]/m/2", "rediss+sentinel://[::1]:26379,s:1/m/2"),
+    ],
+)
+def test_a_store_is_named_without_its_secrets(url, name):
+    assert name_of(url) == name

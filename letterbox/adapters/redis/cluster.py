@@ -71,6 +71,17 @@ class Cluster(Changing):
             "store.opened", redis=", ".join(sorted(versions)), primaries=len(self._primaries())
         )
 
+    async def nodes(self) -> Sequence[Server]:
+        """The primaries."""
+        await self._find()
+        servers = [self._server(address) for address in self._primaries()]
+        for server in servers:
+            # Of a slot on its way, each of both servers says so of itself.
+            said = await server.command("CLUSTER", "NODES")
+            if b"->-" in said or b"-<-" in said:
+                raise StoreUnavailable("a slot of the cluster is moving: wait until none does")
+        return servers
+
     async def pubsub(self) -> PubSub:
         """Something to listen with at one of the primaries: at each in turn."""
         self._is_stale = True

@@ -111,8 +111,8 @@ def _operation(partition: str, operation: Operation, now: datetime) -> tuple[Wor
         case Trim(log=log, through=through):
             return "trim", keys.log(partition, log), through
         case Add(counter=name, expires=expires, amount=amount, limit=limit):
-            until, most = _until(expires, now), "" if limit is None else limit
-            return "add", keys.counter(partition, name), *until, amount, most
+            moment, most = until(expires, now), "" if limit is None else limit
+            return "add", keys.counter(partition, name), *moment, amount, most
         case Claim() | Unclaim():
             return _claimed(keys.claim(partition, operation.name), operation, now)
         case Schedule() | Unschedule():
@@ -141,7 +141,7 @@ def _document(partition: str, operation: Put | Delete | Expect) -> tuple[Word, .
 
 def _claimed(key: bytes, operation: Claim | Unclaim, now: datetime) -> tuple[Word, ...]:
     if isinstance(operation, Claim):
-        return "claim", key, *_until(operation.expires, now), operation.value
+        return "claim", key, *until(operation.expires, now), operation.value
     return "unclaim", key
 
 
@@ -153,10 +153,8 @@ def _scheduled(partition: str, operation: Schedule | Unschedule) -> tuple[Word, 
     return "unschedule", *places, name, int(operation.expect)
 
 
-def _until(expires: datetime | None, now: datetime) -> Iterator[Word]:
+def until(expires: datetime | None, now: datetime) -> tuple[bytes, int]:
     """When something expires, and after how many milliseconds the server may forget it."""
     if expires is None:
-        yield from (NEVER, 0)
-        return
-    yield sortable(expires)
-    yield max((expires - now) // _MILLISECOND, 0) + _LINGERS
+        return NEVER, 0
+    return sortable(expires), max((expires - now) // _MILLISECOND, 0) + _LINGERS

@@ -27,6 +27,8 @@ from letterbox.ports.store import StoreUnavailable
 
 #: Seconds of silence after which the server is asked whether it is there.
 _SILENCE: Final = 1.0
+#: Seconds that a commit waits for the connection to come back.
+_MOMENT: Final = 1.0
 #: Seconds before it is tried anew.
 _AGAIN: Final = 0.2
 _TROUBLE: Final = (RedisError, OSError, TimeoutError, StoreUnavailable)
@@ -69,17 +71,22 @@ class Hearing:
         self._calling = asyncio.create_task(self._call_ourselves(), name="hearing ourselves")
 
     async def hears(self) -> bool:
-        """Whether nothing can have gone unheard; where one was cut off, it is tried again first."""
-        if self.deaf and self._listening is not None:
-            await self._tried.wait()
+        """Whether nothing can have gone unheard; one that was cut off may hear in a moment."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(_MOMENT, self._patience)):
+                while self.deaf and self._listening is not None:
+                    await self._tried.wait()
         return not self.deaf
 
     async def close(self) -> None:
         """Listen no more."""
         self._closed.set()
-        tasks = [task for task in (self._listening, self._calling) if task is not None]
-        await asyncio.gather(*tasks)
-        await self._let_go()
+        if self._calling is not None:
+            self._calling.cancel()
+            await asyncio.gather(self._calling, return_exceptions=True)
+        await self._let_go()  # whoever waits for a message wakes by it
+        if self._listening is not None:
+            await asyncio.gather(self._listening)
 
     @asynccontextmanager
     async def log(self, partition: str, name: str) -> AsyncIterator[None]:
@@ -119,10 +126,14 @@ class Hearing:
             try:
                 await (self._hear_anew() if self.deaf else self._next())
             except _TROUBLE as error:
+                if self._closed.is_set():
+                    break
                 if not self.deaf:
                     log.warning("store.deaf", error=str(error))
                 self.deaf = True
             except Exception:
+                if self._closed.is_set():
+                    break  # what was closed in the midst of it says so in many ways
                 # Whatever it was that could not be taken, it may have been news.
                 log.exception("store.deaf")
                 self.deaf = True
@@ -215,7 +226,7 @@ class Hearing:
 
     def _hear_of(self, channel: bytes, text: bytes) -> None:
         if channel == keys.NEWS:
-            self._bells.tell(text.decode())
+            self._bells.tell(text.decode() or None)  # nothing: all of it may be another
         elif channel == keys.WORK:
             if self._works_on(int(text)):
                 self._bells.ring_work()

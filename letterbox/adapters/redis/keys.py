@@ -20,8 +20,11 @@ key, after the prefix        kind        what it holds
 ``{17}:lease``               string      who works the shard, as long as it does
 ``{17}:owner``               string      who took that lease last, until it lets it go
 ``{17}:fenced``              sorted set  who may not write there any more -> until when
-``{all}:present``            sorted set  the processes that have the store -> until when
+``{all}:present``            sorted set  the processes that have the store -> until when; those that
+                                         went without a word stay for a day
 ``{all}:workers``            sorted set  those of them that work
+``{all}:alone``              string      who copies the store, and has it alone meanwhile
+``{all}:copying``            string      how far a copy into this store has come, until it is whole
 ===========================  ==========  =====================================================
 
 What is published goes through channels that begin alike: ``news`` (a partition that was
@@ -31,7 +34,7 @@ announced), ``work`` (a shard in which something is to be done soon or was emitt
 """
 
 import re
-from typing import Final
+from typing import Final, NamedTuple
 
 from letterbox.ports.store import shard_of
 
@@ -122,8 +125,48 @@ def number(id_: bytes) -> int:
 
 PRESENT: Final = _PREFIX + b"{all}:present"
 WORKERS: Final = _PREFIX + b"{all}:workers"
+ALONE: Final = _PREFIX + b"{all}:alone"
+COPYING: Final = _PREFIX + b"{all}:copying"
 NEWS: Final = _PREFIX + b"news"
 WORK: Final = _PREFIX + b"work"
+
+#: What each kind of key that is found by looking begins with; a shard's own are known.
+FOUND: Final = {"document": b"d", "log": b"l", "counter": b"n", "claim": b"c", "body": b"b"}
+#: What SCAN is asked for to find them all.
+ALL: Final = _PREFIX + b"*"
+_KIND_OF: Final = {letter: kind for kind, letter in FOUND.items()}
+_FOUND: Final = re.compile(re.escape(_PREFIX) + rb"\{([0-9]+)\}:([dlncb]):(.*)", re.DOTALL)
+
+
+class Found(NamedTuple):
+    """What a key is of. For documents the name is empty, for a body the partition."""
+
+    kind: str
+    shard: int
+    partition: str
+    name: str
+
+
+def read(key: bytes) -> Found | None:
+    """What a key is of, its kind one in ``FOUND``; None for any other key."""
+    if not (found := _FOUND.fullmatch(key)):
+        return None
+    kind, shard, rest = _KIND_OF[found[2]], int(found[1]), found[3]
+    if kind == "body":
+        return Found(kind, shard, "", rest.decode())
+    if kind == "document":
+        return Found(kind, shard, rest.decode(), "")
+    return Found(kind, shard, *unpair(rest))
+
+
+_TAG: Final = re.compile(rb"[^{]*\{([^}]+)\}")
+
+
+def slot(key: bytes) -> bytes:
+    """What of a key decides where in a cluster it lies: the shard, or all of it."""
+    tag = _TAG.match(key)
+    return tag[1] if tag else key
+
 
 # Two names in one: a NUL ends the first, and one within it is followed by an octet that no text
 # has. Pairs so made sort as their names do.

@@ -22,6 +22,7 @@ import structlog
 from letterbox.adapters.redis import keys
 from letterbox.adapters.redis.server import Script
 from letterbox.adapters.redis.topology import Topology
+from letterbox.ports.copying import BeingCopied
 from letterbox.ports.store import SHARDS, StoreUnavailable
 
 #: Milliseconds after which a lease ends by itself, and seconds between renewals. What is due in
@@ -56,7 +57,7 @@ class _Held:
 class Leases:
     """Those of this process, as long as it is open. ``works``: whether it takes any.
 
-    ``changed`` is called when there is more to work on.
+    :meth:`name` goes with every commit. ``changed`` is called when there is more to work on.
     """
 
     def __init__(self, topology: Topology, *, works: bool, changed: Callable[[], None]) -> None:
@@ -64,6 +65,8 @@ class Leases:
         self._works = works
         self._changed = changed
         self._name = _drawn()
+        #: The name that the others know of.
+        self._told: bytes | None = None
         self._shards: dict[int, _Held] = {}
         self._closed = asyncio.Event()
         self._beating: asyncio.Task[None] | None = None
@@ -75,24 +78,31 @@ class Leases:
         await self._share()
         self._beating = asyncio.create_task(self._keep(), name="leases")
 
-    @property
-    def name(self) -> bytes:
-        """What a commit goes under: the name under which its task was shown work, if it was."""
-        shown = _SHOWN.get()
-        return shown[1] if shown is not None and shown[0] is self else self._name
-
     def show(self) -> Sequence[int]:
         """Shards to show to the task that asks: what it does about them it does as who we are now.
 
         None of them whose lease may have ended unnoticed.
         """
         _SHOWN.set((self, self._name))
-        return [shard for shard in self._shards if self.works_on(shard)]
+        return sorted(shard for shard in self._shards if self.works_on(shard))
 
     def works_on(self, shard: int) -> bool:
         """Whether a shard is worked on here."""
         held = self._shards.get(shard)
         return held is not None and held.rests is None and _now() < held.sure
+
+    async def name(self) -> bytes:
+        """What a commit goes under: our name, or the one under which its task was shown work.
+
+        The others know of it: under no other anything may be written. Raises StoreUnavailable, and
+        :class:`BeingCopied` where somebody has the store alone.
+        """
+        shown = _SHOWN.get()
+        if shown is not None and shown[0] is self and shown[1] != self._name:
+            return shown[1]  # whoever shut it out knew of it
+        while self._told != self._name:
+            await self._be_there(LASTS)
+        return self._name
 
     def shut_out(self, name: bytes) -> None:
         """Another has taken shards from ``name``: if that is us, go on as somebody new."""
@@ -164,10 +174,16 @@ class Leases:
             await self._take(share)
 
     async def _be_there(self, milliseconds: int) -> int:
-        named = (keys.PRESENT, keys.WORKERS)
-        works = int(self._works)
-        there = await self._topology.run(_PRESENT, named, self._name, milliseconds, works)
-        return max(int(there), 1)
+        named = (keys.PRESENT, keys.WORKERS, keys.ALONE)
+        name, works = self._name, int(self._works)
+        there = int(await self._topology.run(_PRESENT, named, name, milliseconds, works))
+        if there < 0:
+            # We were away for so long that somebody could take it.
+            self._told = None
+            self._shards.clear()
+            raise BeingCopied("the store is being copied; wait until that is done")
+        self._told = name
+        return max(there, 1)
 
     async def _take(self, share: int) -> None:
         """Take free ones, as many as we have less than our share."""

@@ -53,6 +53,11 @@ class Sentinel(Changing):
         await self.check_layout()
         log.info("store.opened", redis=version, primary=self._name)
 
+    async def nodes(self) -> Sequence[Server]:
+        """The primary."""
+        self._is_stale = True
+        return [await self._primary()]
+
     async def pubsub(self) -> PubSub:
         """Something to listen with at the primary."""
         self._is_stale = True

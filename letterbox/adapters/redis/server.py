@@ -15,6 +15,7 @@ from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
+from redis.maint_notifications import MaintNotificationsConfig
 
 from letterbox.adapters.redis.encoding import Word
 from letterbox.ports.store import StoreUnavailable
@@ -82,6 +83,8 @@ class Server:
             socket_timeout=patience,
             socket_connect_timeout=patience,
             retry=Retry(NoBackoff(), 0),
+            # With them, a connection that the server has closed is handed out as if it were good.
+            maint_notifications_config=MaintNotificationsConfig(enabled=False),
             **place,
         )
         self._client = Redis.from_pool(pool)

@@ -14,6 +14,7 @@ from letterbox.adapters.redis.leases import Leases
 from letterbox.adapters.redis.sending import Call, Sender
 from letterbox.adapters.redis.server import Fenced, Script
 from letterbox.adapters.redis.topology import Topology, patiently
+from letterbox.adapters.redis.whole import check_whole
 from letterbox.adapters.times import sortable
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import (
@@ -89,8 +90,9 @@ class RedisStore:
         that Sentinel names redis+sentinel://, both with rediss as well.
         ``works``: whether this process takes a share of what is due and emitted; without it there
         is never any. ``patience``: so many seconds a command may take. ``replicas``: so many
-        must have a commit before it counts. Raises StoreUnavailable, and its kind ``Unsafe``
-        where the server is one that would lose what was acknowledged and ``unsafe`` is false.
+        must have a commit before it counts. Raises StoreUnavailable, and its kinds ``Unsafe``
+        where the server is one that would lose what was acknowledged and ``unsafe`` is false,
+        ``BeingCopied``, and ``Incomplete`` where a copy into it is not whole.
         """
         topology = connect(url, patience)
         try:
@@ -102,6 +104,7 @@ class RedisStore:
         try:
             await store._hearing.start()
             await store._leases.start()
+            await check_whole(topology, url)
         except BaseException:
             await store.close()
             raise
@@ -115,7 +118,8 @@ class RedisStore:
         self._bells.silence()
         await asyncio.gather(*self._courses, return_exceptions=True)
         await self._sender.finish()
-        await asyncio.gather(self._leases.close(), self._hearing.close())
+        await self._leases.close()
+        await self._hearing.close()
         await self._topology.close()
 
     def _check_open(self) -> None:
@@ -160,7 +164,7 @@ class RedisStore:
         self, commits: Sequence[Commit], now: datetime, deadline: float
     ) -> Sequence[Result]:
         """Commits that one script may touch."""
-        name = self._leases.name
+        name = await self._leases.name()
         touched, words = encoding.encode(commits, now, self._hearing.origin)
         request = _COMMIT.call(touched, (name, *words))
         try:

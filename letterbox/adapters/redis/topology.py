@@ -61,6 +61,13 @@ class Topology(ABC):
         """
 
     @abstractmethod
+    async def nodes(self) -> Sequence[Server]:
+        """Every server that has keys of its own, looked for anew, to ask one after another.
+
+        Raises :class:`StoreUnavailable`, also where keys are on their way to another server.
+        """
+
+    @abstractmethod
     async def pubsub(self) -> PubSub:
         """Something to listen with, not connected yet; another where the last was cut off.
 
@@ -149,6 +156,10 @@ class Single(Topology):
         version = await self._server.check(unsafe=unsafe, replicas=replicas)
         await self.check_layout()
         log.info("store.opened", redis=version)
+
+    async def nodes(self) -> Sequence[Server]:
+        """The one server."""
+        return [self._server]
 
     async def pubsub(self) -> PubSub:
         """Something to listen with."""

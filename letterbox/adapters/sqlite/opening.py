@@ -11,7 +11,8 @@ from letterbox.adapters.files import sync_folder
 from letterbox.adapters.sqlite import queries
 from letterbox.adapters.sqlite.bodies import BodyFiles
 from letterbox.adapters.sqlite.lock import Lock
-from letterbox.adapters.sqlite.schema import NotAStore, connect, prepare
+from letterbox.adapters.sqlite.schema import NotAStore, connect, prepare, unfinished_copy
+from letterbox.ports.copying import Incomplete
 from letterbox.ports.store import StoreUnavailable
 
 
@@ -42,10 +43,11 @@ class Opened(msgspec.Struct, frozen=True):
             db.close()
 
 
-def open_file(path: Path, synchronous: str, page_size: int) -> Opened:
+def open_file(path: Path, synchronous: str, page_size: int, *, unfinished: bool = False) -> Opened:
     """Lock the file, making it where it is missing, and bring it to the newest schema. Blocks.
 
-    Raises :class:`StoreUnavailable` and its kinds.
+    Raises :class:`StoreUnavailable` and its kinds, :class:`Incomplete` among them unless
+    ``unfinished``: where it is a copy that goes on.
     """
     path = path.absolute()
     try:
@@ -58,6 +60,8 @@ def open_file(path: Path, synchronous: str, page_size: int) -> Opened:
         db = connect(path, synchronous, writes=True)
         try:
             version = prepare(db, path, page_size=page_size)
+            if not unfinished and (copy := unfinished_copy(db)) is not None:
+                raise Incomplete(str(path), copy.source)
             page_size = db.pragma("page_size")
             # Opened before the other is closed: the last one's closing would remove the log.
             reader, quick = connect(path), connect(path)

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import apsw
+import msgspec
 
+from letterbox.ports.copying import Unfinished
 from letterbox.ports.store import StoreUnavailable
 
 #: Marks the file as ours (PRAGMA application_id): "LtBx".
@@ -122,7 +124,7 @@ def prepare(
     Raises :class:`SchemaTooNew`, :class:`NotAStore` or :class:`apsw.Error`; the file is unchanged
     then.
     """
-    version = _version(db, path, newest=len(migrations))
+    version = version_of(db, path, newest=len(migrations))
     db.execute(f"PRAGMA page_size = {page_size}")  # says nothing once the file has pages
     if db.execute("PRAGMA journal_mode = WAL").fetchall() != [("wal",)]:
         raise NotAStore(f"{path} cannot use a write-ahead log; is its file system a local one?")
@@ -141,7 +143,11 @@ def prepare(
     return version
 
 
-def _version(db: apsw.Connection, path: Path, *, newest: int) -> int:
+def version_of(db: apsw.Connection, path: Path, *, newest: int) -> int:
+    """The version of a file; 0 where it is empty.
+
+    Raises :class:`SchemaTooNew`, :class:`NotAStore` or :class:`apsw.Error`.
+    """
     ((tables,),) = db.execute("SELECT count(*) FROM sqlite_schema")
     mark: int = db.pragma("application_id")
     version: int = db.pragma("user_version")
@@ -153,3 +159,14 @@ def _version(db: apsw.Connection, path: Path, *, newest: int) -> int:
             "install the version that wrote it, or restore a backup made before"
         )
     return version
+
+
+def unfinished_copy(db: apsw.Connection) -> Unfinished | None:
+    """How far a copy into this store has come; None where it is a whole one.
+
+    The table is no part of the schema: it is there only meanwhile.
+    """
+    if not db.table_exists("main", "copying"):
+        return None
+    ((state,),) = db.execute("SELECT state FROM copying")
+    return msgspec.json.decode(state, type=Unfinished)

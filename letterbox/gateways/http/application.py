@@ -3,8 +3,9 @@
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
+from typing import Protocol
 
 import structlog
 from aiohttp import web
@@ -17,7 +18,7 @@ from letterbox.gateways.http.callers import Callers
 from letterbox.gateways.http.feedback import READERS
 from letterbox.gateways.http.operations import is_local
 from letterbox.gateways.http.parts import Parts
-from letterbox.gateways.http.problems import Problem, Reasoned, render
+from letterbox.gateways.http.problems import PROBLEM, Problem, Reasoned, render
 from letterbox.gateways.http.repeated import Repeated
 from letterbox.gateways.http.route import Route
 from letterbox.ports.store import StoreUnavailable
@@ -32,15 +33,58 @@ log = structlog.get_logger("letterbox.http")
 Way = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+class Page(Protocol):
+    """A route of pages, which somebody else serves: they know who is signed in."""
+
+    @property
+    def method(self) -> str:
+        """GET or POST."""
+        ...
+
+    @property
+    def path(self) -> str:
+        """The pattern of its path."""
+        ...
+
+    async def serve(
+        self, request: web.Request, *, client: str, draining: asyncio.Event
+    ) -> web.StreamResponse:
+        """Answer a request from an IP address; end soon when the house is closing."""
+        ...
+
+
+class Pages(Protocol):
+    """Pages for people who sign in, mounted beside the API."""
+
+    @property
+    def routes(self) -> Iterable[Page]:
+        """All of them."""
+        ...
+
+    def failed(
+        self, request: web.Request, status: int, headers: Mapping[str, str], reference: str
+    ) -> web.Response | None:
+        """The page that says why there is none; None where a program has asked.
+
+        ``reference`` finds a fault of ours in the log; empty where it is none.
+        """
+        ...
+
+
 def application(
-    parts: Parts, routes: Iterable[Route], draining: asyncio.Event, *, trusted: bool
+    parts: Parts,
+    routes: Iterable[Route],
+    draining: asyncio.Event,
+    *,
+    trusted: bool,
+    pages: Pages | None = None,
 ) -> web.Application:
-    """An application that serves ``routes``.
+    """An application that serves ``routes``, and ``pages`` beside them.
 
     ``trusted``: every peer may ask what operators ask; else those on this machine alone.
     """
     callers = Callers(parts.configuration.http, parts.clock)
-    app = web.Application(middlewares=[_outermost(parts, callers)])
+    app = web.Application(middlewares=[_outermost(parts, callers, pages)])
     app[BATCHES] = Counter()
     app[READERS] = Counter()
     repeated = Repeated()
@@ -49,12 +93,24 @@ def application(
         app.router.add_route(route.method, route.path, way.serve, expect_handler=_expect)
         if route.method == "GET":
             app.router.add_route("HEAD", route.path, way.serve, expect_handler=_expect)
+    for page in pages.routes if pages else ():
+        serve = partial(_page, page, callers, draining)
+        app.router.add_route(page.method, page.path, serve, expect_handler=_expect)
+        if page.method == "GET":
+            app.router.add_route("HEAD", page.path, serve, expect_handler=_expect)
     app.on_response_prepare.append(_secure)
     return app
 
 
 async def _secure(_: web.Request, response: web.StreamResponse) -> None:
     guard(response)
+
+
+async def _page(
+    page: Page, callers: Callers, draining: asyncio.Event, request: web.Request
+) -> web.StreamResponse:
+    callers.count(request[CLIENT])
+    return await page.serve(request, client=request[CLIENT], draining=draining)
 
 
 async def _expect(request: web.Request) -> None:
@@ -141,7 +197,7 @@ SESSION: web.RequestKey[str] = web.RequestKey("session", str)
 CLIENT: web.RequestKey[str] = web.RequestKey("client", str)
 
 
-def _outermost(parts: Parts, callers: Callers) -> Middleware:
+def _outermost(parts: Parts, callers: Callers, pages: Pages | None) -> Middleware:
     """Turns whatever is raised into a problem, and logs each request in one line."""
 
     async def counted(request: web.Request, handler: Way) -> web.StreamResponse:
@@ -157,6 +213,10 @@ def _outermost(parts: Parts, callers: Callers) -> Middleware:
         response = await _answered(
             request, partial(counted, handler=handler), parts.public_url(), session
         )
+        if pages is not None and response.content_type == PROBLEM:
+            reference = session if response.status >= _OUR_FAULT else ""
+            told = {name: response.headers[name] for name in _TOLD if name in response.headers}
+            response = pages.failed(request, response.status, told, reference) or response
         resource = request.match_info.route.resource
         log.info(
             "http",
@@ -210,4 +270,7 @@ def _routed(
     return render(Problem("bad-request"), public_url)
 
 
+_OUR_FAULT = web.HTTPInternalServerError.status_code
+#: What of a problem's header its page says as well.
+_TOLD = ("Allow", "Retry-After")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -27,7 +27,7 @@ from letterbox.hindsight import Gone, Replayed, UndoFailed
 from letterbox.hindsight.changes import DAYS, Found
 from letterbox.model.preferences import Language
 from letterbox.model.record import DecisionRecord
-from letterbox.model.verdict import Decision, VerdictName
+from letterbox.model.verdict import VerdictName
 from letterbox.records.changes import Unimaginable, imagined
 from letterbox.records.strangers import StrangerCounts
 from letterbox.wishes import Mistake
@@ -45,7 +45,7 @@ async def list_decisions(call: Call) -> web.Response:
     language = (await call.parts.consumers.wishes(call.owner)).language
     word = await worded(call, language)
     items = tuple(
-        decision_item(row, _sentence(call, row, language), flags=word(row.flags))
+        decision_item(row, call.parts.explanations.why(row, language), flags=word(row.flags))
         for row in page.items
     )
     return answer(Items(items=items, after=page.after))
@@ -151,13 +151,7 @@ async def _language(call: Call) -> str:
 async def _told(call: Call, row: DecisionRecord, language: str) -> DecisionItem:
     lines = call.parts.explanations.lines(row, language)
     word = await worded(call, language)
-    return decision_item(row, _sentence(call, row, language), lines, word(row.flags))
-
-
-def _sentence(call: Call, row: DecisionRecord, language: str) -> str:
-    """Why, in the consumer's language; empty where nothing stood in the way."""
-    deciding = Decision(verdict=row.verdict, findings=row.findings).deciding
-    return call.parts.sentences.person(deciding, language) if deciding else ""
+    return decision_item(row, call.parts.explanations.why(row, language), lines, word(row.flags))
 
 
 async def list_strangers(call: Call) -> web.Response:

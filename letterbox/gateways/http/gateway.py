@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from letterbox.gateways.http.answers import guard
-from letterbox.gateways.http.application import application
+from letterbox.gateways.http.application import Pages, application
 from letterbox.gateways.http.parts import Parts
 from letterbox.gateways.http.problems import Problem, render
 from letterbox.gateways.http.routes import OPERATIONS, ROUTES
@@ -34,9 +34,12 @@ log = structlog.get_logger("letterbox.http")
 
 
 class HttpGateway:
-    """The API and the public pages. ``draining`` is set once it begins to close."""
+    """The API and the public pages, and ``pages`` of those who sign in.
 
-    def __init__(self, parts: Parts) -> None:
+    ``draining`` is set once it begins to close.
+    """
+
+    def __init__(self, parts: Parts, pages: Pages | None = None) -> None:
         self.draining = asyncio.Event()
         section = parts.configuration.http
         # Operators have their own address; where they have none, this machine may ask here.
@@ -44,7 +47,7 @@ class HttpGateway:
         if not parts.configuration.admin.listen:
             routes += OPERATIONS
         self._listener = _Listener(
-            application(parts, routes, self.draining, trusted=False),
+            application(parts, routes, self.draining, trusted=False, pages=pages),
             parts,
             most=section.max_connections,
         )

@@ -117,7 +117,7 @@ async def unwanted(call: Call) -> web.Response:
 async def _of_another(call: Call) -> None:
     """See that a message is not one of ours, which has no sender to do anything about."""
     entry = await call.parts.mailboxes.entry(call.owner, call.item)
-    if entry is not None and entry.decision == entry.message:
+    if entry is not None and entry.is_ours:
         detail = "letterbox wrote this itself: it is no vendor's; delete it when you have read it"
         raise Problem("conflict", detail)
 

@@ -15,6 +15,7 @@ from letterbox.feedback.disclosure import CLASSES, class_title, reasons_of
 from letterbox.feedback.preview import told_as
 from letterbox.feedback.sentences import PLACE
 from letterbox.gateways.http.call import Call
+from letterbox.model.language import LANGUAGES, accepted, named
 from letterbox.model.preferences import Language
 from letterbox.model.reason import Reason, Texts
 from letterbox.model.told import Told, ToldReason
@@ -23,18 +24,12 @@ from letterbox.records import places
 from letterbox.records.coding import decode
 from letterbox.records.ledger import Reference
 
-_QUALITY = re.compile(r"q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
-_LONGEST_FIELD = 1000
 _REFERENCE = re.compile(r"[0-9A-Za-z]{22,32}")
 _POLICY = (
     "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none';"
     " frame-ancestors 'none'"
 )
 _FOLDER = resources.files(__package__) / "templates"
-#: The languages of the pages, as they call themselves.
-LANGUAGES: Mapping[Language, str] = {"en": "English", "nl": "Nederlands"}
-
-
 #: What may stand in the places of a sentence, to show how it reads.
 _FACTS: Mapping[str, Fact] = {
     "address": "anna@letterbox.example",
@@ -131,23 +126,7 @@ def _language(call: Call) -> Language:
     What is none of ours counts as not asked: a page is for people, who get one.
     """
     asked = call.request.query.get("lang")
-    return next((each for each in LANGUAGES if each == asked), None) or _accepted(
-        call.request.headers.get("Accept-Language", "")
-    )
-
-
-def _accepted(field: str) -> Language:
-    """The best of our languages for an Accept-Language field (RFC 9110, section 12.5.4)."""
-    best: Language = "en"
-    weight = 0.0
-    for wanted in field[:_LONGEST_FIELD].split(","):
-        tag, _, parameter = (part.strip() for part in wanted.partition(";"))
-        quality = _QUALITY.fullmatch(parameter or "q=1")
-        name = tag.partition("-")[0].lower()
-        known = next((each for each in LANGUAGES if each == name), None)
-        if known is not None and quality is not None and float(quality[1]) > weight:
-            best, weight = known, float(quality[1])
-    return best
+    return named(asked) or accepted(call.request.headers.get("Accept-Language", ""))
 
 
 async def style(call: Call) -> web.Response:

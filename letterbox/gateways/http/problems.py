@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 from aiohttp import web
@@ -133,6 +133,10 @@ KINDS: Mapping[Name, Kind] = {
 }
 
 
+#: The media type of a problem (RFC 9457).
+PROBLEM: Final = "application/problem+json"
+
+
 class ProblemDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     """A problem (RFC 9457, section 3.1). ``errors`` names every mistake that was found.
 
@@ -195,7 +199,7 @@ def render(
         status=document.status,
         body=msgspec.json.encode(document),
         headers=dict(problem.headers),
-        content_type="application/problem+json",
+        content_type=PROBLEM,
     )
     if isinstance(problem, Problem) and problem.close:
         response.force_close()

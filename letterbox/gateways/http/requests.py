@@ -14,10 +14,11 @@ from letterbox.delivery.requests import Over, Waiting
 from letterbox.gateways.http.answers import answer
 from letterbox.gateways.http.call import Call
 from letterbox.gateways.http.forms import Form, Items, Nothing
-from letterbox.gateways.http.pages import LANGUAGES, spoken_as
+from letterbox.gateways.http.pages import spoken_as
 from letterbox.gateways.http.preferences import refusals
 from letterbox.gateways.http.problems import Problem, mistaken
 from letterbox.gateways.http.route import JSON, PAGED, Route
+from letterbox.model.language import named
 from letterbox.model.preferences import Language, VendorRule
 from letterbox.records import places
 from letterbox.records.coding import decode
@@ -149,7 +150,7 @@ async def _accepts(call: Call, entry: ReconnectEntry, reads: str) -> tuple[str, 
 
     As the vendor was told it, where that page says it so, too, or is there no longer.
     """
-    language: Language = next((each for each in LANGUAGES if each == reads), "en")
+    language: Language = named(reads) or "en"
     if language == "en" or not entry.accepted:
         return entry.accepted
     value = await call.parts.store.claim(places.reference(entry.reference), places.REFERENCE)

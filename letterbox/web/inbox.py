@@ -1,0 +1,227 @@
+"""``/inbox``: what came, and why."""
+
+import asyncio
+from http import HTTPStatus
+from typing import NamedTuple
+from urllib.parse import quote
+
+from aiohttp import web
+
+from letterbox.model.fold import fold
+from letterbox.model.record import InboxEntry, MessageRecord
+from letterbox.web import letter
+from letterbox.web.failures import Failure, missing
+from letterbox.web.kinds import KINDS
+from letterbox.web.letter import Letter
+from letterbox.web.listing import address, listing
+from letterbox.web.live import stream
+from letterbox.web.rules import facts_of_change, revision_of
+from letterbox.web.visit import ROWS, Page, Visit
+
+_PATH = "/inbox"
+#: A frame of its own, where nothing runs, nothing is loaded and no form goes anywhere. A link
+#: that is clicked opens in a window that is not in the sandbox.
+_FRAME_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none';"
+    " base-uri 'none'; frame-ancestors 'self';"
+    " sandbox allow-popups allow-popups-to-escape-sandbox"
+)
+
+
+class Row(NamedTuple):
+    """One message in the list."""
+
+    entry: InboxEntry
+    company: str
+    because: str
+    kind: str
+
+
+async def show_list(visit: Visit) -> web.Response:
+    """What came, newest first."""
+    words = fold(visit.asked("q")).split()
+    kind, archived = visit.asked("kind"), visit.asked("archived") == "yes"
+    unread = visit.asked("unread") == "yes"
+
+    def wanted(entry: InboxEntry) -> bool:
+        if entry.archived is not archived or (unread and entry.read):
+            return False
+        if kind and entry.kind != kind:
+            return False
+        text = fold(f"{entry.subject} {entry.vendor.name} {entry.sender}") if words else ""
+        return all(word in text for word in words)
+
+    page = await visit.parts.mailboxes.inbox(
+        visit.consumer, after=visit.after, limit=ROWS, wanted=wanted
+    )
+    filters = {
+        "q": visit.asked("q"),
+        "kind": kind,
+        "unread": "yes" if unread else "",
+        "archived": "yes" if archived else "",
+    }
+    rows = [_row(visit, entry) for entry in page.items]
+    return await visit.page(
+        "inbox.html",
+        list=listing(rows, _PATH, filters, after=visit.after, to=page.after),
+        filters=filters,
+        filtered=any(filters.values()),
+        kinds=KINDS,
+        newest=await visit.parts.mailboxes.newest(visit.consumer),
+        here=address(_PATH, filters),
+    )
+
+
+async def show_message(visit: Visit) -> web.Response:
+    """One message, and why it came. Whoever opens it has read it."""
+    entry = await _entry(visit)
+    if not entry.read:
+        await visit.parts.mailboxes.mark(visit.consumer, entry.id, read=True, archived=None)
+    decision = await visit.parts.mailboxes.decision(visit.consumer, entry.decision)
+    explained = (
+        visit.parts.explanations.lines(decision, visit.language) if decision is not None else ()
+    )
+    flags = [visit.parts.sentences.flag(flag, visit.language) for flag in entry.flags]
+    return await visit.page(
+        "message.html",
+        row=_row(visit, entry),
+        letter=await _letter(entry, visit),
+        explained=explained,
+        flags=flags,
+        ours=entry.is_ours,
+    )
+
+
+async def show_letter(visit: Visit) -> web.Response:
+    """What stands in the message's frame."""
+    entry = await _entry(visit)
+    shown = await _letter(entry, visit)
+    if shown is None or shown.html is None:
+        raise missing()
+    return web.Response(
+        text=letter.framed(shown, entry.subject, visit.language),
+        content_type="text/html",
+        headers={"Content-Security-Policy": _FRAME_POLICY},
+    )
+
+
+async def show_part(visit: Visit) -> web.Response:
+    """An attachment, to be saved."""
+    entry = await _entry(visit)
+    number = visit.request.match_info["number"]
+    found = await _body(entry, visit)
+    part = None
+    if found is not None and number.isdecimal() and len(number) < len("10000"):
+        part = await asyncio.to_thread(letter.read_part, *found, int(number))
+    if part is None:
+        raise missing()
+    name, media_type, content = part
+    return web.Response(
+        body=content,
+        content_type=media_type,
+        headers={
+            # Somebody else wrote it: no browser is to show or run any of it.
+            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
+            "Content-Security-Policy": "sandbox; default-src 'none'",
+        },
+    )
+
+
+async def set_marks(visit: Visit) -> web.Response:
+    """Archive, mark as unread, or the other way round."""
+    said = {name: visit.field(name) for name in ("read", "archived")}
+    marks = {name: value == "yes" for name, value in said.items() if value in {"yes", "no"}}
+    if not marks:
+        raise Failure(HTTPStatus.BAD_REQUEST)
+    entry = await visit.parts.mailboxes.mark(
+        visit.consumer, visit.item, read=marks.get("read"), archived=marks.get("archived")
+    )
+    if entry is None:
+        raise missing()
+    if "archived" in marks:
+        done = "archived" if marks["archived"] else "unarchived"
+    else:
+        done = "read" if marks["read"] else "unread"
+    return visit.see(_PATH, done, id=entry.id, subject=entry.subject)
+
+
+async def advertising(visit: Visit) -> web.Response:
+    """This was advertising: its company may send no service mail any more."""
+    entry = await _of_another(visit)
+    before = await revision_of(visit)
+    done = await visit.parts.relations.advertising(visit.consumer, entry.id)
+    if done is None:
+        raise missing()
+    path, vendor = f"{_PATH}/{entry.id}", entry.vendor.name
+    if done.before == done.after:
+        return visit.see(path, "advertising-none", vendor=vendor)
+    return visit.see(path, "advertising", vendor=vendor, **await facts_of_change(visit, before))
+
+
+async def lock_out(visit: Visit) -> web.Response:
+    """This was unwanted: its company is locked out."""
+    entry = await _of_another(visit)
+    before = await revision_of(visit)
+    done = await visit.parts.complaints.unwanted(
+        visit.consumer, entry.id, because="other", report=False, unsubscribe=False
+    )
+    if done is None:
+        raise missing()
+    facts = await facts_of_change(visit, before)
+    return visit.see(f"{_PATH}/{entry.id}", "locked-out", vendor=entry.vendor.name, **facts)
+
+
+async def events(visit: Visit) -> web.StreamResponse:
+    """Tells a page that is open that something has come."""
+    return await stream(visit, lambda: visit.parts.mailboxes.newest(visit.consumer))
+
+
+# ---- read ----
+
+
+def _row(visit: Visit, entry: InboxEntry) -> Row:
+    because = visit.say("because %(interest)s", interest=", ".join(entry.interests))
+    return Row(
+        entry,
+        company=entry.vendor.name or entry.sender,
+        because=because if entry.interests else "",
+        kind=visit.say(KINDS.get(entry.kind, entry.kind)),
+    )
+
+
+async def _entry(visit: Visit) -> InboxEntry:
+    entry = await visit.parts.mailboxes.entry(visit.consumer, visit.item)
+    if entry is None:
+        raise missing()
+    return entry
+
+
+async def _of_another(visit: Visit) -> InboxEntry:
+    entry = await _entry(visit)
+    if entry.is_ours:
+        raise Failure(HTTPStatus.CONFLICT)
+    return entry
+
+
+async def _body(entry: InboxEntry, visit: Visit) -> tuple[MessageRecord, bytes] | None:
+    record = await visit.parts.mailboxes.message(entry.message)
+    body = await visit.parts.mailboxes.body(entry.message)
+    return None if record is None or body is None else (record, body)
+
+
+async def _letter(entry: InboxEntry, visit: Visit) -> Letter | None:
+    found = await _body(entry, visit)
+    # A large one takes long to read, and others are served meanwhile.
+    return await asyncio.to_thread(letter.read_letter, *found) if found else None
+
+
+PAGES = (
+    Page("GET", "/inbox", "consumer", show_list),
+    Page("GET", "/inbox/events", "consumer", events),
+    Page("GET", "/inbox/{id}", "consumer", show_message),
+    Page("GET", "/inbox/{id}/letter", "consumer", show_letter),
+    Page("GET", "/inbox/{id}/parts/{number}", "consumer", show_part),
+    Page("POST", "/inbox/{id}/marks", "consumer", set_marks),
+    Page("POST", "/inbox/{id}/advertising", "consumer", advertising),
+    Page("POST", "/inbox/{id}/lock-out", "consumer", lock_out),
+)

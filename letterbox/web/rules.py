@@ -1,0 +1,35 @@
+"""Rules put back as they were: the way back from whatever changes one."""
+
+from aiohttp import web
+
+from letterbox.records.consumers import Forgotten
+from letterbox.web.failures import missing
+from letterbox.web.visit import Page, Visit
+
+
+async def revision_of(visit: Visit) -> int:
+    """The revision of the consumer's rules now; 0 where there are none."""
+    stored = await visit.parts.consumers.stored(visit.consumer)
+    return stored.revision if stored else 0
+
+
+async def facts_of_change(visit: Visit, before: int) -> dict[str, str]:
+    """What a status says to put a change back, which was made to the rules of a revision."""
+    return {"revision": str(before), "now": str(await revision_of(visit))}
+
+
+async def put_back(visit: Visit) -> web.Response:
+    """Make the rules what they were, unless they have changed again in between."""
+    revision, now = visit.field("revision"), visit.field("now")
+    if not (revision.isdecimal() and now.isdecimal()):
+        raise missing()
+    try:
+        await visit.parts.consumers.restore(
+            visit.consumer, int(revision), expect=int(now), now=visit.now
+        )
+    except Forgotten:
+        raise missing() from None
+    return visit.see(visit.inside.home("consumer"), "put-back")
+
+
+PAGES = (Page("POST", "/rules/put-back", "consumer", put_back),)

@@ -1,0 +1,104 @@
+"""What was just done, said once on the next page, with the way back.
+
+It travels in a cookie of ours that the next page takes away: an address never repeats it.
+"""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+import msgspec
+
+from letterbox.web.texts import N_
+
+COOKIE: Final = "letterbox-said"
+#: Seconds in which the next page has to come.
+LASTS: Final = 60
+_LONGEST_FACT: Final = 100
+_LONGEST: Final = 2000
+
+
+class Status(NamedTuple):
+    """A sentence; where it can be put back, the form that does so.
+
+    ``back`` is its path and ``fields`` what it says; facts stand in for ``{name}`` in both.
+    """
+
+    text: str
+    back: str = ""
+    fields: Mapping[str, str] = {}
+    #: Where to look at it.
+    see: str = ""
+
+
+#: Everything that may be said, by its code.
+STATUS: Mapping[str, Status] = {
+    "archived": Status(N_("Archived: %(subject)s"), "/inbox/{id}/marks", {"archived": "no"}),
+    "unarchived": Status(
+        N_("Back in the inbox: %(subject)s"), "/inbox/{id}/marks", {"archived": "yes"}
+    ),
+    "unread": Status(N_("Marked as unread: %(subject)s"), "/inbox/{id}/marks", {"read": "yes"}),
+    "read": Status(N_("Marked as read: %(subject)s"), "/inbox/{id}/marks", {"read": "no"}),
+    "advertising": Status(
+        N_("%(vendor)s may send you no service mail any more."),
+        "/rules/put-back",
+        {"revision": "{revision}", "now": "{now}"},
+    ),
+    "advertising-none": Status(N_("%(vendor)s had no right to service mail.")),
+    "locked-out": Status(
+        N_("%(vendor)s is locked out."),
+        "/rules/put-back",
+        {"revision": "{revision}", "now": "{now}"},
+    ),
+    "let-in": Status(N_("Let in: %(subject)s"), see="/inbox/{id}"),
+    "let-in-changed": Status(
+        N_("Let in, and the rule is changed: %(subject)s"),
+        "/rules/put-back",
+        {"revision": "{revision}", "now": "{now}"},
+        see="/inbox/{id}",
+    ),
+    "released": Status(N_("Let in: %(subject)s")),
+    "answered-yes": Status(N_("You said yes: %(subject)s")),
+    "answered-no": Status(N_("Refused: %(subject)s")),
+    "let-back-in": Status(N_("%(vendor)s is let back in.")),
+    "stays-out": Status(N_("%(vendor)s stays locked out.")),
+    "put-back": Status(N_("Put back: the rules are as they were.")),
+    "signed-out": Status(N_("You are signed out.")),
+}
+
+
+class Said(msgspec.Struct, frozen=True):
+    """What stands in the cookie."""
+
+    code: str
+    facts: dict[str, str] = {}
+
+
+def write(code: str, **facts: str) -> str:
+    """A cookie's value."""
+    short = {name: value[:_LONGEST_FACT] for name, value in facts.items()}
+    return base64.urlsafe_b64encode(msgspec.json.encode(Said(code, short))).decode()
+
+
+def read(cookie: str | None) -> Said | None:
+    """What a cookie says; None where it is none of ours."""
+    try:
+        said = msgspec.json.decode(
+            base64.urlsafe_b64decode((cookie or "")[:_LONGEST].encode()), type=Said
+        )
+    except (msgspec.MsgspecError, binascii.Error, UnicodeError, ValueError):
+        return None
+    return said if said.code in STATUS else None
+
+
+class _Empty(dict[str, str]):
+    """What is not said is left out."""
+
+    def __missing__(self, name: str) -> str:
+        return ""
+
+
+def filled(pattern: str, facts: Mapping[str, str]) -> str:
+    """A pattern with facts in its places."""
+    return pattern.format_map(_Empty(facts))
