@@ -174,7 +174,8 @@ class Worker:
 
         async def errand() -> None:
             try:
-                await self._do(duty, entry)
+                with self._store.at_work(entry.partition):
+                    await self._do(duty, entry)
             except StoreUnavailable as trouble:
                 log.warning("worker-waits", error=str(trouble))
                 await asyncio.sleep(_AFTER_TROUBLE)

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 
 import pytest
@@ -99,6 +99,27 @@ async def test_who_does_not_work_is_shown_no_work(server):
         async with opened(server) as worker:
             assert await due_in(worker) == set(ONE_IN_EACH.values())
             assert len(await worker.outbox()) == 1
+
+
+async def test_what_goes_on_outside_is_not_begun_by_another_as_well(server):
+    names = set(ONE_IN_EACH.values())
+    async with opened(server) as one:
+        await schedule_everywhere(one)
+        with ExitStack() as errands:
+            for name in names - {ONE_IN_EACH[7]}:
+                errands.enter_context(one.at_work(name))
+            async with opened(server) as other:
+
+                async def idle():
+                    return await due_in(other) == {ONE_IN_EACH[7]}
+
+                await until(idle)
+                errands.close()
+
+                async def half():
+                    return len(await due_in(other)) == SHARDS // 2
+
+                await until(half)
 
 
 # "look" shows it its work, "work" writes as the task that was shown it, "call" as any other.

@@ -11,7 +11,9 @@ alone from being renewed.
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
 from secrets import token_hex
@@ -31,6 +33,9 @@ LASTS: Final = 4_000
 _RENEWED: Final = 1.0
 #: Seconds that a shard rests before it is handed to another: what was begun there comes to an end.
 _RESTS: Final = 3.0
+#: So much longer where something goes on outside, which another would begin once more. What is
+#: due there waits as long.
+_LONGER: Final = 12.0
 
 _PRESENT: Final = Script("present")
 _LEASE: Final = Script("lease")
@@ -68,6 +73,8 @@ class Leases:
         #: The name that the others know of.
         self._told: bytes | None = None
         self._shards: dict[int, _Held] = {}
+        #: How many are at work outside, by shard.
+        self._at_work: Counter[int] = Counter()
         self._closed = asyncio.Event()
         self._beating: asyncio.Task[None] | None = None
         #: What was begun and has no answer yet, by its place.
@@ -90,6 +97,15 @@ class Leases:
         """Whether a shard is worked on here."""
         held = self._shards.get(shard)
         return held is not None and held.rests is None and _now() < held.sure
+
+    @contextmanager
+    def at_work(self, shard: int) -> Iterator[None]:
+        """Keep a shard until it is left: that rests longer before another has it."""
+        self._at_work[shard] += 1
+        try:
+            yield
+        finally:
+            self._at_work[shard] -= 1
 
     async def name(self) -> bytes:
         """What a commit goes under: our name, or the one under which its task was shown work.
@@ -167,8 +183,10 @@ class Leases:
         workers = await self._be_there(LASTS)
         if self._works:
             share = -(-SHARDS // workers)
-            # What is more than our share rests first, and goes to another then.
+            # What is more than our share rests first, and goes to another then: what is idle before
+            # anything else.
             working = [shard for shard in self._shards if self.works_on(shard)]
+            working.sort(key=lambda shard: self._at_work[shard] > 0)
             for shard in working[: max(len(working) - share, 0)]:
                 self._shards[shard].rests = _now() + _RESTS
             await self._take(share)
@@ -195,10 +213,13 @@ class Leases:
 
     async def _renew(self, shards: Iterable[int]) -> None:
         """Renew those of one place, and let go what has rested: both by one who asks there."""
-        now = _now()
         held = {shard: self._shards[shard] for shard in shards if shard in self._shards}
-        over = {shard for shard, each in held.items() if each.rests and each.rests <= now}
+        over = {shard for shard, each in held.items() if self._has_rested(shard, each)}
         await self._ask({shard: _GO if shard in over else LASTS for shard in held})
+
+    def _has_rested(self, shard: int, held: _Held) -> bool:
+        longer = _LONGER if self._at_work[shard] else 0.0
+        return held.rests is not None and held.rests + longer <= _now()
 
     # ---- asking -------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Final
 
@@ -274,6 +275,10 @@ class RedisStore:
         """Entries of the outboxes of the shards worked here, oldest first within each shard."""
         self._check_open()
         return await work.outbox(self._topology, self._leases.show(), limit)
+
+    def at_work(self, partition: str) -> AbstractContextManager[None]:
+        """Keep a partition's shard until it is left, for a quarter of a minute at most."""
+        return self._leases.at_work(shard_of(partition))
 
     async def wait(self, seconds: float) -> bool:
         """Return true as soon as something is emitted or scheduled; false after ``seconds``.
