@@ -1,0 +1,390 @@
+"""The vendor's pages at the HTTP edge: every route, mistakes, another's id, nobody signed in."""
+
+import re
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+
+from letterbox.model.configuration import (
+    Configuration,
+    HttpSection,
+    ListenSection,
+    SmtpSection,
+    StoreSection,
+    WebhooksSection,
+)
+from letterbox.records.sessions import Owner
+from tests.support.house import House, mail, open_house
+from tests.support.receiver import receiving
+from tests.unit.test_reconnect import PEOPLE
+
+HOSTILE = "\"><script>alert(1)</script>'{{7*7}}"
+FORM = "application/x-www-form-urlencoded"
+PATHS = [
+    "/vendor",
+    "/vendor/feedback",
+    "/vendor/preflight",
+    "/vendor/domains",
+    "/vendor/keys",
+    "/vendor/webhooks",
+    "/vendor/reporting",
+]
+POSTS = [
+    "/vendor/feedback/1/reconnect",
+    "/vendor/preflight",
+    "/vendor/domains",
+    "/vendor/domains/new.example/check",
+    "/vendor/domains/new.example/give-up",
+    "/vendor/keys",
+    "/vendor/keys/lbk_aaaaaaaa/rotate",
+    "/vendor/keys/lbk_aaaaaaaa/revoke",
+    "/vendor/webhooks",
+    f"/vendor/webhooks/{'0' * 32}",
+    f"/vendor/webhooks/{'0' * 32}/test",
+    f"/vendor/webhooks/{'0' * 32}/enable",
+    f"/vendor/webhooks/{'0' * 32}/rotate",
+    f"/vendor/webhooks/{'0' * 32}/remove",
+    "/vendor/reporting",
+]
+
+
+class Got:
+    """A page, read whole."""
+
+    def __init__(self, response: aiohttp.ClientResponse, text: str) -> None:
+        self.status = response.status
+        self.headers = response.headers
+        self.text = text
+
+    @property
+    def place(self) -> str:
+        return self.headers.get("Location", "")
+
+
+class Person:
+    """Somebody signed in, without a script."""
+
+    def __init__(self, house: House, url: str) -> None:
+        self.house = house
+        self.url = url
+        jar = aiohttp.CookieJar(unsafe=True)
+        self._session = aiohttp.ClientSession(url, cookie_jar=jar)
+        self.csrf = ""
+
+    async def sign_in(self, owner: str, side="vendor") -> None:
+        who = await self.house.app.sessions.start(Owner(side, owner), agent="")
+        self._session.cookie_jar.update_cookies({"letterbox": who.cookie})
+        self.csrf = who.token("csrf")
+
+    async def get(self, path: str, language="en") -> Got:
+        headers = {"Accept": "text/html", "Accept-Language": language}
+        async with self._session.get(path, headers=headers, allow_redirects=False) as response:
+            return Got(response, await response.text())
+
+    async def post(self, path: str, *, parts=False, csrf=None, **fields) -> Got:
+        data = [("csrf", self.csrf if csrf is None else csrf)]
+        for name, value in fields.items():
+            data += [(name, each) for each in (value if isinstance(value, list) else [value])]
+        form = aiohttp.FormData(default_to_multipart=parts)
+        for name, value in data:
+            if isinstance(value, bytes):
+                form.add_field(name, value, filename="mail.eml")
+            else:
+                form.add_field(name, value)
+        async with self._session.post(
+            path, data=form, headers={"Accept": "text/html"}, allow_redirects=False
+        ) as response:
+            return Got(response, await response.text())
+
+    async def close(self) -> None:
+        await self._session.close()
+
+
+@asynccontextmanager
+async def visiting(people=PEOPLE, owner: str | None = "greenleaf", *, private=False):
+    configuration = Configuration(
+        http=HttpSection(listen="127.0.0.1:0"),
+        smtp=SmtpSection(),
+        lmtp=ListenSection(),
+        store=StoreSection(url="memory:"),
+        webhooks=WebhooksSection(allow_private_addresses=private),
+    )
+    async with open_house(people, configuration=configuration) as house:
+        addresses = await house.app.start()
+        person = Person(house, f"http://{addresses['http']}")
+        try:
+            if owner:
+                await person.sign_in(owner)
+            yield person
+        finally:
+            await person.close()
+            await house.app.stop()
+
+
+async def refuse(person: Person, number=1, subject="Spring sale", to="anna@letterbox.example"):
+    await person.house.send(mail(subject, number=number), to)
+    await person.house.work()
+
+
+@pytest.mark.parametrize("language", ["en", "nl"])
+async def test_every_page_is_there_for_a_vendor_with_nothing(language):
+    async with visiting() as person:
+        for path in PATHS:
+            page = await person.get(path, language)
+            assert page.status == 200, path
+            assert f'<html lang="{language}">' in page.text
+            assert page.text.count("<h1>") == 1
+            assert page.headers["Cache-Control"] == "no-store"
+            assert " style=" not in page.text
+            assert len(page.text) < 150_000
+
+
+async def test_nobody_else_comes_in():
+    async with visiting(owner=None) as person:
+        for path in PATHS:
+            page = await person.get(path)
+            assert (page.status, page.place) == (303, "/signin")
+        for path in POSTS:
+            page = await person.post(path, parts="preflight" in path)
+            assert (page.status, page.place) == (303, "/signin")
+        await person.sign_in("anna", "consumer")
+        for path in PATHS:
+            assert (await person.get(path)).status == 404
+        for path in POSTS:
+            assert (await person.post(path, parts="preflight" in path)).status == 404
+
+
+async def test_a_form_of_anothers_page_does_nothing():
+    async with visiting() as person:
+        for path in POSTS:
+            page = await person.post(path, csrf="no", parts="preflight" in path)
+            assert page.status == 403, path
+
+
+async def test_the_overview_says_what_became_of_it_and_what_helps():
+    async with visiting() as person:
+        for number in range(3):
+            await refuse(person, number)
+        page = await person.get("/vendor")
+        assert "3 answers in 30 days: 0 delivered, 0 held, 3 refused, 0 not told." in page.text
+        assert "vendor-blocked" in page.text
+        assert "at most 1 per month" in page.text
+        door = re.search(r'href="(/vendor/feedback\?verdict[^"]*)"', page.text)[1]
+        rows = await person.get(door.replace("&amp;", "&"))
+        assert rows.text.count('<tr role="row" id="e-') == 3
+        dutch = await person.get("/vendor?days=92", "nl")
+        assert "hoogstens 1 per maand" in dutch.text
+
+
+async def test_feedback_is_filtered_and_paged():
+    async with visiting() as person:
+        for number in range(60):
+            await refuse(person, number)
+        first = await person.get("/vendor/feedback?type=message.refused&reason=vendor-blocked")
+        assert first.text.count('<tr role="row" id="e-') == 50
+        older = re.search(r'rel="next" href="([^"]*)"', first.text)[1].replace("&amp;", "&")
+        rest = await person.get(older)
+        assert rest.text.count('<tr role="row" id="e-') == 10
+        assert 'rel="next"' not in rest.text
+        none = await person.get("/vendor/feedback?ref=" + "no-such")
+        assert "Nothing here fits" in none.text
+        hostile = await person.get(
+            "/vendor/feedback?ref=%22%3E%3Cscript%3E&days=9%22%3E&verdict=%3Cb"
+        )
+        assert hostile.status == 200
+        assert "<script>" not in hostile.text
+
+
+async def test_a_vendor_that_is_locked_out_accepts_and_asks():
+    async with visiting() as person:
+        await refuse(person)
+        page = await person.get("/vendor/feedback/1")
+        assert "at most 1 per month" in page.text
+        assert "vendor-blocked" in page.text
+        assert "550 " in page.text
+        assert re.search(r'href="/r/[0-9a-f]{32}', page.text)
+        dutch = await person.get("/vendor/feedback/1", "nl")
+        assert "hoogstens 1 per maand" in dutch.text
+        path = "/vendor/feedback/1/reconnect"
+        long = await person.post(path, note="x" * 281)
+        assert long.status == 422
+        assert "x" * 281 in long.text
+        assert "<title>Error: " in long.text
+        asked = await person.post(path, note=HOSTILE)
+        assert (asked.status, asked.place) == (303, "/vendor/feedback/1")
+        said = await person.get("/vendor/feedback/1")
+        assert "They are asked." in said.text
+        again = await person.post(path, note=HOSTILE)
+        assert again.status == 409
+        assert "You may ask again from" in again.text
+        assert "<script>alert" not in again.text
+        found, _ = await person.house.app.requests.page("anna", after=None, limit=10)
+        assert len(found) == 1
+
+
+async def test_no_more_is_told_than_the_level_lets():
+    people = PEOPLE.replace('because = "too-often"', 'because = "too-often"\n  tells = "class"')
+    async with visiting(people) as person:
+        await refuse(person)
+        for path in ("/vendor", "/vendor/feedback", "/vendor/feedback/1"):
+            for language in ("en", "nl"):
+                page = await person.get(path, language)
+                assert "per month" not in page.text
+                assert "per maand" not in page.text
+                assert "reasons/vendor-blocked" not in page.text
+
+
+@pytest.mark.parametrize("cursor", ["0", "2", "99999", "x", "1e3", "-1"])
+async def test_there_is_no_other_event(cursor):
+    async with visiting() as person:
+        await refuse(person)
+        assert (await person.get(f"/vendor/feedback/{cursor}")).status == 404
+        assert (await person.post(f"/vendor/feedback/{cursor}/reconnect")).status == 404
+        await person.sign_in("voltshop")
+        assert (await person.get("/vendor/feedback/1")).status == 404
+        assert (await person.post("/vendor/feedback/1/reconnect")).status == 404
+
+
+async def test_a_domain_is_claimed_checked_proven_and_given_up():
+    async with visiting() as person:
+        bad = await person.post("/vendor/domains", domain=HOSTILE)
+        assert bad.status == 422
+        assert "<script>alert" not in bad.text
+        assert 'aria-invalid="true"' in bad.text
+        assert (await person.post("/vendor/domains", domain="greenleaf.example")).status == 409
+        claimed = await person.post("/vendor/domains", domain="Leaf.example")
+        assert claimed.place == "/vendor/domains#d-leaf.example"
+        page = await person.get("/vendor/domains")
+        value = re.search(r"letterbox-verification=\w+", page.text)[0]
+        name = "_letterbox-challenge.leaf.example"
+        person.house.zone.records[name] = {"TXT": ["<i>other</i>"]}
+        checked = await person.post("/vendor/domains/leaf.example/check")
+        assert checked.status == 200
+        assert "&lt;i&gt;other&lt;/i&gt;" in checked.text
+        assert value in checked.text
+        person.house.zone.records[name] = {"TXT": [value]}
+        proven = await person.post("/vendor/domains/leaf.example/check")
+        assert proven.status == 303
+        assert "leaf.example is proven" in (await person.get("/vendor/domains")).text
+        await person.sign_in("voltshop")
+        for what in ("check", "give-up"):
+            assert (await person.post(f"/vendor/domains/leaf.example/{what}")).status == 404
+        await person.sign_in("greenleaf")
+        gone = await person.post("/vendor/domains/leaf.example/give-up")
+        assert gone.place == "/vendor/domains"
+        assert (await person.post("/vendor/domains/leaf.example/give-up")).status == 404
+
+
+async def test_a_key_is_made_rotated_and_revoked_and_shown_once():
+    async with visiting() as person:
+        bad = await person.post("/vendor/keys", label="a\nb" + HOSTILE, days="0")
+        assert bad.status == 422
+        assert bad.text.count('-wrong"') >= 3
+        assert "<script>alert" not in bad.text
+        made = await person.post(
+            "/vendor/keys", label=HOSTILE, scope=["send", "feedback"], days="9"
+        )
+        key = re.search(r"lbk_\w{8}_\w+", made.text)[0]
+        prefix = key[:12]
+        page = await person.get("/vendor/keys")
+        assert key not in page.text
+        assert f"KEY='{prefix}" in page.text.replace("&#39;", "'")
+        assert "<script>alert" not in page.text
+        row = await person.house.app.credentials.find(prefix)
+        assert row.scopes == ("send", "feedback")
+        assert (await person.post(f"/vendor/keys/{prefix}/rotate", hours="9999")).status == 422
+        rotated = await person.post(f"/vendor/keys/{prefix}/rotate", hours="1")
+        assert re.search(r"lbk_\w{8}_\w+", rotated.text)[0] != key
+        await person.sign_in("voltshop")
+        assert prefix not in (await person.get("/vendor/keys")).text
+        assert (await person.post(f"/vendor/keys/{prefix}/rotate")).status == 404
+        assert (await person.post(f"/vendor/keys/{prefix}/revoke")).status == 404
+        await person.sign_in("greenleaf")
+        revoked = await person.post(f"/vendor/keys/{prefix}/revoke")
+        assert revoked.place == "/vendor/keys"
+        assert await person.house.app.credentials.find(prefix) is None
+
+
+async def test_a_webhook_is_added_tested_changed_and_removed():
+    async with receiving() as receiver, visiting(private=True) as person:
+        bad = await person.post("/vendor/webhooks", url=HOSTILE, event=["message.refused"])
+        assert bad.status == 422
+        assert "<script>alert" not in bad.text
+        assert 'value="message.refused" checked' in bad.text
+        made = await person.post("/vendor/webhooks", url=receiver.url, event=["message.refused"])
+        secret = re.search(r"whsec_[^<]+", made.text)[0]
+        name = re.search(r"/vendor/webhooks/([0-9a-f]{32})/test", made.text)[1]
+        path = f"/vendor/webhooks/{name}"
+        assert secret not in (await person.get(path)).text
+        assert receiver.url in (await person.get("/vendor/webhooks")).text
+        assert (await person.post(f"{path}/test")).place == path
+        assert "The test arrived" in (await person.get(path)).text
+        await refuse(person)
+        log = await person.get(path)
+        assert "message.refused" in log.text
+        changed = await person.post(path, url=receiver.url, event=["message.held"])
+        assert changed.place == path
+        rotated = await person.post(f"{path}/rotate")
+        assert re.search(r"whsec_[^<]+", rotated.text)[0] != secret
+        assert (await person.post(f"{path}/enable")).status == 303
+        await person.sign_in("voltshop")
+        assert (await person.get(path)).status == 404
+        for what in ("", "/test", "/enable", "/rotate", "/remove"):
+            page = await person.post(path + what, url=receiver.url)
+            assert page.status == 404, what
+        await person.sign_in("greenleaf")
+        assert (await person.post(f"{path}/remove")).place == "/vendor/webhooks"
+        assert (await person.get(path)).status == 404
+
+
+@pytest.mark.parametrize("uploads", [False, True])
+async def test_a_mail_is_looked_at_and_nothing_is_kept(uploads):
+    async with visiting() as person:
+        content = mail("Spring sale")
+        said = {"file": content} if uploads else {"mail": content.decode()}
+        page = await person.post(
+            "/vendor/preflight",
+            parts=True,
+            to="anna@letterbox.example, ben@letterbox.example",
+            **said,
+        )
+        assert page.status == 200, page.text
+        assert "No DKIM signature." in page.text
+        assert "it would be refused" in page.text
+        assert "this recipient tells nothing ahead" in page.text
+        left = person.house.app.configuration.limits.preflights_per_vendor_day - 2
+        assert f"{left} recipients left today" in page.text
+        assert f"{left} recipients left today" in (await person.get("/vendor/preflight")).text
+        assert "will be delivered" not in page.text
+        assert await person.house.feed("greenleaf") == []
+
+
+async def test_what_is_wrong_with_a_mail_is_said_beside_its_field():
+    async with visiting() as person:
+        page = await person.post(
+            "/vendor/preflight", parts=True, mail="", to=HOSTILE, ip="x", mail_from="y"
+        )
+        assert page.status == 422
+        for field in ("mail", "to", "ip", "mail_from"):
+            assert f'id="{field}-wrong"' in page.text
+        assert "<script>alert" not in page.text
+        hostile = await person.post("/vendor/preflight", parts=True, mail=HOSTILE)
+        assert hostile.status == 200
+        assert "<script>alert" not in hostile.text
+
+
+async def test_report_mode_needs_that_it_is_agreed_to():
+    async with visiting() as person:
+        page = await person.post("/vendor/reporting", reply="report")
+        assert page.status == 422
+        assert 'id="agreed-wrong"' in page.text
+        assert (await person.post("/vendor/reporting", reply="x")).status == 422
+        agreed = await person.post("/vendor/reporting", reply="report", agreed="yes")
+        assert agreed.place == "/vendor/reporting"
+        page = await person.get("/vendor/reporting")
+        assert "You agreed to report mode:" in page.text
+        vendor = await person.house.app.vendors.get("greenleaf")
+        assert (vendor.effective_reply, vendor.chosen.by) == ("report", "session")
+        back = await person.post("/vendor/reporting", reply="refuse")
+        assert back.status == 303
