@@ -139,6 +139,9 @@ async def test_a_vendor_sees_to_its_domains_keys_and_webhooks(language, width, s
         await page.get_by_role("button", name=say["save"]).click()
         await expect(page.get_by_role("alert")).to_be_visible()
         await shop.check()
+        # The browser notes the status of the page that says what is wrong.
+        assert all("422" in each for each in shop.complaints)
+        shop.complaints.clear()
         await page.locator("#agreed").check()
         await page.get_by_role("button", name=say["save"]).click()
         await expect(page.locator("main")).to_contain_text(say["report"])
