@@ -78,7 +78,7 @@ class ReplyForm(Form, frozen=True):
 
 
 class Agreement(msgspec.Struct, frozen=True):
-    """When a vendor agreed to reports, and by which key, named by its prefix."""
+    """When a vendor agreed to reports, and by which key: its prefix; ``session``: on the pages."""
 
     at: datetime
     key: str

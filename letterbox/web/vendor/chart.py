@@ -11,7 +11,7 @@ from letterbox.records.tallies import TallyCount
 SERIES: Final[tuple[ToldVerdict, ...]] = ("deliver", "hold", "refuse", "accepted")
 WIDTH: Final = 720
 HEIGHT: Final = 240
-_LEFT, _RIGHT, _TOP, _BOTTOM = 48, 8, 12, 28
+_LEFT, _RIGHT, _TOP, _BOTTOM = 72, 8, 24, 40
 _MOST_BARS: Final = 31
 _WEEK: Final = 7
 _GAP: Final = 0.2  # of a bar's place

@@ -26,6 +26,7 @@ _STRETCH: Final = 250
 _LOOKED_AT: Final = 2000
 #: Where others of the same message are looked for, on each side.
 _NEARBY: Final = 500
+_MOST_OTHERS: Final = 20
 _VERDICTS: Final = frozenset({"refuse", "hold", "deliver"})
 _MOST_DAYS: Final = 400
 _EARLIER: Final = frozenset({"message.held", "message.awaiting", "message.approved"})
@@ -178,7 +179,7 @@ async def _event_page(
         about_message=event.type.startswith("message."),
         has_page=told is not None
         and (told.reason.code in visit.parts.registry or told.reason.code in CLASSES),
-        until=visit.texts.day(event.until, visit.now.date()) if event.until else "",
+        until=_until(visit, event, told),
         again=visit.texts.day(told.reason.retry_after, visit.now.date())
         if told and told.reason.retry_after
         else "",
@@ -233,11 +234,12 @@ async def _others(visit: Visit, cursor: int, event: Event) -> list[Row]:
         return []
     after = max(cursor - _NEARBY, 0)
     near = await visit.parts.feed.entries(visit.vendor, after=after, limit=2 * _NEARBY)
-    return [
-        _row(visit, at, each)
+    same = [
+        (at, each)
         for at, each in near
         if at != cursor and (each.message, each.recipient) == (event.message, event.recipient)
     ]
+    return [_row(visit, at, each) for at, each in same[:_MOST_OTHERS]]
 
 
 def _line(cursor: int, event: Event, row: Reference | None, others: list[Row]) -> str:
@@ -246,6 +248,13 @@ def _line(cursor: int, event: Event, row: Reference | None, others: list[Row]) -
     if row is None or row.about != "message" or event.type not in _ANSWERS or before:
         return ""
     return row.told.line
+
+
+def _until(visit: Visit, event: Event, told: Told | None) -> str:
+    """The day until which it is held, where its sentence does not name it already."""
+    if event.until is None or (told and str(event.until) in (told.reason.detail or "")):
+        return ""
+    return visit.texts.day(event.until, visit.now.date())
 
 
 def _may_ask(row: Reference | None) -> bool:
