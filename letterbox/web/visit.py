@@ -10,6 +10,7 @@ from typing import Final, Literal, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 from multidict import MultiDict
 
 from letterbox.model.preferences import Language
@@ -281,7 +282,7 @@ async def _read_parts(
                     form.add(part.name or "", content.decode())
                 else:
                     upload = bytes(content)
-    except (TimeoutError, ValueError, web.RequestPayloadError):
+    except (TimeoutError, ValueError, web.RequestPayloadError, HttpProcessingError):
         raise Failure(HTTPStatus.BAD_REQUEST) from None
     return form, upload
 

@@ -1,15 +1,19 @@
 """The vendor's pages at the HTTP edge: every route, mistakes, another's id, nobody signed in."""
 
+import io
 import re
 from contextlib import asynccontextmanager
+from typing import get_args
 
 import aiohttp
 import pytest
 
 from letterbox.model.configuration import Configuration, WebhooksSection
+from letterbox.model.told import EventType
 from letterbox.web import Room
 from letterbox.web.room import PAGES
 from letterbox.web.texts import Texts, load
+from letterbox.web.vendor.told import TYPES
 from tests.support.house import mail
 from tests.support.receiver import receiving
 from tests.support.site import Visitor, open_pages
@@ -53,7 +57,8 @@ class Person:
         for name, value in fields.items():
             for each in value if isinstance(value, list) else [value]:
                 said = {"filename": "mail.eml"} if isinstance(each, bytes) else {}
-                form.add_field(name, each, **said)
+                content = io.BytesIO(each) if isinstance(each, bytes) else each
+                form.add_field(name, content, **said)
         return Got(await self._visitor._call("POST", path, data=form))
 
 
@@ -360,3 +365,43 @@ async def test_nothing_on_a_page_is_written_past_the_catalogue():
             html = re.sub(r'(?s)<(\w+) lang="en".*?</\1>|<title>.*?</title>', " ", html)
             known = re.compile(r"(?:anna@\S+|\w*leaf\.example|TXT|lbk_\w+|\d+ \w{3}\.?|[^\w])*")
             assert [each for each in loose(html) if not known.fullmatch(each)] == [], path
+
+
+PART = b'--b\r\nContent-Disposition: form-data; name="csrf"\r\n\r\n'
+ENCODED = PART.replace(b"--b\r\n", b"--b\r\nContent-Encoding: br\r\n") + b"x\r\n--b--\r\n"
+BROKEN = {
+    "no boundary": ("multipart/form-data", b""),
+    "nothing": ("multipart/form-data; boundary=b", b""),
+    "no parts": ("multipart/form-data; boundary=b", b"hello"),
+    "cut off": ("multipart/form-data; boundary=b", PART + b"x"),
+    "no header": ("multipart/form-data; boundary=b", b"--b\r\n\r\nx\r\n--b--\r\n"),
+    "bad header": ("multipart/form-data; boundary=b", b"--b\r\n\x00\xff\r\n\r\nx\r\n--b--\r\n"),
+    "nested": (
+        "multipart/form-data; boundary=b",
+        b"--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\n\r\nx\r\n--c--\r\n--b--",
+    ),
+    "no text": ("multipart/form-data; boundary=b", PART + b"\xff\r\n--b--\r\n"),
+    "long boundary": ("multipart/form-data; boundary=" + "b" * 500, b"x"),
+    "encoded": ("multipart/form-data; boundary=b", ENCODED),
+    "another form": ("application/x-www-form-urlencoded", b"csrf=x"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+async def test_a_form_in_parts_that_is_none_is_no_fault_of_ours(name):
+    kind, body = BROKEN[name]
+    async with visiting() as person:
+        headers = {"Content-Type": kind}
+        reply = await person._visitor._call("POST", "/vendor/preflight", data=body, headers=headers)
+        assert reply.status in {400, 403}
+
+
+async def test_a_mail_that_is_too_large_is_turned_away():
+    async with visiting() as person:
+        most = person.house.app.configuration.http.max_body
+        page = await person.post("/vendor/preflight", file=b"x" * (most + 300_000))
+        assert page.status == 413
+
+
+def test_every_type_of_event_has_a_name():
+    assert set(TYPES) == set(get_args(EventType))
