@@ -8,6 +8,7 @@ from typing import get_args
 import aiohttp
 import pytest
 
+from letterbox.intake import Submission
 from letterbox.model.configuration import Configuration, WebhooksSection
 from letterbox.model.told import EventType
 from letterbox.web import Room
@@ -365,6 +366,24 @@ async def test_nothing_on_a_page_is_written_past_the_catalogue():
             html = re.sub(r'(?s)<(\w+) lang="en".*?</\1>|<title>.*?</title>', " ", html)
             known = re.compile(r"(?:anna@\S+|\w*leaf\.example|TXT|lbk_\w+|\d+ \w{3}\.?|[^\w])*")
             assert [each for each in loose(html) if not known.fullmatch(each)] == [], path
+
+
+async def test_what_others_wrote_is_shown_as_text():
+    people = PEOPLE.replace('name = "Greenleaf Garden"', 'name = "<script>alert(1)</script>"')
+    async with visiting(people) as person:
+        vendor = await person.house.app.vendors.get("greenleaf")
+        submission = Submission(vendor=vendor, your_reference=HOSTILE)
+        await person.house.send(
+            mail("Sale"), "anna@letterbox.example", edge="http", submission=submission
+        )
+        await refuse(person, 2)
+        for path in ("/vendor", "/vendor/feedback", "/vendor/feedback/1", "/vendor/feedback/2"):
+            page = await person.get(path)
+            assert page.status == 200
+            assert "<script>alert" not in page.text
+        found = await person.get("/vendor/feedback?ref=ALERT(1)")
+        assert found.text.count('<tr role="row" id="e-') == 1
+        assert "&lt;script&gt;" in found.text
 
 
 PART = b'--b\r\nContent-Disposition: form-data; name="csrf"\r\n\r\n'
