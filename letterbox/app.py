@@ -20,6 +20,7 @@ from letterbox.broker import Broker, Outside
 from letterbox.certificate import certificate_of
 from letterbox.configuration import admin_socket
 from letterbox.doors import COMMANDS, Door, Doors, Sockets, open_socket
+from letterbox.feedback.spoken import Spoken
 from letterbox.gateways.admin import AdminGateway
 from letterbox.gateways.http import AdminGateway as AdminHttpGateway
 from letterbox.gateways.http import HttpGateway, Parts
@@ -34,6 +35,7 @@ from letterbox.ports.objects import Objects
 from letterbox.ports.resolver import Resolver
 from letterbox.ports.store import Bodies, Store
 from letterbox.records.bodies import OutsideBodies
+from letterbox.registration import Keys
 from letterbox.shipment import Shipment, unpack
 from letterbox.web import Parts as PageParts
 from letterbox.web import Room as Pages
@@ -72,6 +74,13 @@ class App(Broker):
         web = web or HttpCourier(resolver, timeout=section.timeout, allowed=allowed)
         outside = Outside(store, bodies, clock, resolver, web, subscriptions, mail, zone_of, zones)
         super().__init__(configuration, outside, shipment or unpack())
+        self.keys = Keys(self.credentials, clock)
+        self.spoken = Spoken(
+            mailboxes=self.mailboxes,
+            consumers=self.consumers,
+            disclosure=self.disclosure,
+            registry=self.registry,
+        )
         self._role = role
         self._doors = Doors()
         self._socket = AdminGateway(self.administration)
@@ -152,6 +161,7 @@ class App(Broker):
             consumers=self.consumers,
             vendors=self.vendors,
             credentials=self.credentials,
+            keys=self.keys,
             mailboxes=self.mailboxes,
             bodies=self.bodies,
             feed=self.feed,
@@ -171,6 +181,7 @@ class App(Broker):
             replay=self.replay,
             explanations=self.explanations,
             disclosure=self.disclosure,
+            spoken=self.spoken,
             registry=self.registry,
             sentences=self.sentences,
             taxonomy=self.taxonomy,

@@ -121,6 +121,12 @@ class Preflight:
         self._per_day = per_day
         self._most = most
 
+    async def left(self, vendor: str) -> int:
+        """How many recipients a vendor may ask about yet today (UTC)."""
+        counter = places.preflights(self._clock.now())
+        asked = await self._store.counters(places.vendor(vendor), [counter])
+        return max(self._per_day - asked[counter], 0)
+
     async def look(self, plan: Plan) -> Foresight:
         """Look at a message. Raises :class:`Barred`, :class:`Spent`, StoreUnavailable."""
         if (suspended := plan.vendor.suspended) is not None:

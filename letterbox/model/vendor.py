@@ -34,7 +34,8 @@ class Suspension(msgspec.Struct, frozen=True):
 class Chosen(msgspec.Struct, frozen=True):
     """What a vendor has chosen itself: how refusals that are not final are answered.
 
-    ``by`` is the public prefix of the key that said so. For ``report`` this is its agreement.
+    ``by`` is the public prefix of the key that said so, or ``session`` where somebody said so who
+    was signed in to the pages. For ``report`` this is its agreement.
     """
 
     reply: Reply

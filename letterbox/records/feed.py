@@ -81,6 +81,19 @@ class Feed:
         """Events after a cursor, each with the cursor that it is."""
         return [*await self._read(vendor, after, limit)]
 
+    async def back(
+        self, vendor: str, *, before: int, limit: int
+    ) -> tuple[list[tuple[int, Event]], bool]:
+        """Events of ``limit`` cursors before one, newest first, and whether there are older ones.
+
+        It may be none of them: where a stretch of the feed is forgotten.
+        """
+        after = max(before - 1 - limit, 0)
+        entries = await self._read(vendor, after, limit)
+        found = [(at, event) for at, event in reversed(entries) if at < before]
+        first = await self._first_after(vendor, 0)
+        return found, 0 < first <= after
+
     async def end(self, vendor: str) -> int:
         """The cursor of the newest event, 0 for none: some forty looks at a long feed."""
         low = await self._first_after(vendor, 0)

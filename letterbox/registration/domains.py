@@ -6,6 +6,9 @@ from typing import Literal, NamedTuple
 import msgspec
 import structlog
 
+from letterbox.identity.domains import Domains
+from letterbox.model.address import fold_domain, is_below
+from letterbox.model.configuration import Configuration
 from letterbox.model.told import Event, EventType
 from letterbox.model.vendor import DomainClaim
 from letterbox.ports.clock import Clock
@@ -16,7 +19,7 @@ from letterbox.records.claims import Claims
 from letterbox.records.coding import encode
 from letterbox.records.feed import Owed
 from letterbox.records.names import new_id
-from letterbox.records.vendors import DomainTaken, Holder, Vendors
+from letterbox.records.vendors import MOST_LABELS, DomainTaken, Holder, Vendors
 
 #: Beside the domain's own records, so that it may be delegated, and under a name of our own.
 _LABEL = "_letterbox-challenge"
@@ -38,11 +41,23 @@ class HolderSuspended(Exception):
 
 
 class Verified(NamedTuple):
-    """What came of looking for a record. ``detail`` is for the vendor."""
+    """What came of looking for a record. ``detail`` is for the vendor.
+
+    ``found`` is what stands at the name of a record that is ``absent``.
+    """
 
     outcome: Outcome
     claim: DomainClaim
     detail: str = ""
+    found: tuple[str, ...] = ()
+
+
+class Fit(NamedTuple):
+    """A domain, and what is wrong with it: nothing where ``mistake`` is empty."""
+
+    domain: str
+    mistake: str
+    allowed: str
 
 
 def record_name(domain: str) -> str:
@@ -53,6 +68,18 @@ def record_name(domain: str) -> str:
 def record_value(claim: DomainClaim) -> str:
     """The text of the TXT record that proves a claim."""
     return f"{_VALUE}{claim.token}"
+
+
+def fit(text: str, domains: Domains, configuration: Configuration) -> Fit:
+    """A domain that a vendor says is its own, folded, and why it cannot be."""
+    domain = fold_domain(text) or text
+    ours = configuration.our_domains | {configuration.hostname}
+    wrong = domains.why_no_vendors(domain, ours)
+    if wrong is None and domain.count(".") >= MOST_LABELS:
+        wrong = f"{domain} has more than {MOST_LABELS} labels", "a domain above it"
+    if wrong is None and any(is_below(domain, own) for own in ours):
+        wrong = f"{domain} lies below a domain of this letterbox", "a domain of the vendor's"
+    return Fit(domain, *(wrong or ("", "")))
 
 
 class DomainProofs:
@@ -84,8 +111,9 @@ class DomainProofs:
     async def verify(self, vendor: str, claim: DomainClaim) -> Verified:
         """Look for the record of a claim, and give the vendor the domain if it is there."""
         try:
-            if not await self._is_there(claim):
-                return Verified("absent", claim)
+            texts = await self._texts(claim)
+            if record_value(claim) not in texts:
+                return Verified("absent", claim, found=texts)
             holder = await self._vendors.holder(claim.domain)
             foreign = holder.vendor not in {"", vendor}
             if foreign and holder.domain == claim.domain:
@@ -238,9 +266,13 @@ class DomainProofs:
 
     async def _is_there(self, claim: DomainClaim) -> bool:
         """Whether the record of a claim is published. Raises ResolverTrouble."""
+        return record_value(claim) in await self._texts(claim)
+
+    async def _texts(self, claim: DomainClaim) -> tuple[str, ...]:
+        """What is published where the record of a claim belongs. Raises ResolverTrouble."""
         answer: Answer = await self._resolver.ask(record_name(claim.domain), "TXT")
-        wanted = record_value(claim).encode()
-        return any(
-            isinstance(text, bytes) and text.strip() == wanted
+        return tuple(
+            text.strip().decode("utf-8", "replace")
             for text in answer.values[:_MOST_RECORDS]
+            if isinstance(text, bytes)
         )

@@ -4,20 +4,30 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from letterbox.delivery.complaints import Complaints
+from letterbox.delivery.reconnect import Reconnecting
 from letterbox.delivery.relations import Relations
 from letterbox.delivery.release import Holds
 from letterbox.delivery.requests import Requests
+from letterbox.delivery.webhooks import Webhooks
 from letterbox.feedback.explanation import Explanations
 from letterbox.feedback.sentences import Sentences
+from letterbox.feedback.spoken import Spoken
 from letterbox.hindsight import Undo
+from letterbox.identity.domains import Domains
+from letterbox.intake.preflight import Preflight
 from letterbox.model.configuration import Configuration
 from letterbox.model.reason import Registry
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import Store
+from letterbox.records.claims import Claims
 from letterbox.records.consumers import Consumers
+from letterbox.records.feed import Feed
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.sessions import Sessions
+from letterbox.records.tallies import Tallies
 from letterbox.records.vendors import Vendors
+from letterbox.records.webhooks import WebhookRecords
+from letterbox.registration import DomainProofs, Endpoints, Keys
 
 
 class Parts(NamedTuple):
@@ -41,4 +51,16 @@ class Parts(NamedTuple):
     explanations: Explanations
     sentences: Sentences
     registry: Registry
+    feed: Feed
+    tallies: Tallies
+    spoken: Spoken
+    reconnecting: Reconnecting
+    claims: Claims
+    domains: Domains
+    domain_proofs: DomainProofs
+    keys: Keys
+    webhooks: Webhooks
+    webhook_records: WebhookRecords
+    endpoints: Endpoints
+    preflight: Preflight
     public_url: Callable[[], str]

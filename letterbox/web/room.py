@@ -14,7 +14,7 @@ from letterbox.model.preferences import Language
 from letterbox.records.consumers import Conflict, Refused
 from letterbox.records.guesses import Guesses
 from letterbox.records.sessions import SignedIn
-from letterbox.web import inbox, navigation, refused, rules, signin, status, waiting
+from letterbox.web import inbox, navigation, refused, rules, signin, status, vendor, waiting
 from letterbox.web.counts import Counting, Counts
 from letterbox.web.failures import Failure, missing, words_of
 from letterbox.web.parts import Parts
@@ -30,6 +30,7 @@ PAGES: tuple[Page, ...] = (
     *waiting.PAGES,
     *refused.PAGES,
     *rules.PAGES,
+    *vendor.PAGES,
 )
 _FETCHED = frozenset({"cors", "no-cors"})
 #: Failures that lock out a name: links have none, and are not guessed.
@@ -90,7 +91,7 @@ class Room:
                 if who.owner.side != page.who:
                     raise missing()
             if page.method == "POST":
-                await visit.take_form()
+                await visit.take_form(uploads=page.uploads)
             return await page.run(visit)
         except Failure as failure:
             return await self._explained(visit, failure)

@@ -64,6 +64,26 @@ STATUS: Mapping[str, Status] = {
     "let-back-in": Status(N_("%(vendor)s is let back in.")),
     "stays-out": Status(N_("%(vendor)s stays locked out.")),
     "put-back": Status(N_("Put back: the rules are as they were.")),
+    "asked-back": Status(N_("They are asked. An answer may come until %(day)s.")),
+    "domain-claimed": Status(N_("Claimed: %(domain)s. Now publish its record.")),
+    "domain-proven": Status(N_("%(domain)s is proven to be yours.")),
+    "domain-given-up": Status(N_("%(domain)s is yours no more.")),
+    "key-revoked": Status(N_("Revoked: %(prefix)s. It opens nothing any more.")),
+    "webhook-changed": Status(N_("Changed. It counts from the next event on.")),
+    "webhook-enabled": Status(N_("It is called again, from where it stopped.")),
+    "webhook-removed": Status(N_("Removed, with its keys and its log: %(url)s")),
+    "webhook-tested": Status(N_("The test arrived: status %(status)s in %(milliseconds)s ms.")),
+    "webhook-untested": Status(N_("The test did not arrive: %(detail)s.")),
+    "reply-refuse": Status(
+        N_("Refusals are answered over SMTP with a code from now on."),
+        "/vendor/reporting",
+        {"reply": "report", "agreed": "yes"},
+    ),
+    "reply-report": Status(
+        N_("Refusals that are not final are told in your feedback alone from now on."),
+        "/vendor/reporting",
+        {"reply": "refuse"},
+    ),
     "signed-out": Status(N_("You are signed out.")),
 }
 

@@ -9,7 +9,8 @@ from http import HTTPStatus
 from typing import Final, Literal, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-from aiohttp import web
+from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 from multidict import MultiDict
 
 from letterbox.model.preferences import Language
@@ -25,6 +26,7 @@ CSRF: Final = "csrf"
 #: Rows of a list on one page.
 ROWS: Final = 50
 _FORM: Final = "application/x-www-form-urlencoded"
+_FORM_IN_PARTS: Final = "multipart/form-data"
 _LARGEST_FORM: Final = 256 * 1024
 _MOST_FIELDS: Final = 2000
 _IDENTIFIER = re.compile(r"[0-9a-f]{32}")
@@ -69,6 +71,8 @@ class Visit:
         self.now = inside.parts.clock.now()
         self.inside = inside
         self._form: MultiDict[str] | None = None
+        #: The file that came with the form; empty where none did.
+        self.upload = b""
 
     # ---- who ----
 
@@ -84,6 +88,14 @@ class Visit:
         """The id of the consumer whose pages these are."""
         owner = self.owner
         if owner.side != "consumer":
+            raise missing()
+        return owner.id
+
+    @property
+    def vendor(self) -> str:
+        """The id of the vendor whose pages these are."""
+        owner = self.owner
+        if owner.side != "vendor":
             raise missing()
         return owner.id
 
@@ -127,15 +139,26 @@ class Visit:
         """A field of the form, empty where there is none."""
         return "" if self._form is None else self._form.get(name, "").strip()
 
+    def raw(self, name: str) -> str:
+        """A field of the form exactly as it came."""
+        return "" if self._form is None else self._form.get(name, "")
+
     def fields(self, name: str) -> list[str]:
         """All of a field of the form that stands there several times."""
         return [] if self._form is None else list(self._form.getall(name, ()))
 
-    async def take_form(self) -> None:
-        """Read the form, and see that it is one of ours. Raises :class:`Failure`."""
+    async def take_form(self, *, uploads: bool = False) -> None:
+        """Read the form, and see that it is one of ours. Raises :class:`Failure`.
+
+        ``uploads``: a file may come with it, as large as a mail may be.
+        """
         _check_origin(self.request)
-        seconds = self.parts.configuration.http.body_timeout
-        self._form = await _read_form(self.request, seconds)
+        section = self.parts.configuration.http
+        if uploads:
+            most = section.max_body + _LARGEST_FORM
+            self._form, self.upload = await _read_parts(self.request, section.body_timeout, most)
+        else:
+            self._form = await _read_form(self.request, section.body_timeout)
         if self.who is not None and not hmac.compare_digest(
             self.field(CSRF).encode(), self.csrf.encode()
         ):
@@ -236,6 +259,34 @@ async def _read_form(request: web.Request, seconds: float) -> MultiDict[str]:
     return MultiDict([(name, value) for name, values in read.items() for value in values])
 
 
+async def _read_parts(
+    request: web.Request, seconds: float, most: int
+) -> tuple[MultiDict[str], bytes]:
+    """A form in parts (RFC 7578), and the file in it. All of it is held in memory."""
+    if request.content_type != _FORM_IN_PARTS:
+        raise Failure(HTTPStatus.BAD_REQUEST)
+    form: MultiDict[str] = MultiDict()
+    upload, size = b"", 0
+    try:
+        async with asyncio.timeout(seconds):
+            async for part in await request.multipart():
+                if not isinstance(part, BodyPartReader) or len(form) >= _MOST_FIELDS:
+                    raise Failure(HTTPStatus.BAD_REQUEST)
+                content = bytearray()
+                while chunk := await part.read_chunk():
+                    content += chunk
+                    size += len(chunk)
+                    if size > most:
+                        raise Failure(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+                if part.filename is None:
+                    form.add(part.name or "", content.decode())
+                else:
+                    upload = bytes(content)
+    except (TimeoutError, ValueError, web.RequestPayloadError, HttpProcessingError):
+        raise Failure(HTTPStatus.BAD_REQUEST) from None
+    return form, upload
+
+
 #: The zone of those who have said none.
 ELSEWHERE: Final[tzinfo] = UTC
 
@@ -244,10 +295,12 @@ class Page(NamedTuple):
     """One route of the room.
 
     ``who`` may come: somebody else is shown the way to sign in, or finds nothing there. What is
-    posted is a form of ours: that is seen to before ``run``.
+    posted is a form of ours: that is seen to before ``run``. ``uploads``: with a file.
     """
 
     method: Literal["GET", "POST"]
     path: str
     who: Side | Literal["anyone"]
     run: Callable[[Visit], Awaitable[web.StreamResponse]]
+    #: Whether a file may come with its form, which is sent in parts then.
+    uploads: bool = False

@@ -32,6 +32,17 @@ SHOTS = (
     Shot("let-in", "/refused", "main td a.button"),
 )
 
+VENDORS = (
+    Shot("vendor", "/vendor"),
+    Shot("vendor-feedback", "/vendor/feedback"),
+    Shot("vendor-event", "/vendor/feedback", "main td a"),
+    Shot("vendor-preflight", "/vendor/preflight"),
+    Shot("vendor-domains", "/vendor/domains"),
+    Shot("vendor-keys", "/vendor/keys"),
+    Shot("vendor-webhooks", "/vendor/webhooks"),
+    Shot("vendor-reporting", "/vendor/reporting"),
+)
+
 
 async def _prepare(site: Site) -> None:
     sent = [
@@ -44,6 +55,10 @@ async def _prepare(site: Site) -> None:
         site.house.clock.advance(minutes=7)
         fields = {"Letterbox_Kind": kind, "Letterbox_Category": about}
         await site.mail(signed(mail(subject, number=number, **fields)), ANNA)
+    app, now = site.house.app, site.house.clock.now()
+    await app.claims.ask("greenleaf", "leaf.example", now)
+    await app.keys.issue("greenleaf", label="shop")
+    await site.house.work()
 
 
 async def _take(visitor: Visitor, shot: Shot, file: Path) -> None:
@@ -63,9 +78,16 @@ async def _main(folder: Path) -> None:
         for width, dark in (("desk", False), ("phone", True)):
             async with site.visitor(width=width, dark=dark) as anna:
                 await anna.sign_in("anna")
-                for shot in SHOTS:
-                    ending = "-phone" if width == "phone" else ""
-                    await _take(anna, shot, folder / f"{shot.name}{ending}.png")
+                await _take_all(anna, SHOTS, folder, width)
+            async with site.visitor(width=width, dark=dark) as shop:
+                await shop.sign_in("greenleaf", "vendor")
+                await _take_all(shop, VENDORS, folder, width)
+
+
+async def _take_all(visitor: Visitor, shots: tuple[Shot, ...], folder: Path, width: str) -> None:
+    for shot in shots:
+        ending = "-phone" if width == "phone" else ""
+        await _take(visitor, shot, folder / f"{shot.name}{ending}.png")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Pages, the description of the API, and what every answer carries."""
 
 import re
+from importlib import resources
 from importlib.metadata import version
 
 import msgspec
@@ -450,3 +451,13 @@ async def test_the_examples_may_be_sent():
             headers={"If-Match": "*"},
         )
         assert put.status == 200, put.body
+
+
+def test_the_public_pages_have_the_tokens_of_all_others():
+    def tokens(path: str) -> set[str]:
+        text = (resources.files("letterbox") / path).read_text("utf-8")
+        return set(re.findall(r"--[\w-]+: [^;]+;", text.partition("\n*,")[0]))
+
+    public = tokens("gateways/http/templates/style.css")
+    assert len(public) > 30
+    assert public <= tokens("web/static/letterbox.css")

@@ -1,6 +1,8 @@
 """``/v1/vendor/keys``: a vendor's API keys, each shown once."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Annotated, Final
 
@@ -14,10 +16,9 @@ from letterbox.gateways.http.forms import Form, Items
 from letterbox.gateways.http.problems import Problem
 from letterbox.gateways.http.route import JSON, Route
 from letterbox.model.vendor import Scope
-from letterbox.records.credentials import PREFIX, Credential, Listed
+from letterbox.records.credentials import PREFIX, Listed
+from letterbox.registration import MOST_KEYS, TooManyKeys
 
-#: Keys of one vendor that are good at once.
-_MOST: Final = 50
 _PREFIX: Final = re.compile(r"lbk_[0-9A-Za-z]{8}")
 _ALL: Final[tuple[Scope, ...]] = ("send", "feedback", "manage")
 
@@ -69,36 +70,29 @@ def _item(listed: Listed, key: str | UnsetType = UNSET) -> KeyItem:
 
 async def list_keys(call: Call) -> web.Response:
     """The keys that are good now."""
-    now = call.parts.clock.now()
-    keys = await call.parts.credentials.listed("key", call.owner)
-    items = tuple(_item(each) for each in keys if not each.credential.is_over(now))
+    items = tuple(map(_item, await call.parts.keys.of(call.owner)))
     return answer(Items(items=items, after=None))
 
 
 async def issue_key(call: Call) -> web.Response:
     """Make a key; it is shown this once."""
     form = await call.form_if_any(NewKey) or NewKey()
-    await _look_for_room(call)
-    now = call.parts.clock.now()
-    key = await call.parts.credentials.issue(
-        "key",
-        call.owner,
-        now,
-        lasts=timedelta(days=form.days) if form.days else None,
-        scopes=tuple(dict.fromkeys(form.scopes or ())),
-        label=form.label,
-    )
+    with _room():
+        key = await call.parts.keys.issue(
+            call.owner,
+            label=form.label,
+            scopes=tuple(dict.fromkeys(form.scopes or ())),
+            lasts=timedelta(days=form.days) if form.days else None,
+        )
     return await _shown(call, key)
 
 
 async def rotate_key(call: Call) -> web.Response:
     """Make a key like another, which serves on for a while."""
     form = await call.form_if_any(Rotation) or Rotation()
-    old = await _key(call)
-    await _look_for_room(call)
-    now = call.parts.clock.now()
     overlap = timedelta(hours=form.overlap_hours)
-    key = await call.parts.credentials.rotate(old.prefix, now, overlap=overlap)
+    with _room():
+        key = await call.parts.keys.rotate(call.owner, _prefix(call), overlap)
     if key is None:
         raise Problem("not-found")
     return await _shown(call, key)
@@ -106,31 +100,28 @@ async def rotate_key(call: Call) -> web.Response:
 
 async def revoke_key(call: Call) -> web.Response:
     """Revoke a key, at once."""
-    row = await _key(call)
+    row = await call.parts.keys.find(call.owner, _prefix(call))
+    if row is None:
+        raise Problem("not-found")
     await call.bare()
-    await call.parts.credentials.revoke(row.prefix)
+    await call.parts.keys.revoke(call.owner, row.prefix)
     return nothing()
 
 
-async def _look_for_room(call: Call) -> None:
-    """See that there is room for one key more; what is over makes room."""
-    now, good = call.parts.clock.now(), 0
-    for row, _ in await call.parts.credentials.listed("key", call.owner):
-        if row.is_over(now):
-            await call.parts.credentials.revoke(row.prefix)
-        else:
-            good += 1
-    if good >= _MOST:
-        raise Problem("conflict", f"at most {_MOST} keys at once; revoke one first")
+@contextmanager
+def _room() -> Iterator[None]:
+    try:
+        yield
+    except TooManyKeys:
+        raise Problem("conflict", f"at most {MOST_KEYS} keys at once; revoke one first") from None
 
 
-async def _key(call: Call) -> Credential:
-    """The key of the path. Somebody else's looks like none."""
+def _prefix(call: Call) -> str:
+    """The key that the path names."""
     prefix = call.request.match_info["prefix"]
-    row = await call.parts.credentials.find(prefix) if _PREFIX.fullmatch(prefix) else None
-    if row is None or (row.purpose, row.owner) != ("key", call.owner):
+    if not _PREFIX.fullmatch(prefix):
         raise Problem("not-found")
-    return row
+    return prefix
 
 
 async def _shown(call: Call, key: str) -> web.Response:

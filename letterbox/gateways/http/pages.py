@@ -12,7 +12,6 @@ from markupsafe import Markup, escape
 
 from letterbox.configuration import shipped
 from letterbox.feedback.disclosure import CLASSES, class_title, reasons_of
-from letterbox.feedback.preview import told_as
 from letterbox.feedback.sentences import PLACE
 from letterbox.gateways.http.call import Call
 from letterbox.model.language import LANGUAGES, accepted, named
@@ -239,7 +238,7 @@ async def _shown(call: Call, row: Reference) -> _Shown:
         return _Shown(told, None, "", False, language, row.about)  # noqa: FBT003 - by their order
     code = told.reason.code
     registered = call.parts.registry.get(code)
-    spoken = await spoken_as(call, row, told.reason, language)
+    spoken = await call.parts.spoken.as_told(row, told.reason, language)
     if registered is not None:
         title = _texts(registered, language).title
     else:
@@ -248,34 +247,3 @@ async def _shown(call: Call, row: Reference) -> _Shown:
     tongue: Language = language if spoken else "en"
     has_page = registered is not None or code in CLASSES
     return _Shown(told, reason, title, has_page, tongue, row.about)
-
-
-async def spoken_as(
-    call: Call, row: Reference, reason: ToldReason, language: Language
-) -> ToldReason | None:
-    """A reason as it was told, in another language; None where it cannot be said in it.
-
-    Where the words rest on no fact, nothing is looked up: whether there is a decision, and whose,
-    must not show in the work.
-    """
-    if language == "en" or row.dutch is not None:
-        return reason if language == "en" else row.dutch
-    registered = call.parts.registry.get(reason.code)
-    if registered is None:
-        return reason if reason.detail is None else None
-    texts = _texts(registered, language)
-    if not PLACE.search(texts.company + texts.company_held) and not reason.remedies:
-        plain = texts.company if texts.company != texts.title else None
-        return msgspec.structs.replace(reason, detail=plain if reason.detail else None)
-    record = await call.parts.mailboxes.decision(row.consumer, row.decision)
-    if record is None:
-        return None
-    times = (await call.parts.consumers.wishes(row.consumer)).times
-    spoken = told_as(call.parts.disclosure.speaking(language), record, times).reason
-    # A page never contradicts the answer: where anything but the words differs, those stay.
-    same = spoken is not None and (spoken.code, len(spoken.remedies), spoken.retry_after) == (
-        reason.code,
-        len(reason.remedies),
-        reason.retry_after,
-    )
-    return spoken if same else None

@@ -11,6 +11,7 @@ from letterbox.delivery.webhooks import Webhooks
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.explanation import Explanations
 from letterbox.feedback.sentences import Sentences
+from letterbox.feedback.spoken import Spoken
 from letterbox.hindsight import Replay, Undo
 from letterbox.identity import Domains
 from letterbox.intake import Received, Submission
@@ -33,7 +34,7 @@ from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.tallies import Tallies
 from letterbox.records.vendors import Vendors
 from letterbox.records.webhooks import WebhookRecords
-from letterbox.registration import DomainProofs, Endpoints, Registration
+from letterbox.registration import DomainProofs, Endpoints, Keys, Registration
 from letterbox.wishes import Taxonomy
 
 
@@ -82,6 +83,7 @@ class Parts(NamedTuple):
     consumers: Consumers
     vendors: Vendors
     credentials: Credentials
+    keys: Keys
     mailboxes: Mailboxes
     bodies: Bodies
     feed: Feed
@@ -101,6 +103,7 @@ class Parts(NamedTuple):
     replay: Replay
     explanations: Explanations
     disclosure: Disclosure
+    spoken: Spoken
     registry: Registry
     sentences: Sentences
     taxonomy: Taxonomy

@@ -14,7 +14,6 @@ from letterbox.delivery.requests import Over, Waiting
 from letterbox.gateways.http.answers import answer
 from letterbox.gateways.http.call import Call
 from letterbox.gateways.http.forms import Form, Items, Nothing
-from letterbox.gateways.http.pages import spoken_as
 from letterbox.gateways.http.preferences import refusals
 from letterbox.gateways.http.problems import Problem, mistaken
 from letterbox.gateways.http.route import JSON, PAGED, Route
@@ -157,7 +156,7 @@ async def _accepts(call: Call, entry: ReconnectEntry, reads: str) -> tuple[str, 
     row = decode(value, Reference) if value else None
     if row is None or row.heard is None:
         return entry.accepted
-    spoken = await spoken_as(call, row, row.heard, language)
+    spoken = await call.parts.spoken.as_told(row, row.heard, language)
     return spoken.remedies if spoken else entry.accepted
 
 

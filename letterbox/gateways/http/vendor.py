@@ -12,14 +12,13 @@ from letterbox.gateways.http.call import Call
 from letterbox.gateways.http.forms import Form, Items, Nothing
 from letterbox.gateways.http.problems import Problem, Reasoned, mistaken
 from letterbox.gateways.http.route import JSON, Route
-from letterbox.model.address import fold_domain, is_below
+from letterbox.model.address import fold_domain
 from letterbox.model.preferences import Name, Reply, Word
 from letterbox.model.vendor import Basis, Chosen, ClaimState, DomainClaim, Registered
 from letterbox.records.claims import MOST_CLAIMS, TooMany
 from letterbox.records.credentials import PREFIX
-from letterbox.records.vendors import MOST_LABELS
 from letterbox.registration import Application, Full, Taken
-from letterbox.registration.domains import HolderSuspended, record_name, record_value
+from letterbox.registration.domains import HolderSuspended, fit, record_name, record_value
 from letterbox.wishes import Mistake
 
 #: Who writes under our own name as one of these is taken for us (RFC 2142, and usage).
@@ -79,7 +78,7 @@ class ReplyForm(Form, frozen=True):
 
 
 class Agreement(msgspec.Struct, frozen=True):
-    """When a vendor agreed to reports, and by which key, named by its prefix."""
+    """When a vendor agreed to reports, and by which key: its prefix; ``session``: on the pages."""
 
     at: datetime
     key: str
@@ -155,15 +154,9 @@ def _fit(call: Call, form: NewVendor) -> tuple[str, ...]:
 
 def _domain(call: Call, text: str, path: str) -> tuple[str, Mistake | None]:
     """A domain, folded, and why it cannot be a vendor's."""
-    configuration = call.parts.configuration
-    domain = fold_domain(text) or text
-    ours = configuration.our_domains | {configuration.hostname}
-    wrong = call.parts.domains.why_no_vendors(domain, ours)
-    if wrong is None and domain.count(".") >= MOST_LABELS:
-        wrong = f"{domain} has more than {MOST_LABELS} labels", "a domain above it"
-    if wrong is None and any(is_below(domain, own) for own in ours):
-        wrong = f"{domain} lies below a domain of this letterbox", "a domain of the vendor's"
-    return domain, Mistake(path, *wrong) if wrong else None
+    found = fit(text, call.parts.domains, call.parts.configuration)
+    wrong = Mistake(path, found.mistake, found.allowed) if found.mistake else None
+    return found.domain, wrong
 
 
 def _too_many(detail: str) -> Reasoned:
