@@ -7,6 +7,7 @@ from letterbox.delivery.complaints import Complaints
 from letterbox.delivery.relations import Relations
 from letterbox.delivery.release import Holds
 from letterbox.delivery.requests import Requests
+from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.explanation import Explanations
 from letterbox.feedback.sentences import Sentences
 from letterbox.hindsight import Undo
@@ -14,6 +15,7 @@ from letterbox.model.configuration import Configuration
 from letterbox.model.reason import Registry
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import Store
+from letterbox.records.activity import ActivityLog
 from letterbox.records.consumers import Consumers
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.sessions import Sessions
@@ -40,5 +42,7 @@ class Parts(NamedTuple):
     undo: Undo
     explanations: Explanations
     sentences: Sentences
+    disclosure: Disclosure
+    activity: ActivityLog
     registry: Registry
     public_url: Callable[[], str]
