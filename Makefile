@@ -5,7 +5,7 @@ BIN := $(ENV)/bin
 READY := $(ENV)/.ready
 VECTORS := $(ENV)/vectors/.ready
 
-.PHONY: demo serve test packages vectors check format bench reading fault fuzz clean
+.PHONY: demo serve test packages vectors check format bench reading fault fuzz screenshots clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "letterbox needs Python 3.11 or newer; set PYTHON=… to one")'
@@ -52,6 +52,9 @@ fault: $(READY) packages
 
 fuzz: $(READY)
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/pytest tests/property tests/whole/test_described.py $(ARGS)
+
+screenshots: $(READY) packages
+	$(BIN)/python -m tests.support.screenshots docs/img
 
 clean:
 	rm -rf $(ENV) build dist *.egg-info

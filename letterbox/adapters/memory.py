@@ -4,6 +4,7 @@ Nothing in it lasts. It is also the model that the property tests hold the other
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from functools import partial
 from typing import TypeVar
@@ -272,6 +273,10 @@ class MemoryStore:
         """Entries of all shards' outboxes, oldest first."""
         self._check_open()
         return [self._outbox[sequence] for sequence in sorted(self._outbox)][: max(limit, 0)]
+
+    def at_work(self, partition: str) -> AbstractContextManager[None]:  # noqa: ARG002 - nobody else has it
+        """Nothing is kept from anybody: no other process has the store."""
+        return nullcontext()
 
     async def wait(self, seconds: float) -> bool:
         """Return true as soon as something is emitted or scheduled; false after ``seconds``."""

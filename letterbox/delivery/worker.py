@@ -137,12 +137,17 @@ class Worker:
                     await self._do(duty, entry)
 
         hands = [asyncio.create_task(hand(), name="hand") for _ in range(_HANDS)]
-        working, carried = asyncio.gather(*hands), 0
+        working, carried = set(hands), 0
         try:
-            while not (await asyncio.wait({working}, timeout=_CARRY_AFTER))[0]:
-                # Whoever waits at a feed does not wait for all that is due.
-                carried += await self._relay.run()
-            working.result()
+            while working:
+                done, working = await asyncio.wait(
+                    working, timeout=_CARRY_AFTER, return_when=asyncio.FIRST_EXCEPTION
+                )
+                for each in done:
+                    each.result()
+                if working:
+                    # Whoever waits at a feed does not wait for all that is due.
+                    carried += await self._relay.run()
         finally:
             for each in hands:
                 each.cancel()
@@ -169,7 +174,8 @@ class Worker:
 
         async def errand() -> None:
             try:
-                await self._do(duty, entry)
+                with self._store.at_work(entry.partition):
+                    await self._do(duty, entry)
             except StoreUnavailable as trouble:
                 log.warning("worker-waits", error=str(trouble))
                 await asyncio.sleep(_AFTER_TROUBLE)

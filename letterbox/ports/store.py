@@ -7,6 +7,7 @@ one sentence: when ``commit`` returns, what it reports as done is on disk.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 from zlib import crc32
@@ -312,6 +313,14 @@ class Store(Protocol):
 
     async def outbox(self, *, limit: int = 100) -> Sequence[OutboxEntry]:
         """Entries of the outboxes, oldest first within each shard; of shards as :meth:`due`."""
+        ...
+
+    def at_work(self, partition: str) -> AbstractContextManager[None]:
+        """Let no other process be shown what is due in a partition's shard until it is left.
+
+        For what goes on outside, such as mail that is handed on: begun by another as well, it would
+        be done twice. It is kept for a quarter of a minute at most once another is to have it.
+        """
         ...
 
     async def wait(self, seconds: float) -> bool:

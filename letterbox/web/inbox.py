@@ -21,7 +21,7 @@ from letterbox.web.visit import ROWS, Page, Visit
 _PATH = "/inbox"
 #: A frame of its own, where nothing runs, nothing is loaded and no form goes anywhere. A link
 #: that is clicked opens in a window that is not in the sandbox.
-_FRAME_POLICY = (
+FRAME_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none';"
     " base-uri 'none'; frame-ancestors 'self';"
     " sandbox allow-popups allow-popups-to-escape-sandbox"
@@ -102,7 +102,7 @@ async def show_letter(visit: Visit) -> web.Response:
     return web.Response(
         text=letter.framed(shown, entry.subject, visit.language),
         content_type="text/html",
-        headers={"Content-Security-Policy": _FRAME_POLICY},
+        headers={"Content-Security-Policy": FRAME_POLICY},
     )
 
 

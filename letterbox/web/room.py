@@ -253,6 +253,6 @@ def _to_sign_in(visit: Visit) -> web.Response:
 def _said(visit: Visit, done: status.Said | None) -> str:
     """What was just done, in a sentence; empty where the cookie lacks what it speaks of."""
     try:
-        return visit.say(status.STATUS[done.code].text, **done.facts) if done else ""
+        return visit.texts.fill(status.STATUS[done.code].text, done.facts) if done else ""
     except KeyError:
         return ""

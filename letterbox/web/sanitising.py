@@ -24,7 +24,8 @@ _TAG: Final = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
 _ADDRESS: Final = re.compile(r"(?i)\\|(?:url|image|image-set|src|expression)\s*\(")
 #: They hold nothing, or are closed by what follows.
 _SHALLOW: Final = _words(
-    """area base br col embed hr img input link meta param source track wbr li dt dd option"""
+    """area base br col embed hr img input link meta param source track wbr li dt dd option p
+    td th tr tbody thead tfoot colgroup"""
 )
 _TAGS: Final = _words(
     """a abbr address article b bdi bdo big blockquote br caption center cite code col colgroup dd

@@ -47,8 +47,11 @@ class Texts:
 
     def say(self, text: str, **facts: object) -> str:
         """A text in this language."""
-        said = self.catalogue.gettext(text)
-        return said % facts if facts else said
+        return self.fill(text, facts) if facts else self.catalogue.gettext(text)
+
+    def fill(self, text: str, facts: Mapping[str, object]) -> str:
+        """A text with its places filled. Raises KeyError where a fact is lacking."""
+        return self.catalogue.gettext(text) % facts
 
     def count(self, one: str, many: str, n: int, **facts: object) -> str:
         """A text about ``n`` things; ``%(n)s`` is how many."""

@@ -116,6 +116,7 @@ async def test_new_mail_waits_behind_a_button_where_there_is_some_already():
         await anna.sign_in("anna")
         page = anna.page
         await expect(page.get_by_role("link", name="Pruners one")).to_be_visible()
+        site.house.clock.advance(seconds=1)
         await site.mail(offer("Pruners two", 2), ANNA)
         button = page.get_by_role("button", name="1 new")
         await expect(button).to_be_visible()

@@ -95,6 +95,14 @@ async def test_the_outbox_keeps_the_order_of_commits_in_each_shard(store):
     assert len(await store.outbox(limit=3)) == 3
 
 
+async def test_an_entry_is_seen_however_few_are_asked_for(store):
+    for name in ("consumer/0", "consumer/1", "consumer/2", "consumer/3"):
+        await done(store, name, Emit(value=b""))
+        (entry,) = await store.outbox(limit=1)
+        assert entry.partition == name
+        await done(store, name, Settle(sequence=entry.sequence))
+
+
 async def test_an_entry_is_settled_once_and_its_number_never_comes_back(store):
     (first,) = await done(store, ANNA, Emit(value=b"1"))
     settle = Settle(sequence=first)

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 
 import pytest
@@ -101,8 +101,30 @@ async def test_who_does_not_work_is_shown_no_work(server):
             assert len(await worker.outbox()) == 1
 
 
+async def test_what_goes_on_outside_is_not_begun_by_another_as_well(server):
+    names = set(ONE_IN_EACH.values())
+    async with opened(server) as one:
+        await schedule_everywhere(one)
+        with ExitStack() as errands:
+            for name in names - {ONE_IN_EACH[7]}:
+                errands.enter_context(one.at_work(name))
+            async with opened(server) as other:
+
+                async def idle():
+                    return await due_in(other) == {ONE_IN_EACH[7]}
+
+                await until(idle)
+                errands.close()
+
+                async def half():
+                    return len(await due_in(other)) == SHARDS // 2
+
+                await until(half)
+
+
+# "look" shows it its work, "work" writes as the task that was shown it, "call" as any other.
 _ANOTHER = """
-import asyncio, sys
+import asyncio, contextvars, sys
 from letterbox.adapters.redis import RedisStore, leases
 from letterbox.ports.store import Commit, Put, StoreUnavailable
 from tests.support.clock import FakeClock
@@ -110,13 +132,23 @@ leases.LASTS, leases._RENEWED = 900, 0.1
 
 async def main():
     store = await RedisStore.open(sys.argv[1], FakeClock())
-    print("@", len(await store.due(FakeClock().now(), limit=1000)), flush=True)
     loop = asyncio.get_running_loop()
+    blank = contextvars.copy_context()
+
+    async def put(value):
+        await store.commit(Commit("consumer/anna", (Put(key="k", value=value.encode()),)))
+        return "done"
+
+    print("@", "open", flush=True)
     while True:
-        word = (await loop.run_in_executor(None, sys.stdin.readline)).strip()
+        what, *value = (await loop.run_in_executor(None, sys.stdin.readline)).split()
         try:
-            await store.commit(Commit("consumer/anna", (Put(key="k", value=word.encode()),)))
-            print("@", "done", flush=True)
+            if what == "look":
+                print("@", len(await store.due(FakeClock().now(), limit=1000)), flush=True)
+            elif what == "work":
+                print("@", await put(*value), flush=True)
+            else:
+                print("@", await loop.create_task(put(*value), context=blank), flush=True)
         except StoreUnavailable as error:
             print("@", error, flush=True)
 
@@ -131,6 +163,7 @@ async def another_process(server):
         sys.executable, "-c", _ANOTHER, server.url, stdin=pipe, stdout=pipe
     )
     try:
+        assert await answer(process) == b"open"
         yield process
     finally:
         if process.returncode is None:
@@ -155,7 +188,7 @@ async def test_the_work_of_a_killed_process_moves(server):
     async with opened(server, works=False) as gateway:
         await schedule_everywhere(gateway)
         async with another_process(server) as process:
-            assert int(await answer(process)) == SHARDS
+            assert int(await say(process, b"look")) == SHARDS
             process.kill()
             await process.wait()
             async with opened(server) as worker:
@@ -170,8 +203,8 @@ async def test_one_that_was_thought_dead_changes_nothing_and_goes_on_as_somebody
     async with opened(server, works=False) as gateway:
         await schedule_everywhere(gateway)
         async with another_process(server) as process:
-            assert int(await answer(process)) == SHARDS
-            assert await say(process, b"before") == b"done"
+            assert int(await say(process, b"look")) == SHARDS
+            assert await say(process, b"work before") == b"done"
             process.send_signal(signal.SIGSTOP)
             async with opened(server) as worker:
 
@@ -180,13 +213,21 @@ async def test_one_that_was_thought_dead_changes_nothing_and_goes_on_as_somebody
 
                 await until(taken)
                 # It wakes in the midst of a commit that it was about to send.
-                process.stdin.write(b"fenced\n")
+                process.stdin.write(b"work late\n")
                 process.send_signal(signal.SIGCONT)
                 assert b"another process works here now" in await answer(process)
+
+                async def goes_on():
+                    return await say(process, b"call anew") == b"done"
+
+                await until(goes_on)
+                # Nor is what it was shown before to be written under its new name.
+                assert b"another process works here now" in await say(process, b"work late")
                 document = await gateway.get(ANNA, "k")
                 assert document is not None
-                assert document.value == b"before"
-                assert await say(process, b"anew") == b"done"
+                assert document.value == b"anew"
+                await say(process, b"look")
+                assert await say(process, b"work again") == b"done"
 
 
 async def test_a_lease_that_ended_while_nobody_came_is_taken_up_again(server):
@@ -199,6 +240,50 @@ async def test_a_lease_that_ended_while_nobody_came_is_taken_up_again(server):
                 assert await store.get(ANNA, "k") is None
         await done(store, ANNA, Put(key="k", value=b""))
         assert await due_in(store) == set(ONE_IN_EACH.values())
+
+
+async def test_what_became_due_while_the_server_stood_still_is_not_slept_through(
+    server, monkeypatch
+):
+    monkeypatch.setattr(leases, "LASTS", 300)  # it ends before anybody is deaf
+    everything = set(ONE_IN_EACH.values())
+    async with opened(server) as store:
+        await schedule_everywhere(store)
+        await store.wait(0)  # that it was scheduled is heard
+
+        async def lapsed():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    return not await due_in(store)
+            return False
+
+        server.pause()
+        try:
+            await until(lapsed)
+        finally:
+            server.resume()
+        async with asyncio.timeout(20):
+            while await due_in(store) != everything:
+                await store.wait(30)
+
+
+@pytest.mark.parametrize("channel", ["news", "work"])
+async def test_what_cannot_be_read_is_taken_for_news_of_anything(server, channel):
+    async with opened(server) as one, opened(server) as other:
+        heard = []
+        other.listen(heard.append)
+        server.ask("PUBLISH", f"letterbox1:{channel}", b"somebody \xff")
+
+        async def told():
+            return None in heard
+
+        await until(told)
+        await one.commit(on(ANNA, Announce()))
+
+        async def hears():
+            return ANNA in heard
+
+        await until(hears)
 
 
 async def test_what_one_announces_the_others_hear(server):

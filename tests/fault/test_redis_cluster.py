@@ -1,7 +1,7 @@
 """What the Redis store promises on a cluster: one server gone, standing still, or a slot moving."""
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
 import pytest
@@ -10,6 +10,7 @@ from redis.crc import key_slot
 from letterbox.adapters.redis import RedisStore, Unsafe, keys, leases
 from letterbox.adapters.redis.connect import connect
 from letterbox.ports.store import (
+    Announce,
     Append,
     Claim,
     Commit,
@@ -156,6 +157,46 @@ async def test_one_server_that_stands_still_stops_its_own_partitions_alone(clust
         await done(store, ANNA, Put(key="after", value=b""))
         assert len(await store.log(ANNA, "feed")) <= 1
         assert len(await store.log(there, "feed")) == 9
+
+
+async def test_what_is_due_elsewhere_is_worked_on_while_one_server_stands_still(cluster):
+    now = FakeClock().now()
+    names = {shard_of(name): name for name in (f"consumer/{nth}" for nth in range(2000))}
+    async with opened(cluster.url, patience=3.0) as store:
+        await store.commit(*(on(name, Schedule(key="job", at=now)) for name in names.values()))
+        stopped = node_of(cluster, ANNA)
+        others = {name for name in names.values() if node_of(cluster, name) is not stopped}
+        stopped.pause()
+        try:
+            async with asyncio.timeout(20):
+                shown = set(names.values())
+                while shown != others:
+                    assert shown >= others
+                    with suppress(TimeoutError, StoreUnavailable):
+                        async with asyncio.timeout(0.1):
+                            shown = {each.partition for each in await store.due(now, limit=999)}
+        finally:
+            stopped.resume()
+
+
+async def test_who_listens_at_a_server_that_is_taken_out_hears_all_the_same(tmp_path):
+    cluster = RedisCluster(tmp_path)
+    try:
+        cluster.start()
+        async with opened(cluster.url, patience=1.0) as one, opened(cluster.url) as other:
+            heard = []
+            one.listen(heard.append)
+            # Both have begun with the same.
+            listened = next(n for n in cluster.nodes if n.ask("CLIENT", "LIST", "TYPE", "pubsub"))
+            cluster.take_out(listened)
+            async with asyncio.timeout(20):
+                while ANNA not in heard:
+                    with suppress(StoreUnavailable):
+                        await other.commit(on(ANNA, Announce()))
+                    await asyncio.sleep(0.05)
+            assert None in heard
+    finally:
+        cluster.close()
 
 
 async def test_a_call_that_is_cut_in_the_middle_has_done_what_came_first(cluster):

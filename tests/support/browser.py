@@ -10,7 +10,7 @@ from typing import Literal
 
 import aiosmtplib
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, BrowserContext, Page, Request, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, Route, async_playwright
 
 from letterbox.model.configuration import (
     Configuration,
@@ -25,7 +25,6 @@ from tests.support.programs import program
 
 #: A phone of the narrowest sort, and a desk.
 WIDTHS = {"phone": (320, 640), "desk": (1280, 800)}
-_DIRECTIONS = ("http:", "https:", "ws:", "wss:")
 
 
 class Site:
@@ -71,6 +70,7 @@ class Site:
             color_scheme="dark" if dark else "light",
         )
         visitor = Visitor(self, context, await context.new_page(), script=script)
+        await visitor.watch()
         try:
             yield visitor
         finally:
@@ -92,7 +92,6 @@ class Visitor:
         #: Dialogs that somebody's script has opened.
         self.dialogs: list[str] = []
         self._script = script
-        context.on("request", self._asked)
         page.on("console", lambda said: self._complained(said.type, said.text))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("dialog", self._opened)
@@ -126,9 +125,16 @@ class Visitor:
         ]
         assert not serious, serious
 
-    def _asked(self, request: Request) -> None:
-        if request.url.startswith(_DIRECTIONS) and not request.url.startswith(self.site.url + "/"):
-            self.elsewhere.append(request.url)
+    async def watch(self) -> None:
+        """See to what leaves the browser. What a policy forbids never does."""
+        await self.context.route("**/*", self._asked)
+
+    async def _asked(self, route: Route) -> None:
+        if route.request.url.startswith(self.site.url + "/"):
+            await route.continue_()
+        else:
+            self.elsewhere.append(route.request.url)
+            await route.abort()
 
     def _complained(self, kind: str, text: str) -> None:
         if kind in {"error", "warning"}:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import redis
+from redis.crc import key_slot
 
 from tests.support.programs import program
 
@@ -221,6 +222,34 @@ class RedisCluster:
         name = target.ask("CLUSTER", "MYID")
         for node in (target, source, *self.primaries):
             node.ask("CLUSTER", "SETSLOT", slot, "NODE", name)
+
+    def take_out(self, node: RedisNode) -> None:
+        """Give a server's slots to another, and have all forget it, as ``redis-cli`` does.
+
+        It runs on, by itself.
+        """
+        others = [each for each in self.primaries if each is not node]
+        target = others[0]
+        name = node.ask("CLUSTER", "MYID")
+
+        def its_slots(seen: RedisNode) -> list[tuple[int, int]]:
+            rows = seen.ask("CLUSTER", "SLOTS")
+            return [(begin, end) for begin, end, (_, port, *_), *_ in rows if port == node.port]
+
+        with node.client() as client:
+            slots = {key_slot(key) for key in client.scan_iter()}
+        for slot in slots:
+            self.begin_move(slot, target)
+            self.end_move(slot, target)
+        for begin, end in its_slots(node):
+            node.ask("CLUSTER", "DELSLOTSRANGE", begin, end)
+            target.ask("CLUSTER", "DELSLOTSRANGE", begin, end)
+            target.ask("CLUSTER", "ADDSLOTSRANGE", begin, end)
+        target.ask("CLUSTER", "BUMPEPOCH")
+        until(lambda: not any(map(its_slots, others)))
+        for each in others:
+            each.ask("CLUSTER", "FORGET", name)
+        node.ask("CLUSTER", "RESET", "SOFT")
 
 
 class RedisSentinel:

@@ -1,7 +1,9 @@
 """The worker: due work is done once, and who keeps it waiting delays nobody else."""
 
 import asyncio
+import gc
 from datetime import timedelta
+from typing import cast
 
 import pytest
 
@@ -168,6 +170,42 @@ async def test_what_is_owed_does_not_wait_for_all_that_is_due(bench: Bench) -> N
     await bench.due("own/1", "own/2", "own/3")
     await worker.run_once()
     assert sorted(told) == ["1", "2", "3"]
+
+
+async def test_a_round_that_ends_early_leaves_nothing_behind(bench: Bench) -> None:
+    said: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, what: said.append(what["message"]))
+
+    class Owing:
+        """Nothing is owed at first; and then the store is gone."""
+
+        rounds = 0
+
+        async def run(self) -> int:
+            self.rounds += 1
+            if self.rounds > 1:
+                raise StoreUnavailable("it is gone")
+            return 0
+
+    async def stuck(name: str, rest: str) -> None:
+        await bench.gate.wait()
+        bench.done.append(name + rest)
+
+    await bench.worker.stop()
+    worker = Worker(
+        store=bench.store,
+        clock=bench.clock,
+        relay=cast("Relay", Owing()),
+        duties=(Duty("own", "job/", stuck),),
+        metrics=bench.metrics,
+    )
+    await bench.due("own/1")
+    with pytest.raises(StoreUnavailable):
+        await worker.run_once()
+    bench.gate.set()
+    gc.collect()
+    await asyncio.sleep(0)
+    assert bench.done == said == []
 
 
 async def test_entries_of_one_partition_are_done_one_after_the_other(bench: Bench) -> None:

@@ -53,7 +53,7 @@ class Cluster(Changing):
         self._view = _View()
         self._servers: dict[Address, Server] = {}
         self._asked: dict[Address, asyncio.Task[_View | StoreUnavailable]] = {}
-        self._listened = 0
+        self._listened = self._published = 0
 
     def place(self, key: bytes) -> Hashable:
         """The primary that has a key."""
@@ -89,6 +89,14 @@ class Cluster(Changing):
         primaries = self._primaries()
         self._listened += 1
         return self._server(primaries[self._listened % len(primaries)]).pubsub()
+
+    async def publish(self, channel: bytes, word: bytes) -> None:
+        """Tell whoever listens, wherever, by each primary in turn."""
+        await self._look()
+        primaries = self._primaries()
+        self._published += 1
+        server = self._server(primaries[self._published % len(primaries)])
+        await server.command("PUBLISH", channel, word)
 
     async def close(self) -> None:
         """Let the connections go."""

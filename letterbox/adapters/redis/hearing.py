@@ -3,6 +3,10 @@
 Word that comes by pub/sub is lost where the connection is. So a process that cannot hear is
 ``deaf``: it acknowledges nothing, since what it remembers may be old; and once it hears again,
 everybody is told that anything may be another.
+
+That a connection stands is no proof. A server that was taken out of its cluster answers still, and
+hears nothing of it. So everyone calls itself every second, by another server each time, and is deaf
+where it does not hear that.
 """
 
 import asyncio
@@ -49,7 +53,12 @@ class Hearing:
         self._followed: Counter[bytes] = Counter()
         self._names: dict[bytes, tuple[str, str]] = {}
         self._confirmed: dict[bytes, asyncio.Event] = {}
+        #: Our own calls: through which channel, how many, and whether the last was heard.
+        self._echo = keys.echo(self.origin)
+        self._calls = 0
+        self._echoed = asyncio.Event()
         self._listening: asyncio.Task[None] | None = None
+        self._calling: asyncio.Task[None] | None = None
         self._closed = asyncio.Event()
 
     async def start(self) -> None:
@@ -59,6 +68,7 @@ class Hearing:
         except _TROUBLE as error:
             raise StoreUnavailable(f"the store does not answer: {error}") from error
         self._listening = asyncio.create_task(self._listen(), name="hearing")
+        self._calling = asyncio.create_task(self._call_ourselves(), name="hearing ourselves")
 
     async def hears(self) -> bool:
         """Whether nothing can have gone unheard; one that was cut off may hear in a moment."""
@@ -71,6 +81,9 @@ class Hearing:
     async def close(self) -> None:
         """Listen no more."""
         self._closed.set()
+        if self._calling is not None:
+            self._calling.cancel()
+            await asyncio.gather(self._calling, return_exceptions=True)
         await self._let_go()  # whoever waits for a message wakes by it
         if self._listening is not None:
             await asyncio.gather(self._listening)
@@ -111,20 +124,53 @@ class Hearing:
     async def _listen(self) -> None:
         while not self._closed.is_set():
             try:
-                await self._next()
+                await (self._hear_anew() if self.deaf else self._next())
             except _TROUBLE as error:
                 if self._closed.is_set():
                     break
                 if not self.deaf:
                     log.warning("store.deaf", error=str(error))
                 self.deaf = True
-                await self._let_go()
-                await asyncio.sleep(_AGAIN)
-                with suppress(*_TROUBLE):
-                    await self._subscribe()
-                self._tried.set()
-                self._tried = asyncio.Event()
+            except Exception:
+                if self._closed.is_set():
+                    break  # what was closed in the midst of it says so in many ways
+                # Whatever it was that could not be taken, it may have been news.
+                log.exception("store.deaf")
+                self.deaf = True
         self._tried.set()
+
+    async def _hear_anew(self) -> None:
+        await self._let_go()
+        await asyncio.sleep(_AGAIN)
+        try:
+            await self._subscribe()
+        finally:
+            self._tried.set()
+            self._tried = asyncio.Event()
+
+    async def _call_ourselves(self) -> None:
+        """See that what is published anywhere is heard here."""
+        while not await self._within(self._closed, _SILENCE):
+            if self.deaf:
+                continue
+            self._calls += 1
+            self._echoed.clear()
+            pubsub = self._pubsub
+            try:
+                await self._topology.publish(self._echo, b"%d" % self._calls)
+            except StoreUnavailable:
+                continue  # who does not answer tells nobody of anything
+            heard = await self._within(self._echoed, self._patience)
+            if not heard and self._pubsub is pubsub and not self.deaf:
+                log.warning("store.deaf", error="what is published is not heard here")
+                self.deaf = True
+
+    async def _within(self, event: asyncio.Event, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                return await event.wait()
+        except TimeoutError:
+            return False
 
     async def _subscribe(self) -> None:
         """Open a connection, and return when it hears."""
@@ -132,7 +178,7 @@ class Hearing:
         self._confirmed = {channel: asyncio.Event() for channel in self._followed}
         try:
             async with asyncio.timeout(self._patience):
-                await self._pubsub.subscribe(keys.NEWS, keys.WORK, *self._followed)
+                await self._pubsub.subscribe(keys.NEWS, keys.WORK, self._echo, *self._followed)
                 while self.deaf:
                     await self._next()
         except _TROUBLE:
@@ -170,6 +216,9 @@ class Hearing:
                     self._heard_again()
             elif channel in self._confirmed:
                 self._confirmed[channel].set()
+        elif kind == "message" and channel == self._echo:
+            if message["data"] == b"%d" % self._calls:
+                self._echoed.set()
         elif kind == "message":
             origin, _, text = message["data"].partition(b" ")
             if origin != self.origin:

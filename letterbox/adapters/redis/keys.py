@@ -28,8 +28,9 @@ key, after the prefix        kind        what it holds
 ===========================  ==========  =====================================================
 
 What is published goes through channels that begin alike: ``news`` (a partition that was
-announced), ``work`` (a shard in which something is to be done soon or was emitted), and
-``{17}:l:`` partition, log (something was appended there).
+announced), ``work`` (a shard in which something is to be done soon or was emitted),
+``{17}:l:`` partition, log (something was appended there), and ``echo:`` with the name of a process
+(by which it sees whether it hears).
 """
 
 import re
@@ -105,6 +106,11 @@ def lease(shard: int) -> tuple[bytes, bytes, bytes]:
 def appended(partition: str, name: str) -> bytes:
     """The channel of a log: called as its stream."""
     return log(partition, name)
+
+
+def echo(name: bytes) -> bytes:
+    """The channel through which a process calls itself."""
+    return _PREFIX + b"echo:" + name
 
 
 def mark(partition: str) -> bytes:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Final
 
@@ -164,7 +165,7 @@ class RedisStore:
         self, commits: Sequence[Commit], now: datetime, deadline: float
     ) -> Sequence[Result]:
         """Commits that one script may touch."""
-        name = await self._leases.told_name()
+        name = await self._leases.name()
         touched, words = encoding.encode(commits, now, self._hearing.origin)
         request = _COMMIT.call(touched, (name, *words))
         try:
@@ -268,12 +269,16 @@ class RedisStore:
     async def due(self, until: datetime, *, limit: int = 100) -> Sequence[DueEntry]:
         """Entries due at or before ``until`` in the shards worked here, the earliest first."""
         self._check_open()
-        return await work.due(self._topology, self._leases.shards, until, limit)
+        return await work.due(self._topology, self._leases.show(), until, limit)
 
     async def outbox(self, *, limit: int = 100) -> Sequence[OutboxEntry]:
         """Entries of the outboxes of the shards worked here, oldest first within each shard."""
         self._check_open()
-        return await work.outbox(self._topology, self._leases.shards, limit)
+        return await work.outbox(self._topology, self._leases.show(), limit)
+
+    def at_work(self, partition: str) -> AbstractContextManager[None]:
+        """Keep a partition's shard until it is left, for a quarter of a minute at most."""
+        return self._leases.at_work(shard_of(partition))
 
     async def wait(self, seconds: float) -> bool:
         """Return true as soon as something is emitted or scheduled; false after ``seconds``.

@@ -102,6 +102,10 @@ class Topology(ABC):
         """One command's answer. The word after its name is its key."""
         return (await self.ask_all([Request(words[1], words)]))[0]
 
+    async def publish(self, channel: bytes, word: bytes) -> None:
+        """Tell whoever listens. In a cluster by each primary in turn."""
+        await self.command("PUBLISH", channel, word)
+
     async def run(self, script: Script, named: Sequence[bytes], *arguments: Word) -> Any:
         """A script's answer; the keys it names lie in one shard where there are several."""
         return (await self.ask_all([script.call(named, arguments)]))[0]

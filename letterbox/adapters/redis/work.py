@@ -69,12 +69,11 @@ async def outbox(topology: Topology, shards: Sequence[int], limit: int) -> list[
     got: dict[int, list[OutboxEntry]] = {shard: [] for shard in shards}
     full = list(shards)
     while full and (left := limit - sum(map(len, got.values()))) > 0:
-        full = full[:left]
-        more = left // len(full)
+        more = max(left // len(full), 1)
         wanted = {shard: len(got[shard]) + more for shard in full}
         got |= await _outboxes(topology, wanted)
         full = [shard for shard, many in wanted.items() if len(got[shard]) >= many]
-    return [entry for shard in shards for entry in got[shard]]
+    return [entry for shard in shards for entry in got[shard]][:limit]
 
 
 async def _outboxes(topology: Topology, wanted: Mapping[int, int]) -> dict[int, list[OutboxEntry]]:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -209,6 +209,10 @@ class SqliteStore:
     async def outbox(self, *, limit: int = 100) -> Sequence[OutboxEntry]:
         """Entries of all shards' outboxes, oldest first."""
         return await self._read(queries.outbox, limit)
+
+    def at_work(self, partition: str) -> AbstractContextManager[None]:  # noqa: ARG002 - nobody else has it
+        """Nothing is kept from anybody: no other process has the store."""
+        return nullcontext()
 
     async def wait(self, seconds: float) -> bool:
         """Return true as soon as something is emitted or scheduled; false after ``seconds``."""

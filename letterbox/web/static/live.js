@@ -57,8 +57,10 @@ async function look() {
 
 button.addEventListener("click", () => {
   if (!fetched) return;
+  const known = ids(rows());
   show(fetched);
-  rows().querySelector("td a")?.focus();
+  const first = [...rows().querySelectorAll("tr[id]")].find((row) => !known.has(row.id));
+  first?.querySelector("td a")?.focus();
 });
 
 const source = new EventSource(`${live.dataset.events}?after=${live.dataset.newest}`);

@@ -1,0 +1,72 @@
+"""Pictures of every page, for the docs: ``python -m tests.support.screenshots FOLDER``.
+
+A page of one's own is added to ``SHOTS``; what it is to show is sent in :func:`_prepare`.
+"""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.support.api import PEOPLE
+from tests.support.browser import Site, Visitor, open_site
+from tests.support.house import mail, signed
+
+ANNA = "anna@letterbox.example"
+GARDEN = "home-garden/garden-tools"
+
+
+class Shot(NamedTuple):
+    """One picture: of a path, or of where the first link that matches on it leads."""
+
+    name: str
+    path: str
+    click: str = ""
+
+
+SHOTS = (
+    Shot("inbox", "/inbox"),
+    Shot("message", "/inbox", 'main td a[href^="/inbox/"]'),
+    Shot("waiting", "/waiting"),
+    Shot("refused", "/refused"),
+    Shot("let-in", "/refused", "main td a.button"),
+)
+
+
+async def _prepare(site: Site) -> None:
+    sent = [
+        ("Pruners for spring", "offer", GARDEN),
+        ("Your order is on its way", "service", GARDEN),
+        ("Boots for the autumn", "offer", "fashion/shoes"),
+        ("Garden letter", "newsletter", GARDEN),
+    ]
+    for number, (subject, kind, about) in enumerate(sent):
+        site.house.clock.advance(minutes=7)
+        fields = {"Letterbox_Kind": kind, "Letterbox_Category": about}
+        await site.mail(signed(mail(subject, number=number, **fields)), ANNA)
+
+
+async def _take(visitor: Visitor, shot: Shot, file: Path) -> None:
+    await visitor.go(shot.path)
+    if shot.click:
+        await visitor.page.locator(shot.click).first.click()
+        await visitor.page.wait_for_load_state("load")
+    await visitor.page.screenshot(path=file, full_page=True)
+    print(file)
+
+
+async def _main(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    people = PEOPLE.replace('language = "nl"', 'language = "en"', 1)
+    async with open_site(people) as site:
+        await _prepare(site)
+        for width, dark in (("desk", False), ("phone", True)):
+            async with site.visitor(width=width, dark=dark) as anna:
+                await anna.sign_in("anna")
+                for shot in SHOTS:
+                    ending = "-phone" if width == "phone" else ""
+                    await _take(anna, shot, folder / f"{shot.name}{ending}.png")
+
+
+if __name__ == "__main__":
+    asyncio.run(_main(Path(sys.argv[1])))
