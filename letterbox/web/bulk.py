@@ -42,7 +42,7 @@ async def plan(visit: Visit) -> web.Response:
     return await visit.page(
         "bulk.html",
         action=action,
-        said=visit.say(ACTIONS[action]),
+        doing=visit.say(ACTIONS[action]),
         actions=names_of(ACTIONS, visit),
         planned=[each for each in planned if each.differences],
         unchanged=[each.company for each in planned if not each.differences],
