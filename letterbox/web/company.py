@@ -199,7 +199,7 @@ async def _levels(visit: Visit, behaviour: Behaviour) -> list[Level]:
             line = seen.told.line if seen.told else ""
             reasons = [each.reason for each in seen.events if each.reason]
             fed = tuple(
-                " ".join(filter(None, (each.title, each.detail, *each.remedies)))
+                " · ".join(filter(None, (each.title, each.detail, *each.remedies)))
                 for each in reasons
             )
         found.append(Level(name, visit.say(TELLS[name]), line, fed))

@@ -1,5 +1,6 @@
 """What each company sent, and to which address: counted from the decisions."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
@@ -124,9 +125,10 @@ class Watching:
             if kept is None and row.id >= settled:
                 kept = seen.copy(settled)
             seen.take(row)
-        kept = kept or seen.copy(settled)
-        self._seen.put(consumer, _pruned(kept, now))
-        return _summed(seen, now)
+        current = _pruned(seen, now)
+        kept = current._replace(start=settled) if kept is None else _pruned(kept, now)
+        self._seen.put(consumer, kept)
+        return _summed(current)
 
     async def _rows(self, consumer: str, start: str) -> AsyncIterator[_Brief]:
         after = places.DECISION + start
@@ -158,20 +160,26 @@ def _pruned(seen: _Seen, now: datetime) -> _Seen:
     )
 
 
-def _summed(seen: _Seen, now: datetime) -> Traffic:
-    found = {vendor: Behaviour(last=at) for vendor, at in seen.last.items()}
-    current = _pruned(seen, now)
-    for (vendor, _), count in current.delivered.items():
-        old = found.get(vendor, Behaviour())
-        found[vendor] = old._replace(delivered=old.delivered + count)
-    for name, (vendor, is_refusal) in current.open.items():
-        old = found.get(vendor, Behaviour())
+def _summed(seen: _Seen) -> Traffic:
+    delivered: Counter[str] = Counter()
+    waiting: Counter[str] = Counter()
+    refused: Counter[str] = Counter()
+    refusals: dict[str, str] = {}
+    for (vendor, _), count in seen.delivered.items():
+        delivered[vendor] += count
+    for name, (vendor, is_refusal) in seen.open.items():
         if is_refusal:
-            last = max(old.refusal, name)
-            found[vendor] = old._replace(refused=old.refused + 1, refusal=last)
+            refused[vendor] += 1
+            refusals[vendor] = max(refusals.get(vendor, ""), name)
         else:
-            found[vendor] = old._replace(waiting=old.waiting + 1)
+            waiting[vendor] += 1
+    behaviour = {
+        vendor: Behaviour(
+            delivered[vendor], waiting[vendor], refused[vendor], at, refusals.get(vendor, "")
+        )
+        for vendor, at in seen.last.items()
+    }
     uses: dict[str, list[Use]] = {}
-    for (address, _), use in current.uses.items():
+    for (address, _), use in seen.uses.items():
         uses.setdefault(address, []).append(use)
-    return Traffic(found, uses)
+    return Traffic(behaviour, uses)
