@@ -58,7 +58,7 @@ WORDS = {
 
 CASES = pytest.mark.parametrize(
     ("language", "width", "script", "dark"),
-    [("en", "desk", True, False), ("en", "desk", False, False), ("nl", "phone", True, True)],
+    [("en", "desk", False, False), ("nl", "phone", True, True)],
 )
 
 
@@ -93,7 +93,6 @@ async def test_a_company_is_ruled(language, width, script, dark):
         # One rule.
         await page.locator("summary", has_text=say["change"]).click()
         await page.get_by_label(say["all"]).check()
-        await anna.check()
         await page.get_by_role("button", name=re.compile(say["save"])).click()
         await expect(page.get_by_role("status")).to_contain_text(say["changed"])
         await page.get_by_role("button", name=say["back"]).click()
@@ -107,7 +106,6 @@ async def test_a_company_is_ruled(language, width, script, dark):
         await page.get_by_role("button", name=say["show"]).click()
         shown = await page.locator("#words code").first.inner_text()
         assert "too often" in shown
-        await anna.check()
         await page.get_by_role("button", name=re.compile("^" + say["do"])).click()
         await expect(page.get_by_role("status")).to_contain_text(say["out"])
         said = await site.mail(boots(2), ANNA)
