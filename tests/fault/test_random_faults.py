@@ -195,6 +195,7 @@ def is_primary(node: RedisNode) -> bool:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(SECONDS + 300)
 def test_whatever_happens_what_was_acknowledged_is_there_once(tmp_path):
     cluster = RedisCluster(tmp_path, replicas=1, timeout=int(NODE_TIMEOUT * 1000))
     configuration = (

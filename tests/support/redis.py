@@ -135,7 +135,10 @@ class RedisNode(RedisServer):
 
     def is_ready(self) -> bool:
         """Whether its cluster serves, and it has its copy."""
-        return b"cluster_state:ok" in self.ask("CLUSTER", "INFO") and self.has_its_copy()
+        try:
+            return b"cluster_state:ok" in self.ask("CLUSTER", "INFO") and self.has_its_copy()
+        except redis.BusyLoadingError:  # it takes over what its primary has
+            return False
 
 
 class RedisCluster:
