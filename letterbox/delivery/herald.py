@@ -22,7 +22,7 @@ from letterbox.model.address import parse_address
 from letterbox.model.preferences import VendorRule
 from letterbox.model.sender import VendorRef
 from letterbox.model.times import later
-from letterbox.model.told import EventType
+from letterbox.model.told import EventType, Told
 from letterbox.model.vendor import Registered
 from letterbox.model.verdict import DELIVER, Decision, Fact, Finding, Refuse
 from letterbox.model.wishes import Relationship, Wishes
@@ -300,6 +300,21 @@ def _may_use(vendor: Registered, owner: Owner) -> bool:
     """Whether an address is a vendor's to write to, as far as it was given to one."""
     names = {name_of(vendor.id), *_upwards(vendor)}
     return owner.binding is None or name_of(owner.binding) in names
+
+
+def foretold(
+    disclosure: Disclosure,
+    vendor: VendorRef,
+    before: VendorRule | None,
+    after: VendorRule,
+    wishes: Wishes,
+    reference: str,
+) -> Told:
+    """What a vendor would read of a change of its relationship; nothing is written or sent."""
+    change = _Change(vendor, before, after, wishes)
+    finding = _kinds(before, after, vendor.name) or _finding(after, vendor.name)
+    decision = Decision(verdict=finding.verdict, findings=(finding,))
+    return disclosure.tell(decision, _hearing(change, after), reference)
 
 
 def ref_of(vendor: Registered) -> VendorRef:

@@ -1,7 +1,8 @@
 """Who was told what about a consumer: the decisions, and a log of what is none."""
 
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
@@ -13,6 +14,7 @@ from letterbox.records import places
 from letterbox.records.coding import decode, encode
 from letterbox.records.names import new_id
 
+_IN_FEED: Final = frozenset({"refuse", "hold"})
 #: What happened beside decisions. ``relationship.*``: the vendor was told so. ``reconnect.*``: a
 #: vendor that is locked out asked to come back, and what became of that; ``settled``: by a change
 #: of the relationship. ``unwanted.*``: whether the sender of unwanted mail was told, and the
@@ -94,6 +96,28 @@ def activity(
 def was_told(record: DecisionRecord) -> bool:
     """Whether a decision was told to anybody: not one that the consumer took back alone."""
     return record.follows is None or record.channel != "reply"
+
+
+class Telling(NamedTuple):
+    """What was told by one channel; ``spoken``: as the reply of a session, word for word."""
+
+    channel: Channel
+    told: Told
+    spoken: bool = False
+
+
+def tellings(row: Row) -> Iterator[Telling]:
+    """What a vendor was told, by each channel; nothing where it was told nothing."""
+    if isinstance(row, Activity):
+        if row.told:
+            yield Telling(row.channel, row.told)
+        return
+    yield Telling(row.channel, row.told, row.channel == "reply" and row.edge != "http")
+    heard = row.heard or row.told
+    shared = row.hearing is not None and row.hearing.shares_delivered
+    fed = heard.verdict in _IN_FEED or (shared and heard.verdict == "deliver")
+    if row.channel == "reply" and row.vendor.registered and fed:
+        yield Telling("feed", heard)
 
 
 class ActivityLog:

@@ -14,7 +14,7 @@ from letterbox.ports.store import Store
 from letterbox.records import places
 from letterbox.records.cache import Recent
 from letterbox.records.holders import Holder, Holders
-from letterbox.wishes import name_of
+from letterbox.wishes import mailbox_of, name_of
 
 _CACHED = 20_000
 _PAGE = 500
@@ -168,6 +168,23 @@ class RegisteredVendors:
         return VendorRef(
             id=organization, name=organization, registered=False, changed=holder.changed
         )
+
+    async def across(self, rule: VendorRule) -> VendorRef:
+        """The vendor on the other side of a relationship, as its messages name it."""
+        if rule.vendor:
+            registered = name_of(rule.vendor)
+        else:
+            domain = name_of(rule.domain or (rule.address or "").rpartition("@")[2])
+            registered = (await self.holder(domain)).vendor
+        if registered and (vendor := await self.get(registered)):
+            return VendorRef(
+                id=vendor.id, name=vendor.name, registered=True, domains=vendor.own_domains
+            )
+        if rule.address and self._is_mailbox_provider(domain):
+            name = mailbox_of(rule.address)
+        else:
+            name = registered if rule.vendor else self._organization(domain)
+        return VendorRef(id=name, name=rule.key, registered=False)
 
     async def holder(self, domain: str, *, anew: bool = False) -> Holder:
         """Whose a domain is, by its own claim or the nearest one above it.

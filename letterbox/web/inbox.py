@@ -41,12 +41,12 @@ async def show_list(visit: Visit) -> web.Response:
     """What came, newest first."""
     words = fold(visit.asked("q")).split()
     kind, archived = visit.asked("kind"), visit.asked("archived") == "yes"
-    unread = visit.asked("unread") == "yes"
+    unread, vendor = visit.asked("unread") == "yes", visit.asked("vendor")
 
     def wanted(entry: InboxEntry) -> bool:
         if entry.archived is not archived or (unread and entry.read):
             return False
-        if kind and entry.kind != kind:
+        if (kind and entry.kind != kind) or (vendor and entry.vendor.id != vendor):
             return False
         text = fold(f"{entry.subject} {entry.vendor.name} {entry.sender}") if words else ""
         return all(word in text for word in words)
@@ -59,6 +59,7 @@ async def show_list(visit: Visit) -> web.Response:
         "kind": kind,
         "unread": "yes" if unread else "",
         "archived": "yes" if archived else "",
+        "vendor": vendor,
     }
     rows = [_row(visit, entry) for entry in page.items]
     return await visit.page(

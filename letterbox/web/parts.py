@@ -9,6 +9,7 @@ from letterbox.delivery.relations import Relations
 from letterbox.delivery.release import Holds
 from letterbox.delivery.requests import Requests
 from letterbox.delivery.webhooks import Webhooks
+from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.explanation import Explanations
 from letterbox.feedback.sentences import Sentences
 from letterbox.feedback.spoken import Spoken
@@ -19,6 +20,7 @@ from letterbox.model.configuration import Configuration
 from letterbox.model.reason import Registry
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import Store
+from letterbox.records.activity import ActivityLog
 from letterbox.records.claims import Claims
 from letterbox.records.consumers import Consumers
 from letterbox.records.feed import Feed
@@ -50,6 +52,8 @@ class Parts(NamedTuple):
     undo: Undo
     explanations: Explanations
     sentences: Sentences
+    disclosure: Disclosure
+    activity: ActivityLog
     registry: Registry
     feed: Feed
     tallies: Tallies

@@ -14,13 +14,29 @@ from letterbox.model.preferences import Language
 from letterbox.records.consumers import Conflict, Refused
 from letterbox.records.guesses import Guesses
 from letterbox.records.sessions import SignedIn
-from letterbox.web import inbox, navigation, refused, rules, signin, status, vendor, waiting
+from letterbox.web import (
+    activity,
+    addresses,
+    bulk,
+    company,
+    inbox,
+    locking,
+    navigation,
+    refused,
+    rules,
+    signin,
+    status,
+    vendor,
+    vendors,
+    waiting,
+)
 from letterbox.web.counts import Counting, Counts
 from letterbox.web.failures import Failure, missing, words_of
 from letterbox.web.parts import Parts
 from letterbox.web.rendering import Rendering
 from letterbox.web.statics import Statics
 from letterbox.web.texts import Texts, load
+from letterbox.web.traffic import Watching
 from letterbox.web.visit import ELSEWHERE, Inside, Page, Visit, session_cookie, signed_in
 
 #: Every page that there is. A page of one's own is added here, and to the navigation.
@@ -31,6 +47,12 @@ PAGES: tuple[Page, ...] = (
     *refused.PAGES,
     *rules.PAGES,
     *vendor.PAGES,
+    *vendors.PAGES,
+    *bulk.PAGES,
+    *company.PAGES,
+    *locking.PAGES,
+    *addresses.PAGES,
+    *activity.PAGES,
 )
 _FETCHED = frozenset({"cors", "no-cors"})
 #: Failures that lock out a name: links have none, and are not guessed.
@@ -71,7 +93,7 @@ class Room:
             period=section.failure_period,
         )
         home = partial(navigation.home, there=self._there)
-        self._inside = Inside(parts, self._render, home, guesses)
+        self._inside = Inside(parts, self._render, home, guesses, Watching(parts.store))
         self.routes: tuple[Route | Statics, ...] = (
             *(Route(page, self) for page in PAGES),
             self._statics,

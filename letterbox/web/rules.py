@@ -1,10 +1,15 @@
 """Rules put back as they were: the way back from whatever changes one."""
 
+from typing import Final
+
 from aiohttp import web
 
 from letterbox.records.consumers import Forgotten
 from letterbox.web.failures import missing
 from letterbox.web.visit import Page, Visit
+
+#: Where a way back may lead to; else where somebody begins.
+_PAGES: Final = {"vendors": "/vendors", "addresses": "/addresses"}
 
 
 async def revision_of(visit: Visit) -> int:
@@ -29,7 +34,8 @@ async def put_back(visit: Visit) -> web.Response:
         )
     except Forgotten:
         raise missing() from None
-    return visit.see(visit.inside.home("consumer"), "put-back")
+    page = _PAGES.get(visit.field("page"))
+    return visit.see(page or visit.inside.home("consumer"), "put-back")
 
 
 PAGES = (Page("POST", "/rules/put-back", "consumer", put_back),)

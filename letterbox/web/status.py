@@ -63,6 +63,53 @@ STATUS: Mapping[str, Status] = {
     "answered-no": Status(N_("Refused: %(subject)s")),
     "let-back-in": Status(N_("%(vendor)s is let back in.")),
     "stays-out": Status(N_("%(vendor)s stays locked out.")),
+    "company-added": Status(
+        N_("%(vendor)s is on your list."),
+        "/rules/put-back",
+        {"revision": "{revision}", "now": "{now}", "page": "vendors"},
+    ),
+    "company-changed": Status(
+        N_("Changed: %(vendor)s."),
+        "/rules/put-back",
+        {"revision": "{revision}", "now": "{now}", "page": "vendors"},
+    ),
+    "company-locked-out": Status(
+        N_("%(vendor)s is locked out."),
+        "/rules/put-back",
+        {"revision": "{revision}", "now": "{now}", "page": "vendors"},
+    ),
+    "company-unlocked": Status(
+        N_("%(vendor)s may write again."),
+        "/rules/put-back",
+        {"revision": "{revision}", "now": "{now}", "page": "vendors"},
+    ),
+    "company-removed": Status(
+        N_("%(vendor)s is not on your list any more."),
+        "/rules/put-back",
+        {"revision": "{revision}", "now": "{now}", "page": "vendors"},
+    ),
+    "companies-changed": Status(
+        N_("Changed: %(count)s."),
+        "/rules/put-back",
+        {"revision": "{revision}", "now": "{now}", "page": "vendors"},
+    ),
+    "companies-some": Status(
+        N_("Changed: %(count)s. Changed in between, and so left alone: %(left)s."),
+        "/rules/put-back",
+        {"revision": "{revision}", "now": "{now}", "page": "vendors"},
+    ),
+    "address-made": Status(
+        N_("You have %(address)s now."),
+        "/rules/put-back",
+        {"revision": "{revision}", "now": "{now}", "page": "addresses"},
+    ),
+    "address-removed": Status(
+        N_("%(address)s is given up."),
+        "/rules/put-back",
+        {"revision": "{revision}", "now": "{now}", "page": "addresses"},
+    ),
+    "company-confirmed": Status(N_("%(vendor)s goes on as it was.")),
+    "companies-none": Status(N_("Nothing was changed.")),
     "put-back": Status(N_("Put back: the rules are as they were.")),
     "asked-back": Status(N_("They are asked. An answer may come until %(day)s.")),
     "domain-claimed": Status(N_("Claimed: %(domain)s. Now publish its record.")),

@@ -20,6 +20,7 @@ from letterbox.web import status
 from letterbox.web.failures import Failure, missing
 from letterbox.web.parts import Parts
 from letterbox.web.texts import Texts
+from letterbox.web.traffic import Watching
 
 #: The field of a form that shows that it is ours.
 CSRF: Final = "csrf"
@@ -38,13 +39,14 @@ class Inside(NamedTuple):
     """What a visit sees of the room.
 
     ``render`` makes a whole page; ``home`` is where somebody begins; ``guesses`` counts who fails
-    to sign in.
+    to sign in, ``watching`` what each company sends.
     """
 
     parts: Parts
     render: Callable[["Visit", str, int, Mapping[str, object]], Awaitable[web.Response]]
     home: Callable[[Side], str]
     guesses: Guesses
+    watching: Watching
 
 
 class Visit:

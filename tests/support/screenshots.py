@@ -30,6 +30,11 @@ SHOTS = (
     Shot("waiting", "/waiting"),
     Shot("refused", "/refused"),
     Shot("let-in", "/refused", "main td a.button"),
+    Shot("companies", "/vendors"),
+    Shot("company", "/vendors/greenleaf"),
+    Shot("lock-out", "/vendors/greenleaf/lock-out"),
+    Shot("addresses", "/addresses"),
+    Shot("activity", "/activity"),
 )
 
 VENDORS = (

@@ -41,6 +41,8 @@ async def bens(site: Site) -> dict[str, str]:
         "inbox": inbox.items[0].id,
         "waiting": held.items[0].id,
         "refused": refused.items[0].id,
+        "vendors": "voltshop",
+        "addresses": "ben@letterbox.example",
     }
 
 
@@ -58,6 +60,7 @@ async def ask(visitor: Visitor, page, path: str):
 WINDOW = 'vendor = "greenleaf"\n  scope = "everything"'
 PEOPLE_BOTH = PEOPLE.replace(
     f"  [[consumer.vendor]]\n  {WINDOW}",
+    '  [[consumer.vendor]]\n  vendor = "voltshop"\n'
     '  [[consumer.window]]\n  days = ["sat"]\n  from = "09:00"\n  until = "12:00"\n'
     f'  kinds = ["newsletter"]\n  [[consumer.vendor]]\n  {WINDOW}',
 )
@@ -97,7 +100,8 @@ async def test_who_is_not_signed_in_is_shown_the_way_and_the_other_side_nothing(
         nobody, vendor = site.visitor(), site.visitor()
         await vendor.sign_in("greenleaf", "vendor")
         await vendor.get("/inbox")
-        ids = dict.fromkeys(("inbox", "waiting", "refused", "rules"), "0" * 32)
+        names = ("inbox", "waiting", "refused", "rules", "vendors", "addresses", "activity")
+        ids = dict.fromkeys(names, "0" * 32)
         for page in OWN:
             path = filled(page.path, ids)
             reply = await ask(nobody, page, path)

@@ -1,8 +1,7 @@
 """``/v1/me/activity``: who was told what about a consumer, in the very words."""
 
-from collections.abc import Iterator
 from datetime import date, datetime
-from typing import Final, Literal
+from typing import Literal
 
 import msgspec
 from aiohttp import web
@@ -13,10 +12,8 @@ from letterbox.gateways.http.call import Call
 from letterbox.gateways.http.forms import Items
 from letterbox.gateways.http.route import JSON, PAGED, Route
 from letterbox.model.record import DecisionRecord
-from letterbox.model.told import Told, ToldReason, ToldVerdict
-from letterbox.records.activity import Activity, Channel, Happened
-
-_IN_FEED: Final = frozenset({"refuse", "hold"})
+from letterbox.model.told import ToldReason, ToldVerdict
+from letterbox.records.activity import Activity, Channel, Happened, Telling, tellings
 
 
 class Words(msgspec.Struct, frozen=True):
@@ -66,19 +63,10 @@ def _decided(row: DecisionRecord) -> ActivityItem:
         vendor=row.vendor.id,
         name=row.vendor.name,
         recipient=row.recipient,
-        told=tuple(_told(row)),
+        told=tuple(map(_words, tellings(row))),
         text=(),
         decision=row.id,
     )
-
-
-def _told(row: DecisionRecord) -> Iterator[Words]:
-    yield _words(row.channel, row.told, in_session=row.edge != "http")
-    heard = row.heard or row.told
-    shared = row.hearing is not None and row.hearing.shares_delivered
-    fed = heard.verdict in _IN_FEED or (shared and heard.verdict == "deliver")
-    if row.channel == "reply" and row.vendor.registered and fed:
-        yield _words("feed", heard)
 
 
 def _noted(row: Activity) -> ActivityItem:
@@ -89,17 +77,18 @@ def _noted(row: Activity) -> ActivityItem:
         vendor=row.vendor.id,
         name=row.vendor.name,
         recipient=row.recipient,
-        told=(_words(row.channel, row.told),) if row.told else (),
+        told=tuple(map(_words, tellings(row))),
         text=row.text,
         decision=row.decision or UNSET,
     )
 
 
-def _words(channel: Channel, told: Told, *, in_session: bool = False) -> Words:
-    if channel == "reply" and in_session:
-        return Words(channel, told.verdict, told.reference, line=told.line)
+def _words(telling: Telling) -> Words:
+    told = telling.told
+    if telling.spoken:
+        return Words(telling.channel, told.verdict, told.reference, line=told.line)
     return Words(
-        channel,
+        telling.channel,
         told.verdict,
         told.reference,
         reason=told.reason or UNSET,
