@@ -64,6 +64,7 @@ class Consumers(Declared):
         """
         super().__init__(store, taxonomy=taxonomy, zone_of=zone_of)
         self._tells = tells
+        self._zones = zones
         self._checks = Checks(
             taxonomy=taxonomy,
             zone_of=zone_of,
@@ -75,6 +76,10 @@ class Consumers(Declared):
         )
         # One change at a time, to save work: what holds is guarded in the store.
         self._changing = asyncio.Lock()
+
+    def zones(self) -> list[str]:
+        """The names of all time zones, in order."""
+        return sorted(self._zones())
 
     # ---- changing ----
 

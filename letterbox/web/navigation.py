@@ -37,6 +37,7 @@ PLACES: Mapping[Side, tuple[Place, ...]] = {
         Place("/vendor/domains", N_("Domains")),
         Place("/vendor/keys", N_("Keys"), more=True),
         Place("/vendor/webhooks", N_("Webhooks"), more=True),
+        Place("/vendor/settings", N_("Settings"), more=True),
     ),
 }
 

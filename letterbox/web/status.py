@@ -64,6 +64,18 @@ STATUS: Mapping[str, Status] = {
     "let-back-in": Status(N_("%(vendor)s is let back in.")),
     "stays-out": Status(N_("%(vendor)s stays locked out.")),
     "put-back": Status(N_("Put back: the rules are as they were.")),
+    "language-changed": Status(
+        N_("Your language and time zone are saved."),
+        "/rules/put-back",
+        {"revision": "{revision}", "now": "{now}"},
+    ),
+    "newcomers-changed": Status(
+        N_("What new companies may do is saved."),
+        "/rules/put-back",
+        {"revision": "{revision}", "now": "{now}"},
+    ),
+    "session-ended": Status(N_("That browser is signed out.")),
+    "others-ended": Status(N_("All other browsers are signed out.")),
     "signed-out": Status(N_("You are signed out.")),
 }
 
