@@ -23,10 +23,12 @@ from letterbox.ports.store import (
     Put,
     Rejected,
     Result,
+    Rewrite,
     Schedule,
     Settle,
     Trim,
     Unclaim,
+    Uncount,
     Unschedule,
     shard_of,
 )
@@ -110,6 +112,11 @@ def _operation(partition: str, operation: Operation, now: datetime) -> tuple[Wor
             return "append", keys.log(partition, log), value
         case Trim(log=log, through=through):
             return "trim", keys.log(partition, log), through
+        case Rewrite(log=log, entries=entries):
+            words = (word for sequence, value in entries for word in (sequence, value))
+            return "rewrite", keys.log(partition, log), *words
+        case Uncount(counter=name):
+            return "unclaim", keys.counter(partition, name)
         case Add(counter=name, expires=expires, amount=amount, limit=limit):
             moment, most = until(expires, now), "" if limit is None else limit
             return "add", keys.counter(partition, name), *moment, amount, most
