@@ -361,7 +361,11 @@ class Broker:
             credentials=self.credentials,
             registration=self.registration,
             proofs=self.domain_proofs,
+            consumers=self.consumers,
+            sessions=self.sessions,
+            holds=self.holds,
         )
+        self.erasure = self.upkeep.erasure
         self.worker = Worker(
             store=self.store,
             clock=self.clock,

@@ -71,7 +71,7 @@ class Consumers(Declared):
             zones=zones,
             domains=domains,
             ours=ours,
-            owner_of=self._addresses.owner,
+            owner_of=self._addresses.taker,
             is_vendor=is_vendor,
         )
         # One change at a time, to save work: what holds is guarded in the store.
@@ -111,6 +111,21 @@ class Consumers(Declared):
             return await self._set(consumer, preferences, before, by="operator", now=now)
 
         return await self._decided(deciding)
+
+    async def withdraw(self, consumer: str, *, now: datetime, addresses: bool) -> None:
+        """Have a consumer want nothing; nothing where there is none of that id.
+
+        ``addresses``: whether these are still theirs, where mail is refused as if they were not.
+        """
+
+        async def deciding() -> None:
+            before = await self.stored(consumer)
+            if before is not None:
+                kept = before.preferences.addresses if addresses else ()
+                nothing = Preferences(addresses=kept)
+                await self._set(consumer, nothing, before, by="operator", now=now)
+
+        await self._decided(deciding)
 
     async def revise(
         self,

@@ -1,6 +1,7 @@
 """Where things are in the store: every partition, key, log and claim has its name here."""
 
 from datetime import date, datetime
+from hashlib import sha256
 
 from letterbox.model.address import Address
 
@@ -36,6 +37,12 @@ SESSIONS = "sessions"
 #: Whom a sign-in link signs in, and that it has.
 LINK = "link"
 LINK_USED = "link-used"
+#: Links of somebody's that may still sign them in, by name; in their own partition.
+LINKS = "link/"
+#: Somebody is being erased: how far that has come, and when it goes on.
+ERASURE = "erasure"
+#: An address of somebody who was erased: it is kept from being given to others.
+FREED = "freed"
 #: When a credential was last used.
 USED = "used"
 #: A domain is looked up again.
@@ -165,6 +172,11 @@ def caller(network: str) -> str:
 def credential(prefix: str) -> str:
     """The partition of one credential, found by its public prefix."""
     return f"credential/{prefix}"
+
+
+def freed(place: str) -> str:
+    """The partition that says that an address, by its place, was freed; it names no address."""
+    return f"freed/{sha256(place.encode()).hexdigest()}"
 
 
 def link(name: str) -> str:

@@ -1,0 +1,137 @@
+"""Erasing a consumer: afterwards nothing of theirs is found in the whole store."""
+
+import contextlib
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from letterbox.adapters.memory import MemoryStore
+from letterbox.adapters.redis import RedisStore
+from letterbox.adapters.sqlite import SqliteStore
+from letterbox.model.vendor import Registered
+from letterbox.ports.store import StoreUnavailable
+from letterbox.records import places
+from letterbox.records.consumers import Refused
+from letterbox.records.sessions import Owner
+from tests.support.api import PEOPLE, PRUNERS, opened
+from tests.support.clock import FakeClock
+from tests.support.house import House, mail, open_house, signed
+
+# Names that stand nowhere by chance.
+NAME, LOCAL = "zq-annabel", "zq-anna-box"
+ANNA = PEOPLE.replace('"anna"', f'"{NAME}"').replace("anna@letterbox", f"{LOCAL}@letterbox")
+ADDRESS = f"{LOCAL}@letterbox.example"
+
+
+async def rows(house: House, server=None) -> list[bytes]:
+    """Every row of the store, names and values."""
+    store = house.app.store
+    if isinstance(store, MemoryStore):
+        tables = (
+            store._documents, store._logs, store._counters, store._claims, store._due,
+            store._outbox, store._bodies,
+        )  # fmt: skip
+        return [repr(pair).encode() for table in tables for pair in table.items()]
+    if isinstance(store, SqliteStore):
+        db = store._reader if hasattr(store, "_reader") else None
+        import apsw
+
+        path = house.folder / "store.db"
+        db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        tables = ("documents", "logs", "counters", "claims", "due", "outbox", "bodies")
+        found = [repr(row).encode() for each in tables for row in db.execute(f"SELECT * FROM {each}")]
+        db.close()
+        return found
+    import redis
+
+    client = redis.Redis.from_url(server.url)
+    found = []
+    for key in client.scan_iter():
+        dump = {
+            b"string": lambda k: client.get(k),
+            b"hash": lambda k: client.hgetall(k),
+            b"zset": lambda k: client.zrange(k, 0, -1),
+            b"stream": lambda k: client.xrange(k),
+        }[client.type(key)](key)
+        found.append(repr((key, dump)).encode())
+    client.close()
+    return found
+
+
+async def live(house: House) -> None:
+    """A consumer's life: mail that came, is held, was refused; tokens, sessions, links, rules."""
+    app = house.app
+    async with opened(house) as api:
+        to = [ADDRESS]
+        assert (await api.send(to=to)).status == 200
+        await api.send(to=to, kind="newsletter", subject="Held for its window")
+        shoes = {"categories": ["clothing/shoes"], "price": {"amount": "9.00", "currency": "EUR"}}
+        assert (await api.send(to=to, subject="Shoes", offer=shoes)).status == 200
+        await api.send(to=[ADDRESS, "ben@letterbox.example"], subject="To both")
+        await api.send(to=[f"{LOCAL}+shop@letterbox.example"], subject="Below")
+        for standing in ("blocked", "allowed"):
+            rule = {"vendor": "greenleaf", "standing": standing}
+            rule |= {"because": "other"} if standing == "blocked" else {}
+            path = "/v1/me/vendors/greenleaf"
+            ids = (await api.call("GET", "/v1/me/vendors", who=NAME)).json["items"]
+            path = f"/v1/me/vendors/{ids[0]['id']}"
+            done = await api.call(
+                "PUT", path, who=NAME, json=rule,
+                headers={"Idempotency-Key": standing, "If-Match": "*"},
+            )  # fmt: skip
+            assert done.status == 200, done.body
+        await api.send(to=to, kind="newsletter", subject="Held for its window too")
+    await house.send(signed(mail("By SMTP", number=7)), ADDRESS)
+    await house.send(mail("Of nobody", domain="stranger.example"), ADDRESS, sender="a@b.example")
+    await house.work()
+    owner = Owner("consumer", NAME)
+    await app.sessions.link(owner)
+    await app.sessions.start(owner, agent="")
+
+
+async def finish(house: House) -> None:
+    for _ in range(400):
+        await house.work()
+        if await house.app.store.get(places.consumer(NAME), places.ERASURE) is None:
+            return
+        house.clock.advance(minutes=10)
+    raise AssertionError("it never ends")
+
+
+@contextlib.asynccontextmanager
+async def a_house(kind, request, tmp_path):
+    clock = FakeClock()
+    if kind == "redis":
+        server = request.getfixturevalue("redis_server")
+        server.empty()
+        store = await RedisStore.open(server.url, clock)
+        async with open_house(ANNA, clock=clock, opened=store) as house:
+            yield house, server
+    else:
+        folder = tmp_path if kind == "sqlite" else None
+        async with open_house(ANNA, clock=clock, folder=folder) as house:
+            house.folder = folder
+            yield house, None
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite", "redis"])
+async def test_nothing_of_theirs_is_found_afterwards(kind, request, tmp_path):
+    async with a_house(kind, request, tmp_path) as (house, server):
+        await live(house)
+        before = [row for row in await rows(house, server) if LOCAL.encode() in row]
+        assert len(before) > 10
+        events = len(await house.feed("greenleaf"))
+        assert await house.app.erasure.begin(NAME)
+        assert await house.app.erasure.begin(NAME)
+        await finish(house)
+        for row in await rows(house, server):
+            # A message that somebody else has as well is theirs, too.
+            if b"To both" in row and b"Subject: " in row:
+                continue
+            assert NAME.encode() not in row, row
+            assert LOCAL.encode() not in row, row
+        feed = await house.feed("greenleaf")
+        assert len(feed) > events
+        assert await house.inbox("ben") == ["To both"]
+        assert not await house.app.erasure.begin(NAME)
