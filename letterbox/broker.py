@@ -55,7 +55,6 @@ from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.rates import Rates
 from letterbox.records.resemblances import Resemblances
 from letterbox.records.sessions import Sessions
-from letterbox.records.strangers import StrangerCounts
 from letterbox.records.tallies import Tallies
 from letterbox.records.vendors import Vendors
 from letterbox.records.webhooks import WebhookRecords
@@ -93,9 +92,7 @@ class Broker:
         shipment: Shipment,
     ) -> None:
         self.configuration, self.outside = configuration, outside
-        self.store = outside.store
-        self.bodies = outside.bodies
-        self.clock = outside.clock
+        self.store, self.bodies, self.clock = outside.store, outside.bodies, outside.clock
         self.metrics = Metrics()
         #: Where our pages are; known for good once HTTP listens.
         self.public_url = configuration.own_url
@@ -364,8 +361,9 @@ class Broker:
             consumers=self.consumers,
             sessions=self.sessions,
             holds=self.holds,
+            registry=self.registry,
         )
-        self.erasure = self.upkeep.erasure
+        self.erasure, self.exporting = self.upkeep.erasure, self.upkeep.exporting
         self.worker = Worker(
             store=self.store,
             clock=self.clock,
@@ -425,10 +423,6 @@ class Broker:
             credentials=self.credentials,
             claims=self.claims,
             proofs=self.domain_proofs,
-            mailboxes=self.mailboxes,
-            strangers=StrangerCounts(
-                self.store, self.registry, days=self.configuration.retention.strangers
-            ),
             explaining=Explaining(
                 store=self.store,
                 consumers=self.consumers,
@@ -451,4 +445,5 @@ class Broker:
             sign_in=SignInCommands(
                 self.sessions, self.consumers, self.vendors, lambda: self.public_url
             ),
+            leaving=self.upkeep.leaving,
         )

@@ -1,16 +1,22 @@
-"""What is seen to day after day: what is past its time goes, and domains are looked up again."""
+"""What is seen to day after day: what is past its time goes, domains are looked up again.
+
+And those who leave: what they take along, and that all of theirs goes.
+"""
 
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
 from typing import Final
 
+from letterbox.administration.export import Exporting
+from letterbox.administration.leaving import LeavingCommands
 from letterbox.delivery.erasure import Erasure
 from letterbox.delivery.forget import Forgetting
 from letterbox.delivery.release import Holds
 from letterbox.delivery.strays import Strays
 from letterbox.delivery.worker import Duty
 from letterbox.model.configuration import RetentionSection
+from letterbox.model.reason import Registry
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import Bodies, Store
 from letterbox.records import places
@@ -18,6 +24,7 @@ from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import Credentials
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.sessions import Sessions
+from letterbox.records.strangers import StrangerCounts
 from letterbox.records.webhooks import WebhookRecords
 from letterbox.registration import DomainProofs, Registration
 
@@ -43,6 +50,7 @@ class Upkeep:
         consumers: Consumers,
         sessions: Sessions,
         holds: Holds,
+        registry: Registry,
     ) -> None:
         self._registration = registration
         self._proofs = proofs
@@ -63,6 +71,16 @@ class Upkeep:
             holds=holds,
             kept=timedelta(days=retention.decisions),
         )
+        self.exporting = Exporting(
+            store=store,
+            clock=clock,
+            consumers=consumers,
+            mailboxes=mailboxes,
+            credentials=credentials,
+            sessions=sessions,
+            strangers=StrangerCounts(store, registry, days=retention.strangers),
+        )
+        self.leaving = LeavingCommands(self.exporting, self.erasure, consumers)
         self.strays = Strays(store=store, clock=clock, bodies=bodies)
 
     def duties(self) -> Iterator[Duty]:

@@ -131,10 +131,8 @@ class MemoryStore:
                 return self._do_document((partition, operation.key), operation)
             case Append() | Trim() | Rewrite():
                 return self._do_log((partition, operation.log), operation)
-            case Add():
-                return self._add((partition, operation.counter), operation)
-            case Uncount(counter=name):
-                self._write(self._counters, (partition, name), None)
+            case Add() | Uncount():
+                return self._count((partition, operation.counter), operation)
             case Claim(name=name, value=value, expires=expires):
                 if (claimed := self._live_claim(partition, name)) is not None:
                     raise _Refused(claimed)
@@ -184,7 +182,10 @@ class MemoryStore:
                 self._write(self._logs, name, tuple(written))
         return 0
 
-    def _add(self, name: Named, operation: Add) -> int:
+    def _count(self, name: Named, operation: Add | Uncount) -> int:
+        if isinstance(operation, Uncount):
+            self._write(self._counters, name, None)
+            return 0
         count = self._live_count(name)
         if operation.limit is not None and count + operation.amount > operation.limit:
             raise _Refused(count)

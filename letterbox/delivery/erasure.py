@@ -4,9 +4,9 @@ It is begun by one commit, and from then on the worker sees it through, a bounde
 killed anywhere, it goes on where it was, and whatever is done twice has no second effect. First
 they want nothing, nobody is signed in as them, and their addresses are kept from others. What
 waited is decided then, so that its senders hear what they would hear had the address never
-existed, and the addresses are let go. Decisions, inbox and activity go with the references and messages that they lead to. Last,
-once nothing is owed to anybody any more, vendors' feeds forget the addresses, and the consumer
-goes from the directory.
+existed, and the addresses are let go. Decisions, inbox and activity go with the references and
+messages that they lead to. Last, once nothing is owed to anybody any more, vendors' feeds forget
+the addresses, and the consumer goes from the directory.
 """
 
 from collections.abc import Iterable
@@ -133,7 +133,7 @@ class Erasure:
         if document is None:
             gone = Unschedule(key=places.ERASURE, expect=False)
             await self._store.commit(Commit(partition, (gone,)))
-            return
+            return None
         course = decode(document.value, _Course)
         await self._close(consumer, course)
         if not await self._let_go(consumer):
@@ -150,9 +150,7 @@ class Erasure:
             return await self._again(consumer, course)
         return await self._end(consumer, course)
 
-    async def _again(
-        self, consumer: str, course: _Course, wait: timedelta = timedelta(0)
-    ) -> None:
+    async def _again(self, consumer: str, course: _Course, wait: timedelta = timedelta(0)) -> None:
         on = (
             Put(key=places.ERASURE, value=encode(course)),
             Schedule(key=places.ERASURE, at=self._clock.now() + wait),
@@ -189,9 +187,7 @@ class Erasure:
 
     async def _let_go(self, consumer: str) -> bool:
         """Have what waits decided, now that they want nothing; false where some waits still."""
-        rows = await self._store.documents(
-            places.consumer(consumer), places.HELD, limit=_ROWS
-        )
+        rows = await self._store.documents(places.consumer(consumer), places.HELD, limit=_ROWS)
         for row in rows:
             try:
                 await self._holds.open(consumer, row.key.removeprefix(places.HELD))
@@ -203,9 +199,7 @@ class Erasure:
 
     # ---- decisions, activity, inbox ------------------------------------------------------------
 
-    async def _papers(
-        self, consumer: str, prefix: str, course: _Course
-    ) -> tuple[_Course, bool]:
+    async def _papers(self, consumer: str, prefix: str, course: _Course) -> tuple[_Course, bool]:
         """Forget rows and what they lead to; whether all of them are gone."""
         partition = places.consumer(consumer)
         for _ in range(_LOOKS):
@@ -271,9 +265,7 @@ class Erasure:
         looks = 0
         while vendor := await self._vendor(course):
             place = places.vendor(vendor)
-            page = await self._store.log(
-                place, places.FEED, after=course.sequence, limit=_FEED
-            )
+            page = await self._store.log(place, places.FEED, after=course.sequence, limit=_FEED)
             anew = tuple(
                 (entry.sequence, encode(msgspec.structs.replace(event, recipient="")))
                 for entry in page

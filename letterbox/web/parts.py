@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from letterbox.administration.export import Exporting
 from letterbox.delivery.complaints import Complaints
+from letterbox.delivery.erasure import Erasure
 from letterbox.delivery.relations import Relations
 from letterbox.delivery.release import Holds
 from letterbox.delivery.requests import Requests
@@ -34,6 +36,8 @@ class Parts(NamedTuple):
     vendors: Vendors
     mailboxes: Mailboxes
     holds: Holds
+    erasure: Erasure
+    exporting: Exporting
     relations: Relations
     complaints: Complaints
     requests: Requests

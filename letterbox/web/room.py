@@ -14,7 +14,17 @@ from letterbox.model.preferences import Language
 from letterbox.records.consumers import Conflict, Refused
 from letterbox.records.guesses import Guesses
 from letterbox.records.sessions import SignedIn
-from letterbox.web import inbox, navigation, refused, rules, settings, signin, status, waiting
+from letterbox.web import (
+    inbox,
+    leaving,
+    navigation,
+    refused,
+    rules,
+    settings,
+    signin,
+    status,
+    waiting,
+)
 from letterbox.web.counts import Counting, Counts
 from letterbox.web.failures import Failure, missing, words_of
 from letterbox.web.parts import Parts
@@ -31,6 +41,7 @@ PAGES: tuple[Page, ...] = (
     *refused.PAGES,
     *rules.PAGES,
     *settings.PAGES,
+    *leaving.PAGES,
 )
 _FETCHED = frozenset({"cors", "no-cors"})
 #: Failures that lock out a name: links have none, and are not guessed.
@@ -71,7 +82,7 @@ class Room:
             period=section.failure_period,
         )
         home = partial(navigation.home, there=self._there)
-        self._inside = Inside(parts, self._render, home, guesses)
+        self._inside = Inside(parts, self._render, self._rendering.text, home, guesses)
         self.routes: tuple[Route | Statics, ...] = (
             *(Route(page, self) for page in PAGES),
             self._statics,

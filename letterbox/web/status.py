@@ -74,6 +74,7 @@ STATUS: Mapping[str, Status] = {
         "/rules/put-back",
         {"revision": "{revision}", "now": "{now}"},
     ),
+    "erased": Status(N_("Everything of yours is being erased. No mail is taken for you any more.")),
     "session-ended": Status(N_("That browser is signed out.")),
     "others-ended": Status(N_("All other browsers are signed out.")),
     "signed-out": Status(N_("You are signed out.")),

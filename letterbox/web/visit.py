@@ -35,12 +35,13 @@ _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 class Inside(NamedTuple):
     """What a visit sees of the room.
 
-    ``render`` makes a whole page; ``home`` is where somebody begins; ``guesses`` counts who fails
-    to sign in.
+    ``render`` makes a whole page, ``text`` what is one by itself; ``home`` is where somebody
+    begins; ``guesses`` counts who fails to sign in.
     """
 
     parts: Parts
     render: Callable[["Visit", str, int, Mapping[str, object]], Awaitable[web.Response]]
+    text: Callable[[str, Language, Mapping[str, object]], str]
     home: Callable[[Side], str]
     guesses: Guesses
 

@@ -1,20 +1,20 @@
 """Erasing a consumer: afterwards nothing of theirs is found in the whole store."""
 
 import contextlib
-from datetime import timedelta
 
+import apsw
 import msgspec
 import pytest
+import redis
 
 from letterbox.adapters.memory import MemoryStore
 from letterbox.adapters.redis import RedisStore
 from letterbox.adapters.sqlite import SqliteStore
-from letterbox.model.vendor import Registered
 from letterbox.ports.store import StoreUnavailable
 from letterbox.records import places
 from letterbox.records.consumers import Refused
 from letterbox.records.sessions import Owner
-from tests.support.api import PEOPLE, PRUNERS, opened
+from tests.support.api import PEOPLE, opened
 from tests.support.clock import FakeClock
 from tests.support.house import House, mail, open_house, signed
 
@@ -34,25 +34,22 @@ async def rows(house: House, server=None) -> list[bytes]:
         )  # fmt: skip
         return [repr(pair).encode() for table in tables for pair in table.items()]
     if isinstance(store, SqliteStore):
-        db = store._reader if hasattr(store, "_reader") else None
-        import apsw
-
         path = house.folder / "store.db"
         db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
         tables = ("documents", "logs", "counters", "claims", "due", "outbox", "bodies")
-        found = [repr(row).encode() for each in tables for row in db.execute(f"SELECT * FROM {each}")]
+        found = [
+            repr(row).encode() for each in tables for row in db.execute(f"SELECT * FROM {each}")
+        ]
         db.close()
         return found
-    import redis
-
     client = redis.Redis.from_url(server.url)
     found = []
     for key in client.scan_iter():
         dump = {
-            b"string": lambda k: client.get(k),
-            b"hash": lambda k: client.hgetall(k),
-            b"zset": lambda k: client.zrange(k, 0, -1),
-            b"stream": lambda k: client.xrange(k),
+            b"string": client.get,
+            b"hash": client.hgetall,
+            b"zset": lambda key: client.zrange(key, 0, -1),
+            b"stream": client.xrange,
         }[client.type(key)](key)
         found.append(repr((key, dump)).encode())
     client.close()
@@ -133,5 +130,59 @@ async def test_nothing_of_theirs_is_found_afterwards(kind, request, tmp_path):
             assert LOCAL.encode() not in row, row
         feed = await house.feed("greenleaf")
         assert len(feed) > events
+        assert {event.recipient for event in feed} <= {"", "ben@letterbox.example"}
+        # Whoever waited hears what everybody hears of an address that is not there.
+        ends = [event for event in feed[events:] if event.type == "message.refused"]
+        assert len(ends) == 2
+        assert {event.reason.code for event in ends} == {"no-relationship"}
         assert await house.inbox("ben") == ["To both"]
         assert not await house.app.erasure.begin(NAME)
+
+
+async def test_killed_anywhere_it_goes_on_where_it_was():
+    async with open_house(ANNA) as house:
+        await live(house)
+        store = house.app.store
+        commit, calls = store.commit, 0
+
+        async def failing(*commits):
+            nonlocal calls
+            calls += 1
+            if calls % 5 == 2:
+                raise StoreUnavailable("gone before")
+            done = await commit(*commits)
+            if calls % 5 == 4:
+                raise StoreUnavailable("gone after")
+            return done
+
+        store.commit = failing
+        with contextlib.suppress(StoreUnavailable):
+            await house.app.erasure.begin(NAME)
+        for _ in range(400):
+            with contextlib.suppress(StoreUnavailable):
+                await house.work()
+            house.clock.advance(minutes=10)
+            if NAME not in await house.app.consumers.all():
+                break
+        store.commit = commit
+        await finish(house)
+        left = [row for row in await rows(house) if LOCAL.encode() in row]
+        assert all(b"To both" in row for row in left)
+
+
+async def test_the_address_is_nobodys_until_the_retention_is_over():
+    async with open_house(ANNA) as house:
+        await house.app.erasure.begin(NAME)
+        await finish(house)
+        consumers = house.app.consumers
+        stored = await consumers.stored("ben")
+        wanted = msgspec.structs.replace(stored.preferences, addresses=(ADDRESS,))
+
+        async def take():
+            now = house.clock.now()
+            await consumers.replace("ben", wanted, expect=None, now=now)
+
+        with pytest.raises(Refused, match="taken"):
+            await take()
+        house.clock.advance(days=401)
+        await take()

@@ -1,6 +1,10 @@
 """The settings, as a browser without scripts meets them."""
 
+import io
+import json
 import re
+import zipfile
+from base64 import b64decode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from html import unescape
@@ -9,10 +13,11 @@ from typing import NamedTuple
 import aiohttp
 import pytest
 
+from letterbox.administration.export import SECTIONS
 from letterbox.gateways.http import HttpGateway
 from letterbox.records.sessions import Owner
 from tests.support.api import PEOPLE, parts_of
-from tests.support.house import House, open_house
+from tests.support.house import House, mail, open_house, signed
 
 _CSRF = re.compile(r'name="csrf" value="([0-9a-f]{64})"')
 
@@ -173,3 +178,57 @@ async def test_only_who_is_signed_in_and_only_ones_own():
         assert (await ben.get("/settings")).status == 200
         assert (await ben.get("/vendor/settings")).status == 404
         assert (await anna.post("/settings/sessions/end-others", csrf="0" * 64)).status == 403
+
+
+async def test_everything_is_taken_along_by_programs_and_people():
+    async with open_pages() as pages:
+        house = pages.house
+        content = signed(mail("<script>alert(1)</script>", Letterbox_Kind="service"))
+        await house.send(content, "anna@letterbox.example")
+        anna = await pages.visitor("anna")
+        reply = await anna.client.get("/settings/export.json")
+        whole = json.loads(await reply.read())
+        assert list(whole) == ["consumer", *SECTIONS]
+        assert b64decode(whole["messages"][0]["raw"]) == content
+        assert whole["inbox"][0]["subject"] == "<script>alert(1)</script>"
+        assert "digest" not in whole["sessions"][0]
+        token = await house.app.credentials.issue("token", "anna", house.clock.now())
+        api = await anna.client.get("/v1/me/export", headers={"Authorization": f"Bearer {token}"})
+        same = json.loads(await api.read())
+        assert same["tokens"] == [token[:12]]
+        assert same["inbox"] == whole["inbox"]
+        reply = await anna.client.get("/settings/export.zip")
+        archive = zipfile.ZipFile(io.BytesIO(await reply.read()))
+        names = archive.namelist()
+        assert archive.read(f"messages/{whole['inbox'][0]['id']}.eml") == content
+        page = archive.read("inbox-1.html").decode()
+        assert "<script>" not in page
+        assert "index.html" in names
+
+
+async def test_erasing_is_typed_and_then_nobody_is_signed_in():
+    async with open_pages() as pages:
+        anna = await pages.visitor("anna")
+        page = await anna.get("/settings/erase")
+        assert page.status == 200
+        assert (await anna.post("/settings/erase", typed="ben")).status == 422
+        assert (await anna.get("/settings")).status == 200
+        done = await anna.post("/settings/erase", typed="Anna")
+        assert (done.status, done.where) == (303, "/signin")
+        assert (await anna.get("/settings")).where == "/signin"
+        for _ in range(5):
+            await pages.house.work()
+            pages.house.clock.advance(minutes=1)
+        assert await pages.house.app.consumers.all() == ["ben"]
+        vendor = await pages.visitor("greenleaf", "vendor")
+        assert (await vendor.get("/settings/erase")).status == 404
+
+
+async def test_a_program_erases_its_owner():
+    async with open_pages() as pages:
+        house, nobody = pages.house, pages.stranger()
+        token = await house.app.credentials.issue("token", "anna", house.clock.now())
+        shown = {"Authorization": f"Bearer {token}"}
+        reply = await nobody.client.delete("/v1/me", headers=shown)
+        assert (reply.status, await reply.json()) == (202, {"state": "erasing"})
+        assert (await nobody.client.delete("/v1/me", headers=shown)).status == 401

@@ -98,11 +98,11 @@ def claim(db: apsw.Connection, partition: str, name: str, now: datetime) -> byte
 def names(db: apsw.Connection, partition: str) -> Names:
     """The names of a partition's counters, claims and due entries."""
     tables = (("counters", "name"), ("claims", "name"), ("due", "key"))
-    found = (
-        db.execute(f"SELECT {name} FROM {table} WHERE partition = ?", (partition,))  # noqa: S608
-        for table, name in tables
-    )
-    return Names(*(tuple(name for (name,) in rows.fetchall()) for rows in found))
+    found: list[tuple[str, ...]] = []
+    for table, name in tables:
+        sql = f"SELECT {name} FROM {table} WHERE partition = ?"  # noqa: S608 - our own names
+        found.append(tuple(str(row[0]) for row in db.execute(sql, (partition,)).fetchall()))
+    return Names(*found)
 
 
 def due(db: apsw.Connection, until: datetime, limit: int) -> list[DueEntry]:
