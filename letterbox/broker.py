@@ -52,6 +52,7 @@ from letterbox.records.feed import Feed
 from letterbox.records.guesses import Guesses
 from letterbox.records.ledger import Ledger
 from letterbox.records.mailboxes import Mailboxes
+from letterbox.records.passwords import Passwords
 from letterbox.records.rates import Rates
 from letterbox.records.resemblances import Resemblances
 from letterbox.records.sessions import Sessions
@@ -85,12 +86,7 @@ class Outside(NamedTuple):
 class Broker:
     """Everything of one installation but its doors, wired once. It knows no adapters."""
 
-    def __init__(
-        self,
-        configuration: Configuration,
-        outside: Outside,
-        shipment: Shipment,
-    ) -> None:
+    def __init__(self, configuration: Configuration, outside: Outside, shipment: Shipment) -> None:
         self.configuration, self.outside = configuration, outside
         self.store, self.bodies, self.clock = outside.store, outside.bodies, outside.clock
         self.metrics = Metrics()
@@ -132,6 +128,7 @@ class Broker:
         self.categories = Categories(self.store)
         self.credentials = Credentials(self.store)
         self.sessions = Sessions(self.store, self.clock, configuration.web)
+        self.passwords = Passwords(self.store, self.clock)
         self.claims = Claims(self.store)
         self.mailboxes = Mailboxes(self.store, self.bodies)
         self.feed = Feed(self.store)

@@ -37,6 +37,9 @@ SESSIONS = "sessions"
 #: Whom a sign-in link signs in, and that it has.
 LINK = "link"
 LINK_USED = "link-used"
+#: What somebody signs in with: a password, and passkeys.
+PASSWORD = "password"  # noqa: S105 - the name of a place
+PASSKEYS = "passkeys"
 #: Links of somebody's that may still sign them in, by name; in their own partition.
 LINKS = "link/"
 #: Somebody is being erased: how far that has come, and when it goes on.

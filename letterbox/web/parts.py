@@ -18,6 +18,7 @@ from letterbox.ports.clock import Clock
 from letterbox.ports.store import Store
 from letterbox.records.consumers import Consumers
 from letterbox.records.mailboxes import Mailboxes
+from letterbox.records.passwords import Passwords
 from letterbox.records.sessions import Sessions
 from letterbox.records.vendors import Vendors
 
@@ -32,6 +33,7 @@ class Parts(NamedTuple):
     clock: Clock
     configuration: Configuration
     sessions: Sessions
+    passwords: Passwords
     consumers: Consumers
     vendors: Vendors
     mailboxes: Mailboxes

@@ -18,6 +18,7 @@ from letterbox.web import (
     inbox,
     leaving,
     navigation,
+    passwords,
     refused,
     rules,
     settings,
@@ -35,6 +36,8 @@ from letterbox.web.visit import ELSEWHERE, Inside, Page, Visit, session_cookie, 
 
 #: Every page that there is. A page of one's own is added here, and to the navigation.
 PAGES: tuple[Page, ...] = (
+    # Before the links of signing in, whose paths could be the same.
+    *passwords.PAGES,
     *signin.PAGES,
     *inbox.PAGES,
     *waiting.PAGES,
@@ -75,14 +78,20 @@ class Room:
         self._counting = Counting(parts.store)
         self._there = frozenset(page.path for page in PAGES if page.method == "GET")
         section = parts.configuration.web
-        guesses = Guesses(
-            parts.clock,
-            per_place=section.failures_per_address,
-            per_name=_NO_NAMES,
-            period=section.failure_period,
-        )
+        per_place, period = section.failures_per_address, section.failure_period
+
+        def guesses(per_name: int) -> Guesses:
+            return Guesses(parts.clock, per_place=per_place, per_name=per_name, period=period)
+
         home = partial(navigation.home, there=self._there)
-        self._inside = Inside(parts, self._render, self._rendering.text, home, guesses)
+        self._inside = Inside(
+            parts,
+            self._render,
+            self._rendering.text,
+            home,
+            guesses=guesses(_NO_NAMES),
+            tries=guesses(per_place),
+        )
         self.routes: tuple[Route | Statics, ...] = (
             *(Route(page, self) for page in PAGES),
             self._statics,

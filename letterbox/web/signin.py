@@ -1,6 +1,6 @@
 """Signing in and out. A link serves once, and only its button signs in: scanners follow links.
 
-Whatever proves who somebody is ends in :func:`welcome`; a password or a passkey will, too.
+Whatever proves who somebody is ends in :func:`welcome`; a password or a passkey does, too.
 """
 
 import re
@@ -38,7 +38,7 @@ async def show(visit: Visit) -> web.Response:
     """How to sign in."""
     if visit.who is not None:
         return visit.see(visit.inside.home(visit.owner.side))
-    return await visit.page("signin.html")
+    return await visit.page("signin.html", wrong=False, name="", side="consumer")
 
 
 async def show_link(visit: Visit) -> web.Response:
@@ -84,18 +84,19 @@ def _link(visit: Visit) -> str:
 
 def _not_guessing(visit: Visit) -> None:
     """See that an address has not failed too often."""
-    if visit.inside.guesses.locked(_place(visit), ""):
+    if visit.inside.guesses.locked(place(visit), ""):
         seconds = int(visit.parts.configuration.web.failure_period)
         raise Failure(HTTPStatus.TOO_MANY_REQUESTS, retry_after=seconds)
 
 
 async def _over(visit: Visit) -> web.Response:
     """One answer for every link that signs nobody in."""
-    visit.inside.guesses.failed(_place(visit), "")
+    visit.inside.guesses.failed(place(visit), "")
     return await visit.page("signin_over.html", code=HTTPStatus.NOT_FOUND)
 
 
-def _place(visit: Visit) -> str:
+def place(visit: Visit) -> str:
+    """Where somebody comes from, as failures are counted."""
     return str(place_of(plain_ip(visit.client))) if visit.client else ""
 
 

@@ -75,6 +75,8 @@ STATUS: Mapping[str, Status] = {
         {"revision": "{revision}", "now": "{now}"},
     ),
     "erased": Status(N_("Everything of yours is being erased. No mail is taken for you any more.")),
+    "password-set": Status(N_("Your password is set. All other browsers are signed out.")),
+    "password-removed": Status(N_("Your password is removed.")),
     "session-ended": Status(N_("That browser is signed out.")),
     "others-ended": Status(N_("All other browsers are signed out.")),
     "signed-out": Status(N_("You are signed out.")),

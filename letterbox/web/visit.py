@@ -36,7 +36,7 @@ class Inside(NamedTuple):
     """What a visit sees of the room.
 
     ``render`` makes a whole page, ``text`` what is one by itself; ``home`` is where somebody
-    begins; ``guesses`` counts who fails to sign in.
+    begins; ``guesses`` counts who fails to sign in, ``tries`` who fails with a password.
     """
 
     parts: Parts
@@ -44,6 +44,7 @@ class Inside(NamedTuple):
     text: Callable[[str, Language, Mapping[str, object]], str]
     home: Callable[[Side], str]
     guesses: Guesses
+    tries: Guesses
 
 
 class Visit:
@@ -127,6 +128,10 @@ class Visit:
     def field(self, name: str) -> str:
         """A field of the form, empty where there is none."""
         return "" if self._form is None else self._form.get(name, "").strip()
+
+    def secret(self, name: str) -> str:
+        """A field of the form just as it was typed."""
+        return "" if self._form is None else self._form.get(name, "")
 
     def fields(self, name: str) -> list[str]:
         """All of a field of the form that stands there several times."""

@@ -15,6 +15,7 @@ import pytest
 
 from letterbox.administration.export import SECTIONS
 from letterbox.gateways.http import HttpGateway
+from letterbox.model.configuration import Configuration, WebSection
 from letterbox.records.sessions import Owner
 from tests.support.api import PEOPLE, parts_of
 from tests.support.house import House, mail, open_house, signed
@@ -232,3 +233,67 @@ async def test_a_program_erases_its_owner():
         reply = await nobody.client.delete("/v1/me", headers=shown)
         assert (reply.status, await reply.json()) == (202, {"state": "erasing"})
         assert (await nobody.client.delete("/v1/me", headers=shown)).status == 401
+
+
+LONG = "four words are long enough "
+
+
+async def test_a_password_is_set_signs_in_is_changed_and_removed():
+    async with open_pages() as pages:
+        anna, other = await pages.visitor("anna"), await pages.visitor("anna")
+        assert (await anna.post("/settings/password", new="short")).status == 422
+        assert (await anna.post("/settings/password", new="x" * 201)).status == 422
+        assert (await anna.post("/settings/password", new=LONG)).status == 303
+        assert (await other.get("/settings")).where == "/signin"
+        new = pages.stranger()
+
+        async def signs_in(name: str, password: str, side: str = "consumer") -> int:
+            fields = {"name": name, "password": password, "side": side}
+            return (await new.post("/signin/password", page="/signin", **fields)).status
+
+        for name in ("anna", "Anna", "anna@letterbox.example"):
+            assert await signs_in(name, LONG) == 303
+            assert (await new.get("/settings")).status == 200
+            await new.post("/signout")
+        for name, password, side in (
+            ("anna", LONG.strip(), "consumer"),
+            ("anna", "", "consumer"),
+            ("ben", LONG, "consumer"),
+            ("anna", LONG, "vendor"),
+            ("no one \udcff/<script>".encode("utf-8", "replace").decode(), LONG, "consumer"),
+        ):
+            assert await signs_in(name, password, side) == 422
+        wrong = await anna.post("/settings/password", current="wrong", new=LONG)
+        assert wrong.status == 422
+        assert 'href="#current"' in wrong.text
+        assert (await anna.post("/settings/password", current=LONG, new=LONG + "!")).status == 303
+        assert await signs_in("anna", LONG) == 422
+        assert await signs_in("anna", LONG + "!") == 303
+        assert (await anna.post("/settings/password/remove")).status == 303
+        await new.post("/signout")
+        assert await signs_in("anna", LONG + "!") == 422
+
+
+async def test_guessing_passwords_is_locked_out():
+    configuration = Configuration(web=WebSection(failures_per_address=2))
+    async with open_pages(configuration=configuration) as pages:
+        guesser = pages.stranger()
+        codes = [
+            (
+                await guesser.post(
+                    "/signin/password", page="/signin", name="anna", password="?", side="consumer"
+                )
+            ).status
+            for _ in range(3)
+        ]
+        assert codes == [422, 422, 429]
+
+
+async def test_a_vendor_has_a_password_too():
+    async with open_pages() as pages:
+        shop = await pages.visitor("greenleaf", "vendor")
+        done = await shop.post("/vendor/settings/password", page="/vendor/settings", new=LONG)
+        assert done.status == 303
+        new = pages.stranger()
+        fields = {"name": "greenleaf", "password": LONG, "side": "vendor"}
+        assert (await new.post("/signin/password", page="/signin", **fields)).status == 303
