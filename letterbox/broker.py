@@ -52,6 +52,7 @@ from letterbox.records.feed import Feed
 from letterbox.records.guesses import Guesses
 from letterbox.records.ledger import Ledger
 from letterbox.records.mailboxes import Mailboxes
+from letterbox.records.passkeys import Passkeys
 from letterbox.records.passwords import Passwords
 from letterbox.records.rates import Rates
 from letterbox.records.resemblances import Resemblances
@@ -129,6 +130,7 @@ class Broker:
         self.credentials = Credentials(self.store)
         self.sessions = Sessions(self.store, self.clock, configuration.web)
         self.passwords = Passwords(self.store, self.clock)
+        self.passkeys = Passkeys(self.store, self.clock)
         self.claims = Claims(self.store)
         self.mailboxes = Mailboxes(self.store, self.bodies)
         self.feed = Feed(self.store)
@@ -357,6 +359,7 @@ class Broker:
             proofs=self.domain_proofs,
             consumers=self.consumers,
             sessions=self.sessions,
+            passkeys=self.passkeys,
             holds=self.holds,
             registry=self.registry,
         )

@@ -23,6 +23,7 @@ from letterbox.records import places
 from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import Credentials
 from letterbox.records.mailboxes import Mailboxes
+from letterbox.records.passkeys import Passkeys
 from letterbox.records.sessions import Sessions
 from letterbox.records.strangers import StrangerCounts
 from letterbox.records.webhooks import WebhookRecords
@@ -49,6 +50,7 @@ class Upkeep:
         proofs: DomainProofs,
         consumers: Consumers,
         sessions: Sessions,
+        passkeys: Passkeys,
         holds: Holds,
         registry: Registry,
     ) -> None:
@@ -68,6 +70,7 @@ class Upkeep:
             consumers=consumers,
             credentials=credentials,
             sessions=sessions,
+            passkeys=passkeys,
             holds=holds,
             kept=timedelta(days=retention.decisions),
         )

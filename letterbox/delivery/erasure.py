@@ -46,6 +46,7 @@ from letterbox.records.coding import decode, encode
 from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import Credentials
 from letterbox.records.ledger import forget_commit
+from letterbox.records.passkeys import Passkeys
 from letterbox.records.sessions import Owner as Who
 from letterbox.records.sessions import Sessions
 
@@ -91,6 +92,7 @@ class Erasure:
         consumers: Consumers,
         credentials: Credentials,
         sessions: Sessions,
+        passkeys: Passkeys,
         holds: Holds,
         kept: timedelta,
     ) -> None:
@@ -99,6 +101,7 @@ class Erasure:
         self._consumers = consumers
         self._credentials = credentials
         self._sessions = sessions
+        self._passkeys = passkeys
         self._holds = holds
         self._kept = kept
 
@@ -168,7 +171,11 @@ class Erasure:
         ))  # fmt: skip
         # What waits is decided by whose address it is: until then it stays theirs.
         await self._consumers.withdraw(consumer, now=self._clock.now(), addresses=True)
-        await self._sessions.forget(Who("consumer", consumer))
+        who = Who("consumer", consumer)
+        await self._sessions.forget(who)
+        for passkey in await self._passkeys.listed(who):
+            await self._passkeys.remove(who, passkey.id)
+        await self._store.commit(Commit(who.partition, (Delete(places.PASSWORD),)))
         for prefix in await self._credentials.prefixes("token", consumer):
             await self._credentials.revoke(prefix)
 

@@ -40,6 +40,9 @@ LINK_USED = "link-used"
 #: What somebody signs in with: a password, and passkeys.
 PASSWORD = "password"  # noqa: S105 - the name of a place
 PASSKEYS = "passkeys"
+#: What a browser was asked to sign, and that it has.
+CHALLENGE = "challenge"
+CHALLENGE_USED = "challenge-used"
 #: Links of somebody's that may still sign them in, by name; in their own partition.
 LINKS = "link/"
 #: Somebody is being erased: how far that has come, and when it goes on.
@@ -180,6 +183,16 @@ def credential(prefix: str) -> str:
 def freed(place: str) -> str:
     """The partition that says that an address, by its place, was freed; it names no address."""
     return f"freed/{sha256(place.encode()).hexdigest()}"
+
+
+def passkey(name: str) -> str:
+    """The partition that says whose a passkey is."""
+    return f"passkey/{name}"
+
+
+def challenge(said: bytes) -> str:
+    """The partition of one challenge."""
+    return f"challenge/{sha256(said).hexdigest()}"
 
 
 def link(name: str) -> str:

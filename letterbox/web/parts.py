@@ -18,6 +18,7 @@ from letterbox.ports.clock import Clock
 from letterbox.ports.store import Store
 from letterbox.records.consumers import Consumers
 from letterbox.records.mailboxes import Mailboxes
+from letterbox.records.passkeys import Passkeys
 from letterbox.records.passwords import Passwords
 from letterbox.records.sessions import Sessions
 from letterbox.records.vendors import Vendors
@@ -34,6 +35,7 @@ class Parts(NamedTuple):
     configuration: Configuration
     sessions: Sessions
     passwords: Passwords
+    passkeys: Passkeys
     consumers: Consumers
     vendors: Vendors
     mailboxes: Mailboxes

@@ -24,15 +24,12 @@ async def sign_in(visit: Visit) -> web.Response:
     name, side = visit.field("name")[:_LONGEST_NAME].lower(), visit.field("side")
     if side not in {"consumer", "vendor"}:
         raise Failure(HTTPStatus.BAD_REQUEST)
-    _not_guessing(visit, f"{side}/{name}")
+    not_guessing(visit, f"{side}/{name}")
     owner = await _named(visit, name, side)
     if await visit.parts.passwords.verify(owner, visit.secret("password")):
         visit.inside.tries.succeeded(place(visit), f"{side}/{name}")
         return await welcome(visit, owner)
-    _failed(visit, f"{side}/{name}")
-    return await visit.page(
-        "signin.html", code=HTTPStatus.UNPROCESSABLE_ENTITY, wrong=True, name=name, side=side
-    )
+    return await failed(visit, f"{side}/{name}", name=name, side=side)
 
 
 async def change(visit: Visit) -> web.Response:
@@ -40,9 +37,9 @@ async def change(visit: Visit) -> web.Response:
     passwords, owner, new = visit.parts.passwords, visit.owner, visit.secret("new")
     mistakes: list[Mistaken] = []
     if await passwords.since(owner) is not None:
-        _not_guessing(visit, owner.partition)
+        not_guessing(visit, owner.partition)
         if not await passwords.verify(owner, visit.secret("current")):
-            _failed(visit, owner.partition)
+            visit.inside.tries.failed(place(visit), owner.partition)
             mistakes.append(Mistaken("current", visit.say(N_("This is not your password now."))))
     if not SHORTEST <= len(new) <= LONGEST:
         text = N_("A new password has %(shortest)s to %(longest)s characters.")
@@ -72,14 +69,25 @@ async def _named(visit: Visit, name: str, side: str) -> Owner:
     return Owner("consumer", named)
 
 
-def _not_guessing(visit: Visit, name: str) -> None:
+def not_guessing(visit: Visit, name: str) -> None:
+    """See that nobody has failed too often from there, or for that name."""
     if visit.inside.tries.locked(place(visit), name):
         seconds = int(visit.parts.configuration.web.failure_period)
         raise Failure(HTTPStatus.TOO_MANY_REQUESTS, retry_after=seconds)
 
 
-def _failed(visit: Visit, name: str) -> None:
-    visit.inside.tries.failed(place(visit), name)
+async def failed(
+    visit: Visit, about: str, *, name: str = "", side: str = "consumer", passkey: bool = False
+) -> web.Response:
+    """Count a failure, and show the way to sign in once more."""
+    visit.inside.tries.failed(place(visit), about)
+    return await visit.page(
+        "signin.html",
+        code=HTTPStatus.UNPROCESSABLE_ENTITY,
+        wrong="passkey" if passkey else "name",
+        name=name,
+        side=side,
+    )
 
 
 PAGES = (

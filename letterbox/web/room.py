@@ -18,6 +18,7 @@ from letterbox.web import (
     inbox,
     leaving,
     navigation,
+    passkeys,
     passwords,
     refused,
     rules,
@@ -37,6 +38,7 @@ from letterbox.web.visit import ELSEWHERE, Inside, Page, Visit, session_cookie, 
 #: Every page that there is. A page of one's own is added here, and to the navigation.
 PAGES: tuple[Page, ...] = (
     # Before the links of signing in, whose paths could be the same.
+    *passkeys.PAGES,
     *passwords.PAGES,
     *signin.PAGES,
     *inbox.PAGES,

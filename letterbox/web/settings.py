@@ -94,6 +94,7 @@ async def page(
         zones=visit.parts.consumers.zones() if stored else (),
         newcomers=NEWCOMERS,
         browsers=await _browsers(visit),
+        passkeys=await visit.parts.passkeys.listed(visit.owner),
         password=await visit.parts.passwords.since(visit.owner),
     )
 
