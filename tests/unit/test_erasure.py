@@ -13,6 +13,7 @@ from letterbox.adapters.sqlite import SqliteStore
 from letterbox.ports.store import StoreUnavailable
 from letterbox.records import places
 from letterbox.records.consumers import Refused
+from letterbox.records.passkeys import Site
 from letterbox.records.sessions import Owner
 from tests.support.api import PEOPLE, opened
 from tests.support.clock import FakeClock
@@ -85,6 +86,8 @@ async def live(house: House) -> None:
     owner = Owner("consumer", NAME)
     await app.sessions.link(owner)
     await app.sessions.start(owner, agent="")
+    await app.passwords.set(owner, "four words are long enough")
+    await app.passkeys.invite(owner, Site("localhost", "http://localhost"))
 
 
 async def finish(house: House) -> None:
