@@ -172,6 +172,8 @@ class App(Broker):
             preflight=self.preflight,
             store=self.store,
             holds=self.holds,
+            erasure=self.erasure,
+            exporting=self.exporting,
             relations=self.relations,
             complaints=self.complaints,
             reconnecting=self.reconnecting,

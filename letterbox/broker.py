@@ -52,10 +52,11 @@ from letterbox.records.feed import Feed
 from letterbox.records.guesses import Guesses
 from letterbox.records.ledger import Ledger
 from letterbox.records.mailboxes import Mailboxes
+from letterbox.records.passkeys import Passkeys
+from letterbox.records.passwords import Passwords
 from letterbox.records.rates import Rates
 from letterbox.records.resemblances import Resemblances
 from letterbox.records.sessions import Sessions
-from letterbox.records.strangers import StrangerCounts
 from letterbox.records.tallies import Tallies
 from letterbox.records.vendors import Vendors
 from letterbox.records.webhooks import WebhookRecords
@@ -86,16 +87,9 @@ class Outside(NamedTuple):
 class Broker:
     """Everything of one installation but its doors, wired once. It knows no adapters."""
 
-    def __init__(
-        self,
-        configuration: Configuration,
-        outside: Outside,
-        shipment: Shipment,
-    ) -> None:
+    def __init__(self, configuration: Configuration, outside: Outside, shipment: Shipment) -> None:
         self.configuration, self.outside = configuration, outside
-        self.store = outside.store
-        self.bodies = outside.bodies
-        self.clock = outside.clock
+        self.store, self.bodies, self.clock = outside.store, outside.bodies, outside.clock
         self.metrics = Metrics()
         #: Where our pages are; known for good once HTTP listens.
         self.public_url = configuration.own_url
@@ -135,6 +129,8 @@ class Broker:
         self.categories = Categories(self.store)
         self.credentials = Credentials(self.store)
         self.sessions = Sessions(self.store, self.clock, configuration.web)
+        self.passwords = Passwords(self.store, self.clock)
+        self.passkeys = Passkeys(self.store, self.clock)
         self.claims = Claims(self.store)
         self.mailboxes = Mailboxes(self.store, self.bodies)
         self.feed = Feed(self.store)
@@ -361,7 +357,13 @@ class Broker:
             credentials=self.credentials,
             registration=self.registration,
             proofs=self.domain_proofs,
+            consumers=self.consumers,
+            sessions=self.sessions,
+            passkeys=self.passkeys,
+            holds=self.holds,
+            registry=self.registry,
         )
+        self.erasure, self.exporting = self.upkeep.erasure, self.upkeep.exporting
         self.worker = Worker(
             store=self.store,
             clock=self.clock,
@@ -421,10 +423,6 @@ class Broker:
             credentials=self.credentials,
             claims=self.claims,
             proofs=self.domain_proofs,
-            mailboxes=self.mailboxes,
-            strangers=StrangerCounts(
-                self.store, self.registry, days=self.configuration.retention.strangers
-            ),
             explaining=Explaining(
                 store=self.store,
                 consumers=self.consumers,
@@ -447,4 +445,5 @@ class Broker:
             sign_in=SignInCommands(
                 self.sessions, self.consumers, self.vendors, lambda: self.public_url
             ),
+            leaving=self.upkeep.leaving,
         )

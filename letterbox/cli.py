@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _DONE, _FAILED = 0, 1
 _SECTIONS = (
     "preferences",
+    "history",
     "inbox",
     "held",
     "decisions",
@@ -30,6 +31,8 @@ _SECTIONS = (
     "requests",
     "strangers",
     "tokens",
+    "sessions",
+    "messages",
 )
 _STANDARD_INPUT = "-"
 #: Has a terminal begin its line anew.
@@ -147,6 +150,18 @@ def _export(arguments: argparse.Namespace) -> int:
                     break
     arguments.json = True
     return _print(arguments, whole, [])
+
+
+def _erase(arguments: argparse.Namespace) -> int:
+    name: str = arguments.consumer
+    if sys.stdin.isatty() and not arguments.yes:
+        print(f"All that is kept about {name} goes, for good. Type {name} to go on: ", end="")
+        sys.stdout.flush()
+        if sys.stdin.readline().strip() != name:
+            return _misused("erase: nothing was done")
+    done = _perform(arguments, "erase", {"consumer": name})
+    lines = [f"{name} is being erased: no mail is taken any more; the worker forgets the rest"]
+    return _print(arguments, done, lines)
 
 
 def _import_taxonomy(arguments: argparse.Namespace) -> int:
@@ -415,6 +430,7 @@ _COMMANDS: Mapping[str, Command] = {
     "import": _import_taxonomy,
     "foreign": _foreign_taxonomy,
     "export": _export,
+    "erase": _erase,
     "migrate": _migrate,
     "backup": _backup,
     "restore": _restore,

@@ -84,11 +84,18 @@ def parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
     imported.add_argument("--map", metavar="FILE.toml", help='corrections: "A > B" = "our/id"')
     foreign = add("foreign", "foreign", "list what was taken in, and what it means", within)
     foreign.add_argument("source", choices=("google", "shopify"))
-    export = add("export", "export", "print what there is about a consumer, as JSON")
-    export.add_argument("consumer", metavar="CONSUMER", help="an id; or operator")
+    _add_leaving(add)
     _add_moving(add)
     add("version", "version", "print the version")
     return top
+
+
+def _add_leaving(add: Callable[..., Any]) -> None:
+    export = add("export", "export", "print what there is about a consumer, as JSON")
+    export.add_argument("consumer", metavar="CONSUMER", help="an id; or operator")
+    erase = add("erase", "erase", "forget everything about a consumer, for good")
+    erase.add_argument("consumer", metavar="CONSUMER", help="an id")
+    erase.add_argument("--yes", action="store_true", help="do not ask first on a terminal")
 
 
 def _add_serve(serve: Any) -> None:

@@ -28,16 +28,19 @@ from letterbox.ports.store import (
     Expect,
     KeepBody,
     LogEntry,
+    Names,
     Operation,
     OutboxEntry,
     Put,
     Rejected,
     Result,
+    Rewrite,
     Schedule,
     Settle,
     StoreUnavailable,
     Trim,
     Unclaim,
+    Uncount,
     Unschedule,
     shard_of,
 )
@@ -127,10 +130,10 @@ class MemoryStore:
         match operation:
             case Put() | Delete() | Expect():
                 return self._do_document((partition, operation.key), operation)
-            case Append() | Trim():
+            case Append() | Trim() | Rewrite():
                 return self._do_log((partition, operation.log), operation)
-            case Add():
-                return self._add((partition, operation.counter), operation)
+            case Add() | Uncount():
+                return self._count((partition, operation.counter), operation)
             case Claim(name=name, value=value, expires=expires):
                 if (claimed := self._live_claim(partition, name)) is not None:
                     raise _Refused(claimed)
@@ -163,7 +166,7 @@ class MemoryStore:
                 self._write(self._documents, name, None)
         return 0
 
-    def _do_log(self, name: Named, operation: Append | Trim) -> int:
+    def _do_log(self, name: Named, operation: Append | Trim | Rewrite) -> int:
         entries = self._logs.get(name, ())
         match operation:
             case Append(value=value):
@@ -174,9 +177,16 @@ class MemoryStore:
             case Trim(through=through):
                 left = tuple(e for e in entries[:-1] if e.sequence > through)
                 self._write(self._logs, name, left + entries[-1:])
+            case Rewrite(entries=anew) if entries:
+                values = dict(anew)
+                written = (LogEntry(e.sequence, values.get(e.sequence, e.value)) for e in entries)
+                self._write(self._logs, name, tuple(written))
         return 0
 
-    def _add(self, name: Named, operation: Add) -> int:
+    def _count(self, name: Named, operation: Add | Uncount) -> int:
+        if isinstance(operation, Uncount):
+            self._write(self._counters, name, None)
+            return 0
         count = self._live_count(name)
         if operation.limit is not None and count + operation.amount > operation.limit:
             raise _Refused(count)
@@ -261,6 +271,12 @@ class MemoryStore:
         """The value of an unexpired claim."""
         self._check_open()
         return self._live_claim(partition, name)
+
+    async def names(self, partition: str) -> Names:
+        """The names of a partition's counters, claims and due entries."""
+        self._check_open()
+        tables = (self._counters, self._claims, self._due)
+        return Names(*(tuple(n for p, n in table if p == partition) for table in tables))
 
     async def due(self, until: datetime, *, limit: int = 100) -> Sequence[DueEntry]:
         """Entries due at or before ``until``, the earliest first."""

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 
@@ -11,6 +11,7 @@ from letterbox.administration.apply import Applying
 from letterbox.administration.categories import TaxonomyFile, map_files
 from letterbox.administration.explain import Explaining
 from letterbox.administration.failed import Failed
+from letterbox.administration.leaving import LeavingCommands
 from letterbox.administration.people import PeopleFile
 from letterbox.administration.shape import nearest
 from letterbox.administration.signin import SignInCommands
@@ -20,22 +21,15 @@ from letterbox.identity import Domains
 from letterbox.model.address import parse_address
 from letterbox.model.preferences import Language
 from letterbox.model.taxonomy import Taxonomy
-from letterbox.model.verdict import name_of, reason_of
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import Store, StoreUnavailable
 from letterbox.records import places
-from letterbox.records.activity import ActivityLog
 from letterbox.records.categories import Categories, Source
 from letterbox.records.claims import Claims
 from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import PREFIX, Credentials
-from letterbox.records.mailboxes import Mailboxes
-from letterbox.records.requests import RequestList
-from letterbox.records.strangers import StrangerCounts
 from letterbox.records.vendors import Vendors
 from letterbox.registration import DomainProofs
-
-_PAGE = 500
 
 
 class Apply(Arguments, frozen=True):
@@ -75,16 +69,6 @@ class ExplainDecision(Arguments, frozen=True):
     language: Language | None = None
 
 
-class Export(Arguments, frozen=True):
-    """One page of one section of what there is about a consumer."""
-
-    consumer: str
-    section: Literal[
-        "preferences", "inbox", "held", "decisions", "activity", "requests", "strangers", "tokens"
-    ]
-    after: str | None = None
-
-
 class ImportTaxonomy(Arguments, frozen=True):
     """Files of one foreign taxonomy, and what the operator corrects in them."""
 
@@ -111,14 +95,13 @@ class Administration:
         credentials: Credentials,
         claims: Claims,
         proofs: DomainProofs,
-        mailboxes: Mailboxes,
-        strangers: StrangerCounts,
         explaining: Explaining,
         domains: Domains,
         clock: Clock,
         taxonomy: Taxonomy,
         categories: Categories,
         sign_in: SignInCommands,
+        leaving: LeavingCommands,
     ) -> None:
         self._explaining = explaining
         self._taxonomy = taxonomy
@@ -126,10 +109,6 @@ class Administration:
         self._consumers = consumers
         self._vendors = vendors
         self._credentials = credentials
-        self._mailboxes = mailboxes
-        self._strangers = strangers
-        self._activity = ActivityLog(store)
-        self._requests = RequestList(store)
         self._clock = clock
         self._applying = Applying(
             store=store,
@@ -147,13 +126,13 @@ class Administration:
             "token revoke": taking(Revoke, self._revoke_token),
             "explain": taking(Explain, self._explain),
             "explain decision": taking(ExplainDecision, self._explain_decision),
-            "export": taking(Export, self._export),
             "taxonomy import": taking(ImportTaxonomy, self._import_taxonomy),
             "taxonomy foreign": taking(ForeignTaxonomy, self._foreign_taxonomy),
             **VendorCommands(
                 vendors, credentials, claims, proofs, explaining.disclosure, clock
             ).table,
             **sign_in.table,
+            **leaving.table,
         }
 
     async def perform(self, command: str, arguments: Mapping[str, Any]) -> Answer:
@@ -206,7 +185,7 @@ class Administration:
             raise Failed(f"there is no {what} {prefix}; it may be revoked already")
         return {"revoked": prefix}
 
-    # ---- explaining and exporting ----
+    # ---- explaining ----
 
     async def _explain(self, asked: Explain) -> Answer:
         to = parse_address(asked.to)
@@ -229,41 +208,6 @@ class Administration:
         found = await self._explaining.decision(asked.decision, asked.language)
         answer: Answer = plain(found)
         return answer
-
-    async def _export(self, asked: Export) -> Answer:
-        name, after = asked.consumer, asked.after
-        if name != places.OPERATOR and await self._consumers.stored(name) is None:
-            known = await self._consumers.all()
-            raise Failed(f"there is no consumer {name!r}" + nearest(name, known))
-        match asked.section:
-            case "preferences":
-                stored = await self._consumers.stored(name)
-                return {"items": plain(stored.preferences) if stored else {}, "after": None}
-            case "inbox":
-                inbox = await self._mailboxes.inbox(name, after=after, limit=_PAGE)
-                return {"items": plain(inbox.items), "after": inbox.after}
-            case "held":
-                held = await self._mailboxes.held(name, after=after, limit=_PAGE)
-                return {"items": plain(held.items), "after": held.after}
-            case "decisions":
-                decisions = await self._mailboxes.decisions(name, after=after, limit=_PAGE)
-                items = [
-                    plain(row) | {"verdict": name_of(row.verdict), "reason": reason_of(row.verdict)}
-                    for row in decisions.items
-                ]
-                return {"items": items, "after": decisions.after}
-            case "activity":
-                entries = await self._activity.entries(name, after=after, limit=_PAGE)
-                return {"items": plain(entries.items), "after": entries.after}
-            case "requests":
-                asked_for = await self._requests.page(name, after=after, limit=_PAGE)
-                return {"items": plain(asked_for.items), "after": asked_for.after}
-            case "strangers":
-                counts = await self._strangers.of(name, self._clock.now())
-                return {"items": plain(counts), "after": None}
-            case "tokens":
-                prefixes = await self._credentials.prefixes("token", name)
-                return {"items": prefixes, "after": None}
 
     # ---- foreign categories ----
 

@@ -71,6 +71,17 @@ class Trim(msgspec.Struct, frozen=True, tag="trim"):
     through: int
 
 
+class Rewrite(msgspec.Struct, frozen=True, tag="rewrite"):
+    """Write entries of a log anew, each a sequence and its value; nothing where there is none.
+
+    For what must be forgotten of a log that others go on reading: it may cost as much as to write
+    the whole log, and stands alone with its log in a commit.
+    """
+
+    log: str
+    entries: tuple[tuple[int, bytes], ...]
+
+
 class Add(msgspec.Struct, frozen=True, tag="add"):
     """Count. ``limit`` guards it: count + amount <= limit.
 
@@ -81,6 +92,12 @@ class Add(msgspec.Struct, frozen=True, tag="add"):
     expires: datetime
     amount: int = 1
     limit: int | None = None
+
+
+class Uncount(msgspec.Struct, frozen=True, tag="uncount"):
+    """Forget a counter; nothing where there is none."""
+
+    counter: str
 
 
 class Claim(msgspec.Struct, frozen=True, tag="claim"):
@@ -160,7 +177,9 @@ Operation = (
     | Expect
     | Append
     | Trim
+    | Rewrite
     | Add
+    | Uncount
     | Claim
     | Unclaim
     | Schedule
@@ -245,6 +264,14 @@ class OutboxEntry(msgspec.Struct, frozen=True):
     value: bytes
 
 
+class Names(msgspec.Struct, frozen=True):
+    """What a partition has beside documents and logs, by name; also what has expired."""
+
+    counters: tuple[str, ...] = ()
+    claims: tuple[str, ...] = ()
+    due: tuple[str, ...] = ()
+
+
 #: Fixed for the life of an installation: a partition's shard never changes.
 SHARDS = 64
 
@@ -302,6 +329,13 @@ class Store(Protocol):
 
     async def claim(self, partition: str, name: str) -> bytes | None:
         """The value of an unexpired claim."""
+        ...
+
+    async def names(self, partition: str) -> Names:
+        """The names of a partition's counters, claims and due entries.
+
+        For whoever forgets all of it: a store may have to look through everything it has.
+        """
         ...
 
     async def due(self, until: datetime, *, limit: int = 100) -> Sequence[DueEntry]:

@@ -11,6 +11,8 @@ from letterbox.records.coding import decode, encode
 from letterbox.records.passing import Overtaken, Passing
 
 _CACHED = 20_000
+#: Whose an address is that was freed by an erasure, for others who want it: no id is written so.
+FREED = Owner(consumer="(freed)")
 
 
 class Addresses:
@@ -53,6 +55,15 @@ class Addresses:
         drops = self._owners.drops
         owner, _ = await self._read(place)
         self._owners.put(place, owner, read_at=drops)
+        return owner
+
+    async def taker(self, address: Address) -> Owner:
+        """Whose it is for whoever would take it: nobody may where it was freed by an erasure."""
+        owner = await self.owner(address)
+        if owner.consumer == places.NOBODY:
+            partition = places.freed(places.address(address))
+            if await self._store.claim(partition, places.FREED) is not None:
+                return FREED
         return owner
 
     async def _read(self, place: str) -> tuple[Owner, int]:

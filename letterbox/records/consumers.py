@@ -64,17 +64,22 @@ class Consumers(Declared):
         """
         super().__init__(store, taxonomy=taxonomy, zone_of=zone_of)
         self._tells = tells
+        self._zones = zones
         self._checks = Checks(
             taxonomy=taxonomy,
             zone_of=zone_of,
             zones=zones,
             domains=domains,
             ours=ours,
-            owner_of=self._addresses.owner,
+            owner_of=self._addresses.taker,
             is_vendor=is_vendor,
         )
         # One change at a time, to save work: what holds is guarded in the store.
         self._changing = asyncio.Lock()
+
+    def zones(self) -> list[str]:
+        """The names of all time zones, in order."""
+        return sorted(self._zones())
 
     # ---- changing ----
 
@@ -106,6 +111,21 @@ class Consumers(Declared):
             return await self._set(consumer, preferences, before, by="operator", now=now)
 
         return await self._decided(deciding)
+
+    async def withdraw(self, consumer: str, *, now: datetime, addresses: bool) -> None:
+        """Have a consumer want nothing; nothing where there is none of that id.
+
+        ``addresses``: whether these are still theirs, where mail is refused as if they were not.
+        """
+
+        async def deciding() -> None:
+            before = await self.stored(consumer)
+            if before is not None:
+                kept = before.preferences.addresses if addresses else ()
+                nothing = Preferences(addresses=kept)
+                await self._set(consumer, nothing, before, by="operator", now=now)
+
+        await self._decided(deciding)
 
     async def revise(
         self,

@@ -1,6 +1,7 @@
 """Where things are in the store: every partition, key, log and claim has its name here."""
 
 from datetime import date, datetime
+from hashlib import sha256
 
 from letterbox.model.address import Address
 
@@ -36,6 +37,18 @@ SESSIONS = "sessions"
 #: Whom a sign-in link signs in, and that it has.
 LINK = "link"
 LINK_USED = "link-used"
+#: What somebody signs in with: a password, and passkeys.
+PASSWORD = "password"  # noqa: S105 - the name of a place
+PASSKEYS = "passkeys"
+#: What a browser was asked to sign, and that it has.
+CHALLENGE = "challenge"
+CHALLENGE_USED = "challenge-used"
+#: Links of somebody's that may still sign them in, by name; in their own partition.
+LINKS = "link/"
+#: Somebody is being erased: how far that has come, and when it goes on.
+ERASURE = "erasure"
+#: An address of somebody who was erased: it is kept from being given to others.
+FREED = "freed"
 #: When a credential was last used.
 USED = "used"
 #: A domain is looked up again.
@@ -165,6 +178,21 @@ def caller(network: str) -> str:
 def credential(prefix: str) -> str:
     """The partition of one credential, found by its public prefix."""
     return f"credential/{prefix}"
+
+
+def freed(place: str) -> str:
+    """The partition that says that an address, by its place, was freed; it names no address."""
+    return f"freed/{sha256(place.encode()).hexdigest()}"
+
+
+def passkey(name: str) -> str:
+    """The partition that says whose a passkey is."""
+    return f"passkey/{name}"
+
+
+def challenge(said: bytes) -> str:
+    """The partition of one challenge."""
+    return f"challenge/{sha256(said).hexdigest()}"
 
 
 def link(name: str) -> str:

@@ -11,7 +11,16 @@ import msgspec
 
 from letterbox.model.configuration import WebSection
 from letterbox.ports.clock import Clock
-from letterbox.ports.store import Claim, Commit, Done, Put, Store
+from letterbox.ports.store import (
+    Claim,
+    Commit,
+    Delete,
+    Done,
+    Operation,
+    Put,
+    Store,
+    Unclaim,
+)
 from letterbox.records import places
 from letterbox.records.coding import decode, encode
 from letterbox.records.names import new_reference, new_secret
@@ -22,6 +31,8 @@ Side = Literal["consumer", "vendor"]
 _SIDES: Final[dict[str, Side]] = {"consumer": "consumer", "vendor": "vendor"}
 #: Of one owner: one more, and the one unused longest ends.
 _MOST: Final = 50
+#: Links of one owner: the operator makes them one by one, and each lasts for some hours.
+_ALL: Final = 10_000
 #: That somebody was here is written down once an hour at most.
 _HOUR: Final = timedelta(hours=1)
 #: However often it is used, a session ends after so long.
@@ -64,6 +75,12 @@ class SignedIn(NamedTuple):
         return hmac.new(self.cookie.encode(), purpose.encode(), hashlib.sha256).hexdigest()
 
 
+class _Noted(msgspec.Struct, frozen=True):
+    """That there is a link. ``expires`` is when it is none any more."""
+
+    expires: datetime
+
+
 class _Sessions(msgspec.Struct, frozen=True):
     sessions: tuple[Session, ...] = ()
 
@@ -100,8 +117,29 @@ class Sessions:
         expires = self._clock.now() + self._link_lasts
         row = _Link(owner.side, owner.id, _digest(secret), expires)
         claim = Claim(name=places.LINK, value=encode(row), expires=expires)
-        await self._store.commit(Commit(partition=places.link(name), operations=(claim,)))
+        noted = Put(key=places.LINKS + name, value=encode(_Noted(expires)))
+        await self._store.commit(
+            Commit(owner.partition, (*await self._over(owner), noted)),
+            Commit(places.link(name), (claim,), with_all=True),
+        )
         return name + secret
+
+    async def _over(self, owner: Owner) -> list[Operation]:
+        """What forgets links of an owner's whose time is up."""
+        rows = await self._store.documents(owner.partition, places.LINKS, limit=_MOST)
+        now = self._clock.now()
+        return [Delete(row.key) for row in rows if decode(row.value, _Noted).expires <= now]
+
+    async def forget(self, owner: Owner) -> None:
+        """End every session of an owner's, and every link that could begin another."""
+        rows = await self._store.documents(owner.partition, places.LINKS, limit=_ALL)
+        for row in rows:
+            link = places.link(row.key.removeprefix(places.LINKS))
+            gone = (Unclaim(places.LINK), Unclaim(places.LINK_USED))
+            await self._store.commit(
+                Commit(link, gone), Commit(owner.partition, (Delete(row.key),))
+            )
+        await self._store.commit(Commit(owner.partition, (Delete(places.SESSIONS),)))
 
     async def linked(self, token: str) -> Owner | None:
         """Whom a link would sign in; None where it is wrong, over or used."""

@@ -38,6 +38,7 @@ PLACES: Mapping[Side, tuple[Place, ...]] = {
         Place("/vendor/keys", N_("Keys"), more=True),
         Place("/vendor/webhooks", N_("Webhooks"), more=True),
         Place("/vendor/reporting", N_("Reporting"), more=True),
+        Place("/vendor/settings", N_("Settings"), more=True),
     ),
 }
 

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from letterbox.administration.export import Exporting
 from letterbox.delivery.complaints import Complaints
+from letterbox.delivery.erasure import Erasure
 from letterbox.delivery.reconnect import Reconnecting
 from letterbox.delivery.relations import Relations
 from letterbox.delivery.release import Holds
@@ -25,6 +27,8 @@ from letterbox.records.claims import Claims
 from letterbox.records.consumers import Consumers
 from letterbox.records.feed import Feed
 from letterbox.records.mailboxes import Mailboxes
+from letterbox.records.passkeys import Passkeys
+from letterbox.records.passwords import Passwords
 from letterbox.records.sessions import Sessions
 from letterbox.records.tallies import Tallies
 from letterbox.records.vendors import Vendors
@@ -42,10 +46,14 @@ class Parts(NamedTuple):
     clock: Clock
     configuration: Configuration
     sessions: Sessions
+    passwords: Passwords
+    passkeys: Passkeys
     consumers: Consumers
     vendors: Vendors
     mailboxes: Mailboxes
     holds: Holds
+    erasure: Erasure
+    exporting: Exporting
     relations: Relations
     complaints: Complaints
     requests: Requests

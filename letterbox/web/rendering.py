@@ -44,13 +44,16 @@ class Rendering:
         status: int = HTTPStatus.OK,
     ) -> web.Response:
         """A template filled, as a response."""
-        environment = self._environments[language]
         return web.Response(
             status=status,
-            text=environment.get_template(template).render(said),
+            text=self.text(template, language, said),
             content_type="text/html",
             headers={**_HEADERS, "Content-Language": language},
         )
+
+    def text(self, template: str, language: Language, said: Mapping[str, object]) -> str:
+        """A template filled."""
+        return self._environments[language].get_template(template).render(said)
 
 
 def _environment(texts: Texts, statics: Statics) -> jinja2.Environment:

@@ -20,10 +20,14 @@ from letterbox.web import (
     bulk,
     company,
     inbox,
+    leaving,
     locking,
     navigation,
+    passkeys,
+    passwords,
     refused,
     rules,
+    settings,
     signin,
     status,
     vendor,
@@ -41,6 +45,9 @@ from letterbox.web.visit import ELSEWHERE, Inside, Page, Visit, session_cookie, 
 
 #: Every page that there is. A page of one's own is added here, and to the navigation.
 PAGES: tuple[Page, ...] = (
+    # Before the links of signing in, whose paths could be the same.
+    *passkeys.PAGES,
+    *passwords.PAGES,
     *signin.PAGES,
     *inbox.PAGES,
     *waiting.PAGES,
@@ -53,6 +60,8 @@ PAGES: tuple[Page, ...] = (
     *locking.PAGES,
     *addresses.PAGES,
     *activity.PAGES,
+    *settings.PAGES,
+    *leaving.PAGES,
 )
 _FETCHED = frozenset({"cors", "no-cors"})
 #: Failures that lock out a name: links have none, and are not guessed.
@@ -86,14 +95,21 @@ class Room:
         self._counting = Counting(parts.store)
         self._there = frozenset(page.path for page in PAGES if page.method == "GET")
         section = parts.configuration.web
-        guesses = Guesses(
-            parts.clock,
-            per_place=section.failures_per_address,
-            per_name=_NO_NAMES,
-            period=section.failure_period,
-        )
+        per_place, period = section.failures_per_address, section.failure_period
+
+        def guesses(per_name: int) -> Guesses:
+            return Guesses(parts.clock, per_place=per_place, per_name=per_name, period=period)
+
         home = partial(navigation.home, there=self._there)
-        self._inside = Inside(parts, self._render, home, guesses, Watching(parts.store))
+        self._inside = Inside(
+            parts,
+            self._render,
+            self._rendering.text,
+            home,
+            guesses=guesses(_NO_NAMES),
+            tries=guesses(per_place),
+            watching=Watching(parts.store),
+        )
         self.routes: tuple[Route | Statics, ...] = (
             *(Route(page, self) for page in PAGES),
             self._statics,

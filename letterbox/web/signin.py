@@ -1,6 +1,6 @@
 """Signing in and out. A link serves once, and only its button signs in: scanners follow links.
 
-Whatever proves who somebody is ends in :func:`welcome`; a password or a passkey will, too.
+Whatever proves who somebody is ends in :func:`welcome`; a password or a passkey does, too.
 """
 
 import re
@@ -38,7 +38,7 @@ async def show(visit: Visit) -> web.Response:
     """How to sign in."""
     if visit.who is not None:
         return visit.see(visit.inside.home(visit.owner.side))
-    return await visit.page("signin.html")
+    return await visit.page("signin.html", wrong="", name="", side="consumer")
 
 
 async def show_link(visit: Visit) -> web.Response:
@@ -62,7 +62,7 @@ async def use_link(visit: Visit) -> web.Response:
 async def welcome(visit: Visit, owner: Owner) -> web.Response:
     """Sign in whoever has proven to be an owner: a new session, whatever there was before."""
     before = visit.request.cookies.get(session_cookie(visit.request, visit.parts.public_url()))
-    who = await visit.parts.sessions.start(owner, agent=_family(visit), instead_of=before)
+    who = await visit.parts.sessions.start(owner, agent=family(visit), instead_of=before)
     response = visit.see(visit.inside.home(owner.side))
     visit.set_session(response, who)
     return response
@@ -84,18 +84,19 @@ def _link(visit: Visit) -> str:
 
 def _not_guessing(visit: Visit) -> None:
     """See that an address has not failed too often."""
-    if visit.inside.guesses.locked(_place(visit), ""):
+    if visit.inside.guesses.locked(place(visit), ""):
         seconds = int(visit.parts.configuration.web.failure_period)
         raise Failure(HTTPStatus.TOO_MANY_REQUESTS, retry_after=seconds)
 
 
 async def _over(visit: Visit) -> web.Response:
     """One answer for every link that signs nobody in."""
-    visit.inside.guesses.failed(_place(visit), "")
+    visit.inside.guesses.failed(place(visit), "")
     return await visit.page("signin_over.html", code=HTTPStatus.NOT_FOUND)
 
 
-def _place(visit: Visit) -> str:
+def place(visit: Visit) -> str:
+    """Where somebody comes from, as failures are counted."""
     return str(place_of(plain_ip(visit.client))) if visit.client else ""
 
 
@@ -107,7 +108,7 @@ async def _name(visit: Visit, owner: Owner) -> str:
     return vendor.name if vendor else owner.id
 
 
-def _family(visit: Visit) -> str:
+def family(visit: Visit) -> str:
     """The browser's family and system, as far as it says; no more of it is kept."""
     agent = visit.request.headers.get("User-Agent", "")[:500]
     browser = next((name for sign, name in _BROWSERS.items() if sign in agent), "")

@@ -131,6 +131,24 @@ STATUS: Mapping[str, Status] = {
         "/vendor/reporting",
         {"reply": "refuse"},
     ),
+    "language-changed": Status(
+        N_("Your language and time zone are saved."),
+        "/rules/put-back",
+        {"revision": "{revision}", "now": "{now}"},
+    ),
+    "newcomers-changed": Status(
+        N_("What new companies may do is saved."),
+        "/rules/put-back",
+        {"revision": "{revision}", "now": "{now}"},
+    ),
+    "erased": Status(N_("Everything of yours is being erased. No mail is taken for you any more.")),
+    "password-set": Status(N_("Your password is set. All other browsers are signed out.")),
+    "password-removed": Status(N_("Your password is removed.")),
+    "passkey-added": Status(N_("You can sign in with it from now on: %(name)s")),
+    "passkey-renamed": Status(N_("It is called %(name)s now.")),
+    "passkey-removed": Status(N_("The passkey is removed.")),
+    "session-ended": Status(N_("That browser is signed out.")),
+    "others-ended": Status(N_("All other browsers are signed out.")),
     "signed-out": Status(N_("You are signed out.")),
 }
 

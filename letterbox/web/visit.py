@@ -32,20 +32,24 @@ _LARGEST_FORM: Final = 256 * 1024
 _MOST_FIELDS: Final = 2000
 _IDENTIFIER = re.compile(r"[0-9a-f]{32}")
 _LONGEST_QUERY: Final = 200
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+#: What this machine calls itself.
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Inside(NamedTuple):
     """What a visit sees of the room.
 
-    ``render`` makes a whole page; ``home`` is where somebody begins; ``guesses`` counts who fails
-    to sign in, ``watching`` what each company sends.
+    ``render`` makes a whole page, ``text`` what is one by itself; ``home`` is where somebody
+    begins; ``guesses`` counts who fails to sign in, ``tries`` who fails with a password;
+    ``watching`` what each company sends.
     """
 
     parts: Parts
     render: Callable[["Visit", str, int, Mapping[str, object]], Awaitable[web.Response]]
+    text: Callable[[str, Language, Mapping[str, object]], str]
     home: Callable[[Side], str]
     guesses: Guesses
+    tries: Guesses
     watching: Watching
 
 
@@ -229,7 +233,7 @@ def session_cookie(request: web.Request, public_url: str) -> str:
 def is_secure(request: web.Request, public_url: str) -> bool:
     """Whether the visitor comes over TLS: all do where our address says so, but from here."""
     host = urlsplit(f"//{request.host}").hostname or ""
-    return public_url.startswith("https:") and host not in _LOOPBACK
+    return public_url.startswith("https:") and host not in LOOPBACK
 
 
 def _check_origin(request: web.Request) -> None:

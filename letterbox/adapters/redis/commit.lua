@@ -161,6 +161,22 @@ function operation.trim(stream, through)
     return 0
 end
 
+-- No entry of a stream can be changed: all of it is written anew, each under its number.
+function operation.rewrite(stream, ...)
+    local anew, words = {}, { ... }
+    for nth = 1, #words, 2 do
+        anew['0-' .. words[nth]] = words[nth + 1]
+    end
+    local entries = redis.call('XRANGE', stream, '-', '+')
+    if #entries > 0 then
+        write('DEL', stream)
+    end
+    for _, entry in ipairs(entries) do
+        write('XADD', stream, entry[1], 'v', anew[entry[1]] or entry[2][2])
+    end
+    return 0
+end
+
 function operation.add(key, expires, milliseconds, amount, limit)
     local found = tonumber(cell(key) or 0)
     local count = found + tonumber(amount)

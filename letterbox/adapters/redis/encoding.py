@@ -23,10 +23,12 @@ from letterbox.ports.store import (
     Put,
     Rejected,
     Result,
+    Rewrite,
     Schedule,
     Settle,
     Trim,
     Unclaim,
+    Uncount,
     Unschedule,
     shard_of,
 )
@@ -106,13 +108,10 @@ def _operation(partition: str, operation: Operation, now: datetime) -> tuple[Wor
     match operation:
         case Put() | Delete() | Expect():
             return _document(partition, operation)
-        case Append(log=log, value=value):
-            return "append", keys.log(partition, log), value
-        case Trim(log=log, through=through):
-            return "trim", keys.log(partition, log), through
-        case Add(counter=name, expires=expires, amount=amount, limit=limit):
-            moment, most = until(expires, now), "" if limit is None else limit
-            return "add", keys.counter(partition, name), *moment, amount, most
+        case Append() | Trim() | Rewrite():
+            return _logged(keys.log(partition, operation.log), operation)
+        case Add() | Uncount():
+            return _counted(keys.counter(partition, operation.counter), operation, now)
         case Claim() | Unclaim():
             return _claimed(keys.claim(partition, operation.name), operation, now)
         case Schedule() | Unschedule():
@@ -137,6 +136,24 @@ def _document(partition: str, operation: Put | Delete | Expect) -> tuple[Word, .
     if isinstance(operation, Put):
         return "put", documents, keys.index(partition), key, operation.value, expected
     return "delete", documents, keys.index(partition), key, expected
+
+
+def _logged(key: bytes, operation: Append | Trim | Rewrite) -> tuple[Word, ...]:
+    match operation:
+        case Append(value=value):
+            return "append", key, value
+        case Trim(through=through):
+            return "trim", key, through
+        case Rewrite(entries=entries):
+            words = (word for sequence, value in entries for word in (sequence, value))
+            return "rewrite", key, *words
+
+
+def _counted(key: bytes, operation: Add | Uncount, now: datetime) -> tuple[Word, ...]:
+    if isinstance(operation, Uncount):
+        return "unclaim", key  # either is one string
+    most = "" if operation.limit is None else operation.limit
+    return "add", key, *until(operation.expires, now), operation.amount, most
 
 
 def _claimed(key: bytes, operation: Claim | Unclaim, now: datetime) -> tuple[Word, ...]:

@@ -138,6 +138,15 @@ _KIND_OF: Final = {letter: kind for kind, letter in FOUND.items()}
 _FOUND: Final = re.compile(re.escape(_PREFIX) + rb"\{([0-9]+)\}:([dlncb]):(.*)", re.DOTALL)
 
 
+_SPECIAL: Final = re.compile(rb"[\\*?\[\]]")
+
+
+def cells(partition: str) -> bytes:
+    """What SCAN is asked for to find a partition's counters and claims."""
+    whole = _of(shard_of(partition), b"") + b"?:" + pair(partition, "")
+    return _SPECIAL.sub(rb"\\\g<0>", whole).replace(b"\\?:", b"[nc]:", 1) + b"*"
+
+
 class Found(NamedTuple):
     """What a key is of. For documents the name is empty, for a body the partition."""
 

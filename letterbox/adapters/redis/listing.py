@@ -12,7 +12,7 @@ import apsw
 
 from letterbox.adapters.redis import keys
 from letterbox.adapters.redis.topology import Topology
-from letterbox.ports.store import SHARDS, StoreUnavailable
+from letterbox.ports.store import SHARDS, Names, StoreUnavailable, shard_of
 
 _AT_ONCE: Final = 1000
 _KINDS: Final = tuple(keys.FOUND)
@@ -58,7 +58,23 @@ class Listing:
         self._db.close()
 
 
-async def scan(topology: Topology) -> AsyncGenerator[Sequence[tuple[str, bytes]], None]:
+async def names(topology: Topology, partition: str) -> Names:
+    """The names of a partition's counters, claims and due entries. Raises StoreUnavailable."""
+    found: dict[str, set[str]] = {"counter": set(), "claim": set()}
+    async with aclosing(scan(topology, keys.cells(partition))) as pages:
+        async for page in pages:
+            for kind, key in page:
+                known = keys.read(key)
+                if known is not None and known.partition == partition:
+                    found[kind].add(known.name)
+    entries = await topology.command("HKEYS", keys.due(shard_of(partition)))
+    due = (name for of, name in map(keys.unpair, entries) if of == partition)
+    return Names(tuple(found["counter"]), tuple(found["claim"]), tuple(due))
+
+
+async def scan(
+    topology: Topology, match: bytes = keys.ALL
+) -> AsyncGenerator[Sequence[tuple[str, bytes]], None]:
     """Keys with their kinds, as the servers tell them; some of them more than once.
 
     Raises StoreUnavailable, also where a key may have gone from one that had yet to tell it to one
@@ -68,7 +84,7 @@ async def scan(topology: Topology) -> AsyncGenerator[Sequence[tuple[str, bytes]]
     for node in nodes:
         cursor: Any = b"0"
         while True:
-            cursor, found = await node.command("SCAN", cursor, "MATCH", keys.ALL, "COUNT", _AT_ONCE)
+            cursor, found = await node.command("SCAN", cursor, "MATCH", match, "COUNT", _AT_ONCE)
             read = [(known[0], key) for key in found if (known := keys.read(key))]
             if read:
                 yield read

@@ -8,7 +8,7 @@ from typing import Final
 
 from letterbox.adapters.bell import Bells
 from letterbox.adapters.order import apply_in_runs
-from letterbox.adapters.redis import encoding, keys, work
+from letterbox.adapters.redis import encoding, keys, listing, work
 from letterbox.adapters.redis.connect import connect
 from letterbox.adapters.redis.hearing import Hearing
 from letterbox.adapters.redis.leases import Leases
@@ -25,6 +25,7 @@ from letterbox.ports.store import (
     DueEntry,
     KeepBody,
     LogEntry,
+    Names,
     Operation,
     OutboxEntry,
     Result,
@@ -265,6 +266,11 @@ class RedisStore:
         if cell is None or cell[:20] <= sortable(self._clock.now()):
             return None
         return cell[20:]
+
+    async def names(self, partition: str) -> Names:
+        """The names of a partition's counters, claims and due entries: all keys are looked at."""
+        self._check_open()
+        return await listing.names(self._topology, partition)
 
     async def due(self, until: datetime, *, limit: int = 100) -> Sequence[DueEntry]:
         """Entries due at or before ``until`` in the shards worked here, the earliest first."""

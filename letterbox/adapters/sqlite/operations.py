@@ -25,11 +25,13 @@ from letterbox.ports.store import (
     Put,
     Rejected,
     Result,
+    Rewrite,
     Schedule,
     Settle,
     StoreUnavailable,
     Trim,
     Unclaim,
+    Uncount,
     Unschedule,
     shard_of,
 )
@@ -192,6 +194,12 @@ class Operations:
         )
         return 0
 
+    def _rewrite(self, partition: str, operation: Rewrite) -> int:
+        sql = "UPDATE logs SET value = ? WHERE partition = ? AND log = ? AND sequence = ?"
+        for sequence, value in operation.entries:
+            self._db.execute(sql, (value, partition, operation.log, sequence))
+        return 0
+
     def _add(self, partition: str, operation: Add) -> int:
         name, amount, limit = operation.counter, operation.amount, operation.limit
         expires = stored(operation.expires)
@@ -211,6 +219,11 @@ class Operations:
             row = (partition, name, count, expires)
             self._db.execute("INSERT OR REPLACE INTO counters VALUES (?, ?, ?, ?)", row)
         return int(count)
+
+    def _uncount(self, partition: str, operation: Uncount) -> int:
+        sql = "DELETE FROM counters WHERE partition = ? AND name = ?"
+        self._db.execute(sql, (partition, operation.counter))
+        return 0
 
     def _claim(self, partition: str, operation: Claim) -> int:
         name = operation.name
@@ -287,7 +300,9 @@ class Operations:
             Expect: _expect,
             Append: _append,
             Trim: _trim,
+            Rewrite: _rewrite,
             Add: _add,
+            Uncount: _uncount,
             Claim: _claim,
             Unclaim: _unclaim,
             Schedule: _schedule,

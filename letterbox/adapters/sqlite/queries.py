@@ -7,7 +7,7 @@ from typing import Any
 import apsw
 
 from letterbox.adapters.times import restored, stored
-from letterbox.ports.store import Document, DueEntry, LogEntry, OutboxEntry
+from letterbox.ports.store import Document, DueEntry, LogEntry, Names, OutboxEntry
 
 _LAST_CHARACTER = 0x10FFFF
 _SURROGATES = range(0xD800, 0xE000)
@@ -93,6 +93,16 @@ def claim(db: apsw.Connection, partition: str, name: str, now: datetime) -> byte
     )
     row = _first(db, sql, partition, name, stored(now))
     return row[0] if row else None
+
+
+def names(db: apsw.Connection, partition: str) -> Names:
+    """The names of a partition's counters, claims and due entries."""
+    tables = (("counters", "name"), ("claims", "name"), ("due", "key"))
+    found: list[tuple[str, ...]] = []
+    for table, name in tables:
+        sql = f"SELECT {name} FROM {table} WHERE partition = ?"  # noqa: S608 - our own names
+        found.append(tuple(str(row[0]) for row in db.execute(sql, (partition,)).fetchall()))
+    return Names(*found)
 
 
 def due(db: apsw.Connection, until: datetime, limit: int) -> list[DueEntry]:

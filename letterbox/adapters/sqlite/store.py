@@ -27,6 +27,7 @@ from letterbox.ports.store import (
     DueEntry,
     KeepBody,
     LogEntry,
+    Names,
     Operation,
     OutboxEntry,
     Result,
@@ -201,6 +202,10 @@ class SqliteStore:
     async def claim(self, partition: str, name: str) -> bytes | None:
         """The value of an unexpired claim."""
         return self._look_up(queries.claim, partition, name, self._clock.now())
+
+    async def names(self, partition: str) -> Names:
+        """The names of a partition's counters, claims and due entries."""
+        return await self._read(queries.names, partition)
 
     async def due(self, until: datetime, *, limit: int = 100) -> Sequence[DueEntry]:
         """Entries due at or before ``until``, the earliest first."""

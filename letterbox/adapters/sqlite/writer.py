@@ -26,7 +26,7 @@ from letterbox.adapters.sqlite.bodies import BodyFiles
 from letterbox.adapters.sqlite.operations import NONSENSE, Operations, TakeBack
 from letterbox.adapters.sqlite.schema import LOCK_WAIT
 from letterbox.adapters.sqlite.wal import Checkpoints
-from letterbox.ports.store import Commit, Result, StoreUnavailable, Trim
+from letterbox.ports.store import Commit, Result, Rewrite, StoreUnavailable, Trim
 
 #: Calls in one transaction at most: bounds how long the loop is busy with them.
 LARGEST_BATCH = 32
@@ -200,7 +200,7 @@ def _is_long(batch: Sequence[Call]) -> bool:
     commits = [commit for call in batch for commit in call.commits]
     if sum(len(commit.operations) for commit in commits) > MOST_ON_LOOP:
         return True
-    return any(isinstance(each, Trim) for commit in commits for each in commit.operations)
+    return any(isinstance(each, Trim | Rewrite) for commit in commits for each in commit.operations)
 
 
 def _unavailable(error: Exception) -> StoreUnavailable:

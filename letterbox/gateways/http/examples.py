@@ -9,6 +9,7 @@ from letterbox.gateways.http.forms import (
     Answer,
     ChangeItem,
     DecisionItem,
+    Erasing,
     HeldAnswer,
     HeldItem,
     HeldWord,
@@ -401,5 +402,6 @@ EXAMPLES: dict[Any, Any] = {
         ],
         "after": "17",
     },
+    Erasing: {"state": "erasing"},
     **RELATIONS,
 }

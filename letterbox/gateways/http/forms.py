@@ -299,6 +299,12 @@ class Nothing(Form, frozen=True):
     """An empty object."""
 
 
+class Erasing(msgspec.Struct, frozen=True):
+    """What was begun goes on by itself: within minutes, or once what is owed to others is told."""
+
+    state: Literal["erasing"] = "erasing"
+
+
 def result_item(to: str, told: Told, your_reference: str | None) -> Result:
     """What was told about one recipient, as its result."""
     return Result(

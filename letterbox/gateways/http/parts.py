@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from letterbox.administration.export import Exporting
 from letterbox.delivery.complaints import Complaints
+from letterbox.delivery.erasure import Erasure
 from letterbox.delivery.reconnect import Reconnecting
 from letterbox.delivery.relations import Advertised
 from letterbox.delivery.requests import Requests
@@ -94,6 +96,8 @@ class Parts(NamedTuple):
     preflight: Preflight
     store: Store
     holds: Holds
+    erasure: Erasure
+    exporting: Exporting
     relations: Relations
     complaints: Complaints
     reconnecting: Reconnecting

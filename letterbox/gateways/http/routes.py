@@ -13,6 +13,7 @@ from letterbox.gateways.http import (
     held,
     inbox,
     keys,
+    me,
     operations,
     pages,
     pieces,
@@ -164,6 +165,7 @@ _CONSUMER = (
     + told.ROUTES
     + requests.ROUTES
     + activity.ROUTES
+    + me.ROUTES
 )
 
 ROUTES: tuple[Route, ...] = _VENDOR + _CONSUMER + _PUBLIC + OPERATIONS

@@ -1,0 +1,139 @@
+"""Everything there is about a consumer, section by section and page by page: plain data."""
+
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from typing import Any, Final, Literal, NamedTuple, get_args
+
+import msgspec
+
+from letterbox.administration.taking import plain
+from letterbox.model.verdict import name_of, reason_of
+from letterbox.ports.clock import Clock
+from letterbox.ports.store import Store
+from letterbox.records.activity import ActivityLog
+from letterbox.records.consumers import Consumers
+from letterbox.records.credentials import Credentials
+from letterbox.records.mailboxes import Mailboxes
+from letterbox.records.requests import RequestList
+from letterbox.records.sessions import Owner, Sessions
+from letterbox.records.strangers import StrangerCounts
+
+Section = Literal[
+    "preferences",
+    "history",
+    "inbox",
+    "held",
+    "decisions",
+    "activity",
+    "requests",
+    "strangers",
+    "tokens",
+    "sessions",
+    "messages",
+]
+SECTIONS: Final[tuple[Section, ...]] = get_args(Section)
+_PAGE: Final = 500
+#: Messages may be large: so few of them at once.
+_MESSAGES: Final = 10
+
+
+class Rows(NamedTuple):
+    """One page of a section. ``after`` is where the next one begins; None at the end."""
+
+    items: Any
+    after: str | None = None
+
+
+class Exporting:
+    """Reads what there is. Secrets are in none of it: of credentials only what is public."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        consumers: Consumers,
+        mailboxes: Mailboxes,
+        credentials: Credentials,
+        sessions: Sessions,
+        strangers: StrangerCounts,
+    ) -> None:
+        self._clock = clock
+        self._consumers = consumers
+        self._mailboxes = mailboxes
+        self._credentials = credentials
+        self._sessions = sessions
+        self._strangers = strangers
+        self._activity = ActivityLog(store)
+        self._requests = RequestList(store)
+
+    async def page(self, name: str, section: Section, after: str | None = None) -> Rows:
+        """One page of one section. ``messages`` are what the inbox holds, as received, base64."""
+        match section:
+            case "preferences":
+                stored = await self._consumers.stored(name)
+                return Rows(plain(stored.preferences) if stored else {})
+            case "history":
+                return Rows(plain(await self._consumers.history(name)))
+            case "inbox":
+                inbox = await self._mailboxes.inbox(name, after=after, limit=_PAGE)
+                return Rows(plain(inbox.items), inbox.after)
+            case "held":
+                held = await self._mailboxes.held(name, after=after, limit=_PAGE)
+                return Rows(plain(held.items), held.after)
+            case "decisions":
+                decisions = await self._mailboxes.decisions(name, after=after, limit=_PAGE)
+                items = [
+                    plain(row) | {"verdict": name_of(row.verdict), "reason": reason_of(row.verdict)}
+                    for row in decisions.items
+                ]
+                return Rows(items, decisions.after)
+            case "activity":
+                entries = await self._activity.entries(name, after=after, limit=_PAGE)
+                return Rows(plain(entries.items), entries.after)
+            case "requests":
+                asked_for = await self._requests.page(name, after=after, limit=_PAGE)
+                return Rows(plain(asked_for.items), asked_for.after)
+            case "strangers":
+                return Rows(plain(await self._strangers.of(name, self._clock.now())))
+            case "tokens":
+                return Rows(await self._credentials.prefixes("token", name))
+            case "sessions":
+                rows = await self._sessions.listed(Owner("consumer", name))
+                return Rows([_without_secret(plain(row)) for row in rows])
+            case "messages":
+                return await self._messages(name, after)
+
+    async def _messages(self, name: str, after: str | None) -> Rows:
+        inbox = await self._mailboxes.inbox(name, after=after, limit=_MESSAGES)
+        items = []
+        for entry in inbox.items:
+            body = await self._mailboxes.body(entry.message)
+            if body is not None:
+                items.append({"id": entry.id, "raw": b64encode(body).decode()})
+        return Rows(items, inbox.after)
+
+    async def document(self, name: str) -> AsyncIterator[bytes]:
+        """All sections as one JSON document, piece by piece."""
+        yield b'{"consumer":' + msgspec.json.encode(name)
+        for section in SECTIONS:
+            yield b',\n"%s":' % section.encode()
+            rows = await self.page(name, section)
+            if not isinstance(rows.items, list | tuple):
+                yield msgspec.json.encode(rows.items)
+                continue
+            yield b"["
+            first = True
+            while True:
+                for item in rows.items:
+                    yield (b"\n" if first else b",\n") + msgspec.json.encode(item)
+                    first = False
+                if rows.after is None:
+                    break
+                rows = await self.page(name, section, rows.after)
+            yield b"]"
+        yield b"}\n"
+
+
+def _without_secret(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != "digest"}
