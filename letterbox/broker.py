@@ -22,7 +22,7 @@ from letterbox.delivery.worker import Duty, Worker
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.explanation import Explanations
 from letterbox.feedback.sentences import Sentences
-from letterbox.hindsight import Changes, PastCases, Replay, Undo
+from letterbox.hindsight import Changes, Fits, PastCases, Replay, Undo
 from letterbox.identity.prover import Prover
 from letterbox.intake import Intake
 from letterbox.intake.operator import OperatorMailbox
@@ -408,6 +408,13 @@ class Broker:
         )
         self.replay = Replay(
             cases=self.cases,
+            consumers=self.consumers,
+            mailboxes=self.mailboxes,
+            clock=self.clock,
+        )
+        interest = [rule for rule in ORDER if rule.name == "interest"]
+        self.fits = Fits(
+            cases=PastCases(mailboxes=self.mailboxes, reader=self.reader, filters=interest),
             consumers=self.consumers,
             mailboxes=self.mailboxes,
             clock=self.clock,

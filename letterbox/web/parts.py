@@ -9,9 +9,10 @@ from letterbox.delivery.release import Holds
 from letterbox.delivery.requests import Requests
 from letterbox.feedback.explanation import Explanations
 from letterbox.feedback.sentences import Sentences
-from letterbox.hindsight import Undo
+from letterbox.hindsight import Fits, Replay, Undo
 from letterbox.model.configuration import Configuration
 from letterbox.model.reason import Registry
+from letterbox.model.taxonomy import Taxonomy
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import Store
 from letterbox.records.consumers import Consumers
@@ -38,6 +39,9 @@ class Parts(NamedTuple):
     complaints: Complaints
     requests: Requests
     undo: Undo
+    fits: Fits
+    replay: Replay
+    taxonomy: Taxonomy
     explanations: Explanations
     sentences: Sentences
     registry: Registry

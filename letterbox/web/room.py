@@ -14,7 +14,19 @@ from letterbox.model.preferences import Language
 from letterbox.records.consumers import Conflict, Refused
 from letterbox.records.guesses import Guesses
 from letterbox.records.sessions import SignedIn
-from letterbox.web import inbox, navigation, refused, rules, signin, status, waiting
+from letterbox.web import (
+    inbox,
+    interests,
+    navigation,
+    refused,
+    replay,
+    rules,
+    signin,
+    status,
+    times,
+    waiting,
+    windows,
+)
 from letterbox.web.counts import Counting, Counts
 from letterbox.web.failures import Failure, missing, words_of
 from letterbox.web.parts import Parts
@@ -30,6 +42,10 @@ PAGES: tuple[Page, ...] = (
     *waiting.PAGES,
     *refused.PAGES,
     *rules.PAGES,
+    *interests.PAGES,
+    *times.PAGES,
+    *windows.PAGES,
+    *replay.PAGES,
 )
 _FETCHED = frozenset({"cors", "no-cors"})
 #: Failures that lock out a name: links have none, and are not guessed.

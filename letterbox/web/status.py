@@ -32,6 +32,8 @@ class Status(NamedTuple):
     see: str = ""
 
 
+#: The form that makes the rules what they were.
+_RULES_BACK: Final = ("/rules/put-back", {"revision": "{revision}", "now": "{now}"})
 #: Everything that may be said, by its code.
 STATUS: Mapping[str, Status] = {
     "archived": Status(N_("Archived: %(subject)s"), "/inbox/{id}/marks", {"archived": "no"}),
@@ -64,6 +66,11 @@ STATUS: Mapping[str, Status] = {
     "let-back-in": Status(N_("%(vendor)s is let back in.")),
     "stays-out": Status(N_("%(vendor)s stays locked out.")),
     "put-back": Status(N_("Put back: the rules are as they were.")),
+    "interest-saved": Status(N_("Saved: %(name)s. Wanted: %(effect)s"), *_RULES_BACK),
+    "interest-removed": Status(N_("Removed: %(name)s. It lets nothing in now."), *_RULES_BACK),
+    "times-saved": Status(N_("Saved. %(effect)s"), *_RULES_BACK),
+    "replay-used": Status(N_("From now on: %(change)s"), *_RULES_BACK),
+    "nothing-changed": Status(N_("Nothing was changed.")),
     "signed-out": Status(N_("You are signed out.")),
 }
 
