@@ -115,7 +115,7 @@ def window(visit: Visit, of: Window) -> str:
 def pause(visit: Visit, of: Pause) -> str:
     """The days on which nothing comes."""
     said = visit.say(
-        "%(period)s: no %(kinds)s comes; it waits",
+        "%(period)s, nothing of this comes: %(kinds)s",
         period=period(visit, of.from_, of.until),
         kinds=kinds(visit, of.kinds),
     )
@@ -126,7 +126,7 @@ def exception(visit: Visit, of: DayException) -> str:
     """Other times on one day."""
     facts = {"day": day(visit, of.on), "kinds": kinds(visit, of.kinds)}
     if of.from_ is None:
-        said = visit.say("%(day)s: no %(kinds)s comes", **facts)
+        said = visit.say("%(day)s, nothing of this comes: %(kinds)s", **facts)
     else:
         said = visit.say(
             "%(day)s: %(kinds)s may come from %(start)s to %(end)s",
