@@ -391,10 +391,7 @@ class Broker:
     def _hindsight(self) -> None:
         self.cases = PastCases(mailboxes=self.mailboxes, reader=self.reader, filters=ORDER)
         changes = Changes(
-            cases=self.cases,
-            consumers=self.consumers,
-            mailboxes=self.mailboxes,
-            clock=self.clock,
+            cases=self.cases, consumers=self.consumers, mailboxes=self.mailboxes, clock=self.clock
         )
         self.undo = Undo(
             store=self.store,
@@ -407,18 +404,11 @@ class Broker:
             changes=changes,
         )
         self.replay = Replay(
-            cases=self.cases,
-            consumers=self.consumers,
-            mailboxes=self.mailboxes,
-            clock=self.clock,
+            cases=self.cases, consumers=self.consumers, mailboxes=self.mailboxes, clock=self.clock
         )
         interest = [rule for rule in ORDER if rule.name == "interest"]
-        self.fits = Fits(
-            cases=PastCases(mailboxes=self.mailboxes, reader=self.reader, filters=interest),
-            consumers=self.consumers,
-            mailboxes=self.mailboxes,
-            clock=self.clock,
-        )
+        asking = PastCases(mailboxes=self.mailboxes, reader=self.reader, filters=interest)
+        self.fits = Fits(asking, self.consumers, self.mailboxes, self.clock)
 
     def _administration(self) -> Administration:
         return Administration(

@@ -34,7 +34,7 @@ class Fits:
     """Asks interests about recorded messages. It reads, and changes nothing."""
 
     def __init__(
-        self, *, cases: PastCases, consumers: Consumers, mailboxes: Mailboxes, clock: Clock
+        self, cases: PastCases, consumers: Consumers, mailboxes: Mailboxes, clock: Clock
     ) -> None:
         """``cases`` judge by the rule of interests alone."""
         self._cases = cases
