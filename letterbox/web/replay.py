@@ -91,7 +91,7 @@ async def run(visit: Visit) -> web.Response:
     except _Mistaken as mistaken:
         return await _page(visit, stored, form, mistaken=mistaken.field)
     if visit.field("do") == "use":
-        return await _use(visit, tried)
+        return await _use(visit, stored, form, tried)
     if await visit.parts.consumers.own_mistakes(visit.consumer, tried.preferences):
         return await _page(visit, stored, form, mistaken="change")
     replayed = await visit.parts.replay.run(
@@ -112,7 +112,7 @@ async def run(visit: Visit) -> web.Response:
     )
 
 
-async def _use(visit: Visit, tried: Tried) -> web.Response:
+async def _use(visit: Visit, stored: Stored, form: Mapping[str, str], tried: Tried) -> web.Response:
     """Make the change, in the rules as they were when it was tried."""
     before = revision_sent(visit)
     try:
@@ -125,7 +125,7 @@ async def _use(visit: Visit, tried: Tried) -> web.Response:
         ]
         raise Failure(HTTPStatus.PRECONDITION_FAILED, versions=versions) from None
     except Refused:
-        return await show(visit)
+        return await _page(visit, stored, form, mistaken="change")
     facts = await facts_of_change(visit, before)
     if facts["now"] == facts["revision"]:
         return visit.see(_PATH, "nothing-changed")

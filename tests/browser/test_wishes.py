@@ -253,6 +253,7 @@ async def test_the_week_is_painted_by_taps():
         await page.evaluate(touch, ["wed-11", "pointermove"])
         await page.evaluate(touch, ["wed-11", "pointerup"])
         assert {"wed-09", "wed-10", "wed-11"} <= await checked(page)
+        await anna.check()
         sizes = await page.evaluate(
             "[...document.querySelectorAll('.week input')].map(each => each.offsetWidth)"
         )
