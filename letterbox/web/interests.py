@@ -17,7 +17,7 @@ from letterbox.web.declared import declared, revision_sent
 from letterbox.web.failures import Failure, missing
 from letterbox.web.interest_form import Filled
 from letterbox.web.rules import facts_of_change
-from letterbox.web.visit import Page, Visit
+from letterbox.web.visit import ROWS, Page, Visit
 
 _PATH = "/interests"
 _NEW = "/interests/~new"
@@ -45,6 +45,9 @@ class Effect(NamedTuple):
 async def show_list(visit: Visit) -> web.Response:
     """Every interest, as a sentence."""
     stored = await declared(visit)
+    every = _interests(stored)
+    after = visit.asked("after")
+    begin = next((nth for nth, (piece, _) in enumerate(every, 1) if piece.id == after), 0)
     counted = None
     if visit.asked("count") == "yes":
         counted = await visit.parts.fits.of(visit.consumer, stored.preferences, stored)
@@ -56,9 +59,18 @@ async def show_list(visit: Visit) -> web.Response:
             piece.revision,
             len(counted.by_interest.get(piece.id, ())) if counted else None,
         )
-        for piece, interest in _interests(stored)
+        for piece, interest in every[begin : begin + ROWS]
     ]
-    return await visit.page("interests.html", cards=cards, counted=counted, days=DAYS, most=MOST)
+    more = begin + ROWS < len(every)
+    return await visit.page(
+        "interests.html",
+        cards=cards,
+        after=after if begin else "",
+        next=cards[-1].id if more else "",
+        counted=counted,
+        days=DAYS,
+        most=MOST,
+    )
 
 
 async def show_fits(visit: Visit) -> web.Response:

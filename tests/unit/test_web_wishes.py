@@ -287,6 +287,20 @@ async def test_who_was_overtaken_sees_both_versions():
         assert "with one of the words second" in page.text
 
 
+async def test_many_interests_come_in_pages():
+    more = "".join(f'  [[consumer.interest]]\n  id = "x{nth:03}"\n' for nth in range(120))
+    people = PEOPLE.replace("  [[consumer.window]]", f"{more}  [[consumer.window]]", 1)
+    async with guest(people=people) as anna:
+        path, seen = "/interests", []
+        while path:
+            page = await anna.get(path)
+            assert len(page.text) < 150_000
+            seen += re.findall(r'<article class="card" id="i-([^"]+)"', page.text)
+            found = re.search(r'rel="next" href="([^"]+)"', page.text)
+            path = unescape(found[1]) if found else ""
+        assert seen == ["garden-tools", *(f"x{nth:03}" for nth in range(120))]
+
+
 async def test_without_interests_there_are_three_examples():
     async with guest("ben") as ben:
         page = await ben.get("/interests")
