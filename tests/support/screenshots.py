@@ -30,6 +30,11 @@ SHOTS = (
     Shot("waiting", "/waiting"),
     Shot("refused", "/refused"),
     Shot("let-in", "/refused", "main td a.button"),
+    Shot("interests", "/interests"),
+    Shot("interest", "/interests", "main article a.button"),
+    Shot("times", "/times"),
+    Shot("window", "/times", "main article a.button"),
+    Shot("replay", "/replay"),
 )
 
 

@@ -40,11 +40,13 @@ async def bens(site: Site) -> dict[str, str]:
         "inbox": inbox.items[0].id,
         "waiting": held.items[0].id,
         "refused": refused.items[0].id,
+        "interests": "bens-wish",
+        "times": "bens-time",
     }
 
 
 def filled(path: str, ids: dict[str, str]) -> str:
-    name = ids[path.split("/")[1]]
+    name = ids.get(path.split("/")[1], "")
     return path.replace("{id}", name).replace("{number}", "0")
 
 
@@ -57,7 +59,9 @@ async def ask(visitor: Visitor, page, path: str):
 WINDOW = 'vendor = "greenleaf"\n  scope = "everything"'
 PEOPLE_BOTH = PEOPLE.replace(
     f"  [[consumer.vendor]]\n  {WINDOW}",
-    '  [[consumer.window]]\n  days = ["sat"]\n  from = "09:00"\n  until = "12:00"\n'
+    '  [[consumer.interest]]\n  id = "bens-wish"\n'
+    '  [[consumer.window]]\n  id = "bens-time"\n  days = ["sat"]\n'
+    '  from = "09:00"\n  until = "12:00"\n'
     f'  kinds = ["newsletter"]\n  [[consumer.vendor]]\n  {WINDOW}',
 )
 
@@ -76,7 +80,7 @@ async def test_what_is_anothers_is_not_there():
             assert reply.status == 404, page
         assert await site.house.app.store.documents("consumer/ben", "", limit=1000) == before
         # They are there: ben's own pages show them.
-        for name in ("inbox", "refused"):
+        for name in ("inbox", "refused", "interests"):
             assert (await ben.get(f"/{name}/{ids[name]}")).status == 200
         assert (await ben.post(f"/waiting/{ids['waiting']}", {"answer": "yes"})).status == 303
 
@@ -96,7 +100,7 @@ async def test_who_is_not_signed_in_is_shown_the_way_and_the_other_side_nothing(
         nobody, vendor = site.visitor(), site.visitor()
         await vendor.sign_in("greenleaf", "vendor")
         await vendor.get("/inbox")
-        ids = dict.fromkeys(("inbox", "waiting", "refused", "rules"), "0" * 32)
+        ids = dict.fromkeys(("inbox", "waiting", "refused", "interests", "times"), "0" * 32)
         for page in OWN:
             path = filled(page.path, ids)
             reply = await ask(nobody, page, path)
