@@ -22,7 +22,7 @@ from letterbox.delivery.worker import Duty, Worker
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.explanation import Explanations
 from letterbox.feedback.sentences import Sentences
-from letterbox.hindsight import Changes, PastCases, Replay, Undo
+from letterbox.hindsight import Changes, Fits, PastCases, Replay, Undo
 from letterbox.identity.prover import Prover
 from letterbox.intake import Intake
 from letterbox.intake.operator import OperatorMailbox
@@ -393,10 +393,7 @@ class Broker:
     def _hindsight(self) -> None:
         self.cases = PastCases(mailboxes=self.mailboxes, reader=self.reader, filters=ORDER)
         changes = Changes(
-            cases=self.cases,
-            consumers=self.consumers,
-            mailboxes=self.mailboxes,
-            clock=self.clock,
+            cases=self.cases, consumers=self.consumers, mailboxes=self.mailboxes, clock=self.clock
         )
         self.undo = Undo(
             store=self.store,
@@ -409,11 +406,11 @@ class Broker:
             changes=changes,
         )
         self.replay = Replay(
-            cases=self.cases,
-            consumers=self.consumers,
-            mailboxes=self.mailboxes,
-            clock=self.clock,
+            cases=self.cases, consumers=self.consumers, mailboxes=self.mailboxes, clock=self.clock
         )
+        interest = [rule for rule in ORDER if rule.name == "interest"]
+        asking = PastCases(mailboxes=self.mailboxes, reader=self.reader, filters=interest)
+        self.fits = Fits(asking, self.consumers, self.mailboxes, self.clock)
 
     def _administration(self) -> Administration:
         return Administration(

@@ -2,12 +2,15 @@
 
 from letterbox.hindsight.cases import PastCases, Unjudged
 from letterbox.hindsight.changes import Changes, Found
+from letterbox.hindsight.fits import Fits, Fitting
 from letterbox.hindsight.replay import Difference, Replay, Replayed
 from letterbox.hindsight.undo import Gone, Undo, UndoFailed
 
 __all__ = [
     "Changes",
     "Difference",
+    "Fits",
+    "Fitting",
     "Found",
     "Gone",
     "PastCases",

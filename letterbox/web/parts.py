@@ -15,11 +15,12 @@ from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.explanation import Explanations
 from letterbox.feedback.sentences import Sentences
 from letterbox.feedback.spoken import Spoken
-from letterbox.hindsight import Undo
+from letterbox.hindsight import Fits, Replay, Undo
 from letterbox.identity.domains import Domains
 from letterbox.intake.preflight import Preflight
 from letterbox.model.configuration import Configuration
 from letterbox.model.reason import Registry
+from letterbox.model.taxonomy import Taxonomy
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import Store
 from letterbox.records.activity import ActivityLog
@@ -58,6 +59,9 @@ class Parts(NamedTuple):
     complaints: Complaints
     requests: Requests
     undo: Undo
+    fits: Fits
+    replay: Replay
+    taxonomy: Taxonomy
     explanations: Explanations
     sentences: Sentences
     disclosure: Disclosure

@@ -20,19 +20,23 @@ from letterbox.web import (
     bulk,
     company,
     inbox,
+    interests,
     leaving,
     locking,
     navigation,
     passkeys,
     passwords,
     refused,
+    replay,
     rules,
     settings,
     signin,
     status,
+    times,
     vendor,
     vendors,
     waiting,
+    windows,
 )
 from letterbox.web.counts import Counting, Counts
 from letterbox.web.failures import Failure, missing, words_of
@@ -62,6 +66,10 @@ PAGES: tuple[Page, ...] = (
     *activity.PAGES,
     *settings.PAGES,
     *leaving.PAGES,
+    *interests.PAGES,
+    *times.PAGES,
+    *windows.PAGES,
+    *replay.PAGES,
 )
 _FETCHED = frozenset({"cors", "no-cors"})
 #: Failures that lock out a name: links have none, and are not guessed.

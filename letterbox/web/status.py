@@ -32,6 +32,16 @@ class Status(NamedTuple):
     see: str = ""
 
 
+#: The form that makes the rules what they were.
+_RULES_BACK: Final = ("/rules/put-back", {"revision": "{revision}", "now": "{now}"})
+
+
+def _back_to(page: str) -> tuple[str, Mapping[str, str]]:
+    """The same, which leads to another page."""
+    path, fields = _RULES_BACK
+    return path, fields | {"page": page}
+
+
 #: Everything that may be said, by its code.
 STATUS: Mapping[str, Status] = {
     "archived": Status(N_("Archived: %(subject)s"), "/inbox/{id}/marks", {"archived": "no"}),
@@ -42,20 +52,17 @@ STATUS: Mapping[str, Status] = {
     "read": Status(N_("Marked as read: %(subject)s"), "/inbox/{id}/marks", {"read": "no"}),
     "advertising": Status(
         N_("%(vendor)s may send you no service mail any more."),
-        "/rules/put-back",
-        {"revision": "{revision}", "now": "{now}"},
+        *_RULES_BACK,
     ),
     "advertising-none": Status(N_("%(vendor)s had no right to service mail.")),
     "locked-out": Status(
         N_("%(vendor)s is locked out."),
-        "/rules/put-back",
-        {"revision": "{revision}", "now": "{now}"},
+        *_RULES_BACK,
     ),
     "let-in": Status(N_("Let in: %(subject)s"), see="/inbox/{id}"),
     "let-in-changed": Status(
         N_("Let in, and the rule is changed: %(subject)s"),
-        "/rules/put-back",
-        {"revision": "{revision}", "now": "{now}"},
+        *_RULES_BACK,
         see="/inbox/{id}",
     ),
     "released": Status(N_("Let in: %(subject)s")),
@@ -65,48 +72,39 @@ STATUS: Mapping[str, Status] = {
     "stays-out": Status(N_("%(vendor)s stays locked out.")),
     "company-added": Status(
         N_("%(vendor)s is on your list."),
-        "/rules/put-back",
-        {"revision": "{revision}", "now": "{now}", "page": "vendors"},
+        *_back_to("vendors"),
     ),
     "company-changed": Status(
         N_("Changed: %(vendor)s."),
-        "/rules/put-back",
-        {"revision": "{revision}", "now": "{now}", "page": "vendors"},
+        *_back_to("vendors"),
     ),
     "company-locked-out": Status(
         N_("%(vendor)s is locked out."),
-        "/rules/put-back",
-        {"revision": "{revision}", "now": "{now}", "page": "vendors"},
+        *_back_to("vendors"),
     ),
     "company-unlocked": Status(
         N_("%(vendor)s may write again."),
-        "/rules/put-back",
-        {"revision": "{revision}", "now": "{now}", "page": "vendors"},
+        *_back_to("vendors"),
     ),
     "company-removed": Status(
         N_("%(vendor)s is not on your list any more."),
-        "/rules/put-back",
-        {"revision": "{revision}", "now": "{now}", "page": "vendors"},
+        *_back_to("vendors"),
     ),
     "companies-changed": Status(
         N_("Changed: %(count)s."),
-        "/rules/put-back",
-        {"revision": "{revision}", "now": "{now}", "page": "vendors"},
+        *_back_to("vendors"),
     ),
     "companies-some": Status(
         N_("Changed: %(count)s. Changed in between, and so left alone: %(left)s."),
-        "/rules/put-back",
-        {"revision": "{revision}", "now": "{now}", "page": "vendors"},
+        *_back_to("vendors"),
     ),
     "address-made": Status(
         N_("You have %(address)s now."),
-        "/rules/put-back",
-        {"revision": "{revision}", "now": "{now}", "page": "addresses"},
+        *_back_to("addresses"),
     ),
     "address-removed": Status(
         N_("%(address)s is given up."),
-        "/rules/put-back",
-        {"revision": "{revision}", "now": "{now}", "page": "addresses"},
+        *_back_to("addresses"),
     ),
     "company-confirmed": Status(N_("%(vendor)s goes on as it was.")),
     "companies-none": Status(N_("Nothing was changed.")),
@@ -133,13 +131,11 @@ STATUS: Mapping[str, Status] = {
     ),
     "language-changed": Status(
         N_("Your language and time zone are saved."),
-        "/rules/put-back",
-        {"revision": "{revision}", "now": "{now}"},
+        *_RULES_BACK,
     ),
     "newcomers-changed": Status(
         N_("What new companies may do is saved."),
-        "/rules/put-back",
-        {"revision": "{revision}", "now": "{now}"},
+        *_RULES_BACK,
     ),
     "erased": Status(N_("Everything of yours is being erased. No mail is taken for you any more.")),
     "password-set": Status(N_("Your password is set. All other browsers are signed out.")),
@@ -149,6 +145,11 @@ STATUS: Mapping[str, Status] = {
     "passkey-removed": Status(N_("The passkey is removed.")),
     "session-ended": Status(N_("That browser is signed out.")),
     "others-ended": Status(N_("All other browsers are signed out.")),
+    "interest-saved": Status(N_("Saved: %(name)s. Wanted: %(effect)s"), *_RULES_BACK),
+    "interest-removed": Status(N_("Removed: %(name)s. It lets nothing in now."), *_RULES_BACK),
+    "times-saved": Status(N_("Saved. %(effect)s"), *_RULES_BACK),
+    "replay-used": Status(N_("From now on: %(change)s"), *_RULES_BACK),
+    "nothing-changed": Status(N_("Nothing was changed.")),
     "signed-out": Status(N_("You are signed out.")),
 }
 

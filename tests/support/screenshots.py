@@ -46,6 +46,11 @@ VENDORS = (
     Shot("vendor-keys", "/vendor/keys"),
     Shot("vendor-webhooks", "/vendor/webhooks"),
     Shot("vendor-reporting", "/vendor/reporting"),
+    Shot("interests", "/interests"),
+    Shot("interest", "/interests", "main article a.button"),
+    Shot("times", "/times"),
+    Shot("window", "/times", "main article a.button"),
+    Shot("replay", "/replay"),
 )
 
 

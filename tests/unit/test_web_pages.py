@@ -43,11 +43,13 @@ async def bens(site: Site) -> dict[str, str]:
         "refused": refused.items[0].id,
         "vendors": "voltshop",
         "addresses": "ben@letterbox.example",
+        "interests": "bens-wish",
+        "times": "bens-time",
     }
 
 
 def filled(path: str, ids: dict[str, str]) -> str:
-    name = ids[path.split("/")[1]]
+    name = ids.get(path.split("/")[1], "")
     return path.replace("{id}", name).replace("{number}", "0")
 
 
@@ -61,7 +63,9 @@ WINDOW = 'vendor = "greenleaf"\n  scope = "everything"'
 PEOPLE_BOTH = PEOPLE.replace(
     f"  [[consumer.vendor]]\n  {WINDOW}",
     '  [[consumer.vendor]]\n  vendor = "voltshop"\n'
-    '  [[consumer.window]]\n  days = ["sat"]\n  from = "09:00"\n  until = "12:00"\n'
+    '  [[consumer.interest]]\n  id = "bens-wish"\n'
+    '  [[consumer.window]]\n  id = "bens-time"\n  days = ["sat"]\n'
+    '  from = "09:00"\n  until = "12:00"\n'
     f'  kinds = ["newsletter"]\n  [[consumer.vendor]]\n  {WINDOW}',
 )
 
@@ -80,7 +84,7 @@ async def test_what_is_anothers_is_not_there():
             assert reply.status == 404, page
         assert await site.house.app.store.documents("consumer/ben", "", limit=1000) == before
         # They are there: ben's own pages show them.
-        for name in ("inbox", "refused"):
+        for name in ("inbox", "refused", "interests"):
             assert (await ben.get(f"/{name}/{ids[name]}")).status == 200
         assert (await ben.post(f"/waiting/{ids['waiting']}", {"answer": "yes"})).status == 303
 
@@ -100,8 +104,7 @@ async def test_who_is_not_signed_in_is_shown_the_way_and_the_other_side_nothing(
         nobody, vendor = site.visitor(), site.visitor()
         await vendor.sign_in("greenleaf", "vendor")
         await vendor.get("/inbox")
-        names = ("inbox", "waiting", "refused", "rules", "vendors", "addresses", "activity")
-        ids = dict.fromkeys(names, "0" * 32)
+        ids = dict.fromkeys((page.path.split("/")[1] for page in OWN), "0" * 32)
         for page in OWN:
             path = filled(page.path, ids)
             reply = await ask(nobody, page, path)
@@ -126,6 +129,8 @@ async def test_every_page_says_what_browsers_may_do_with_it():
             assert "frame-ancestors 'none'" in policy
             assert page.headers["Cache-Control"] == "no-store"
             assert page.headers["X-Content-Type-Options"] == "nosniff"
+            if page.headers["Content-Type"].partition(";")[0] != "text/html":
+                continue
             html = page.body.decode()
             assert not re.search(
                 r"<script(?![^>]* src=)|<style|\son\w+=|\sstyle=|javascript:", html
@@ -139,7 +144,7 @@ async def test_static_files_are_kept_for_ever_under_their_hash():
         anna = site.visitor()
         html = (await anna.get("/signin")).body.decode()
         paths = set(re.findall(r'"(/static/[^"]+)"', html))
-        assert len(paths) == 3
+        assert len(paths) == 4
         for path in paths:
             file = await anna.get(path)
             assert file.status == 200
