@@ -35,6 +35,13 @@ SHOTS = (
     Shot("lock-out", "/vendors/greenleaf/lock-out"),
     Shot("addresses", "/addresses"),
     Shot("activity", "/activity"),
+    Shot("interests", "/interests"),
+    Shot("interest", "/interests", "main article a.button"),
+    Shot("times", "/times"),
+    Shot("window", "/times", "main article a.button"),
+    Shot("replay", "/replay"),
+    Shot("settings", "/settings"),
+    Shot("erase", "/settings/erase"),
 )
 
 VENDORS = (
@@ -46,11 +53,6 @@ VENDORS = (
     Shot("vendor-keys", "/vendor/keys"),
     Shot("vendor-webhooks", "/vendor/webhooks"),
     Shot("vendor-reporting", "/vendor/reporting"),
-    Shot("interests", "/interests"),
-    Shot("interest", "/interests", "main article a.button"),
-    Shot("times", "/times"),
-    Shot("window", "/times", "main article a.button"),
-    Shot("replay", "/replay"),
 )
 
 
