@@ -94,6 +94,9 @@ def read(language: Language) -> Catalog:
     files = (resources.files(__package__) / "locale" / language).iterdir()
     for file in sorted(files, key=lambda each: each.name):
         for message in read_po(io.BytesIO(file.read_bytes()), locale=language):
-            if message.id:
-                together[message.id] = message
+            if not message.id:
+                continue
+            if message.id in together:
+                raise ValueError(f"{language}/{file.name}: another file says {message.id!r}, too")
+            together[message.id] = message
     return together

@@ -36,7 +36,7 @@ WORDS = {
         "zone": "Tijdzone",
         "saved": "Je taal en tijdzone zijn bewaard.",
         "back": "Terugdraaien",
-        "save": r"^Bewaren.*Taal en tijd",
+        "save": r"^Opslaan.*Taal en tijd",
         "new": "Nieuw wachtwoord",
         "set": "Wachtwoord instellen",
         "set said": "Je wachtwoord is ingesteld",

@@ -48,7 +48,7 @@ WORDS = {
         "path": "Kleding",
         "words": "Een van deze woorden",
         "most": "Hoogstens",
-        "save": "Bewaren",
+        "save": "Opslaan",
         "saved": "Bewaard: shoes",
         "fits": "Van de laatste 30 dagen passen er 1",
         "none fits": "Van de laatste 30 dagen passen er 0",
