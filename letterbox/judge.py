@@ -56,6 +56,8 @@ class Question(msgspec.Struct, frozen=True):
     taken: bool = False
     #: The reference told before, when a held message is decided again.
     reference: str | None = None
+    #: In whose custody it waits, where it does: they decide, whoever has the address by now.
+    holder: str | None = None
     #: Asked before anything is sent: a digest of the message. Nothing is decided by it.
     ahead: bytes | None = None
 
@@ -141,6 +143,10 @@ class Judge:
     async def judge(self, question: Question) -> Judgement:
         """Judge. Raises StoreUnavailable; whatever a filter raises is a Defer."""
         owner, wishes = await self._consumers.addressed(question.recipient)
+        if question.holder not in {None, owner.consumer}:
+            # The address was given up since, and what it was given out for went with it.
+            owner = Owner(question.holder)
+            wishes = await self._consumers.wishes(question.holder)
         sender, message = question.sender, question.message
         relationship = lookup(
             wishes, question.vendor, domains_of(sender, question.vendor), sender.author

@@ -291,6 +291,7 @@ def _question(waiting: _Waiting, *, answered: bool) -> Question:
         now=waiting.now,
         answered=answered or waiting.entry.answered,
         taken=True,
+        holder=waiting.consumer,
         asked_by=waiting.entry.until if waiting.entry.why == _ASKED else None,
         reference=waiting.entry.reference,
     )

@@ -52,12 +52,14 @@ class WebSection(_Section, frozen=True):
     """Pages for those who sign in. ``session_days`` without a visit end a session.
 
     So many failures to sign in within ``failure_period`` seconds lock out an address.
+    ``streams_per_owner`` pages of one consumer or vendor may wait for news at once.
     """
 
     session_days: Days = 30
     link_hours: Count = 24
     failures_per_address: Count = 20
     failure_period: Seconds = 900.0
+    streams_per_owner: Count = 10
 
 
 class SmtpSection(_Section, frozen=True):

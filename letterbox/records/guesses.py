@@ -50,6 +50,12 @@ class Guesses:
         delay: float = _FIRST_DELAY * 2 ** min(count.failures - 1, 10)
         return min(delay, _LONGEST_DELAY)
 
+    def took_back(self, place: str, name: str) -> None:
+        """What was counted as a failure, because it was not known yet, was none."""
+        for counts, key in (self._places, place), (self._names, name):
+            count = self._count(counts, key)
+            counts.put(key, count._replace(failures=max(count.failures - 1, 0)))
+
     def succeeded(self, place: str, name: str) -> None:
         """The right key was shown."""
         self._known.put((place, name), self._clock.monotonic())

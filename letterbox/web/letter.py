@@ -141,7 +141,9 @@ def _text(part: Message) -> str:
     content = content_of(part)
     for charset in (part.get_content_charset() or "utf-8", "utf-8"):
         try:
-            return content.decode(charset, "replace" if charset == "utf-8" else "strict")
+            text = content.decode(charset, "replace" if charset == "utf-8" else "strict")
         except (LookupError, ValueError):
             continue
+        # Some ways to write text can say what no text has (half of a pair of UTF-16).
+        return text.encode("utf-8", "replace").decode()
     return content.decode("latin-1")

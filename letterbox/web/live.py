@@ -5,12 +5,15 @@ without a script. What is shown is looked at every second, in one read.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Final
 
 from aiohttp import web
 
 from letterbox.ports.store import StoreUnavailable
+from letterbox.web.failures import Failure
 from letterbox.web.visit import Visit
 
 _LOOK: Final = 1.0
@@ -19,10 +22,36 @@ _HEARTBEAT: Final = 15.0
 #: After so many seconds a stream ends, and the page comes back: who may see it is asked anew.
 _LONGEST: Final = 900.0
 _RETRY: Final = b"retry: 2000\n\n"
+#: All streams take so small a part of the connections at most.
+_PART: Final = 4
+_AGAIN: Final = 60  # seconds
 
 
 async def stream(visit: Visit, newest: Callable[[], Awaitable[str]]) -> web.StreamResponse:
-    """Send an event whenever ``newest`` names another than ``?after=``, or than before."""
+    """Send an event whenever ``newest`` names another than ``?after=``, or than before.
+
+    Raises :class:`Failure` where as many are open as may be.
+    """
+    with _counted(visit):
+        return await _sent(visit, newest)
+
+
+@contextmanager
+def _counted(visit: Visit) -> Iterator[None]:
+    streams, configuration = visit.inside.streams, visit.parts.configuration
+    mine = streams[visit.owner] >= configuration.web.streams_per_owner
+    if mine or _PART * streams.total() >= configuration.http.max_connections:
+        raise Failure(HTTPStatus.TOO_MANY_REQUESTS, retry_after=_AGAIN)
+    streams[visit.owner] += 1
+    try:
+        yield
+    finally:
+        streams[visit.owner] -= 1
+        if not streams[visit.owner]:
+            del streams[visit.owner]
+
+
+async def _sent(visit: Visit, newest: Callable[[], Awaitable[str]]) -> web.StreamResponse:
     response = web.StreamResponse(
         headers={"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
     )

@@ -7,12 +7,12 @@ from aiohttp import web
 
 from letterbox.records.passkeys import Site
 from letterbox.web.failures import missing
-from letterbox.web.passwords import failed, not_guessing
+from letterbox.web.passwords import not_guessing, once_more
 from letterbox.web.settings import PATHS, Mistaken, path_of
 from letterbox.web.settings import page as settings
-from letterbox.web.signin import family, welcome
+from letterbox.web.signin import family, place, welcome
 from letterbox.web.texts import N_
-from letterbox.web.visit import LOOPBACK, Page, Visit
+from letterbox.web.visit import LOOPBACK, Page, Visit, host_of
 
 _LONGEST_NAME: Final = 60
 
@@ -58,15 +58,16 @@ async def sign_in(visit: Visit) -> web.Response:
     not_guessing(visit, "")
     owner = await visit.parts.passkeys.shown(_site(visit), visit.field("answer"))
     if owner is None:
-        return await failed(visit, "", passkey=True)
+        visit.inside.tries.failed(place(visit), "")
+        return await once_more(visit, passkey=True)
     return await welcome(visit, owner)
 
 
 def _site(visit: Visit) -> Site:
     """Whom passkeys are for: our public address; what this machine calls itself, from here."""
     ours = visit.parts.public_url()
-    host = urlsplit(f"//{visit.request.host}").hostname or ""
-    origin = f"{visit.request.scheme}://{visit.request.host}" if host in LOOPBACK else ours
+    here = host_of(visit.request) in LOOPBACK
+    origin = f"{visit.request.scheme}://{visit.request.host}" if here else ours
     parts = urlsplit(origin)
     return Site(parts.hostname or "", f"{parts.scheme}://{parts.netloc}")
 

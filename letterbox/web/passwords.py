@@ -26,10 +26,19 @@ async def sign_in(visit: Visit) -> web.Response:
         raise Failure(HTTPStatus.BAD_REQUEST)
     not_guessing(visit, f"{side}/{name}")
     owner = await _named(visit, name, side)
-    if await visit.parts.passwords.verify(owner, visit.raw("password")):
+    if await _verified(visit, owner, visit.raw("password"), f"{side}/{name}"):
         visit.inside.tries.succeeded(place(visit), f"{side}/{name}")
         return await welcome(visit, owner)
-    return await failed(visit, f"{side}/{name}", name=name, side=side)
+    return await once_more(visit, name=name, side=side)
+
+
+async def _verified(visit: Visit, owner: Owner, password: str, about: str) -> bool:
+    """Whether it is right. It counts as wrong until then: many at once are no more guesses."""
+    visit.inside.tries.failed(place(visit), about)
+    if not await visit.parts.passwords.verify(owner, password):
+        return False
+    visit.inside.tries.took_back(place(visit), about)
+    return True
 
 
 async def change(visit: Visit) -> web.Response:
@@ -38,8 +47,7 @@ async def change(visit: Visit) -> web.Response:
     mistakes: list[Mistaken] = []
     if await passwords.since(owner) is not None:
         not_guessing(visit, owner.partition)
-        if not await passwords.verify(owner, visit.raw("current")):
-            visit.inside.tries.failed(place(visit), owner.partition)
+        if not await _verified(visit, owner, visit.raw("current"), owner.partition):
             mistakes.append(Mistaken("current", visit.say(N_("This is not your password now."))))
     if not SHORTEST <= len(new) <= LONGEST:
         text = N_("A new password has %(shortest)s to %(longest)s characters.")
@@ -76,11 +84,10 @@ def not_guessing(visit: Visit, name: str) -> None:
         raise Failure(HTTPStatus.TOO_MANY_REQUESTS, retry_after=seconds)
 
 
-async def failed(
-    visit: Visit, about: str, *, name: str = "", side: str = "consumer", passkey: bool = False
+async def once_more(
+    visit: Visit, *, name: str = "", side: str = "consumer", passkey: bool = False
 ) -> web.Response:
-    """Count a failure, and show the way to sign in once more."""
-    visit.inside.tries.failed(place(visit), about)
+    """Say that it was wrong, and show the way to sign in."""
     return await visit.page(
         "signin.html",
         code=HTTPStatus.UNPROCESSABLE_ENTITY,

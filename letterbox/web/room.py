@@ -1,6 +1,7 @@
 """The room: every visit takes the same way in and out."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from datetime import tzinfo
 from functools import partial
@@ -117,6 +118,7 @@ class Room:
             guesses=guesses(_NO_NAMES),
             tries=guesses(per_place),
             watching=Watching(parts.store),
+            streams=Counter(),
         )
         self.routes: tuple[Route | Statics, ...] = (
             *(Route(page, self) for page in PAGES),

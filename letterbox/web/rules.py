@@ -1,5 +1,6 @@
 """Rules put back as they were: the way back from whatever changes one."""
 
+import re
 from typing import Final
 
 from aiohttp import web
@@ -8,6 +9,7 @@ from letterbox.records.consumers import Forgotten
 from letterbox.web.failures import missing
 from letterbox.web.visit import Page, Visit
 
+_NUMBER: Final = re.compile(r"[0-9]{1,18}")
 #: Where a way back may lead to; else where somebody begins.
 _PAGES: Final = {"vendors": "/vendors", "addresses": "/addresses"}
 
@@ -26,7 +28,7 @@ async def facts_of_change(visit: Visit, before: int) -> dict[str, str]:
 async def put_back(visit: Visit) -> web.Response:
     """Make the rules what they were, unless they have changed again in between."""
     revision, now = visit.field("revision"), visit.field("now")
-    if not (revision.isdecimal() and now.isdecimal()):
+    if not (_NUMBER.fullmatch(revision) and _NUMBER.fullmatch(now)):
         raise missing()
     try:
         await visit.parts.consumers.restore(

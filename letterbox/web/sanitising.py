@@ -19,12 +19,17 @@ _MOST: Final = 512 * 1024
 #: Elements within one another. A parser's time grows with the square of them; mail has some 40.
 _DEEPEST: Final = 800
 _DATA: Final = re.compile(r"(?i)data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]*")
-_TAG: Final = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
+_TAG: Final = re.compile(r"<(/?)([a-zA-Z][^\s/>\"'<]*)")
+#: A tag, and what is none, that cannot be read in another way.
+_WHOLE: Final = re.compile(
+    _TAG.pattern + r"""(?:\s+[^\s"'<>/=]+(?:\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'<>=`]+))?)*\s*/?>"""
+)
+_COMMENT: Final = re.compile(r"<!--(?!-?>)(?:(?!--!?>).)*-->|<[!?](?!--)[^>]*>", re.DOTALL)
 #: What a style would fetch, or hide behind escapes.
 _ADDRESS: Final = re.compile(r"(?i)\\|(?:url|image|image-set|src|expression)\s*\(")
 #: They hold nothing, or are closed by what follows.
 _SHALLOW: Final = _words(
-    """area base br col embed hr img input link meta param source track wbr li dt dd option p
+    """area base br col embed hr img input link meta param source track wbr option p
     td th tr tbody thead tfoot colgroup"""
 )
 _TAGS: Final = _words(
@@ -38,6 +43,16 @@ _CUT: Final = _words(
     """script style title noscript template iframe object embed applet svg math select textarea
     noembed noframes xmp plaintext frameset"""
 )
+_LISTS: Final = _words("dl ol ul")
+#: They need no end: one of these ends them, or the end of their list.
+_ENDED: Final[Mapping[str, frozenset[str]]] = {
+    "li": _words("li"),
+    "dt": _words("dt dd"),
+    "dd": _words("dt dd"),
+}
+#: What is in them is text; and what is in these is read by rules of their own.
+_TEXT: Final = _words("style title")
+_OTHERWISE: Final = _CUT - _TEXT
 _ATTRIBUTES: Final[Mapping[str, frozenset[str]]] = {
     "*": _words("align bgcolor dir height lang valign width style"),
     "a": _words("href title"),
@@ -63,12 +78,38 @@ def is_too_much(html: str) -> bool:
     """Whether HTML is so large or so deep that it would take long to make safe."""
     if len(html) > _MOST:
         return True
-    depth = 0
-    for tag in _TAG.finditer(html):
-        if tag[2].lower() not in _SHALLOW:
-            depth += -1 if tag[1] else 1
-            if depth > _DEEPEST:
-                return True
+    # An end counts where it ends the last thing that began, and nothing before it could be read
+    # in another way: else nobody knew how deep it is.
+    within: list[str] = []
+    at, certain = 0, True
+    while (at := html.find("<", at)) >= 0:
+        if certain and (comment := _COMMENT.match(html, at)):
+            at = comment.end()
+            continue
+        whole = _WHOLE.match(html, at) if certain else None
+        tag = whole or _TAG.match(html, at)
+        if tag is None:
+            certain = certain and html[at + 1 : at + 2] not in set("!?/")
+            at += 1
+            continue
+        at, name = tag.end(), tag[2].lower()
+        certain = whole is not None and name not in _OTHERWISE
+        if name in _SHALLOW:
+            continue
+        ended = _ENDED.get(within[-1], frozenset()) if within else frozenset[str]()
+        if not tag[1]:
+            if certain and name in ended:
+                within.pop()
+            within.append(name)
+            if name in _TEXT:
+                end = re.compile(f"</{name}", re.IGNORECASE).search(html, at)
+                certain, at = certain and end is not None, end.start() if end else at
+        elif certain and within[-1:] == [name]:
+            within.pop()
+        elif certain and ended and name in _LISTS and within[-2:-1] == [name]:
+            del within[-2:]
+        if len(within) > _DEEPEST:
+            return True
     return False
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, tzinfo
 from http import HTTPStatus
@@ -41,7 +42,7 @@ class Inside(NamedTuple):
 
     ``render`` makes a whole page, ``text`` what is one by itself; ``home`` is where somebody
     begins; ``guesses`` counts who fails to sign in, ``tries`` who fails with a password;
-    ``watching`` what each company sends.
+    ``watching`` what each company sends; ``streams`` whose open pages are told of news.
     """
 
     parts: Parts
@@ -51,6 +52,7 @@ class Inside(NamedTuple):
     guesses: Guesses
     tries: Guesses
     watching: Watching
+    streams: Counter[Owner]
 
 
 class Visit:
@@ -232,8 +234,15 @@ def session_cookie(request: web.Request, public_url: str) -> str:
 
 def is_secure(request: web.Request, public_url: str) -> bool:
     """Whether the visitor comes over TLS: all do where our address says so, but from here."""
-    host = urlsplit(f"//{request.host}").hostname or ""
-    return public_url.startswith("https:") and host not in LOOPBACK
+    return public_url.startswith("https:") and host_of(request) not in LOOPBACK
+
+
+def host_of(request: web.Request) -> str:
+    """The host that a visitor asks for, without its port; empty where that names none."""
+    try:
+        return urlsplit(f"//{request.host}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def _check_origin(request: web.Request) -> None:
@@ -243,8 +252,15 @@ def _check_origin(request: web.Request) -> None:
     if site is not None and site not in {"same-origin", "none"}:
         raise Failure(HTTPStatus.FORBIDDEN)
     hidden = origin == "null" and site == "same-origin"
-    if origin is not None and not hidden and urlsplit(origin).netloc != request.host:
+    if origin is not None and not hidden and _authority(origin) != request.host:
         raise Failure(HTTPStatus.FORBIDDEN)
+
+
+def _authority(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 async def _read_form(request: web.Request, seconds: float) -> MultiDict[str]:

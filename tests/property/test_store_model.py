@@ -24,10 +24,12 @@ from letterbox.ports.store import (
     Expect,
     KeepBody,
     Put,
+    Rewrite,
     Schedule,
     Settle,
     Trim,
     Unclaim,
+    Uncount,
     Unschedule,
     shard_of,
 )
@@ -60,6 +62,7 @@ of_a_partition = st.one_of(
         amount=st.integers(-2, 3),
         limit=st.none() | st.integers(0, 5),
     ),
+    st.builds(Uncount, counter=names),
     st.builds(Claim, name=names, value=values, expires=st.none() | times),
     st.builds(Unclaim, name=names),
     st.builds(Schedule, key=names, at=times, value=values),
@@ -73,13 +76,22 @@ operations = st.one_of(
     st.builds(DropBody, id=names),
 )
 
+#: It stands alone with its log in a commit; of an entry that stands there twice the last counts.
+rewrites = st.builds(
+    Rewrite,
+    log=names,
+    entries=st.lists(st.tuples(st.integers(0, 5), values), max_size=4).map(tuple),
+)
+
 
 def plans(partitions, operations=operations):
     """Steps: a call of one to three commits, or that many hours that pass, or a restart."""
     commits = st.builds(
         Commit,
         partition=st.sampled_from(partitions),
-        operations=st.lists(operations, min_size=1, max_size=4).map(tuple),
+        operations=st.one_of(
+            st.lists(operations, min_size=1, max_size=4).map(tuple), st.tuples(rewrites)
+        ),
         with_all=st.booleans(),
         with_previous=st.booleans(),
     )
@@ -108,6 +120,16 @@ async def everything(store, partitions):
             seen["document", partition, name] = await store.get(partition, name)
             seen["log", partition, name] = list(await store.log(partition, name))
             seen["claim", partition, name] = await store.claim(partition, name)
+        named = await store.names(partition)
+        seen["due names", partition] = sorted(named.due)
+        # What has expired may be named or not: whoever forgets it loses nothing.
+        seen["names", partition] = (
+            sorted(name for name, count in seen["counters", partition].items() if count),
+            [name for name in alphabet if seen["claim", partition, name] is not None],
+        )
+        assert set(seen["names", partition][0]) <= set(named.counters)
+        assert set(seen["names", partition][1]) <= set(named.claims)
+        assert {*named.counters, *named.claims} <= set(alphabet)
     return seen
 
 

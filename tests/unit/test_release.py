@@ -511,3 +511,41 @@ async def test_an_entry_of_the_outbox_that_cannot_be_read_stands_in_nobodys_way(
     aside = await house.app.store.get("consumer/anna", f"broken/{entry.sequence}")
     assert aside is not None
     assert aside.value == value
+
+
+async def give_up(house: House, consumer: str, *addresses: str, **changed: object) -> None:
+    """Have these addresses alone, where there were others."""
+    stored = await house.app.consumers.stored(consumer)
+    assert stored is not None
+    after = msgspec.structs.replace(stored.preferences, addresses=addresses, **changed)
+    await house.app.consumers.replace(consumer, after, expect=None, now=house.clock.now())
+
+
+@pytest.mark.parametrize("taken_by", ["", "carl"])
+async def test_what_waits_at_an_address_that_is_given_up_is_decided_by_who_has_it(
+    house: House, taken_by: str
+) -> None:
+    reference = await hold(house)
+    await give_up(house, "anna", "another@letterbox.example")
+    if taken_by:
+        await give_up(house, taken_by, "anna@letterbox.example")
+    await house.work()
+    assert len(await held(house)) == 1
+    house.clock.advance(hours=20)
+    await house.work()
+    assert await held(house) == []
+    assert await house.inbox("anna") == ["Offer 1"]
+    assert await house.inbox("carl") == []
+    feed = await house.feed("greenleaf")
+    assert [(e.type, e.reference) for e in feed][-1] == ("message.released", reference)
+
+
+async def test_a_word_about_what_waits_at_an_address_that_is_given_up_counts(house: House) -> None:
+    await hold(house, number=1)
+    await hold(house, number=2)
+    first, second = await held(house)
+    await give_up(house, "anna", "another@letterbox.example")
+    assert await house.app.holds.answer("anna", first, yes=True)
+    assert await house.app.holds.answer("anna", second, yes=False)
+    assert len(await house.inbox("anna")) == 1
+    assert await held(house) == []

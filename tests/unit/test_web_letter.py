@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from letterbox.web.letter import read_letter
 from letterbox.web.sanitising import is_too_much, sanitised
 from tests.support.api import PEOPLE
 from tests.support.hostile import shapes
@@ -149,3 +150,49 @@ async def test_a_subject_and_a_name_are_text():
             page = (await anna.get(path)).body.decode()
             assert "<script>alert" not in page
             assert "&lt;script&gt;alert(1)" in page
+
+
+#: Each would be 70,000 elements within one another, and says that it is not.
+DISGUISED = [
+    "<b></x>",
+    "<b><!--</b>-->",
+    '<b x="></b>">',
+    "<b><table></b></table>",
+    "<b><select></b></select>",
+    "<b><style></b></style>",
+    "<b></ b></b",
+    "<b><svg><style></b></style></svg>",
+    "<b><!--></b>-->",
+    "<li><dd>",
+    "</font><li></table><font><dt><option>",
+]
+
+
+@pytest.mark.parametrize("shape", DISGUISED)
+def test_how_deep_it_is_cannot_be_hidden(shape):
+    assert is_too_much(shape * 3000)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        "<div><b>x</b><p>y</div>",
+        '<table border=0><tr><td width="9"><a href="x?a>b" title=\'"\'>x</a></table>',
+        "<!--[if mso]><table><tr><td><![endif]--><![if !mso]><b>x</b><![endif]><o:p></o:p>",
+        "<ul><li>x<li><b>y</b></ul><dl><dt>x<dd>y</dl><ol><li>x</li></ol>",
+        "<style>p > b { color: red }</style><DIV>1 < 2<br/></div>",
+    ],
+)
+def test_ordinary_shapes_are_not_too_much_however_many(shape):
+    assert not is_too_much(shape * 2000)
+
+
+@pytest.mark.parametrize("charset", ["unicode_escape", "raw_unicode_escape"])
+def test_half_a_character_is_no_fault_of_ours(charset):
+    head = f"Subject: x\r\nContent-Type: text/html; charset={charset}\r\n\r\n"
+    shown = read_letter(_Received(), head.encode() + b"<b>\\ud800</b>")
+    assert shown.html == "<b>?</b>"
+
+
+class _Received:
+    edge = "smtp"

@@ -217,6 +217,15 @@ async def test_a_forged_status_says_nothing(cookie):
 # ---- lists ------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("number", ["9" * 5000, "²", "-1", ""])
+async def test_a_revision_that_is_none_is_not_there(number):
+    async with open_pages() as site:
+        anna = site.visitor()
+        await anna.sign_in("anna")
+        assert (await anna.post("/rules/put-back", {"revision": number, "now": "1"})).status == 404
+        assert (await anna.post("/rules/put-back", {"revision": "1", "now": number})).status == 404
+
+
 async def test_lists_have_fifty_rows_and_go_on_with_their_filters():
     async with open_pages() as site:
         for number in range(55):

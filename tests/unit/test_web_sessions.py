@@ -180,6 +180,7 @@ async def test_who_fails_too_often_has_to_wait():
         ({"csrf": "ü"}, {}),
         ({}, {"Origin": "https://evil.example"}),
         ({}, {"Origin": "null"}),
+        ({}, {"Origin": "http://["}),
         ({}, {"Sec-Fetch-Site": "cross-site"}),
         ({}, {"Sec-Fetch-Site": "same-site"}),
     ],
@@ -193,6 +194,14 @@ async def test_a_form_of_others_changes_nothing(fields, headers):
         assert "open te lang" not in text_of(page)
         assert "te lang open" in text_of(page)
         assert len(await site.house.app.sessions.listed(ANNA)) == 1
+
+
+@pytest.mark.parametrize("host", ["[", "[::1", "a b"])
+async def test_a_host_that_is_none_is_no_fault_of_ours(host):
+    async with open_pages() as site:
+        assert (await site.visitor().get("/signin", headers={"Host": host})).status == 200
+        page = await site.visitor().post("/signin/passkey/options", headers={"Host": host})
+        assert page.status == 200
 
 
 async def test_the_token_of_another_session_is_none():

@@ -1,5 +1,6 @@
 """The settings, as a browser without scripts meets them."""
 
+import asyncio
 import io
 import json
 import re
@@ -287,6 +288,32 @@ async def test_guessing_passwords_is_locked_out():
             for _ in range(3)
         ]
         assert codes == [422, 422, 429]
+
+
+async def test_many_guesses_at_once_are_no_more_than_one_by_one():
+    configuration = Configuration(web=WebSection(failures_per_address=2))
+    async with open_pages(configuration=configuration) as pages:
+        anna, guesser = await pages.visitor("anna"), pages.stranger()
+        await anna.post("/settings/password", new=LONG)
+
+        async def guess(password):
+            fields = {"name": "anna", "password": password, "side": "consumer"}
+            return (await guesser.post("/signin/password", page="/signin", **fields)).status
+
+        codes = await asyncio.gather(*(guess("?") for _ in range(6)))
+        assert sorted(codes) == [422, 422, 429, 429, 429, 429]
+
+
+async def test_the_right_password_counts_as_no_guess():
+    configuration = Configuration(web=WebSection(failures_per_address=2))
+    async with open_pages(configuration=configuration) as pages:
+        anna = await pages.visitor("anna")
+        await anna.post("/settings/password", new=LONG)
+        for _ in range(3):
+            page = await pages.stranger().post(
+                "/signin/password", page="/signin", name="anna", password=LONG, side="consumer"
+            )
+            assert page.status == 303
 
 
 async def test_a_vendor_has_a_password_too():

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from letterbox.intake import Submission
-from letterbox.model.configuration import Configuration, WebhooksSection
+from letterbox.model.configuration import Configuration, WebhooksSection, WebSection
 from letterbox.model.told import EventType
 from letterbox.web import Room
 from letterbox.web.room import PAGES
@@ -350,6 +350,35 @@ async def test_the_stream_tells_of_what_comes():
             said = b""
             while b"data: 1\n" not in said:
                 said += await response.content.readany()
+
+
+async def test_so_many_pages_are_told_of_what_comes_and_no_more():
+    few = Configuration(web=WebSection(streams_per_owner=2))
+    async with open_pages(PEOPLE, configuration=few) as site:
+        visitor = site.visitor()
+        await visitor.sign_in("greenleaf", "vendor")
+        other = site.visitor()
+        await other.sign_in("anna")
+        path = "/vendor/feedback/events?after=0"
+
+        def opened(who=visitor, at=path):
+            return who.session.get(at)
+
+        async with opened() as first, opened() as second:
+            assert (first.status, second.status) == (200, 200)
+            async with opened() as third:
+                assert third.status == 429
+                assert third.headers["Retry-After"] == "60"
+            async with opened(other, "/inbox/events") as another:
+                assert another.status == 200
+            assert (await visitor.get("/vendor/feedback")).status == 200
+            second.close()
+            status = 429
+            while status == 429:
+                site.house.clock.advance(seconds=1)  # whoever asks so often is told so, too
+                async with opened() as again:
+                    status = again.status
+            assert status == 200
 
 
 async def test_nothing_on_a_page_is_written_past_the_catalogue():
