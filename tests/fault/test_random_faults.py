@@ -29,8 +29,9 @@ CLIENTS = 50
 CONSUMERS = 5
 #: A server of the cluster that says nothing for so long is replaced.
 NODE_TIMEOUT = 2.0
-#: Longer than a lease, and than servers wait for one of theirs.
+#: Longer than a lease, and than servers wait for one of theirs; once, in a long run, a minute.
 PAUSE = 8.0
+LONG_PAUSE = 60.0
 
 PEOPLE = """
 [[vendor]]
@@ -167,7 +168,8 @@ class Chaos:
     def pause_server(self) -> None:
         server = self._primary()
         server.pause()
-        time.sleep(PAUSE)
+        is_long = SECONDS > 2 * LONG_PAUSE and not self.done["pause_server"]
+        time.sleep(LONG_PAUSE if is_long else PAUSE)
         server.resume()
         self.heal()
 

@@ -17,8 +17,9 @@ from letterbox.ports.store import (
     StoreUnavailable,
 )
 from tests.contract.acts import ANNA, done, on
-from tests.fault.deliveries import check, deliver
+from tests.fault.deliveries import Clients, check, deliver
 from tests.support.clock import FakeClock
+from tests.support.proxy import proxy
 from tests.support.redis import RedisNode, RedisServer, until
 
 CLIENTS = 50
@@ -318,3 +319,26 @@ async def test_a_call_of_several_commits_is_one_command(server, monkeypatch):
             await deliver(store, "1")
             told = client.info("commandstats")
         assert told["cmdstat_evalsha"]["calls"] == 1
+
+
+async def test_who_is_cut_off_from_the_server_gives_up_and_comes_back(tmp_path):
+    """Nothing is refused and nothing answers: only patience ends it."""
+    node = RedisNode(tmp_path / "node")
+    try:
+        node.start()
+        async with (
+            proxy(node.port) as cable,
+            opened(f"redis://127.0.0.1:{cable.port}", patience=1) as store,
+        ):
+            clients = Clients(store)
+            await clients.deliver_more(200)
+            cable.cut()
+            async with asyncio.timeout(30):
+                while not clients.heard:  # noqa: ASYNC110 - they come to hear of it
+                    await asyncio.sleep(0.05)
+            cable.mend()
+            await clients.deliver_more(200)
+            await clients.stop()
+            await check(store, clients.acknowledged)
+    finally:
+        node.close()
