@@ -112,20 +112,19 @@ async def test_who_comes_while_a_store_is_copied_is_told_so(tmp_path, servers):
 
 async def test_a_process_that_stood_still_writes_nothing_into_a_copy(servers):
     async with another_process(servers) as process:
-        await answer(process)
-        assert await say(process, b"before") == b"done"
+        assert await say(process, b"call before") == b"done"
         process.send_signal(signal.SIGSTOP)
         async with had_alone(servers.url) as taken:  # once it is thought gone
             # It wakes in the midst of a commit that it was about to send.
-            process.stdin.write(b"meanwhile\n")
+            process.stdin.write(b"call meanwhile\n")
             process.send_signal(signal.SIGCONT)
             assert await answer(process) != b"done"
-            for word in (b"again", b"and again"):
+            for word in (b"call again", b"call anew"):
                 assert b"is being copied" in await say(process, word)
             await taken.check()
         async with opened(servers.url, works=False) as store:
             assert (await store.get(ANNA, "k")).value == b"before"
-        assert await say(process, b"after") == b"done"
+        assert await say(process, b"call after") == b"done"
 
 
 async def test_one_without_leases_that_was_away_writes_nothing_either(servers):

@@ -107,10 +107,10 @@ def test_the_scripts_make_a_cluster_and_find_a_node_that_has_moved(nodes):
     assert "there is a cluster of 6 nodes" in scripted("redis-create", nodes)
 
     moved = nodes[-1]
+    name = next(name for name, (at, _) in members(nodes[0]).items() if at == moved.host)
     moved.stop()
     moved.host = "127.77.0.77"
     moved.start()
-    name = next(name for name, (at, _) in members(nodes[0]).items() if at == "127.77.0.6")
     scripted("redis-meet", nodes, HOST=moved.host)
     until(lambda: all(members(node)[name][0] == moved.host for node in nodes))
     assert len(members(nodes[0])) == 6

@@ -324,6 +324,7 @@ def families() -> dict[str, str]:
         "Address": Address(local="x", domain="x"),
         "str": "x",
         "int": 1,
+        "bytes": b"x",
     }
     found = {}
     for name, value in vars(places).items():
