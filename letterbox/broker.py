@@ -51,6 +51,7 @@ from letterbox.records.vendors import Vendors
 from letterbox.records.webhooks import WebhookRecords
 from letterbox.registration import DomainProofs, Endpoints, Registration
 from letterbox.shipment import Shipment
+from letterbox.starting import Adoption
 from letterbox.upkeep import Upkeep
 
 
@@ -127,6 +128,12 @@ class Broker:
             ours=configuration.our_domains,
             is_vendor=self.vendors.known,
             tells=self._tells,
+        )
+        self.adoption = Adoption(
+            consumers=self.consumers,
+            vendors=self.vendors,
+            organizational=self.domains.organizational,
+            is_mailbox_provider=self.domains.is_mailbox_provider,
         )
         self.categories = Categories(self.store)
         self.credentials = Credentials(self.store)

@@ -40,6 +40,7 @@ By = Literal[
     "restore",
     "confirm",
     "request",
+    "import",
 ]
 
 _NOTHING: Final = Preferences()
