@@ -22,6 +22,7 @@ from letterbox.intake.submitters import Submitters
 from letterbox.judge import Judge
 from letterbox.metrics import Metrics
 from letterbox.model.configuration import Configuration
+from letterbox.onboarding import Onboarding
 from letterbox.outgoing import Outgoing
 from letterbox.ports.clock import Clock
 from letterbox.ports.courier import MailCourier, WebCourier
@@ -51,7 +52,6 @@ from letterbox.records.vendors import Vendors
 from letterbox.records.webhooks import WebhookRecords
 from letterbox.registration import DomainProofs, Endpoints, Registration
 from letterbox.shipment import Shipment
-from letterbox.starting import Adoption
 from letterbox.upkeep import Upkeep
 
 
@@ -129,12 +129,16 @@ class Broker:
             is_vendor=self.vendors.known,
             tells=self._tells,
         )
-        self.adoption = Adoption(
+        self.onboarding = Onboarding(
+            configuration,
+            store=self.store,
+            clock=self.clock,
             consumers=self.consumers,
             vendors=self.vendors,
-            organizational=self.domains.organizational,
-            is_mailbox_provider=self.domains.is_mailbox_provider,
+            domains=self.domains,
         )
+        self.adoption, self.imports = self.onboarding.adoption, self.onboarding.imports
+        self.sieve, self.uploads = self.onboarding.sieve, self.onboarding.uploads
         self.categories = Categories(self.store)
         self.credentials = Credentials(self.store)
         self.sessions = Sessions(self.store, self.clock, configuration.web)
@@ -302,6 +306,7 @@ class Broker:
         yield from self.between.duties()
         settle = self.consumers.settle_address
         yield Duty("address", places.PASSING, lambda name, _: settle(name, self.clock.now()))
+        yield from self.onboarding.duties()
         yield Duty("domain", places.PASSING, lambda name, _: self.vendors.settle_domain(name))
         yield from self.upkeep.duties()
         yield from self.outgoing.duties()
@@ -359,4 +364,5 @@ class Broker:
                 self.sessions, self.consumers, self.vendors, lambda: self.public_url
             ),
             leaving=self.upkeep.leaving,
+            importing=self.onboarding.commands,
         )

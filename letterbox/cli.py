@@ -164,6 +164,12 @@ def _erase(arguments: argparse.Namespace) -> int:
     return _print(arguments, done, lines)
 
 
+def _old_mail(arguments: argparse.Namespace) -> int:
+    from letterbox.collecting import run
+
+    return _print(arguments, *run(arguments, _configuration(arguments)))
+
+
 def _import_taxonomy(arguments: argparse.Namespace) -> int:
     asked = {
         "files": [_file(name) for name in arguments.files],
@@ -428,6 +434,7 @@ _COMMANDS: Mapping[str, Command] = {
     "reasons": _reasons,
     "taxonomy": _taxonomy,
     "import": _import_taxonomy,
+    "old-mail": _old_mail,
     "foreign": _foreign_taxonomy,
     "export": _export,
     "erase": _erase,

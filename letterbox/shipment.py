@@ -7,7 +7,9 @@ from letterbox.configuration import shipped
 from letterbox.feedback.wording import Wording, read_wording
 from letterbox.identity.domains import Domains
 from letterbox.model.reason import Phrases, Registry, read_phrases, read_registry
+from letterbox.reading.facts import Reader
 from letterbox.reading.prose import Tables
+from letterbox.reading.sightings import LIMITS
 from letterbox.reading.signs import read_signs
 from letterbox.wishes import Taxonomy, read_taxonomy
 
@@ -35,3 +37,9 @@ def unpack() -> Shipment:
         tables=Tables(taxonomy, read_signs(shipped("signs.toml"))),
         domains=Domains(shipped("mailbox_providers.toml")),
     )
+
+
+def reader_of_old_mail() -> Reader:
+    """What reads old mail, in whatever process; it knows no categories of others."""
+    taxonomy = read_taxonomy(shipped("taxonomy.toml"))
+    return Reader(LIMITS, taxonomy, tables=Tables(taxonomy, read_signs(shipped("signs.toml"))))

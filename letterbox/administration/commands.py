@@ -11,6 +11,7 @@ from letterbox.administration.apply import Applying
 from letterbox.administration.categories import TaxonomyFile, map_files
 from letterbox.administration.explain import Explaining
 from letterbox.administration.failed import Failed
+from letterbox.administration.importing import ImportCommands
 from letterbox.administration.leaving import LeavingCommands
 from letterbox.administration.people import PeopleFile
 from letterbox.administration.shape import nearest
@@ -102,6 +103,7 @@ class Administration:
         categories: Categories,
         sign_in: SignInCommands,
         leaving: LeavingCommands,
+        importing: ImportCommands,
     ) -> None:
         self._explaining = explaining
         self._taxonomy = taxonomy
@@ -133,6 +135,7 @@ class Administration:
             ).table,
             **sign_in.table,
             **leaving.table,
+            **importing.table,
         }
 
     async def perform(self, command: str, arguments: Mapping[str, Any]) -> Answer:

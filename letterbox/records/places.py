@@ -92,6 +92,8 @@ REQUEST = "request/"
 OUTCOME = "outcome/"
 #: The consumer is to be told of something that went wrong in their name.
 NOTICE = "notice/"
+#: What was found of a consumer's old mail, and how far it was read.
+IMPORT = "import"
 
 
 def room(partition: str) -> tuple[str, str]:

@@ -1,5 +1,7 @@
 """Starting: what old mail suggests, and what a person makes of it."""
 
 from letterbox.starting.adoption import Adopted, Adoption, NotAdopted
+from letterbox.starting.sieve import Sieve, SieveRead
+from letterbox.starting.upload import Uploads
 
-__all__ = ["Adopted", "Adoption", "NotAdopted"]
+__all__ = ["Adopted", "Adoption", "NotAdopted", "Sieve", "SieveRead", "Uploads"]

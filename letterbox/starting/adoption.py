@@ -57,17 +57,24 @@ class Adoption:
         self._vendors = vendors
         self.whose = Whose(organizational, is_mailbox_provider)
 
-    async def proposals(self, consumer: str, found: Mapping[str, Found]) -> list[Proposal]:
-        """What is suggested to a consumer by what was found, whoever wrote most first."""
+    async def proposals(
+        self, consumer: str, found: Mapping[str, Found], *, apart: bool = False
+    ) -> list[Proposal]:
+        """What is suggested to a consumer by what was found, whoever wrote most first.
+
+        ``apart``: persons stay persons, also where their domain is a company's.
+        """
         organizational = self.whose.organizational
-        domains = {organizational(key.rpartition("@")[2]) for key in found}
+        domains = {organizational(key.rpartition("@")[2]) for key in found} | {
+            key for key in found if "@" not in key
+        }
         holders: dict[str, VendorRef] = {}
         for domain in domains:
             held = await self._vendors.across(VendorRule(domain=domain))
             if held.registered:
                 holders[domain] = held
         wishes = await self._consumers.wishes(consumer)
-        return propose(found, wishes=wishes, whose=self.whose, holders=holders)
+        return propose(found, wishes=wishes, whose=self.whose, holders=holders, apart=apart)
 
     async def adopt(
         self,

@@ -107,12 +107,13 @@ def propose(
     wishes: Wishes,
     whose: Whose,
     holders: Mapping[str, VendorRef] = _NOBODY,
+    apart: bool = False,
 ) -> list[Proposal]:
     """What is suggested, whoever wrote most first.
 
     ``holders`` are the registered vendors of domains; what is found of several domains of one of
-    them is one proposal. The persons of a domain that is a company's are that company's. Whoever
-    has one of the consumer's own addresses is left out.
+    them is one proposal. The persons of a domain that is a company's are that company's, unless
+    they are to stay ``apart``. Whoever has one of the consumer's own addresses is left out.
     """
     companies: dict[str, tuple[str, Found]] = {}
     persons: dict[str, Found] = {}
@@ -124,7 +125,7 @@ def propose(
             continue
         domain = whose.organizational(key.rpartition("@")[2])
         vendor = _holder_of(domain, holders)
-        if vendor in companies:
+        if vendor in companies and not apart:
             _add(companies, vendor, domain, each)
         else:
             persons[key] = each
