@@ -86,7 +86,7 @@ class Uploads:
                 beginning += chunk
                 if len(beginning) >= BEGINNING:
                     break
-            if not beginning.strip():
+            if not beginning.lstrip().startswith(b"From "):
                 raise NotAnMbox
             name = name_of_mbox(beginning)
             source = await self._imports.begin(consumer, name, "mbox", total)

@@ -27,6 +27,7 @@ from letterbox.records.activity import ActivityLog
 from letterbox.records.claims import Claims
 from letterbox.records.consumers import Consumers
 from letterbox.records.feed import Feed
+from letterbox.records.imports import Imports
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.passkeys import Passkeys
 from letterbox.records.passwords import Passwords
@@ -35,6 +36,7 @@ from letterbox.records.tallies import Tallies
 from letterbox.records.vendors import Vendors
 from letterbox.records.webhooks import WebhookRecords
 from letterbox.registration import DomainProofs, Endpoints, Keys
+from letterbox.starting import Adoption, Sieve, Uploads
 
 
 class Parts(NamedTuple):
@@ -79,4 +81,8 @@ class Parts(NamedTuple):
     webhook_records: WebhookRecords
     endpoints: Endpoints
     preflight: Preflight
+    adoption: Adoption
+    imports: Imports
+    uploads: Uploads
+    sieve: Sieve
     public_url: Callable[[], str]

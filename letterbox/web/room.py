@@ -32,6 +32,7 @@ from letterbox.web import (
     rules,
     settings,
     signin,
+    start,
     status,
     times,
     vendor,
@@ -71,6 +72,7 @@ PAGES: tuple[Page, ...] = (
     *times.PAGES,
     *windows.PAGES,
     *replay.PAGES,
+    *start.PAGES,
 )
 _FETCHED = frozenset({"cors", "no-cors"})
 #: Failures that lock out a name: links have none, and are not guessed.
@@ -139,7 +141,7 @@ class Room:
                 if who.owner.side != page.who:
                     raise missing()
             if page.method == "POST":
-                await visit.take_form(uploads=page.uploads)
+                await visit.take_form(uploads=page.uploads, streams=page.streams)
             return await page.run(visit)
         except Failure as failure:
             return await self._explained(visit, failure)

@@ -106,6 +106,16 @@ STATUS: Mapping[str, Status] = {
         N_("%(address)s is given up."),
         *_back_to("addresses"),
     ),
+    "suggestions-adopted": Status(
+        N_("Changed: %(count)s."),
+        *_back_to("start"),
+    ),
+    "suggestions-some": Status(
+        N_("Changed: %(count)s. Not done: %(left)s."),
+        *_back_to("start"),
+    ),
+    "mail-read": Status(N_("Read to its end: %(count)s mails.")),
+    "mail-forgotten": Status(N_("What was found is forgotten.")),
     "company-confirmed": Status(N_("%(vendor)s goes on as it was.")),
     "companies-none": Status(N_("Nothing was changed.")),
     "put-back": Status(N_("Put back: the rules are as they were.")),
