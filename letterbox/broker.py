@@ -138,6 +138,7 @@ class Broker:
             domains=self.domains,
         )
         self.adoption, self.imports = self.onboarding.adoption, self.onboarding.imports
+        self.expectations = self.onboarding.expectations
         self.sieve, self.uploads = self.onboarding.sieve, self.onboarding.uploads
         self.categories = Categories(self.store)
         self.credentials = Credentials(self.store)

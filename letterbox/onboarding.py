@@ -14,7 +14,7 @@ from letterbox.records.consumers import Consumers
 from letterbox.records.imports import Imports
 from letterbox.records.vendors import Vendors
 from letterbox.shipment import reader_of_old_mail
-from letterbox.starting import Adoption, Sieve, Uploads
+from letterbox.starting import Adoption, Expectations, Sieve, Uploads
 
 
 class Onboarding:
@@ -46,8 +46,13 @@ class Onboarding:
             most=configuration.imports.max_size,
             at_once=configuration.imports.at_once,
         )
+        self.expectations = Expectations(
+            store=store, clock=clock, consumers=consumers, vendors=vendors
+        )
         self.commands = ImportCommands(self.imports, self.adoption, self.sieve, consumers, clock)
 
     def duties(self) -> Iterator[Duty]:
-        """What was found is not kept for ever."""
+        """What was found is not kept for ever; who took an address is written down."""
+        settle = self.expectations.settle
         yield Duty("consumer", places.IMPORT, lambda name, _: self.imports.expire(name))
+        yield Duty("consumer", places.BINDING, settle)

@@ -363,7 +363,7 @@ def _line(subject: _Subject, slot: _Slot, judgement: Judgement) -> Line:
         counted=tuple(judgement.counted),
         event=event,
         claim=slot.claim,
-        extra=judgement.probed,
+        extra=judgement.probed + judgement.binds,
         your_reference=your_reference,
         tally=tally,
         unlisted=subject.sender.how == "via" and judgement.told.reply >= _REFUSED,

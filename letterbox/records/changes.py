@@ -41,6 +41,7 @@ By = Literal[
     "confirm",
     "request",
     "import",
+    "expecting",
 ]
 
 _NOTHING: Final = Preferences()

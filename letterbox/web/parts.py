@@ -36,7 +36,7 @@ from letterbox.records.tallies import Tallies
 from letterbox.records.vendors import Vendors
 from letterbox.records.webhooks import WebhookRecords
 from letterbox.registration import DomainProofs, Endpoints, Keys
-from letterbox.starting import Adoption, Sieve, Uploads
+from letterbox.starting import Adoption, Expectations, Sieve, Uploads
 
 
 class Parts(NamedTuple):
@@ -85,4 +85,5 @@ class Parts(NamedTuple):
     imports: Imports
     uploads: Uploads
     sieve: Sieve
+    expectations: Expectations
     public_url: Callable[[], str]

@@ -20,6 +20,7 @@ from letterbox.web import (
     addresses,
     bulk,
     company,
+    expecting,
     inbox,
     interests,
     leaving,
@@ -73,6 +74,7 @@ PAGES: tuple[Page, ...] = (
     *windows.PAGES,
     *replay.PAGES,
     *start.PAGES,
+    *expecting.PAGES,
 )
 _FETCHED = frozenset({"cors", "no-cors"})
 #: Failures that lock out a name: links have none, and are not guessed.

@@ -102,8 +102,8 @@ async def read(visit: Visit) -> web.Response:
         )
         return await _page(visit, mistakes={"mbox": said})
     except TooLarge:
-        most = visit.parts.uploads.most // 1024**2
-        said = visit.say("The file is larger than %(most)s MB. Split it.", most=f"{most:,}")
+        most = _most(visit)
+        said = visit.say("The file is larger than %(most)s MB. Split it.", most=most)
         return await _page(visit, mistakes={"mbox": said})
     except TooManySources:
         said = visit.say("So many files were read already. Forget what was found, to begin anew.")
@@ -200,7 +200,7 @@ async def _page(visit: Visit, *, mistakes: dict[str, str] | None = None) -> web.
         shows=names_of(_SHOWN, visit),
         dos=names_of(_DOS, visit),
         standings=names_of(STANDINGS, visit),
-        most=f"{visit.parts.uploads.most // 1024**2:,}",
+        most=_most(visit),
         typed=visit.raw,
         mistakes=mistakes or {},
         **_course(visit, imported),
@@ -220,6 +220,10 @@ def _course(visit: Visit, imported: Imported | None) -> dict[str, Any]:
         "unread": imported.unread,
         "over": imported.over,
     }
+
+
+def _most(visit: Visit) -> str:
+    return f"{visit.parts.uploads.most // 1024**2:,}"
 
 
 def _is_asked(proposal: Proposal, shown: str, q: str) -> bool:

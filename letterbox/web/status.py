@@ -106,6 +106,22 @@ STATUS: Mapping[str, Status] = {
         N_("%(address)s is given up."),
         *_back_to("addresses"),
     ),
+    "expecting": Status(
+        N_("Everything of %(vendor)s comes until %(until)s."),
+        *_back_to("expecting"),
+    ),
+    "expecting-address": Status(
+        N_("%(address)s is yours to give. It waits for its first user until %(until)s."),
+        *_back_to("expecting"),
+    ),
+    "expecting-kept": Status(
+        N_("%(vendor)s is on your list."),
+        *_back_to("expecting"),
+    ),
+    "expecting-closed": Status(
+        N_("No longer expected: %(vendor)s."),
+        *_back_to("expecting"),
+    ),
     "suggestions-adopted": Status(
         N_("Changed: %(count)s."),
         *_back_to("start"),

@@ -5,6 +5,7 @@ from letterbox.model.wishes import Counted
 from letterbox.wishes.calendar import Calendar
 from letterbox.wishes.check import MOST, Domains, Mistake, check
 from letterbox.wishes.compile import compile_wishes, lookup, quotas_for
+from letterbox.wishes.expecting import awaits, expected
 from letterbox.wishes.ical import Times, Unsupported, read_times
 from letterbox.wishes.ical_written import write_times
 from letterbox.wishes.names import mailbox_of, name_of, other_side
@@ -22,8 +23,10 @@ __all__ = [
     "Taxonomy",
     "Times",
     "Unsupported",
+    "awaits",
     "check",
     "compile_wishes",
+    "expected",
     "lookup",
     "mailbox_of",
     "name_of",

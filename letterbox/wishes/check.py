@@ -23,6 +23,7 @@ from letterbox.model.preferences import (
 from letterbox.model.taxonomy import Taxonomy
 from letterbox.reading.words import split
 from letterbox.wishes.calendar import minutes
+from letterbox.wishes.expecting import key_of
 from letterbox.wishes.names import name_of, other_side
 
 #: How much one consumer may declare, so that a decision about it stays bounded work.
@@ -30,6 +31,7 @@ MOST: Final = {
     "addresses": 200,
     "pauses": 200,
     "exceptions": 400,
+    "expecting": 50,
     "interest": 500,
     "window": 200,
     "vendor": 10_000,
@@ -90,6 +92,7 @@ def check(
         _zone(preferences.timezone, zone_of, zones),
         _pauses(preferences),
         _exceptions(preferences),
+        _expecting(preferences, domains),
         _limits("limit", preferences.limit),
         _interests(preferences.interest, taxonomy),
         _windows(preferences.window),
@@ -155,6 +158,29 @@ def _exceptions(preferences: Preferences) -> Iterator[Mistake]:
                 allowed="both times, or neither where nothing may arrive that day",
             )
         yield from _spoken_of(path, exception)
+
+
+def _expecting(preferences: Preferences, domains: Domains) -> Iterator[Mistake]:
+    seen: set[str] = set()
+    own = {bound.address.lower() for bound in preferences.bound_addresses}
+    for nth, each in enumerate(preferences.expecting):
+        path = f"expecting[{nth}]"
+        if (each.vendor is None) == (each.address is None):
+            named = "vendor and address" if each.vendor is not None else "nobody"
+            allowed = "exactly one of vendor, address"
+            yield Mistake(path=path, mistake=f"it names {named}", allowed=allowed)
+            continue
+        if each.vendor is not None and not each.vendor.strip():
+            yield _no_vendor(f"{path}.vendor", each.vendor)
+        elif each.vendor is not None and "." in each.vendor:
+            yield from _domain(f"{path}.vendor", each.vendor, domains)
+        elif each.address is not None and each.address.lower() not in own:
+            mistake = f"{_quoted(each.address)} is none of the addresses"
+            yield Mistake(path=f"{path}.address", mistake=mistake, allowed="one of addresses")
+        yield from _unique(path, key_of(each), "expectation of", seen)
+        if each.until <= each.from_:
+            allowed = f"later than {each.from_.isoformat()}"
+            yield Mistake(path=f"{path}.until", mistake="it is over at once", allowed=allowed)
 
 
 def _times(path: str, start: str, end: str) -> Iterator[Mistake]:
