@@ -32,11 +32,13 @@ from letterbox.records.claims import Claims
 from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import Credentials
 from letterbox.records.feed import Feed
+from letterbox.records.imports import Imports
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.tallies import Tallies
 from letterbox.records.vendors import Vendors
 from letterbox.records.webhooks import WebhookRecords
 from letterbox.registration import DomainProofs, Endpoints, Keys, Registration
+from letterbox.starting import Adoption, Expectations, Sieve, Uploads
 from letterbox.wishes import Taxonomy
 
 
@@ -119,4 +121,9 @@ class Parts(NamedTuple):
     clock: Clock
     metrics: Metrics
     configuration: Configuration
+    adoption: Adoption
+    imports: Imports
+    uploads: Uploads
+    sieve: Sieve
+    expectations: Expectations
     public_url: Callable[[], str]

@@ -20,6 +20,7 @@ from letterbox.gateways.http import (
     preferences,
     preflight,
     requests,
+    starting,
     stats,
     times,
     told,
@@ -165,6 +166,7 @@ _CONSUMER = (
     + told.ROUTES
     + requests.ROUTES
     + activity.ROUTES
+    + starting.ROUTES
     + me.ROUTES
 )
 
