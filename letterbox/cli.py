@@ -29,6 +29,7 @@ _SECTIONS = (
     "decisions",
     "activity",
     "requests",
+    "import",
     "strangers",
     "tokens",
     "sessions",

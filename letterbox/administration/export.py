@@ -13,6 +13,7 @@ from letterbox.ports.store import Store
 from letterbox.records.activity import ActivityLog
 from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import Credentials
+from letterbox.records.imports import imported_of
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.requests import RequestList
 from letterbox.records.sessions import Owner, Sessions
@@ -26,6 +27,7 @@ Section = Literal[
     "decisions",
     "activity",
     "requests",
+    "import",
     "strangers",
     "tokens",
     "sessions",
@@ -64,6 +66,7 @@ class Exporting:
         self._credentials = credentials
         self._sessions = sessions
         self._strangers = strangers
+        self._store = store
         self._activity = ActivityLog(store)
         self._requests = RequestList(store)
 
@@ -94,15 +97,25 @@ class Exporting:
             case "requests":
                 asked_for = await self._requests.page(name, after=after, limit=_PAGE)
                 return Rows(plain(asked_for.items), asked_for.after)
-            case "strangers":
-                return Rows(plain(await self._strangers.of(name, self._clock.now())))
-            case "tokens":
-                return Rows(await self._credentials.prefixes("token", name))
-            case "sessions":
-                rows = await self._sessions.listed(Owner("consumer", name))
-                return Rows([_without_secret(plain(row)) for row in rows])
             case "messages":
                 return await self._messages(name, after)
+            case _:
+                return Rows(await self._at_once(name, section))
+
+    async def _at_once(self, name: str, section: Section) -> Any:
+        """A section that is one page."""
+        match section:
+            case "import":
+                imported = await imported_of(self._store, name)
+                found = imported.found if imported else {}
+                return [{"id": key, **plain(each)} for key, each in found.items()]
+            case "strangers":
+                return plain(await self._strangers.of(name, self._clock.now()))
+            case "tokens":
+                return await self._credentials.prefixes("token", name)
+            case _:
+                rows = await self._sessions.listed(Owner("consumer", name))
+                return [_without_secret(plain(row)) for row in rows]
 
     async def _messages(self, name: str, after: str | None) -> Rows:
         inbox = await self._mailboxes.inbox(name, after=after, limit=_MESSAGES)

@@ -62,7 +62,7 @@ class ImapFolder:
         """``trust`` is a file of certificates to trust in place of the system's."""
         self._connection = _connected(host, port, plain=plain, trust=trust)
         try:
-            self._connection.login(user, password)
+            self._connection.login(_quoted(user), password)
             self._exists = self._examine(folder)
             validity = self._connection.response("UIDVALIDITY")[1]
         except (imaplib.IMAP4.error, UnicodeError, OSError) as error:
@@ -80,7 +80,7 @@ class ImapFolder:
             return
 
     def _examine(self, folder: str) -> int:
-        said, data = self._connection.select(_quoted(folder), readonly=True)
+        said, data = self._connection.select(_quoted(_in_utf7(folder)), readonly=True)
         if said != "OK" or not data or data[0] is None:
             raise imaplib.IMAP4.error(f"there is no folder {folder!r}")
         return int(data[0])
@@ -146,11 +146,14 @@ def _is_here(host: str) -> bool:
         return host == "localhost"
 
 
-def _quoted(folder: str) -> str:
-    """A folder's name as the protocol has it: modified UTF-7 (RFC 3501, section 5.1.3)."""
-    name = _SHIFTED.sub(_shifted, folder.replace("&", "&-"))
-    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
+
+
+def _in_utf7(folder: str) -> str:
+    """A folder's name as the protocol has it: modified UTF-7 (RFC 3501, section 5.1.3)."""
+    return _SHIFTED.sub(_shifted, folder.replace("&", "&-"))
 
 
 def _shifted(letters: re.Match[str]) -> str:

@@ -108,6 +108,18 @@ class TooManySources(Exception):
     """There are as many mailboxes as are told apart."""
 
 
+async def imported_of(store: Store, consumer: str) -> Imported | None:
+    """What was found of a consumer's old mail; None where none was read."""
+    return (await _read(store, consumer))[0]
+
+
+async def _read(store: Store, consumer: str) -> tuple[Imported | None, int]:
+    document = await store.get(places.consumer(consumer), places.IMPORT)
+    if document is None:
+        return None, 0
+    return decode(document.value, Imported), document.revision
+
+
 class Imports:
     """Imports over the store. ``kept`` is how long one stays after it was last gone on with."""
 
@@ -119,7 +131,7 @@ class Imports:
 
     async def of(self, consumer: str) -> Imported | None:
         """What was found of a consumer's old mail; None where none was read."""
-        return (await self._read(consumer))[0]
+        return (await _read(self._store, consumer))[0]
 
     async def begin(self, consumer: str, name: str, sort: Sort, total: int) -> Source:
         """Begin to read a mailbox, or go on with it: how far it is.
@@ -127,7 +139,7 @@ class Imports:
         ``name`` is the same for the same mailbox. Raises :class:`TooManySources`.
         """
         for _ in range(_ATTEMPTS):
-            before, revision = await self._read(consumer)
+            before, revision = await _read(self._store, consumer)
             now = self._clock.now()
             imported = before or Imported(begun=now, at=now)
             known = imported.sources.get(name)
@@ -142,7 +154,7 @@ class Imports:
     async def take(self, consumer: str, name: str, batch: Batch) -> Source:
         """Count some mails of a mailbox, all or none of them. Raises :class:`Elsewhere`."""
         for _ in range(_ATTEMPTS):
-            before, revision = await self._read(consumer)
+            before, revision = await _read(self._store, consumer)
             source = before.sources.get(name) if before else None
             if before is None or source is None or source.position != batch.after:
                 raise Elsewhere
@@ -172,14 +184,14 @@ class Imports:
 
     async def forget(self, consumer: str) -> bool:
         """Forget what was found; false where there is nothing."""
-        before, _ = await self._read(consumer)
+        before, _ = await _read(self._store, consumer)
         gone = (Delete(places.IMPORT), Unschedule(places.IMPORT, expect=False))
         await self._store.commit(Commit(places.consumer(consumer), gone))
         return before is not None
 
     async def expire(self, consumer: str) -> None:
         """Forget it where its time has come, else have it looked at again then."""
-        before, revision = await self._read(consumer)
+        before, revision = await _read(self._store, consumer)
         at = before.at + self._kept if before else None
         if at is None or at <= self._clock.now():
             guard = (Expect(places.IMPORT, revision), Delete(places.IMPORT))
@@ -188,12 +200,6 @@ class Imports:
         else:
             again = Schedule(places.IMPORT, at=at)
             await self._store.commit(Commit(places.consumer(consumer), (again,)))
-
-    async def _read(self, consumer: str) -> tuple[Imported | None, int]:
-        document = await self._store.get(places.consumer(consumer), places.IMPORT)
-        if document is None:
-            return None, 0
-        return decode(document.value, Imported), document.revision
 
     async def _write(self, consumer: str, imported: Imported, revision: int) -> bool:
         now = self._clock.now()

@@ -24,6 +24,7 @@ TITLES: Final[Mapping[Section, str]] = {
     "decisions": N_("What was decided"),
     "activity": N_("Activity"),
     "requests": N_("Who asked to come back"),
+    "import": N_("Old mail"),
     "strangers": N_("From nobody proven"),
     "tokens": N_("Keys of programs"),
     "sessions": N_("Where you are signed in"),

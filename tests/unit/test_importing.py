@@ -162,6 +162,8 @@ def test_the_whole_way_on_the_command_line(run, tmp_path):
     assert rules["shop0.example"]["standing"] == "blocked"
     assert "limit" in rules["shop1.example"]
     assert "limit" not in rules["shop3.example"]
+    taken = {each["id"]: each["kinds"] for each in run("export", "anna")["import"]}
+    assert set(taken) == {f"shop{nth}.example" for nth in range(7)}
     assert run("import", "forget", "--consumer", "anna")["forgotten"]
 
 
