@@ -1,5 +1,6 @@
 """Suggestions become relationships: all that were chosen, as one change of the preferences."""
 
+import asyncio
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
@@ -19,6 +20,8 @@ from letterbox.wishes import Mistake
 from letterbox.wishes.proposals import Whose, chosen, propose, same_side
 
 _ATTEMPTS: Final = 5
+#: Domains that are looked up at once.
+_AT_ONCE: Final = 100
 _ROW: Final = re.compile(r"vendor\[(\d+)\]")
 
 
@@ -69,10 +72,12 @@ class Adoption:
             key for key in found if "@" not in key
         }
         holders: dict[str, VendorRef] = {}
-        for domain in domains:
-            held = await self._vendors.across(VendorRule(domain=domain))
-            if held.registered:
-                holders[domain] = held
+        named = sorted(domains)
+        for begin in range(0, len(named), _AT_ONCE):
+            some = named[begin : begin + _AT_ONCE]
+            rules = (VendorRule(domain=domain) for domain in some)
+            held = await asyncio.gather(*map(self._vendors.across, rules))
+            holders |= {d: each for d, each in zip(some, held, strict=True) if each.registered}
         wishes = await self._consumers.wishes(consumer)
         return propose(found, wishes=wishes, whose=self.whose, holders=holders, apart=apart)
 

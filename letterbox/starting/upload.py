@@ -68,6 +68,8 @@ class Uploads:
         self._make_reader = make_reader
         self.most = most
         self._room = asyncio.Semaphore(at_once)
+        #: Who has a file read: each one at a time.
+        self._whose: set[str] = set()
 
     async def read(self, consumer: str, chunks: AsyncIterator[bytes], total: int) -> Source:
         """Read an mbox as it comes; ``total`` is how large it says it is, 0 for unknown.
@@ -78,8 +80,15 @@ class Uploads:
         """
         if total > self.most:
             raise TooLarge
-        if self._room.locked():
+        if self._room.locked() or consumer in self._whose:
             raise Busy
+        self._whose.add(consumer)
+        try:
+            return await self._read(consumer, chunks, total)
+        finally:
+            self._whose.discard(consumer)
+
+    async def _read(self, consumer: str, chunks: AsyncIterator[bytes], total: int) -> Source:
         async with self._room:
             beginning = b""
             async for chunk in chunks:
