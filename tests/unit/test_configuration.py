@@ -330,7 +330,7 @@ SEVERAL = {"LETTERBOX__STORE__URL": "redis://localhost"}
         (SEVERAL | {"LETTERBOX__HTTP__LISTEN": ""}, Role.WEB, False, "http.listen"),
         (
             SEVERAL | {"LETTERBOX__SMTP__LISTEN": ""},
-            *(Role.GATEWAY, True, "smtp.listen, lmtp.listen, submission.listen"),
+            *(Role.GATEWAY, True, "smtp.listen, lmtp.listen, submission.listen, filter.listen"),
         ),
     ],
 )
