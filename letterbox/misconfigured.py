@@ -122,7 +122,7 @@ def _filter(configuration: Configuration) -> Iterator[Mistake]:
         if _collide(section.next_hop, getattr(configuration, path).listen):
             yield Mistake(
                 path="filter.next_hop",
-                mistake=f"{section.next_hop} is our own {path}.listen, so that mail went in circles",
+                mistake=f"{section.next_hop} is our own {path}.listen: mail would go in circles",
                 allowed="the mail server behind",
             )
     if not section.listen:

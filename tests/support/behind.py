@@ -1,4 +1,4 @@
-"""The mail server behind on loopback: at each stage it answers, vanishes or keeps silent as told."""
+"""The mail server behind, on loopback: at each stage it answers, vanishes or keeps silent."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -42,6 +42,12 @@ class NextHopServer:
         #: Contents are answered while it is set.
         self.goes_on = asyncio.Event()
         self.goes_on.set()
+        self._more = asyncio.Condition()
+
+    async def has(self, messages: int) -> None:
+        """Wait until so many have come."""
+        async with self._more:
+            await self._more.wait_for(lambda: len(self.came) >= messages)
 
     def _answer(self, *stages: str) -> str | None:
         for stage in stages:
@@ -99,6 +105,8 @@ class NextHopServer:
         answer = self._answer("end") or "250 2.0.0 queued as 1A"
         if answer.startswith("250"):
             self.came.append(Came(said, content[:-3].replace(b"\r\n..", b"\r\n.")))
+            async with self._more:
+                self._more.notify_all()
         self.at_end()
         await self.goes_on.wait()
         return await self._say(writer, answer)

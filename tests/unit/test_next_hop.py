@@ -182,8 +182,7 @@ async def test_so_many_connections_at_once_and_no_more():
         behind.goes_on.clear()
         sending = [asyncio.create_task(through.pass_on(RECORD, [ANNA], CONTENT)) for _ in range(5)]
         async with asyncio.timeout(20):
-            while len(behind.came) < 2:
-                await asyncio.sleep(0)
+            await behind.has(2)
             assert behind.connections == 2
             behind.goes_on.set()
             passed = await asyncio.gather(*sending)
