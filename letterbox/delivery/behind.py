@@ -18,7 +18,6 @@ from letterbox.ports.courier import Handed, Handover, Never, NextHop, NotNow, Pa
 from letterbox.ports.store import (
     Commit,
     Delete,
-    Expect,
     Operation,
     Put,
     Rejected,
@@ -114,8 +113,6 @@ class Behind:
                 entry = decode(document.value, InboxEntry)
                 value = encode(msgspec.structs.replace(entry, handed=handed))
                 noted = (Put(document.key, value, expect=document.revision),)
-            elif handed is not None:
-                noted = (Expect(places.INBOX + name, 0),)
             (result,) = await self._store.commit(Commit(partition, (*noted, *over)))
             if not isinstance(result, Rejected):
                 return  # else its owner has just read it, or removed it

@@ -56,7 +56,7 @@ class MessageRecord(msgspec.Struct, frozen=True):
     returns: Returns | None = None
 
 
-class HandedOn(msgspec.Struct, frozen=True, omit_defaults=True):
+class HandedOn(msgspec.Struct, frozen=True):
     """What the mail server behind said to a message for one recipient; ``said`` is safe to show.
 
     ``taken``: it has it. Else it will not take it, and the message lies here alone.
