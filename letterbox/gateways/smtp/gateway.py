@@ -87,7 +87,7 @@ class SmtpGateway:
             pause=pause,
         )
         self._handshakes = (
-            Handshakes(self._house.door, lambda: Session(self._house, let_in=True), first)
+            Handshakes(self._house.door, lambda who: Session(self._house, let_in=who), first)
             if first is not None
             else None
         )

@@ -2,12 +2,20 @@
 
 import ipaddress
 from collections import Counter
+from typing import NamedTuple
 
 from letterbox.gateways.smtp.passing import Origin
 from letterbox.gateways.smtp.replies import BUSY, CROWDED, NOT_A_PEER, Reply
 from letterbox.model.configuration import SmtpSection, TrustedPeer
 from letterbox.model.envelope import Client
 from letterbox.model.network import Network, place_of, plain_ip
+
+
+class Entrant(NamedTuple):
+    """Who was let in at the door; ``counted`` is the address that is counted for it, if any."""
+
+    address: str
+    counted: str | None
 
 
 class Door:
