@@ -338,7 +338,8 @@ def balanced(text: str, folder: Path, addresses: dict[str, tuple[str, int]]) -> 
         "/etc/nginx/letterbox.key",
     ):
         text = text.replace(name, str(chain))
-    for gateway, port in {"smtp": 2525, "submission": 2587, "http": 8080}.items():
+    inner = {"smtp": 2525, "submission": 2587, "submissions": 2465, "http": 8080}
+    for gateway, port in inner.items():
         own = addresses.get(gateway, ("", 9))[1]
         text = re.sub(rf"10\.0\.0\.1[12]:{port}\b", f"127.0.0.1:{own}", text)
     return text
@@ -346,7 +347,7 @@ def balanced(text: str, folder: Path, addresses: dict[str, tuple[str, int]]) -> 
 
 @pytest.mark.parametrize("name", ["haproxy", "nginx"])
 def test_behind_a_balancer_the_client_is_known(name, tmp_path, names):
-    ports = {25: free_port(), 587: free_port(), 443: free_port()}
+    ports = {outer: free_port() for outer in (25, 587, 465, 443)}
     with serving(tmp_path, letterbox_side("behind-balancer.letterbox.toml", names)) as letterbox:
         addresses = {gate: letterbox.address(gate) for gate in letterbox.addresses}
         text = balanced(
