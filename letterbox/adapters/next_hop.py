@@ -224,8 +224,15 @@ class _Transaction:
         }
         asked = self._client.esmtp_extensions.get("xforward", "").upper().split()
         said = [f"{name}={_xtext(known[name])}" for name in asked if known.get(name)]
-        if said:
+        if not said:
+            return
+        try:
             await self._command("XFORWARD", *said)
+        except aiosmtplib.SMTPResponseException as refused:
+            if refused.code == _CLOSING:
+                raise
+            # It says nothing about the message, which is worth more than whose it is.
+            log.warning("xforward-refused", reply=_said(refused.code, refused.message))
 
     async def _mail(self) -> None:
         offers, record = self._client.supports_extension, self._record

@@ -137,8 +137,13 @@ class Through(Settlement):
         )
         question = question_of(subject, ready.slot)
         judgement = self._judge.overrule(ready.judgement, question, finding)
-        told = self._disclosure.tell_all("next-hop-refused", ready.slot.reference, said.detail)
-        return self._ready(subject, ready.slot, judgement._replace(told=told, feed=told))
+        reference = ready.slot.reference
+        feed = self._disclosure.tell_all("next-hop-refused", reference, said.detail)
+        hearing, told = judgement.hearing, feed
+        if hearing.relayed:
+            # Whoever is hidden may be a forger: what the server behind says is not for them.
+            told = self._disclosure.tell_stranger(hearing.why, reference)
+        return self._ready(subject, ready.slot, judgement._replace(told=told, feed=feed))
 
     def _as_handed(self, subject: Subject, ready: Ready) -> Ready:
         """What is written down of what the server behind has taken: it counts in any case."""

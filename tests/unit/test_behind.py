@@ -8,8 +8,16 @@ from datetime import timedelta
 import msgspec
 import pytest
 
+from letterbox.adapters.clock import SystemClock
+from letterbox.gateways.smtp import SmtpGateway
+from letterbox.metrics import Metrics
 from letterbox.model.address import parse_address
-from letterbox.model.configuration import Configuration, FilterSection
+from letterbox.model.configuration import (
+    Configuration,
+    FilterSection,
+    SmtpSection,
+    TrustedPeer,
+)
 from letterbox.model.envelope import Client, Request
 from letterbox.model.record import DecisionRecord
 from letterbox.model.verdict import Deliver, Refuse
@@ -17,6 +25,8 @@ from letterbox.ports.store import StoreUnavailable
 from letterbox.records import places
 from tests.support.behind import VANISH, NextHopServer, next_hop
 from tests.support.house import HERE, House, mail, open_house, signed
+from tests.support.site import open_pages, text_of
+from tests.support.wire import StubIntake, StubPaths, connected, greeted
 
 # The clock starts on Monday 23 November 2026, noon UTC.
 PEOPLE = """
@@ -149,6 +159,18 @@ async def test_what_the_server_behind_refuses_the_client_hears(both, stage, answ
     assert (await send(house, mail(), ANNA))[0].startswith("250 ")
 
 
+async def test_whoever_is_hidden_does_not_hear_what_the_server_behind_says(both):
+    house, behind = both
+    behind.answers["end"] = "550 5.1.1 no such person"
+    hidden = Client(address=HERE, asserts_from=True, inner=True)
+    (line,) = await send(house, mail(), ANNA, client=hidden)
+    assert line.startswith("550 5.7.1 not-accepted: ")
+    assert "person" not in line
+    # The vendor itself reads it in its feed.
+    (event,) = await house.feed("greenleaf")
+    assert "no such person" in event.reason.detail
+
+
 @pytest.mark.parametrize("stage", ["MAIL", "RCPT", "DATA", "end"])
 @pytest.mark.parametrize("answer", ["451 4.3.1 full", VANISH])
 async def test_what_is_not_taken_now_is_not_taken_by_us(both, stage, answer):
@@ -276,6 +298,8 @@ async def test_where_wishes_change_meanwhile_it_is_decided_anew_and_handed_on_on
     (decision,) = await decisions(house, "anna")
     assert isinstance(decision.verdict, Deliver)
     assert decision.findings[0].filter == "next-hop"
+    lines = house.app.explanations.lines(decision, "en")
+    assert any(line.startswith("Your mail server had it already, when this ") for line in lines)
     assert (await entries(house, "anna"))[0].handed.taken
     assert "550" in (await send(house, mail(number=2), ANNA))[0]
 
@@ -350,3 +374,75 @@ async def test_postmaster_is_the_operators_still(both):
     (line,) = await send(house, mail(domain="unproven.example"), "postmaster@letterbox.example")
     assert line.startswith("250 ")
     assert behind.connections == 0
+
+
+async def test_its_owner_reads_what_the_server_behind_said():
+    async with next_hop() as behind:
+        section = FilterSection(next_hop=behind.address)
+        configuration = Configuration(public_url="https://letterbox.example", filter=section)
+        async with open_pages(PEOPLE, configuration=configuration) as site:
+            await send(site.house, mail("Taken"), ANNA)
+            behind.answers["end"] = "550 5.7.1 <b>spam</b>"
+            await send(site.house, mail("Refused", number=2), ANNA)
+            anna = site.visitor()
+            await anna.sign_in("anna")
+            (entry,) = await entries(site.house, "anna")
+            (refused, _) = await decisions(site.house, "anna")
+            page = text_of(await anna.get(f"/inbox/{entry.id}"))
+            assert "Handed on to your mail server." in page
+            page = text_of(await anna.get(f"/refused/{refused.id}"))
+            assert "Your mail server refused it: 550 5.7.1 <b>spam</b>" in page
+
+
+# ---- the door ----
+
+
+@asynccontextmanager
+async def door(*peers: TrustedPeer) -> AsyncIterator[tuple[str, StubIntake]]:
+    intake = StubIntake()
+    gateway = SmtpGateway(
+        intake,
+        paths=StubPaths(),
+        hostname="letterbox.example",
+        domains=frozenset({"letterbox.example"}),
+        section=SmtpSection(trusted_peers=peers),
+        clock=SystemClock(),
+        metrics=Metrics(),
+        between=True,
+    )
+    try:
+        yield await gateway.start("127.0.0.1:0"), intake
+    finally:
+        await gateway.close()
+
+
+async def test_the_door_is_for_trusted_mail_servers_alone():
+    mine = TrustedPeer(address="127.0.0.1", client="xforward")
+    balancer = TrustedPeer(address="127.0.0.2", client="proxy")
+    async with door(mine, balancer) as (address, _):
+        for source in ("127.0.0.2", "127.0.0.3"):
+            async with connected(address, source) as wire:
+                told = await wire.line()
+                assert told == "554 5.7.1 Mail is taken here from smtp.trusted_peers alone"
+                assert await wire.closed()
+        async with greeted(address) as wire:
+            assert (await wire.say("NOOP")).startswith("250 ")
+
+
+async def test_what_was_said_at_mail_and_rcpt_is_kept_for_the_server_behind():
+    mine = TrustedPeer(address="127.0.0.1", client="xforward")
+    async with door(mine) as (address, intake), greeted(address) as wire:
+        await wire.say("EHLO front.example")
+        await wire.say("XFORWARD ADDR=192.0.2.7 HELO=mail.greenleaf.example")
+        terms = "BODY=8BITMIME SMTPUTF8 RET=hdrs ENVID=x"
+        assert (await wire.say(f"MAIL FROM:<news@greenleaf.example> {terms}"))[:3] == "250"
+        assert (await wire.say(f"RCPT TO:<{ANNA}> NOTIFY=NEVER"))[:3] == "250"
+        await wire.say("DATA")
+        await wire.send(b"Hi\r\n.\r\n")
+        assert (await wire.reply())[:3] == "250"
+    ((envelope, _),) = intake.taken
+    assert envelope.edge == "filter"
+    assert (envelope.utf8, envelope.returns, envelope.envelope_id) == (True, "HDRS", "x")
+    assert envelope.client == Client(
+        address="192.0.2.7", helo="mail.greenleaf.example", trusted=True
+    )
