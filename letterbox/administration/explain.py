@@ -35,7 +35,7 @@ from letterbox.records.names import new_reference
 from letterbox.records.pieces import Stored
 from letterbox.records.vendors import Vendors
 
-_CHOSEN = frozenset({"consumer", "release", "next-hop"})  # findings that no rule gave
+_CHOSEN = frozenset({"consumer", "release"})  # findings that no rule gave
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -317,8 +317,9 @@ class Explaining:
             return None, ("the message is no longer kept, so that it cannot be decided again",)
         others = {f.filter for f in record.findings} - {f.filter for f in decision.findings}
         if others & _CHOSEN:
-            who = "the consumer, the time or the mail server behind"
-            return None, (f"it was not a rule that decided, but {who}",)
+            return None, ("it was not a rule that decided, but the consumer or the time",)
+        if "next-hop" in others:
+            return None, ("it was not a rule that decided, but the mail server behind",)
         if others:
             return None, (f"it was not a rule that decided, but a bound: {', '.join(others)}",)
         replay = _compare(record, decision)

@@ -177,7 +177,7 @@ async def test_what_is_not_taken_now_is_not_taken_by_us(both, stage, answer):
     house, behind = both
     behind.answers[stage] = answer
     (line,) = await send(house, mail(), ANNA)
-    assert line.startswith("451 4.3.0 next-hop-unavailable: ")
+    assert line.startswith("451 4.4.0 next-hop-unavailable: ")
     assert (answer in line) is (answer != VANISH)
     assert await entries(house, "anna") == await decisions(house, "anna") == []
     del behind.answers[stage]
