@@ -106,7 +106,8 @@ class Unsubscribing:
         answered = await (self._call(owed) if owed.mail is None else self._write(consumer, owed))
         late = self._clock.now() - owed.owed >= self._lasts
         waits = not answered.taken and answered.again and not late
-        outcome: Outcome = "refused"
+        # What is no number was said by us, of nobody who answered.
+        outcome: Outcome = "refused" if answered.answer[:1].isdigit() else "unanswered"
         if answered.taken:
             outcome = "taken"
         elif answered.again:
@@ -120,7 +121,8 @@ class Unsubscribing:
         try:
             status = (await self._web.post(owed.url, _FIELDS, _BODY)).status
         except WebTrouble as trouble:
-            return _Answered(taken=False, again=trouble.kind != "address", answer=trouble.kind)
+            said = f"no connection ({trouble.kind})"
+            return _Answered(taken=False, again=trouble.kind != "address", answer=said)
         again = status >= _FAULT or status in _PASSING
         return _Answered(taken=status in _SUCCESS, again=again, answer=str(status))
 
