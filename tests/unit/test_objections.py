@@ -424,7 +424,7 @@ async def test_one_consumer_has_so_many_mails_sent_in_a_day(scene: Scene, monkey
     assert (await scene.objection())["asked"]["answer"] == "too many mails of this kind today"
 
 
-CASES = tomllib.loads((TESTS / "cases" / "mailto.toml").read_text())["case"]
+CASES = tomllib.loads((TESTS / "cases" / "unsubscribing" / "mailto.toml").read_text())["case"]
 
 
 def enlarged(uri: str) -> str:
