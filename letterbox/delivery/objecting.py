@@ -154,14 +154,19 @@ class Objecting:
                 return ()
             return await self._operations(consumer, case, objection)
 
-        relation = await self._relations.unwanted(
-            consumer, name, because=because, also=also, by="objection", service=service
-        )
-        if relation is None:
-            return None
-        stands = await self._objections.with_vendor(consumer, case.entry.vendor.id)
-        if stands is None:
-            raise StoreUnavailable("the objection was withdrawn in the same moment")
+        for _ in range(_ATTEMPTS):
+            relation = await self._relations.unwanted(
+                consumer, name, because=because, also=also, by="objection", service=service
+            )
+            if relation is None:
+                return None
+            stands = await self._objections.with_vendor(consumer, case.entry.vendor.id)
+            # None where an objection to somebody else came in between, or this one was withdrawn.
+            if stands is not None:
+                return self._objected(objection, stands, relation)
+        raise StoreUnavailable(f"what consumer {consumer} objects to keeps changing")
+
+    def _objected(self, objection: Objection, stands: Objection, relation: Advertised) -> Objected:
         made = stands.id == objection.id
         if made:
             self._metrics.objections.labels("made").inc()

@@ -1,5 +1,6 @@
 """Unsubscribe and object: what is sent and kept, what counts as a breach, and the letter."""
 
+import asyncio
 import email
 import email.policy
 import re
@@ -22,7 +23,7 @@ from letterbox.delivery import unsubscribing
 from letterbox.feedback.unsubscribing import Mailto, compose_unsubscription, read_mailto
 from letterbox.model.address import Address
 from letterbox.model.configuration import Configuration, OutboundSection, RetentionSection
-from letterbox.model.objection import Asked, Evidence, Objection
+from letterbox.model.objection import Asked, Evidence, Objection, is_breach
 from letterbox.model.sender import VendorRef
 from letterbox.ports.courier import WebTrouble
 from letterbox.ports.store import StoreUnavailable
@@ -200,6 +201,19 @@ async def test_said_again_it_has_no_second_effect(scene: Scene) -> None:
     await scene.api.house.work()
     assert len(scene.host.posted) == 1
     assert (await scene.types()).count("objection.made") == 1
+
+
+async def test_said_at_the_same_time_there_is_one_for_each_company(scene: Scene) -> None:
+    names = [await scene.deliver(), await scene.deliver(2)]
+    await scene.elsewhere(3, "other.example", List_Id="<x.other.example>")
+    names.append((await scene.get("/v1/me/inbox"))["items"][0]["id"])
+    replies = await asyncio.gather(*map(scene.object_to, names))
+    assert [reply.status for reply in replies] == [200] * 3
+    made = {reply.json["objection"]["vendor"] for reply in replies if reply.json["made"]}
+    assert made == {"greenleaf", "other.example"}
+    assert len((await scene.get("/v1/me/objections"))["items"]) == 2
+    await scene.api.house.work()
+    assert len(scene.host.posted) == 1
 
 
 @pytest.mark.parametrize(
@@ -547,6 +561,56 @@ async def test_every_domain_of_a_vendor_counts_and_no_other(scene: Scene) -> Non
     await scene.pass_time(hours=7)
     (came,) = (await scene.objection())["came"]
     assert (came["domain"], came["how"]) == ("greenleaf-deals.example", "spf")
+
+
+SHOP = VendorRef(id="shop.example", name="shop.example", registered=False)
+REGISTERED = VendorRef(id="shop", name="Shop", registered=True)
+HANDS = {
+    "itself": (SHOP, SHOP, "shop.example", True),
+    "below its domain": (SHOP, SHOP, "news.shop.example", True),
+    "registered since": (SHOP, REGISTERED, "shop.example", True),
+    "registered, by another id": (
+        REGISTERED,
+        structs.replace(REGISTERED, id="another"),
+        "shop.example",
+        False,
+    ),
+    "changed hands before": (
+        SHOP,
+        structs.replace(REGISTERED, changed=datetime(2026, 11, 1, tzinfo=UTC)),
+        "shop.example",
+        True,
+    ),
+    "changed hands since": (
+        SHOP,
+        structs.replace(REGISTERED, changed=datetime(2026, 11, 24, tzinfo=UTC)),
+        "shop.example",
+        False,
+    ),
+    "somebody else": (SHOP, structs.replace(SHOP, id="myshop.example"), "myshop.example", False),
+}
+
+
+@pytest.mark.parametrize(("mine", "theirs", "domain", "is_one"), HANDS.values(), ids=HANDS)
+async def test_a_breach_is_of_the_same_company(scene: Scene, mine, theirs, domain, is_one) -> None:
+    await scene.send(1)
+    (row,) = (await scene.api.house.app.mailboxes.decisions("anna", after=None, limit=9)).items
+    sender = structs.replace(row.case.sender, domain=domain)
+    record = structs.replace(
+        row,
+        at=AT + timedelta(days=3),
+        vendor=theirs,
+        case=structs.replace(row.case, sender=sender),
+    )
+    objection = structs.replace(OBJECTION, at=AT, vendor=mine, domains=("shop.example",))
+    assert is_breach(objection, record, timedelta(days=3)) is is_one
+    # Neither too early, nor the end of a hold, nor a letter of a person's.
+    for fields in (
+        {"at": record.at - timedelta(seconds=1)},
+        {"follows": "x"},
+        {"kind": "personal"},
+    ):
+        assert not is_breach(objection, structs.replace(record, **fields), timedelta(days=3))
 
 
 async def test_the_person_is_told_once_a_week_and_the_log_says_so(scene: Scene) -> None:
