@@ -27,6 +27,7 @@ from letterbox.ports.store import (
     Rejected,
     Schedule,
     Store,
+    StoreUnavailable,
     Unschedule,
 )
 from letterbox.reading.facts import Reader
@@ -43,7 +44,7 @@ from letterbox.records.objections import MOST_BREACHES, Objections
 
 #: Decisions of one look, and looks of one turn: then others have theirs.
 _ROWS: Final = 200
-_LOOKS: Final = 50
+_LOOKS: Final = 10
 #: A decision is there this long after its id was made, or was never written.
 _SETTLED: Final = timedelta(minutes=2)
 
@@ -160,8 +161,12 @@ class Breaches:
     async def _evidence(self, row: DecisionRecord) -> Evidence:
         """A message as it can be shown: its text goes as that of any that was refused."""
         record = await self._mailboxes.message(row.message)
-        body = await self._mailboxes.body(row.message)
-        name = ""
+        name, body = "", None
+        try:
+            body = await self._mailboxes.body(row.message)
+        except StoreUnavailable as trouble:
+            # One that is damaged must not keep the others from being found.
+            log.warning("evidence-unread", decision=row.id, trouble=str(trouble))
         if record is not None and body is not None:
             try:
                 name = message_id(read_content(record.edge, body, self._reader.limits)) or ""

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from letterbox.delivery.relations import Advertised, Relations
+from letterbox.delivery.relations import Advertised, Relations, locked
 from letterbox.feedback.arf import one_click
 from letterbox.feedback.unsubscribing import Mailto, listed_mail
 from letterbox.metrics import Metrics
@@ -70,6 +70,15 @@ class Plan(NamedTuple):
     after: VendorRule
     wishes: Wishes
 
+    @property
+    def may_keep(self) -> bool:
+        """Whether it may send anything else, that could go on."""
+        before = self.before
+        return (
+            before is not None
+            and locked(before, before, "other", service=True).standing != "blocked"
+        )
+
 
 class Objected(NamedTuple):
     """What became of it. ``made``: just now; else it stood already, and nothing was done anew."""
@@ -83,7 +92,6 @@ class _Case(NamedTuple):
     """A message in the inbox, with all that is recorded of it."""
 
     entry: InboxEntry
-    sender: Proven
     evidence: Evidence
     domains: tuple[str, ...]
     asked: Asked
@@ -220,7 +228,7 @@ class Objecting:
         if asked.way != "none" and await self._was_asked(consumer, entry.message):
             asked = Asked(asked.way, asked.to, "before")
         evidence = _evidence(entry, record, sender, message_id(mail) or "", body)
-        return _Case(entry, sender, evidence, await self._domains(entry, sender), asked, listed)
+        return _Case(entry, evidence, await self._domains(entry, sender), asked, listed)
 
     async def _was_asked(self, consumer: str, message: str) -> bool:
         name = places.said_once(_UNSUBSCRIBED, message)

@@ -147,17 +147,17 @@ async def withdraw(visit: Visit) -> web.Response:
 async def _form(visit: Visit, *, service: bool) -> web.Response:
     entry = await _entry(visit)
     because = _because(visit)
-    objecting, consumer = visit.parts.objecting, visit.consumer
-    plan = await objecting.plan(consumer, entry.id, because=because, service=service)
+    plan = await visit.parts.objecting.plan(
+        visit.consumer, entry.id, because=because, service=service
+    )
     if plan is None:
         raise Failure(HTTPStatus.GONE)
-    kept = await objecting.plan(consumer, entry.id, service=True)
     return await visit.page(
         "object.html",
         entry=entry,
         company=entry.vendor.name or entry.sender,
         plan=plan,
-        may_keep=kept is not None and kept.after.standing != "blocked",
+        may_keep=plan.may_keep,
         service=service,
         told=_foretold(visit, plan),
         because=names_of(BECAUSE, visit),

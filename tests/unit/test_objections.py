@@ -86,7 +86,12 @@ class Scene(msgspec.Struct):
     async def deliver(self, number: int = 1, *, to: str = "anna", **fields: str) -> str:
         """A newsletter comes into the inbox; its id."""
         await self.send(number, to=to, **(fields or ONE_CLICK))
-        return (await self.get("/v1/me/inbox", to))["items"][0]["id"]
+        return await self.id_of(number, to)
+
+    async def id_of(self, number: int, who: str = "anna") -> str:
+        """The id of a letter in the inbox."""
+        items = (await self.get("/v1/me/inbox", who))["items"]
+        return next(item["id"] for item in items if item["subject"] == f"Letter {number}")
 
     async def elsewhere(self, number: int, domain: str, **fields: str) -> str:
         """A mail that another domain's server sends."""
@@ -206,7 +211,7 @@ async def test_said_again_it_has_no_second_effect(scene: Scene) -> None:
 async def test_said_at_the_same_time_there_is_one_for_each_company(scene: Scene) -> None:
     names = [await scene.deliver(), await scene.deliver(2)]
     await scene.elsewhere(3, "other.example", List_Id="<x.other.example>")
-    names.append((await scene.get("/v1/me/inbox"))["items"][0]["id"])
+    names.append(await scene.id_of(3))
     replies = await asyncio.gather(*map(scene.object_to, names))
     assert [reply.status for reply in replies] == [200] * 3
     made = {reply.json["objection"]["vendor"] for reply in replies if reply.json["made"]}
@@ -230,7 +235,7 @@ async def test_everything_or_advertising_alone(scene: Scene, word: dict, standin
 
 async def test_who_may_send_nothing_else_is_given_no_right_to_service_mail(scene: Scene) -> None:
     await scene.elsewhere(1, "other.example", List_Id="<x.other.example>")
-    name = (await scene.get("/v1/me/inbox"))["items"][0]["id"]
+    name = await scene.id_of(1)
     answer = (await scene.object_to(name)).json
     assert answer["after"]["standing"] == "blocked"
     # SPF proves the path: nothing that such a mail lists is called or written to.
@@ -659,6 +664,22 @@ async def test_looked_at_twice_and_killed_between_each_counts_once(
         await breaches.look("anna")
     objection = await scene.objection()
     assert objection["breaches"] == len(objection["came"]) == 7
+
+
+async def test_a_text_that_is_damaged_keeps_no_breach_from_being_counted(
+    scene: Scene, monkeypatch
+) -> None:
+    await scene.object_to(await scene.deliver())
+    await scene.pass_time(days=4)
+    await scene.send(2)
+    scene.api.house.clock.advance(minutes=5)
+
+    async def damaged(_: str) -> bytes:
+        raise StoreUnavailable("body is not what was written: it is damaged")
+
+    monkeypatch.setattr(scene.api.house.app.mailboxes, "body", damaged)
+    (came,) = (await scene.objection())["came"]
+    assert (came["subject"], came["sha256"]) == ("Letter 2", "")
 
 
 # ---- kept, let go, taken along ----------------------------------------------------------------
