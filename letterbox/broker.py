@@ -9,6 +9,7 @@ from msgspec import structs
 from filters import ORDER
 from letterbox.administration import Administration
 from letterbox.administration.explain import Explaining
+from letterbox.administration.objections import ObjectionCommands
 from letterbox.administration.signin import SignInCommands
 from letterbox.between import Between
 from letterbox.delivery.behind import Behind
@@ -43,6 +44,7 @@ from letterbox.records.feed import Feed
 from letterbox.records.guesses import Guesses
 from letterbox.records.ledger import Ledger
 from letterbox.records.mailboxes import Mailboxes
+from letterbox.records.objections import Objections
 from letterbox.records.passkeys import Passkeys
 from letterbox.records.passwords import Passwords
 from letterbox.records.resemblances import Resemblances
@@ -86,7 +88,7 @@ class Broker:
         #: Where our pages are; known for good once HTTP listens.
         self.public_url = configuration.own_url
         self.registry, self.taxonomy = shipment.registry, shipment.taxonomy
-        self.domains = shipment.domains
+        self.domains, self.letters = shipment.domains, shipment.letters
         self.sentences = Sentences(self.registry, shipment.phrases, shipment.wording)
         self.explanations = Explanations(self.sentences, self.taxonomy)
         self._records()
@@ -144,6 +146,7 @@ class Broker:
             self.store, trials_per_minute=configuration.webhooks.trials_per_minute
         )
         self.activity = ActivityLog(self.store)
+        self.objections = Objections(self.store)
         self.custody = Custody(
             per_vendor=configuration.limits.held_per_vendor,
             per_consumer=configuration.limits.held_per_consumer,
@@ -255,6 +258,7 @@ class Broker:
         between = self.between
         self.holds, self.herald, self.relations = between.holds, between.herald, between.relations
         self.requests, self.reconnecting = between.requests, between.reconnecting
+        self.objecting, self.breaches = between.objecting, between.breaches
         self.outgoing = Outgoing(
             self.configuration,
             store=self.store,
@@ -367,4 +371,7 @@ class Broker:
                 self.sessions, self.consumers, self.vendors, lambda: self.public_url
             ),
             leaving=self.upkeep.leaving,
+            objections=ObjectionCommands(
+                self.objections, self.breaches, self.letters, self.consumers, self.clock
+            ),
         )
