@@ -9,8 +9,10 @@ from msgspec import structs
 from filters import ORDER
 from letterbox.administration import Administration
 from letterbox.administration.explain import Explaining
+from letterbox.administration.objections import ObjectionCommands
 from letterbox.administration.signin import SignInCommands
 from letterbox.between import Between
+from letterbox.delivery.behind import Behind
 from letterbox.delivery.relay import Relay
 from letterbox.delivery.worker import Duty, Worker
 from letterbox.feedback.disclosure import Disclosure
@@ -25,7 +27,7 @@ from letterbox.model.configuration import Configuration
 from letterbox.onboarding import Onboarding
 from letterbox.outgoing import Outgoing
 from letterbox.ports.clock import Clock
-from letterbox.ports.courier import MailCourier, WebCourier
+from letterbox.ports.courier import MailCourier, NextHop, WebCourier
 from letterbox.ports.resolver import Resolver
 from letterbox.ports.store import Bodies, Store
 from letterbox.reading.facts import Reader
@@ -43,6 +45,7 @@ from letterbox.records.feed import Feed
 from letterbox.records.guesses import Guesses
 from letterbox.records.ledger import Ledger
 from letterbox.records.mailboxes import Mailboxes
+from letterbox.records.objections import Objections
 from letterbox.records.passkeys import Passkeys
 from letterbox.records.passwords import Passwords
 from letterbox.records.resemblances import Resemblances
@@ -72,6 +75,8 @@ class Outside(NamedTuple):
     mail: MailCourier
     zone_of: Callable[[str], tzinfo | None]
     zones: Callable[[], Iterable[str]]
+    #: The mail server behind us, where there is one.
+    next_hop: NextHop | None = None
 
 
 class Broker:
@@ -84,7 +89,7 @@ class Broker:
         #: Where our pages are; known for good once HTTP listens.
         self.public_url = configuration.own_url
         self.registry, self.taxonomy = shipment.registry, shipment.taxonomy
-        self.domains = shipment.domains
+        self.domains, self.letters = shipment.domains, shipment.letters
         self.sentences = Sentences(self.registry, shipment.phrases, shipment.wording)
         self.explanations = Explanations(self.sentences, self.taxonomy)
         self._records()
@@ -104,6 +109,7 @@ class Broker:
             prover=self.prover,
             disclosure=self.disclosure,
             reader=self.reader,
+            behind=self.behind,
         )
         self.intake, self.preflight = reception.intake, reception.preflight
         self._registering()
@@ -152,10 +158,20 @@ class Broker:
             self.store, trials_per_minute=configuration.webhooks.trials_per_minute
         )
         self.activity = ActivityLog(self.store)
+        self.objections = Objections(self.store)
         self.custody = Custody(
             per_vendor=configuration.limits.held_per_vendor,
             per_consumer=configuration.limits.held_per_consumer,
             longest=timedelta(days=retention.held),
+        )
+        self.behind = Behind(
+            store=self.store,
+            clock=self.clock,
+            mailboxes=self.mailboxes,
+            next_hop=self.outside.next_hop,
+            hostname=configuration.hostname,
+            lasts=timedelta(hours=configuration.filter.hours),
+            metrics=self.metrics,
         )
         self.tallies = Tallies(self.store, self.registry, kept=timedelta(days=retention.feedback))
         self.ledger = Ledger(
@@ -254,6 +270,7 @@ class Broker:
         between = self.between
         self.holds, self.herald, self.relations = between.holds, between.herald, between.relations
         self.requests, self.reconnecting = between.requests, between.reconnecting
+        self.objecting, self.breaches = between.objecting, between.breaches
         self.outgoing = Outgoing(
             self.configuration,
             store=self.store,
@@ -309,6 +326,8 @@ class Broker:
         yield Duty("address", places.PASSING, lambda name, _: settle(name, self.clock.now()))
         yield from self.onboarding.duties()
         yield Duty("domain", places.PASSING, lambda name, _: self.vendors.settle_domain(name))
+        beside = self.configuration.filter.connections
+        yield Duty("consumer", places.BEHIND, self.behind.release, beside=beside)
         yield from self.upkeep.duties()
         yield from self.outgoing.duties()
 
@@ -361,9 +380,14 @@ class Broker:
             clock=self.clock,
             taxonomy=self.taxonomy,
             categories=self.categories,
-            sign_in=SignInCommands(
-                self.sessions, self.consumers, self.vendors, lambda: self.public_url
+            others=(
+                SignInCommands(
+                    self.sessions, self.consumers, self.vendors, lambda: self.public_url
+                ).table,
+                self.upkeep.leaving.table,
+                self.onboarding.commands.table,
+                ObjectionCommands(
+                    self.objections, self.breaches, self.letters, self.consumers, self.clock
+                ).table,
             ),
-            leaving=self.upkeep.leaving,
-            importing=self.onboarding.commands,
         )

@@ -1,7 +1,8 @@
 """The commands by name: plain data in, plain data out, whoever carries it."""
 
 import asyncio
-from collections.abc import Mapping
+from collections import ChainMap
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -11,11 +12,8 @@ from letterbox.administration.apply import Applying
 from letterbox.administration.categories import TaxonomyFile, map_files
 from letterbox.administration.explain import Explaining
 from letterbox.administration.failed import Failed
-from letterbox.administration.importing import ImportCommands
-from letterbox.administration.leaving import LeavingCommands
 from letterbox.administration.people import PeopleFile
 from letterbox.administration.shape import nearest
-from letterbox.administration.signin import SignInCommands
 from letterbox.administration.taking import Answer, Arguments, Command, Nothing, plain, taking
 from letterbox.administration.vendors import VendorCommands
 from letterbox.identity import Domains
@@ -101,10 +99,9 @@ class Administration:
         clock: Clock,
         taxonomy: Taxonomy,
         categories: Categories,
-        sign_in: SignInCommands,
-        leaving: LeavingCommands,
-        importing: ImportCommands,
+        others: Iterable[Mapping[str, Command]] = (),
     ) -> None:
+        """``others`` are tables of commands beside those that are here."""
         self._explaining = explaining
         self._taxonomy = taxonomy
         self._categories = categories
@@ -133,9 +130,7 @@ class Administration:
             **VendorCommands(
                 vendors, credentials, claims, proofs, explaining.disclosure, clock
             ).table,
-            **sign_in.table,
-            **leaving.table,
-            **importing.table,
+            **ChainMap(*map(dict, others)),
         }
 
     async def perform(self, command: str, arguments: Mapping[str, Any]) -> Answer:

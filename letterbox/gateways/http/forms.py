@@ -103,8 +103,19 @@ class FlagItem(msgspec.Struct, frozen=True):
 Flags = tuple[FlagItem, ...]
 
 
+class HandedItem(msgspec.Struct, frozen=True):
+    """What the mail server behind said; where ``taken`` is false it lies here alone."""
+
+    at: datetime
+    said: str
+    taken: bool
+
+
 class InboxItem(msgspec.Struct, frozen=True):
-    """A message that was delivered. ``archived`` is there only when it is."""
+    """A message that was delivered. ``archived`` is there only when it is.
+
+    ``handed`` is there once a mail server behind has answered to it.
+    """
 
     id: str
     at: datetime
@@ -118,6 +129,7 @@ class InboxItem(msgspec.Struct, frozen=True):
     read: bool
     archived: bool | UnsetType = UNSET
     flags: Flags | UnsetType = UNSET
+    handed: HandedItem | UnsetType = UNSET
 
 
 class HeldItem(msgspec.Struct, frozen=True):
@@ -332,6 +344,9 @@ def inbox_item(entry: InboxEntry, flags: Flags = ()) -> InboxItem:
         read=entry.read,
         archived=entry.archived or UNSET,
         flags=flags or UNSET,
+        handed=HandedItem(entry.handed.at, entry.handed.said, entry.handed.taken)
+        if entry.handed
+        else UNSET,
     )
 
 
