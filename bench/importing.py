@@ -24,7 +24,7 @@ _PEOPLE = "".join(
     f'[[consumer]]\nid = "{name}"\naddresses = ["{name}@letterbox.example"]\n'
     for name in ("anna", "ben")
 )
-_BETWEEN_KILLS = 5.0  # seconds
+_BETWEEN_KILLS = 10.0  # seconds
 
 
 def main() -> int:
@@ -66,6 +66,8 @@ def _command(letterbox: Letterbox, mbox: Path, consumer: str) -> subprocess.Pope
         [*letterbox.command, *asked, "--config", str(letterbox.config)],
         cwd=letterbox.folder,
         stdout=subprocess.DEVNULL,
+        # What a killed process leaves behind is tidied up with a word.
+        stderr=subprocess.DEVNULL,
     )
 
 

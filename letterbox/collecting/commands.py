@@ -17,7 +17,6 @@ from letterbox.collecting.origins import Origin
 from letterbox.feedback.sentences import safe
 from letterbox.model.configuration import Configuration
 from letterbox.reach import reaching
-from letterbox.shipment import reader_of_old_mail
 
 #: Where the password is taken from that nobody is there to type.
 PASSWORD: Final = "LETTERBOX_IMAP_PASSWORD"  # noqa: S105 - the name of a variable
@@ -74,7 +73,7 @@ def _read(arguments: argparse.Namespace, ask: Ask, origin: Origin) -> Said:
 
     consumer: str = arguments.consumer
     try:
-        source = collect(origin, consumer, ask=ask, reader=reader_of_old_mail(), report=report)
+        source = collect(origin, consumer, ask=ask, report=report)
     finally:
         if terminal:
             sys.stderr.write(_ANEW)

@@ -6,22 +6,20 @@ again: what was counted is passed over.
 """
 
 import asyncio
-import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import asynccontextmanager
 from datetime import datetime
 from hashlib import sha256
-from multiprocessing import get_context
 from typing import Final
 
 from letterbox.model.proposal import Sighting
 from letterbox.ports.clock import Clock
 from letterbox.reading.facts import Reader
 from letterbox.reading.mbox import Cut, Mbox, NotAnMbox
-from letterbox.reading.sightings import MOST_OCTETS, sight
+from letterbox.reading.sightings import MOST_OCTETS
 from letterbox.records.imports import Batch, Imports, Source
+from letterbox.starting.readers import read_all, readers
 
 #: An mbox is known by so many of its first octets: it is the same when mail was added to it.
 BEGINNING: Final = 4096
@@ -169,23 +167,15 @@ class _Course:
         self._source = await self._imports.take(self._consumer, self._name, batch)
 
 
-# ---- the process that reads --------------------------------------------------------------------
-
-
 @asynccontextmanager
 async def _reading(make_reader: Callable[[], Reader]) -> AsyncIterator[Reading]:
     """A process that reads, as long as it is needed."""
-    pool = ProcessPoolExecutor(
-        max_workers=1,
-        mp_context=get_context("spawn"),
-        initializer=_begin,
-        initargs=(make_reader,),
-    )
+    pool = readers(make_reader, 1)
     loop = asyncio.get_running_loop()
 
     async def read(mails: list[bytes], now: datetime) -> list[Sighting | None]:
         try:
-            return await loop.run_in_executor(pool, _read, mails, now)
+            return await loop.run_in_executor(pool, read_all, mails, now)
         except BrokenProcessPool:
             raise ReaderLost from None
 
@@ -193,17 +183,3 @@ async def _reading(make_reader: Callable[[], Reader]) -> AsyncIterator[Reading]:
         yield read
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-
-
-#: Of the process that reads: it is handed nothing but mails.
-_readers: list[Reader] = []
-
-
-def _begin(make_reader: Callable[[], Reader]) -> None:
-    # Whoever stops the server at a terminal stops us through it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _readers.append(make_reader())
-
-
-def _read(mails: list[bytes], now: datetime) -> list[Sighting | None]:
-    return [sight(raw, _readers[-1], now) for raw in mails]
