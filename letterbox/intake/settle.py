@@ -344,6 +344,7 @@ def _line(subject: _Subject, slot: _Slot, judgement: Judgement) -> Line:
         flags=judgement.case.flags,
         heard=judgement.feed if judgement.feed != judgement.told else None,
         hearing=recorded_hearing(judgement.hearing),
+        would=judgement.decision.would,
     )
     event, tally = None, None
     if subject.vendor.registered:

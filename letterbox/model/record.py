@@ -16,7 +16,7 @@ from letterbox.model.message import Categories, Offer, Origin
 from letterbox.model.preferences import Newcomers, Standing, Tells
 from letterbox.model.sender import Proven, Stranger, VendorRef
 from letterbox.model.told import Told
-from letterbox.model.verdict import Finding, Verdict
+from letterbox.model.verdict import Decision, Finding, Verdict
 
 
 class Declared(msgspec.Struct, frozen=True):
@@ -127,6 +127,18 @@ class DecisionRecord(msgspec.Struct, frozen=True):
     heard: Told | None = None
     #: What was told rests on this beside the findings; None for decisions of old.
     hearing: RecordedHearing | None = None
+    #: What the rules said, where it came in because the consumer only watched.
+    would: Verdict | None = None
+
+    @property
+    def decision(self) -> Decision:
+        """The decision alone."""
+        return Decision(verdict=self.verdict, findings=self.findings, would=self.would)
+
+    @property
+    def ruled(self) -> Verdict:
+        """What the rules said, whether or not the consumer only watched."""
+        return self.would or self.verdict
 
 
 class InboxEntry(msgspec.Struct, frozen=True):
@@ -146,6 +158,8 @@ class InboxEntry(msgspec.Struct, frozen=True):
     read: bool = False
     archived: bool = False
     flags: tuple[Flag, ...] = ()
+    #: What would have stopped it, where the consumer only watched.
+    would: Finding | None = None
 
     @property
     def is_ours(self) -> bool:
