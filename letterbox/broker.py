@@ -16,7 +16,7 @@ from letterbox.delivery.worker import Duty, Worker
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.explanation import Explanations
 from letterbox.feedback.sentences import Sentences
-from letterbox.hindsight import Changes, Fits, PastCases, Replay, Undo
+from letterbox.hindsight import Changes, Fits, PastCases, Replay, Suggestions, Undo
 from letterbox.identity.prover import Prover
 from letterbox.intake.submitters import Submitters
 from letterbox.judge import Judge
@@ -315,6 +315,9 @@ class Broker:
             changes=changes,
         )
         self.replay = Replay(
+            cases=self.cases, consumers=self.consumers, mailboxes=self.mailboxes, clock=self.clock
+        )
+        self.suggestions = Suggestions(
             cases=self.cases, consumers=self.consumers, mailboxes=self.mailboxes, clock=self.clock
         )
         interest = [rule for rule in ORDER if rule.name == "interest"]

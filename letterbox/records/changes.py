@@ -40,6 +40,7 @@ By = Literal[
     "restore",
     "confirm",
     "request",
+    "suggestion",
 ]
 
 _NOTHING: Final = Preferences()
