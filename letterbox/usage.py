@@ -46,6 +46,8 @@ def parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
     _add_serve(serve)
     demo = add("demo", "demo", "show the broker at work, with made-up vendors and consumers")
     demo.add_argument("--store", metavar="URL", help="an empty store to use, such as redis://HOST")
+    watching = "have its consumers say nothing and only watch, so that they adopt suggestions"
+    demo.add_argument("--observe", action="store_true", help=watching)
     demo.add_argument("--once", action="store_true", help="end when everything was shown")
     apply = add("apply", "apply", "make consumers and vendors what people files say")
     apply.add_argument("files", nargs="+", metavar="FILE")

@@ -254,9 +254,10 @@ def _single(seen: Sequence[Seen], preferences: Preferences) -> Iterator[Idea]:
     found: dict[Preferences, tuple[Edit, list[Seen]]] = {}
     for each in seen:
         finding = each.stopped
-        if finding is None or not each.opened or reason_of(finding.verdict) not in _ONE_RULE:
+        # What would only wait comes all the same.
+        if finding is None or not isinstance(finding.verdict, Refuse) or not each.opened:
             continue
-        if each.case.footing not in {"allowed", "ask"}:
+        if finding.verdict.reason not in _ONE_RULE or each.case.footing == "newcomer":
             continue
         edit = next(edits(Obstacle(finding, each.case, each.message, preferences)), None)
         if edit is not None:

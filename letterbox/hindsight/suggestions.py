@@ -105,14 +105,18 @@ class Suggestions:
             return None
         wishes = self._compile(consumer, stored.preferences, stored)
         seen = await self._seen(consumer, stored, wishes)
-        ideas = sorted(
-            advise(seen, stored.preferences), key=lambda idea: (-len(idea.about), idea.edit.reach)
-        )
+        ideas = sorted(advise(seen, stored.preferences), key=lambda idea: -len(idea.about))
         found = [
             await self._suggestion(consumer, idea, seen, stored) for idea in ideas[:MOST_SUGGESTED]
         ]
         stopped = sum(each.stopped is not None for each in seen)
         return Observed(tuple(each for each in found if each), len(seen), stopped, stored)
+
+    async def find(self, consumer: str, name: str) -> Suggestion | None:
+        """The suggestion of an id, as long as the wishes are what they were."""
+        observed = await self.of(consumer)
+        every = observed.suggestions if observed else ()
+        return next((each for each in every if each.id == name), None)
 
     async def adopt(
         self,

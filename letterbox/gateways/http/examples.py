@@ -4,6 +4,7 @@ from typing import Any
 
 from letterbox.feedback.events import FeedItem
 from letterbox.gateways.http.examples_relations import RELATIONS
+from letterbox.gateways.http.examples_suggestions import SUGGESTIONS
 from letterbox.gateways.http.forms import (
     AdvertisingAnswer,
     Answer,
@@ -404,4 +405,5 @@ EXAMPLES: dict[Any, Any] = {
     },
     Erasing: {"state": "erasing"},
     **RELATIONS,
+    **SUGGESTIONS,
 }

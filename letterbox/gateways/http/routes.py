@@ -21,6 +21,7 @@ from letterbox.gateways.http import (
     preflight,
     requests,
     stats,
+    suggestions,
     times,
     told,
     vendor,
@@ -162,6 +163,7 @@ _CONSUMER = (
     + inbox.ROUTES
     + held.ROUTES
     + decisions.ROUTES
+    + suggestions.ROUTES
     + told.ROUTES
     + requests.ROUTES
     + activity.ROUTES
