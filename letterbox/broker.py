@@ -9,6 +9,7 @@ from msgspec import structs
 from filters import ORDER
 from letterbox.administration import Administration
 from letterbox.administration.explain import Explaining
+from letterbox.administration.observing import ObservingCommands
 from letterbox.administration.signin import SignInCommands
 from letterbox.between import Between
 from letterbox.delivery.relay import Relay
@@ -355,4 +356,7 @@ class Broker:
                 self.sessions, self.consumers, self.vendors, lambda: self.public_url
             ),
             leaving=self.upkeep.leaving,
+            observing=ObservingCommands(
+                self.consumers, self.suggestions, self.explanations, self.clock
+            ),
         )

@@ -58,7 +58,7 @@ class Suggestion(NamedTuple):
     @property
     def id(self) -> str:
         """The same change has the same name, as long as the wishes stay as they are."""
-        return hashlib.sha256(msgspec.json.encode(self.changes)).hexdigest()[:12]
+        return hashlib.sha256(msgspec.json.encode(self.changes)).hexdigest()[:32]
 
     @property
     def piece(self) -> tuple[str, str]:

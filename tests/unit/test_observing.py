@@ -3,6 +3,8 @@
 import msgspec
 import pytest
 
+from letterbox.administration import Failed
+from letterbox.administration.shown import LINES
 from letterbox.demo.story import scenes
 from letterbox.model.preferences import Interest, Preferences, VendorRule, Window
 from letterbox.model.verdict import outcome_of
@@ -227,8 +229,9 @@ async def test_suggestions_over_the_api():
         (item,) = (await api.call("GET", "/v1/me/suggestions", who="anna")).json["items"]
         assert item["sentence"] == "Allow Greenleaf Garden: service mail, offers"
         path = f"/v1/me/suggestions/{item['id']}"
-        wrong = await api.call("POST", path, who="anna", json={"value": {"vendor": "other"}})
-        assert wrong.status == 422
+        for value in ({"vendor": "other"}, {"id": "an-interest"}):
+            wrong = await api.call("POST", path, who="anna", json={"value": value})
+            assert wrong.status == 422
         wanted = {"vendor": "greenleaf", "accepts": ["offer"], "scope": "everything"}
         done = await api.call("POST", path, who="anna", json={"value": wanted})
         assert done.status == 200
@@ -251,3 +254,22 @@ async def test_a_vendor_cannot_tell_watching_from_delivering(edge):
             heard.append((line, told.reply, await house.feed("greenleaf")))
             assert await house.inbox("anna") == ["Sale"]
     assert heard[0] == heard[1]
+
+
+async def test_the_operator_switches_and_lists():
+    async with open_house(people("filter")) as house:
+        perform = house.app.administration.perform
+        done = await perform("observe", {"consumer": "anna", "switch": "on"})
+        assert done == {"consumer": "anna", "mode": "observe"}
+        await house.send(signed(mail("Sale", Letterbox_Kind="offer")), ANNA)
+        found = await perform("suggestions", {"consumer": "anna"})
+        assert [item["sentence"] for item in found["items"]] == [
+            "Allow Greenleaf Garden: service mail, offers"
+        ]
+        (line,) = LINES["suggestions"](found)
+        assert line.endswith("(of 1: come 1, wait 0, refused 0)")
+        assert LINES["observe"](
+            await perform("observe", {"consumer": "anna", "switch": "off"})
+        ) == ["anna's rules decide what comes in"]
+        with pytest.raises(Failed, match="there is no consumer 'ann'; did you mean anna"):
+            await perform("observe", {"consumer": "ann", "switch": "on"})

@@ -12,7 +12,7 @@ _PRUNERS: Final = {
     "after": {"vendor": "greenleaf", "accepts": ["service", "offer"]},
 }
 _SUGGESTION: Final = {
-    "id": "5f0c6a1be2d9",
+    "id": "5f0c6a1be2d94783a0b1c94e7d3f2816",
     "name": "company",
     "sentence": "Allow Greenleaf Garden: service, offer; of them what fits your interests",
     "changes": [_PRUNERS],
@@ -21,5 +21,10 @@ _SUGGESTION: Final = {
 SUGGESTIONS: Final[dict[Any, Any]] = {
     Items[SuggestionItem]: {"items": [_SUGGESTION], "after": None},
     AdoptForm: {"value": {"vendor": "greenleaf", "accepts": ["service"]}},
-    AdoptAnswer: {"id": "5f0c6a1be2d9", "before": 7, "after": 8, "changes": [_PRUNERS]},
+    AdoptAnswer: {
+        "id": "5f0c6a1be2d94783a0b1c94e7d3f2816",
+        "before": 7,
+        "after": 8,
+        "changes": [_PRUNERS],
+    },
 }
