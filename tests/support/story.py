@@ -22,6 +22,8 @@ from letterbox.model.configuration import (
 )
 from letterbox.model.preferences import People, Preferences
 from tests.support.clock import FakeClock
+from tests.support.house import House
+from tests.support.signing import Zone
 
 _HERE = "127.0.0.1:0"
 
@@ -40,6 +42,11 @@ class Told(NamedTuple):
         (found,) = (each for each in read.consumer if each.id == consumer)
         fields = msgspec.structs.asdict(found)
         return Preferences(**{name: value for name, value in fields.items() if name != "id"})
+
+    @property
+    def house(self) -> House:
+        """The same, as a house whose doors are open."""
+        return House(self.app, self.clock, Zone({}))
 
     async def now(self, consumer: str) -> Preferences:
         """What a consumer has declared."""
