@@ -241,17 +241,25 @@ async def test_suggestions_over_the_api():
 
 
 @pytest.mark.parametrize("edge", ["smtp", "lmtp", "http"])
-async def test_a_vendor_cannot_tell_watching_from_delivering(edge):
-    """The very same bytes and events as where the rules let it in."""
+@pytest.mark.parametrize("more", ["", "  share_delivered = true\n", '  tells = "nothing"\n'])
+async def test_a_vendor_cannot_tell_watching_from_delivering(edge, more):
+    """The very same words and events as where the rules let it in."""
     heard = []
     takes = RULE.replace('["service"]', '["service", "offer"]\n  scope = "everything"')
-    for text in (people("filter", takes), people("observe", RULE)):
+    for text in (people("filter", takes, more), people("observe", RULE, more)):
         async with open_house(text) as house:
             said = signed(mail("Sale", Letterbox_Kind="offer"))
             received = await house.send(said, ANNA, edge=edge)
             told = received.outcomes[0].told
+            events = [
+                msgspec.structs.replace(event, message="", reference="", id="")
+                for event in await house.feed("greenleaf")
+            ]
+            assert bool(events) == ("share" in more)
             line = msgspec.json.encode(told).replace(told.reference.encode(), b"REFERENCE")
-            heard.append((line, told.reply, await house.feed("greenleaf")))
+            now = house.clock.now()
+            tallies = await house.app.tallies.of("greenleaf", now.date(), now.date(), now)
+            heard.append((line, told.line.replace(told.reference, ""), events, tallies))
             assert await house.inbox("anna") == ["Sale"]
     assert heard[0] == heard[1]
 
