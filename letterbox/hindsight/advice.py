@@ -149,8 +149,8 @@ def _locked_out(
 
 
 def _limited(seen: Sequence[Seen], rule: VendorRule, preferences: Preferences) -> Iterator[Idea]:
-    """As many a week as were opened, where more came than that."""
-    ruled = [each for each in seen if each.kind in RULED_KINDS & {*rule.accepts}]
+    """As many a week as were opened, where the rules let in more than that."""
+    ruled = [each for each in seen if each.kind in RULED_KINDS and each.stopped is None]
     opened = [each for each in ruled if each.opened]
     if len(ruled) < _SEVERAL or not opened or len(opened) == len(ruled):
         return

@@ -120,7 +120,8 @@ async def change_mode(visit: Visit) -> web.Response:
     after = msgspec.structs.replace(stored.preferences, mode=mode)
     await visit.parts.consumers.revise(visit.consumer, after, expect=stored.revision, now=visit.now)
     facts = await facts_of_change(visit, stored.revision)
-    return visit.see("/settings", f"mode-{mode}", **facts)
+    done = "nothing-changed" if facts["now"] == facts["revision"] else f"mode-{mode}"
+    return visit.see("/settings", done, **facts)
 
 
 # ---- in words ----

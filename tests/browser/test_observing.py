@@ -50,7 +50,6 @@ async def adopt_what_ben_wrote(ben: Watcher, told: Told) -> None:
     await expect(page.get_by_role("status")).to_contain_text("Put back")
     assert not (await told.now("ben")).vendor
     await ben.adopt("Allow Volt Shop", "Adopt", "From now on: Allow Volt Shop")
-    await ben.adopt("Volt Shop: at most two offers per week", "Adopt", "From now on")
     await ben.adopt("Allow Pagewise Books", "Adopt", "From now on")
     # What no mail can show is said on the pages that there are for it.
     await visitor.go("/vendors/voltshop")
@@ -72,6 +71,7 @@ async def adopt_what_ben_wrote(ben: Watcher, told: Told) -> None:
     await page.locator("[name=any]").fill(", ".join(books.keywords.any))
     await page.locator("[name=none]").fill(", ".join(books.keywords.none))
     await page.get_by_role("button", name="Save").click()
+    await ben.adopt("Volt Shop: at most two offers per week", "Adopt", "From now on")
     (day,) = wanted.window[0].days
     await ben.adopt("On Saturday from 09:00 to 12:00", "Adopt", "From now on", day=day)
 

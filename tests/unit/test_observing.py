@@ -1,5 +1,7 @@
 """A consumer who only watches: everything comes, the rules are told, suggestions are adopted."""
 
+import re
+
 import msgspec
 import pytest
 
@@ -11,6 +13,7 @@ from letterbox.model.verdict import outcome_of
 from tests.support.api import open_api
 from tests.support.house import mail, open_house, signed
 from tests.support.plain import wishes_of
+from tests.support.site import open_pages, text_of
 from tests.support.story import told_to_watchers
 
 PEOPLE = """
@@ -73,9 +76,9 @@ async def test_the_demonstrations_people_come_to_what_they_would_write_by_hand()
         headphones, books = wanted.interest
         free = msgspec.structs.replace(voltshop, limit=None)
         await take("ben", "company", "voltshop", free)
-        await take("ben", "limit")  # two of the four were opened
         await take("ben", "company", "pagewise", pagewise)
         await take("ben", "wanted", "audio", headphones)
+        await take("ben", "limit")  # three would come, and two were opened
         await take("ben", "wanted", "books", books)
         await take("ben", "hours", value=wanted.window[0])
         await switch(told.app, "ben", "filter", told.clock.now())
@@ -281,3 +284,78 @@ async def test_the_operator_switches_and_lists():
         ) == ["anna's rules decide what comes in"]
         with pytest.raises(Failed, match="there is no consumer 'ann'; did you mean anna"):
             await perform("observe", {"consumer": "ann", "switch": "on"})
+
+
+OTHER = """
+[[consumer]]
+id = "ben"
+addresses = ["ben@letterbox.example"]
+mode = "observe"
+"""
+
+
+async def test_the_pages_take_what_was_chosen_and_say_what_cannot_be():
+    async with open_pages(people("observe", OTHER)) as site:
+        house = site.house
+        garden = {"Letterbox_Kind": "offer", "Letterbox_Category": "home-garden/garden-tools"}
+        await house.send(signed(mail("Pruners", **garden)), ANNA)
+        anna, ben = site.visitor(), site.visitor()
+        await anna.sign_in("anna")
+        await ben.sign_in("ben")
+        page = await anna.get("/suggestions")
+        (path,) = re.findall(r'action="(/suggestions/[0-9a-f]{32})"', page.body.decode())
+        # Another's suggestion is there for nobody else.
+        assert (await ben.post(path)).status == 404
+        assert (await anna.post(path, {"takes": "<all>"})).status == 422
+        assert not (await declared(house, "anna")).vendor
+        assert (await anna.post(path, {"takes": "interests"})).status == 303
+        (rule,) = (await declared(house, "anna")).vendor
+        assert (rule.vendor, rule.accepts, rule.scope) == (
+            "greenleaf", ("service", "offer"), "interests",
+        )  # fmt: skip
+        assert (await anna.post(path)).status == 404
+
+        page = await anna.get("/suggestions")
+        (path,) = re.findall(r'action="(/suggestions/[0-9a-f]{32})"', page.body.decode())
+        wrong = await anna.post(path, {"price": "a lot"})
+        assert wrong.status == 422
+        assert "This cannot be: a lot" in text_of(wrong)
+        # Two pages that were open at once: the one that is late changes nothing.
+        late = await anna.get("/suggestions/~all")
+        (revision,) = re.findall(r'name="revision" value="(\d+)"', late.body.decode())
+        assert (await anna.post(path, {"price": "99,50"})).status == 303
+        fields = {"revision": revision, "id": path.rpartition("/")[2]}
+        assert (await anna.post("/suggestions/~all", fields)).status == 412
+        (interest,) = (await declared(house, "anna")).interest
+        assert str(interest.max_price) == "99.50 EUR"
+        assert (await anna.post("/settings/mode", {"mode": "sleep"})).status == 400
+        assert (await anna.post("/settings/mode", {"mode": "filter"})).status == 303
+        assert "Only watching" not in text_of(await anna.get("/inbox"))
+
+
+async def declared(house, consumer: str) -> Preferences:
+    stored = await house.app.consumers.stored(consumer)
+    return stored.preferences
+
+
+async def test_the_note_counts_from_the_moment_of_watching():
+    async with open_pages(people("filter")) as site:
+        house, anna = site.house, site.visitor()
+        await house.send(signed(mail("Before")), ANNA)
+        await anna.sign_in("anna")
+        house.clock.advance(hours=1)
+        await anna.post("/settings/mode", {"mode": "observe"})
+        assert "0 of 0 would have been" in text_of(await anna.get("/inbox"))
+        await house.send(signed(mail("After", number=2)), ANNA)
+        assert "1 of 1 would have been" in text_of(await anna.get("/inbox"))
+        watched = text_of(await anna.get("/refused?watched=yes"))
+        assert "After" in watched
+        assert "Before" not in watched
+        assert "Before" in text_of(await anna.get("/refused"))
+        # To say the same again is no new beginning.
+        since = (await house.app.consumers.stored("anna")).observing
+        house.clock.advance(hours=1)
+        await anna.post("/settings/mode", {"mode": "observe"})
+        await anna.post("/settings/language", {"language": "nl", "timezone": "UTC"})
+        assert (await house.app.consumers.stored("anna")).observing == since
+        assert "1 van 1 zou geweigerd zijn" in text_of(await anna.get("/inbox"))
