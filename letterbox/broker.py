@@ -9,6 +9,7 @@ from msgspec import structs
 from filters import ORDER
 from letterbox.administration import Administration
 from letterbox.administration.explain import Explaining
+from letterbox.administration.objections import ObjectionCommands
 from letterbox.administration.observing import ObservingCommands
 from letterbox.administration.signin import SignInCommands
 from letterbox.between import Between
@@ -43,6 +44,7 @@ from letterbox.records.feed import Feed
 from letterbox.records.guesses import Guesses
 from letterbox.records.ledger import Ledger
 from letterbox.records.mailboxes import Mailboxes
+from letterbox.records.objections import Objections
 from letterbox.records.passkeys import Passkeys
 from letterbox.records.passwords import Passwords
 from letterbox.records.resemblances import Resemblances
@@ -84,7 +86,7 @@ class Broker:
         #: Where our pages are; known for good once HTTP listens.
         self.public_url = configuration.own_url
         self.registry, self.taxonomy = shipment.registry, shipment.taxonomy
-        self.domains = shipment.domains
+        self.domains, self.letters = shipment.domains, shipment.letters
         self.sentences = Sentences(self.registry, shipment.phrases, shipment.wording)
         self.explanations = Explanations(self.sentences, self.taxonomy)
         self._records()
@@ -141,6 +143,7 @@ class Broker:
             self.store, trials_per_minute=configuration.webhooks.trials_per_minute
         )
         self.activity = ActivityLog(self.store)
+        self.objections = Objections(self.store)
         self.custody = Custody(
             per_vendor=configuration.limits.held_per_vendor,
             per_consumer=configuration.limits.held_per_consumer,
@@ -243,6 +246,7 @@ class Broker:
         between = self.between
         self.holds, self.herald, self.relations = between.holds, between.herald, between.relations
         self.requests, self.reconnecting = between.requests, between.reconnecting
+        self.objecting, self.breaches = between.objecting, between.breaches
         self.outgoing = Outgoing(
             self.configuration,
             store=self.store,
@@ -352,11 +356,16 @@ class Broker:
             clock=self.clock,
             taxonomy=self.taxonomy,
             categories=self.categories,
-            sign_in=SignInCommands(
-                self.sessions, self.consumers, self.vendors, lambda: self.public_url
-            ),
-            leaving=self.upkeep.leaving,
-            observing=ObservingCommands(
-                self.consumers, self.suggestions, self.explanations, self.clock
+            others=(
+                SignInCommands(
+                    self.sessions, self.consumers, self.vendors, lambda: self.public_url
+                ).table,
+                self.upkeep.leaving.table,
+                ObservingCommands(
+                    self.consumers, self.suggestions, self.explanations, self.clock
+                ).table,
+                ObjectionCommands(
+                    self.objections, self.breaches, self.letters, self.consumers, self.clock
+                ).table,
             ),
         )

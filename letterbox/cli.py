@@ -29,6 +29,7 @@ _SECTIONS = (
     "decisions",
     "activity",
     "requests",
+    "objections",
     "strangers",
     "tokens",
     "sessions",
@@ -94,8 +95,8 @@ def _rotate_key(arguments: argparse.Namespace) -> int:
     return _print(arguments, done, [done["key"]])
 
 
-def _listed(arguments: argparse.Namespace) -> int:
-    """A command about somebody that prints what it found, or what it did."""
+def _told(arguments: argparse.Namespace) -> int:
+    """A command that prints what it found, or what it did."""
     from letterbox.administration.shown import LINES
 
     command: str = arguments.command
@@ -423,7 +424,7 @@ _COMMANDS: Mapping[str, Command] = {
     "credential": _credential,
     "rotate": _rotate_key,
     "signin": _sign_in,
-    "listed": _listed,
+    "told": _told,
     "explain": _explain,
     "check-config": _check_config,
     "reasons": _reasons,

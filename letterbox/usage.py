@@ -83,6 +83,7 @@ def parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
     foreign = add("foreign", "foreign", "list what was taken in, and what it means", within)
     foreign.add_argument("source", choices=("google", "shopify"))
     _add_observing(add)
+    _add_objections(add)
     _add_leaving(add)
     _add_moving(add)
     add("version", "version", "print the version")
@@ -98,14 +99,25 @@ def _add_demo(add: Callable[..., Any]) -> None:
 
 
 def _add_observing(add: Callable[..., Any]) -> None:
-    observe = add("observe", "listed", "have a consumer only watch what comes, or filter again")
+    observe = add("observe", "told", "have a consumer only watch what comes, or filter again")
     observe.add_argument("consumer", metavar="CONSUMER", help="an id")
     observe.add_argument("switch", choices=("on", "off"), help="on: everything proven is let in")
     observe.set_defaults(command="observe", takes=("consumer", "switch"))
     about = "list what a consumer could adopt, by what came and was opened"
-    suggestions = add("suggestions", "listed", about)
+    suggestions = add("suggestions", "told", about)
     suggestions.add_argument("consumer", metavar="CONSUMER", help="an id")
     suggestions.set_defaults(command="suggestions", takes=("consumer",))
+
+
+def _add_objections(add: Callable[..., Any]) -> None:
+    about = "list what a consumer objected to, or print the letter about one of them"
+    objections = add("objections", "told", about)
+    objections.add_argument("consumer", metavar="CONSUMER", help="an id")
+    objections.add_argument("objection", metavar="OBJECTION", nargs="?", help="one of its list")
+    objections.add_argument(
+        "--language", choices=("en", "nl"), help="the language of the letter; the consumer's"
+    )
+    objections.set_defaults(command="objections", takes=("consumer", "objection", "language"))
 
 
 def _add_leaving(add: Callable[..., Any]) -> None:
@@ -177,7 +189,7 @@ def _add_keys(issue: Any, group: Any, add: Callable[..., Any]) -> None:
     rotate = add("rotate", "rotate", "replace a key; both serve for a while", group)
     rotate.add_argument("prefix", metavar="PREFIX")
     rotate.add_argument("--overlap-hours", type=int, default=24, help="how long; 24, unless told")
-    keys = add("list", "listed", "list a vendor's keys, and when each was last used", group)
+    keys = add("list", "told", "list a vendor's keys, and when each was last used", group)
     keys.add_argument("vendor", metavar="VENDOR")
     keys.set_defaults(command="key list", takes=("vendor",))
 
@@ -191,7 +203,7 @@ def _add_vendors(parser: Any, add: Callable[..., Any]) -> None:
         ("suspend", "take nothing of a vendor's for now"),
         ("resume", "take a vendor's mail again"),
     ):
-        within = add(name, "listed", about, group)
+        within = add(name, "told", about, group)
         takes: tuple[str, ...] = ()
         if name != "list":
             within.add_argument("vendor", metavar="VENDOR")
