@@ -13,6 +13,7 @@ from letterbox.administration.objections import ObjectionCommands
 from letterbox.administration.observing import ObservingCommands
 from letterbox.administration.signin import SignInCommands
 from letterbox.between import Between
+from letterbox.delivery.behind import Behind
 from letterbox.delivery.relay import Relay
 from letterbox.delivery.worker import Duty, Worker
 from letterbox.feedback.disclosure import Disclosure
@@ -26,7 +27,7 @@ from letterbox.metrics import Metrics
 from letterbox.model.configuration import Configuration
 from letterbox.outgoing import Outgoing
 from letterbox.ports.clock import Clock
-from letterbox.ports.courier import MailCourier, WebCourier
+from letterbox.ports.courier import MailCourier, NextHop, WebCourier
 from letterbox.ports.resolver import Resolver
 from letterbox.ports.store import Bodies, Store
 from letterbox.reading.facts import Reader
@@ -74,6 +75,8 @@ class Outside(NamedTuple):
     mail: MailCourier
     zone_of: Callable[[str], tzinfo | None]
     zones: Callable[[], Iterable[str]]
+    #: The mail server behind us, where there is one.
+    next_hop: NextHop | None = None
 
 
 class Broker:
@@ -106,6 +109,7 @@ class Broker:
             prover=self.prover,
             disclosure=self.disclosure,
             reader=self.reader,
+            behind=self.behind,
         )
         self.intake, self.preflight = reception.intake, reception.preflight
         self._registering()
@@ -148,6 +152,15 @@ class Broker:
             per_vendor=configuration.limits.held_per_vendor,
             per_consumer=configuration.limits.held_per_consumer,
             longest=timedelta(days=retention.held),
+        )
+        self.behind = Behind(
+            store=self.store,
+            clock=self.clock,
+            mailboxes=self.mailboxes,
+            next_hop=self.outside.next_hop,
+            hostname=configuration.hostname,
+            lasts=timedelta(hours=configuration.filter.hours),
+            metrics=self.metrics,
         )
         self.tallies = Tallies(self.store, self.registry, kept=timedelta(days=retention.feedback))
         self.ledger = Ledger(
@@ -301,6 +314,8 @@ class Broker:
         settle = self.consumers.settle_address
         yield Duty("address", places.PASSING, lambda name, _: settle(name, self.clock.now()))
         yield Duty("domain", places.PASSING, lambda name, _: self.vendors.settle_domain(name))
+        beside = self.configuration.filter.connections
+        yield Duty("consumer", places.BEHIND, self.behind.release, beside=beside)
         yield from self.upkeep.duties()
         yield from self.outgoing.duties()
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
@@ -332,6 +331,8 @@ class Explaining:
         others = {f.filter for f in record.findings} - {f.filter for f in decision.findings}
         if others & _CHOSEN:
             return None, ("it was not a rule that decided, but the consumer or the time",)
+        if "next-hop" in others:
+            return None, ("it was not a rule that decided, but the mail server behind",)
         if others:
             return None, (f"it was not a rule that decided, but a bound: {', '.join(others)}",)
         replay = _compare(record, decision)
@@ -413,12 +414,9 @@ def _unjudged(
     )
 
 
-def _outcomes(findings: tuple[Finding, ...]) -> dict[str, Any]:
-    return {f.filter: (name_of(f.verdict), reason_of(f.verdict)) for f in findings}
-
-
 def _compare(record: DecisionRecord, decision: Decision) -> Replay:
-    then, now = _outcomes(record.findings), _outcomes(decision.findings)
+    both = (record.findings, decision.findings)
+    then, now = ({f.filter: outcome_of(f.verdict) for f in findings} for findings in both)
     outcome = outcome_of(decision.verdict)
     return Replay(
         same=outcome == outcome_of(record.ruled),

@@ -64,6 +64,13 @@ class Recorded(msgspec.Struct, frozen=True):
     message: str
 
 
+class Owing(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is to be handed to the mail server behind: since when, and how often it was tried."""
+
+    since: datetime
+    attempts: int = 0
+
+
 class Line(NamedTuple):
     """One decision to be written down, with everything that goes with it."""
 
@@ -172,6 +179,8 @@ class Ledger:
                 ]
                 entry = _inbox_entry(record)
                 operations.append(Put(key=places.INBOX + entry.id, value=encode(entry)))
+                if record.edge == "filter" and record.handed is None:
+                    operations += owe_behind(record.id, self._clock.now())
             case Hold() as verdict:
                 held = self._held_entry(line, verdict)
                 if line.before is None:
@@ -231,7 +240,14 @@ def _inbox_entry(record: DecisionRecord) -> InboxEntry:
         size=record.size,
         flags=record.flags,
         would=record.decision.deciding if record.would else None,
+        handed=record.handed,
     )
+
+
+def owe_behind(entry: str, now: datetime) -> tuple[Operation, ...]:
+    """What has an entry of the inbox handed to the mail server behind."""
+    key = places.BEHIND + entry
+    return Put(key=key, value=encode(Owing(since=now))), Schedule(key=key, at=now)
 
 
 def message_commit(

@@ -112,10 +112,19 @@ class FlagItem(msgspec.Struct, frozen=True):
 Flags = tuple[FlagItem, ...]
 
 
+class HandedItem(msgspec.Struct, frozen=True):
+    """What the mail server behind said; where ``taken`` is false it lies here alone."""
+
+    at: datetime
+    said: str
+    taken: bool
+
+
 class InboxItem(msgspec.Struct, frozen=True):
     """A message that was delivered. ``archived`` is there only when it is.
 
     ``would`` is what had become of it, had its reader not only watched (mode "observe").
+    ``handed`` is there once a mail server behind has answered to it.
     """
 
     id: str
@@ -131,6 +140,7 @@ class InboxItem(msgspec.Struct, frozen=True):
     archived: bool | UnsetType = UNSET
     flags: Flags | UnsetType = UNSET
     would: Outcome | UnsetType = UNSET
+    handed: HandedItem | UnsetType = UNSET
 
 
 class HeldItem(msgspec.Struct, frozen=True):
@@ -348,6 +358,9 @@ def inbox_item(entry: InboxEntry, flags: Flags = ()) -> InboxItem:
         archived=entry.archived or UNSET,
         flags=flags or UNSET,
         would=outcome_of(entry.would.verdict) if entry.would else UNSET,
+        handed=HandedItem(entry.handed.at, entry.handed.said, entry.handed.taken)
+        if entry.handed
+        else UNSET,
     )
 
 
