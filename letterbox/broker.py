@@ -10,6 +10,7 @@ from filters import ORDER
 from letterbox.administration import Administration
 from letterbox.administration.explain import Explaining
 from letterbox.administration.objections import ObjectionCommands
+from letterbox.administration.observing import ObservingCommands
 from letterbox.administration.signin import SignInCommands
 from letterbox.between import Between
 from letterbox.delivery.behind import Behind
@@ -18,7 +19,7 @@ from letterbox.delivery.worker import Duty, Worker
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.explanation import Explanations
 from letterbox.feedback.sentences import Sentences
-from letterbox.hindsight import Changes, Fits, PastCases, Replay, Undo
+from letterbox.hindsight import Changes, Fits, PastCases, Replay, Suggestions, Undo
 from letterbox.identity.prover import Prover
 from letterbox.intake.submitters import Submitters
 from letterbox.judge import Judge
@@ -349,6 +350,9 @@ class Broker:
         self.replay = Replay(
             cases=self.cases, consumers=self.consumers, mailboxes=self.mailboxes, clock=self.clock
         )
+        self.suggestions = Suggestions(
+            cases=self.cases, consumers=self.consumers, mailboxes=self.mailboxes, clock=self.clock
+        )
         interest = [rule for rule in ORDER if rule.name == "interest"]
         asking = PastCases(mailboxes=self.mailboxes, reader=self.reader, filters=interest)
         self.fits = Fits(asking, self.consumers, self.mailboxes, self.clock)
@@ -386,6 +390,9 @@ class Broker:
                 ).table,
                 self.upkeep.leaving.table,
                 self.onboarding.commands.table,
+                ObservingCommands(
+                    self.consumers, self.suggestions, self.explanations, self.clock
+                ).table,
                 ObjectionCommands(
                     self.objections, self.breaches, self.letters, self.consumers, self.clock
                 ).table,

@@ -287,7 +287,8 @@ def _demo(arguments: argparse.Namespace) -> int:
     from letterbox.demo import play
 
     _configuration(arguments)
-    return asyncio.run(play.run(once=arguments.once, json=arguments.json, store=arguments.store))
+    asked = {name: getattr(arguments, name) for name in ("once", "json", "store", "observe")}
+    return asyncio.run(play.run(**asked))
 
 
 # ---- commands that need no store --------------------------------------------------------------
@@ -340,14 +341,10 @@ def _taxonomy(arguments: argparse.Namespace) -> int:
 
 
 def _version(arguments: argparse.Namespace) -> int:
-    number = _number()
-    return _print(arguments, {"version": number}, [f"letterbox {number}"])
-
-
-def _number() -> str:
     from importlib.metadata import version
 
-    return version("letterbox")
+    number = version("letterbox")
+    return _print(arguments, {"version": number}, [f"letterbox {number}"])
 
 
 # ---- in and out -------------------------------------------------------------------------------

@@ -1,7 +1,6 @@
 """The commands by name: plain data in, plain data out, whoever carries it."""
 
 import asyncio
-from collections import ChainMap
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Any
@@ -99,9 +98,9 @@ class Administration:
         clock: Clock,
         taxonomy: Taxonomy,
         categories: Categories,
-        others: Iterable[Mapping[str, Command]] = (),
+        others: Iterable[Mapping[str, Command]],
     ) -> None:
-        """``others`` are tables of commands beside those that are here."""
+        """``others`` are the tables of commands that rest on parts of their own."""
         self._explaining = explaining
         self._taxonomy = taxonomy
         self._categories = categories
@@ -130,8 +129,9 @@ class Administration:
             **VendorCommands(
                 vendors, credentials, claims, proofs, explaining.disclosure, clock
             ).table,
-            **ChainMap(*map(dict, others)),
         }
+        for table in others:
+            self._commands.update(table)
 
     async def perform(self, command: str, arguments: Mapping[str, Any]) -> Answer:
         """Do a command. Raises :class:`Failed`; what it raises beside that is our fault."""

@@ -138,6 +138,8 @@ class Wishes(msgspec.Struct, frozen=True):
     own: Mapping[str, str | None] = {}
     #: Mail that is expected: of whom, by every name as it is compared, or at which address.
     expecting: Mapping[str, Expecting] = {}
+    #: The consumer only watches: what these wishes would stop comes in.
+    observes: bool = False
 
     def binding(self, recipient: Address) -> str | None:
         """The vendor a recipient address was given to; a subaddress may have its own."""

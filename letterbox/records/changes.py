@@ -43,6 +43,7 @@ By = Literal[
     "request",
     "import",
     "expecting",
+    "suggestion",
 ]
 
 _NOTHING: Final = Preferences()

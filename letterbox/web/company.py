@@ -48,6 +48,7 @@ _BY: Final[dict[By, str]] = {
     "request": N_("you, letting it back in"),
     "expecting": N_("you, expecting mail"),
     "import": N_("you, by what your old mail suggested"),
+    "suggestion": N_("you, by a suggestion"),
 }
 
 

@@ -16,6 +16,7 @@ _PAGES: Final = {
     "addresses": "/addresses",
     "start": "/start",
     "expecting": "/expecting",
+    "suggestions": "/suggestions",
 }
 
 

@@ -146,8 +146,8 @@ async def _done(visit: Visit, adopted: Adopted, before: int) -> web.Response:
     if not adopted.changed and not left:
         return visit.see(_PATH, "nothing-changed")
     if left:
-        return visit.see(_PATH, "suggestions-some", count=count, left=left, **facts)
-    return visit.see(_PATH, "suggestions-adopted", count=count, **facts)
+        return visit.see(_PATH, "choices-made-some", count=count, left=left, **facts)
+    return visit.see(_PATH, "choices-made", count=count, **facts)
 
 
 async def read_script(visit: Visit) -> web.Response:

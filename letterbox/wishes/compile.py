@@ -55,6 +55,7 @@ def compile_wishes(
             if (address := parse_address(entry.address))
         },
         expecting={key_of(each): each for each in preferences.expecting},
+        observes=preferences.mode == "observe",
     )
 
 

@@ -84,8 +84,10 @@ def imap_server(place: Path) -> Iterator[ImapServer]:
     if os.getuid() != 0:
         pytest.skip("Dovecot changes users when it starts: needs root")
     owner = getpwnam("mail")
-    for above in (place, *place.parents[:3]):
-        above.chmod(above.stat().st_mode | 0o011)
+    for above in (place, *place.parents):
+        mode = above.stat().st_mode
+        if mode & 0o011 != 0o011:  # it drops its rights, and must still reach what lies below
+            above.chmod(mode | 0o011)
     (place / "mail").mkdir()
     os.chown(place / "mail", owner.pw_uid, owner.pw_gid)
     chain = make_chain(place)

@@ -23,6 +23,7 @@ from letterbox.gateways.http import (
     requests,
     starting,
     stats,
+    suggestions,
     times,
     told,
     vendor,
@@ -165,6 +166,7 @@ _CONSUMER = (
     + objections.ROUTES
     + held.ROUTES
     + decisions.ROUTES
+    + suggestions.ROUTES
     + told.ROUTES
     + requests.ROUTES
     + activity.ROUTES
