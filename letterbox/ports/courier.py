@@ -39,10 +39,15 @@ class WebCourier(Protocol):
 
 
 class Letter(msgspec.Struct, frozen=True):
-    """A mail of our own. Its return path is null (RFC 5321, section 4.5.5): nobody answers it."""
+    """A mail that leaves us.
+
+    Of our own its return path is null (RFC 5321, section 4.5.5): nobody answers it. What is
+    handed on comes back to ``reverse_path``, which is ours.
+    """
 
     to: Address
     content: bytes
+    reverse_path: Address | None = None
 
 
 class Handed(msgspec.Struct, frozen=True):
@@ -72,7 +77,7 @@ Handover = Handed | NotNow | Never
 
 
 class MailCourier(Protocol):
-    """Speaks SMTP to other servers (RFC 5321)."""
+    """Speaks SMTP to other servers (RFC 5321), or LMTP to one (RFC 2033)."""
 
     async def hand_on(self, letter: Letter) -> Handover:
         """Hand a letter to its recipient's server, within a bounded time. Never raises."""

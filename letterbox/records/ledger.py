@@ -1,5 +1,6 @@
 """The commits that write decisions down: one per consumer, atomic, guarded."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 from zlib import crc32
@@ -29,6 +30,7 @@ from letterbox.records.coding import encode
 from letterbox.records.custody import Custody
 from letterbox.records.feed import Owed
 from letterbox.records.notices import noticing
+from letterbox.records.onward import owing, with_onward
 from letterbox.records.tallies import Tallies, Tally
 from letterbox.wishes import Counted
 
@@ -86,6 +88,8 @@ class Line(NamedTuple):
     tally: Tally | None = None
     #: The event of a delivery, beside that of the release it came by.
     delivered: Event | None = None
+    #: Where mail of each kind is handed on to.
+    onward: Mapping[str, str] = {}
 
 
 class Ledger:
@@ -167,8 +171,9 @@ class Ledger:
                     )
                     for c in line.counted
                 ]
-                entry = _inbox_entry(record)
+                entry = with_onward(_inbox_entry(record), line.onward)
                 operations.append(Put(key=places.INBOX + entry.id, value=encode(entry)))
+                operations.append(owing(entry))
             case Hold() as verdict:
                 held = self._held_entry(line, verdict)
                 if line.before is None:

@@ -8,7 +8,16 @@ import msgspec
 
 from letterbox.model.record import DecisionRecord, HeldEntry, InboxEntry, MessageRecord
 from letterbox.model.verdict import name_of
-from letterbox.ports.store import Bodies, Commit, Delete, Document, Done, Put, Store
+from letterbox.ports.store import (
+    Bodies,
+    Commit,
+    Delete,
+    Document,
+    Done,
+    Put,
+    Store,
+    Unschedule,
+)
 from letterbox.records import places
 from letterbox.records.coding import decode, encode
 
@@ -147,8 +156,12 @@ class Mailboxes:
         """Take an entry out of the inbox; its decision stays in the log."""
         if await self.entry(consumer, name) is None:
             return False
-        gone = Delete(key=places.INBOX + name)
-        await self._store.commit(Commit(partition=places.consumer(consumer), operations=(gone,)))
+        gone = (
+            Delete(key=places.INBOX + name),
+            Delete(key=places.STUCK + name),
+            Unschedule(key=places.ONWARD + name, expect=False),
+        )
+        await self._store.commit(Commit(partition=places.consumer(consumer), operations=gone))
         return True
 
     async def message(self, name: str) -> MessageRecord | None:
