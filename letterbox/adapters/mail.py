@@ -138,6 +138,9 @@ async def transact(client: aiosmtplib.SMTP, letter: Letter, to: str) -> Handover
         _, reply = await client.sendmail(path, [to], letter.content, mail_options=options)
     except aiosmtplib.SMTPNotSupported as lacking:
         return Never(_detail(lacking))
+    except aiosmtplib.SMTPConnectResponseError as closed:
+        # Who greets so takes nothing from anybody now; of this letter it has said nothing.
+        return NotNow(_detail(f"{closed.code} {closed.message}"))
     except aiosmtplib.SMTPRecipientsRefused as refused:
         return _refused(refused.recipients[0])
     except aiosmtplib.SMTPResponseException as refused:

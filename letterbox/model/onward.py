@@ -36,7 +36,7 @@ class HandingOn(msgspec.Struct, frozen=True):
     @property
     def stuck(self) -> bool:
         """Whether there is something for its consumer to look at."""
-        return self.state in STUCK or (self.state == "owed" and self.attempts > 0)
+        return self.state in STUCK or (self.state == "owed" and self.next is not None)
 
 
 STUCK: Final = frozenset({"failed", "bounced"})

@@ -1,7 +1,7 @@
 """Sending to servers of others: calls over HTTP, and mail."""
 
 from collections.abc import Mapping
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -82,3 +82,10 @@ class MailCourier(Protocol):
     async def hand_on(self, letter: Letter) -> Handover:
         """Hand a letter to its recipient's server, within a bounded time. Never raises."""
         ...
+
+
+class Couriers(NamedTuple):
+    """Who brings mail: to servers of others, and to the operator's own mailbox server, if any."""
+
+    mail: MailCourier
+    mailbox: MailCourier | None = None

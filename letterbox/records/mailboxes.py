@@ -16,6 +16,7 @@ from letterbox.ports.store import (
     Done,
     Put,
     Store,
+    Unclaim,
     Unschedule,
 )
 from letterbox.records import places
@@ -154,14 +155,20 @@ class Mailboxes:
 
     async def remove(self, consumer: str, name: str) -> bool:
         """Take an entry out of the inbox; its decision stays in the log."""
-        if await self.entry(consumer, name) is None:
+        entry = await self.entry(consumer, name)
+        if entry is None:
             return False
         gone = (
             Delete(key=places.INBOX + name),
             Delete(key=places.STUCK + name),
             Unschedule(key=places.ONWARD + name, expect=False),
         )
-        await self._store.commit(Commit(partition=places.consumer(consumer), operations=gone))
+        commits = [Commit(partition=places.consumer(consumer), operations=gone)]
+        if entry.onward is not None and entry.onward.name:
+            # What comes back of it is nobody's any more.
+            handed = (Unclaim(places.HANDED),)
+            commits.append(Commit(places.handed(entry.onward.name), handed))
+        await self._store.commit(*commits)
         return True
 
     async def message(self, name: str) -> MessageRecord | None:

@@ -79,7 +79,7 @@ class OnwardRecords:
 
     async def owed(self, consumer: str, name: str) -> InboxEntry | None:
         """An entry that is still to be handed on; else what reminds of it goes."""
-        entry = await self._entry(consumer, name)
+        entry = await self.entry(consumer, name)
         if entry is not None and entry.onward is not None and entry.onward.state == "owed":
             return entry
         gone = Unschedule(key=places.ONWARD + name, expect=False)
@@ -130,7 +130,7 @@ class OnwardRecords:
         Raises :class:`NothingToRetry`.
         """
         now = self._clock.now()
-        entry = await self._entry(consumer, name)
+        entry = await self.entry(consumer, name)
         if entry is None:
             return None
 
@@ -142,7 +142,9 @@ class OnwardRecords:
 
         due = Schedule(key=places.ONWARD + name, at=now)
         changed = await self._change(consumer, name, anew, due)
-        if changed is None and await self._entry(consumer, name) is not None:
+        if changed is not None and entry.onward is not None and entry.onward.state != "owed":
+            await self.forget([entry.onward.name])
+        if changed is None and await self.entry(consumer, name) is not None:
             raise NothingToRetry
         return changed
 
@@ -169,8 +171,9 @@ class OnwardRecords:
     async def forget(self, names: list[str]) -> None:
         """Forget what names lead to."""
         gone = (Unclaim(places.HANDED),)
-        if names:
-            await self._store.commit(*(Commit(places.handed(name), gone) for name in names))
+        commits = [Commit(places.handed(name), gone) for name in names if name]
+        if commits:
+            await self._store.commit(*commits)
 
     async def stuck(self, consumer: str, *, after: str | None, limit: int) -> Stuck:
         """Entries that wait for another try, or stayed here: the newest first."""
@@ -180,13 +183,18 @@ class OnwardRecords:
         )
         found = []
         for row in rows[:limit]:
-            entry = await self._entry(consumer, row.key.removeprefix(places.STUCK))
+            entry = await self.entry(consumer, row.key.removeprefix(places.STUCK))
             if entry is not None:
                 found.append(entry)
         more = rows[limit - 1].key.removeprefix(places.STUCK) if len(rows) > limit else None
         return Stuck(tuple(found), more)
 
-    async def _entry(self, consumer: str, name: str) -> InboxEntry | None:
+    async def told(self, consumer: str, claim: str) -> bool:
+        """Whether the consumer was told of something already, by the claim of having told it."""
+        return await self._store.claim(places.consumer(consumer), claim) is not None
+
+    async def entry(self, consumer: str, name: str) -> InboxEntry | None:
+        """One entry of an inbox."""
         document = await self._store.get(places.consumer(consumer), places.INBOX + name)
         return decode(document.value, InboxEntry) if document else None
 
