@@ -184,6 +184,8 @@ class App(Broker):
             exporting=self.exporting,
             relations=self.relations,
             complaints=self.complaints,
+            handing=self.handing,
+            elsewhere=self.elsewhere,
             reconnecting=self.reconnecting,
             requests=self.requests,
             activity=self.activity,

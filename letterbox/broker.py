@@ -177,7 +177,7 @@ class Broker:
 
     async def _bounced(self, consumer: str, entry: InboxEntry) -> None:
         """A consumer's mail has come back: they are told by those who handed it on."""
-        await self.onward.handing.notice(consumer, entry)
+        await self.handing.notice(consumer, entry)
 
     def _judging(self) -> None:
         configuration = self.configuration
@@ -299,6 +299,7 @@ class Broker:
             metrics=self.metrics,
             public_url=lambda: self.public_url,
         )
+        self.handing = self.onward.handing
         self.upkeep = Upkeep(
             retention,
             store=self.store,

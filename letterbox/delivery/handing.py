@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from letterbox.delivery.again import pause
 from letterbox.delivery.inbox_letters import InboxLetter, InboxLetters
 from letterbox.delivery.patience import Silences, Turns, step_back
+from letterbox.feedback.onward import OnwardWords
 from letterbox.feedback.sentences import Sentences
 from letterbox.metrics import Metrics
 from letterbox.model.address import Address, parse_address
@@ -17,7 +18,6 @@ from letterbox.model.onward import HandingOn, OnwardWhy
 from letterbox.model.preferences import MAILBOX
 from letterbox.model.record import InboxEntry
 from letterbox.model.times import later
-from letterbox.model.verdict import Fact
 from letterbox.ports.clock import Clock
 from letterbox.ports.courier import Handed, Letter, MailCourier, Never, NotNow
 from letterbox.ports.store import Claim
@@ -262,26 +262,9 @@ class HandingOver:
         if await self._records.told(consumer, claim):
             return
         wishes = await self._consumers.wishes(consumer)
-        facts: dict[str, Fact] = {
-            "to": onward.to,
-            "subject": entry.subject or "-",
-            "detail": onward.detail or None,
-        }
-        group = "server" if onward.to == MAILBOX else "mail"
-
-        def said(line: str) -> str:
-            return self._sentences.line("notice", line, facts, wishes.language)
-
-        subject = said(f"onward-{group}")
-        why = said(f"onward-{onward.why or onward.state}")
-        lines = (f"{subject}.", why, said("onward-said"), said("onward-helps"))
+        words = OnwardWords(self._sentences, wishes.language)
+        subject, text = words.notice(onward, entry.subject)
         until = later(self._clock.now(), _ONCE_IN)
-        await self._letters.put(
-            InboxLetter(
-                consumer,
-                entry.recipient,
-                subject,
-                "\n\n".join(line for line in lines if line) + "\n",
-                (Claim(name=claim, value=b"", expires=until),),
-            )
-        )
+        noted = (Claim(name=claim, value=b"", expires=until),)
+        letter = InboxLetter(consumer, entry.recipient, subject, text, noted)
+        await self._letters.put(letter)

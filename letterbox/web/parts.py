@@ -6,6 +6,7 @@ from typing import NamedTuple
 from letterbox.administration.export import Exporting
 from letterbox.delivery.complaints import Complaints
 from letterbox.delivery.erasure import Erasure
+from letterbox.delivery.handing import HandingOver
 from letterbox.delivery.reconnect import Reconnecting
 from letterbox.delivery.relations import Relations
 from letterbox.delivery.release import Holds
@@ -26,6 +27,7 @@ from letterbox.ports.store import Store
 from letterbox.records.activity import ActivityLog
 from letterbox.records.claims import Claims
 from letterbox.records.consumers import Consumers
+from letterbox.records.elsewhere import Elsewhere
 from letterbox.records.feed import Feed
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.passkeys import Passkeys
@@ -57,6 +59,8 @@ class Parts(NamedTuple):
     exporting: Exporting
     relations: Relations
     complaints: Complaints
+    handing: HandingOver
+    elsewhere: Elsewhere
     requests: Requests
     undo: Undo
     fits: Fits
