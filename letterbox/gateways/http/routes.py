@@ -15,6 +15,7 @@ from letterbox.gateways.http import (
     inbox,
     keys,
     me,
+    objections,
     operations,
     pages,
     pieces,
@@ -162,6 +163,7 @@ _CONSUMER = (
     + times.ROUTES
     + inbox.ROUTES
     + destinations.ROUTES
+    + objections.ROUTES
     + held.ROUTES
     + decisions.ROUTES
     + told.ROUTES
