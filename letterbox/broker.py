@@ -10,6 +10,7 @@ from filters import ORDER
 from letterbox.administration import Administration
 from letterbox.administration.explain import Explaining
 from letterbox.administration.objections import ObjectionCommands
+from letterbox.administration.queue import QueueCommands
 from letterbox.administration.signin import SignInCommands
 from letterbox.between import Between
 from letterbox.delivery.behind import Behind
@@ -419,7 +420,10 @@ class Broker:
             sign_in=SignInCommands(
                 self.sessions, self.consumers, self.vendors, lambda: self.public_url
             ),
-            leaving=self.upkeep.leaving,
+            others={
+                **self.upkeep.leaving.table,
+                **QueueCommands(self.store, self.consumers, self.elsewhere).table,
+            },
             objections=ObjectionCommands(
                 self.objections, self.breaches, self.letters, self.consumers, self.clock
             ),

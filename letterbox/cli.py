@@ -22,20 +22,9 @@ if TYPE_CHECKING:
 
 _DONE, _FAILED = 0, 1
 _SECTIONS = (
-    "preferences",
-    "history",
-    "inbox",
-    "held",
-    "decisions",
-    "activity",
-    "requests",
-    "objections",
-    "strangers",
-    "tokens",
-    "sessions",
-    "destinations",
-    "messages",
-)
+    "preferences", "history", "inbox", "held", "decisions", "activity", "requests",
+    "objections", "strangers", "tokens", "sessions", "destinations", "messages",
+)  # fmt: skip
 _STANDARD_INPUT = "-"
 #: Has a terminal begin its line anew.
 _ANEW = "\r\033[K"
@@ -164,6 +153,18 @@ def _erase(arguments: argparse.Namespace) -> int:
     done = _perform(arguments, "erase", {"consumer": name})
     lines = [f"{name} is being erased: no mail is taken any more; the worker forgets the rest"]
     return _print(arguments, done, lines)
+
+
+def _queue(arguments: argparse.Namespace) -> int:
+    from letterbox.administration.queue import queue_lines
+
+    items: list[dict[str, Any]] = []
+    after: str | None = ""
+    while after is not None:
+        done = _perform(arguments, "queue", {"after": after})
+        items += done["items"]
+        after = done["after"]
+    return _print(arguments, {"items": items}, queue_lines(items))
 
 
 def _import_taxonomy(arguments: argparse.Namespace) -> int:
@@ -432,6 +433,7 @@ _COMMANDS: Mapping[str, Command] = {
     "import": _import_taxonomy,
     "foreign": _foreign_taxonomy,
     "export": _export,
+    "queue": _queue,
     "erase": _erase,
     "migrate": _migrate,
     "backup": _backup,

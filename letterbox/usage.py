@@ -75,7 +75,6 @@ def parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
     check.add_argument(
         "--defaults", action="store_true", help="print the commented default file instead"
     )
-    add("reasons", "reasons", "list every reason a message can be refused or held for")
     taxonomy = add("taxonomy", "taxonomy", "list the categories interests and offers speak in")
     within = taxonomy.add_subparsers(metavar="import|foreign")
     about = "take in a taxonomy of Google's or Shopify's, so that its categories count as ours"
@@ -87,8 +86,14 @@ def parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
     _add_objections(add)
     _add_leaving(add)
     _add_moving(add)
-    add("version", "version", "print the version")
+    _add_shown(add)
     return top
+
+
+def _add_shown(add: Callable[..., Any]) -> None:
+    add("reasons", "reasons", "list every reason a message can be refused or held for")
+    add("queue", "queue", "list what is still to be handed on to where people read their mail")
+    add("version", "version", "print the version")
 
 
 def _add_objections(add: Callable[..., Any]) -> None:

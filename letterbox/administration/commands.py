@@ -11,7 +11,6 @@ from letterbox.administration.apply import Applying
 from letterbox.administration.categories import TaxonomyFile, map_files
 from letterbox.administration.explain import Explaining
 from letterbox.administration.failed import Failed
-from letterbox.administration.leaving import LeavingCommands
 from letterbox.administration.objections import ObjectionCommands
 from letterbox.administration.people import PeopleFile
 from letterbox.administration.shape import nearest
@@ -102,7 +101,7 @@ class Administration:
         taxonomy: Taxonomy,
         categories: Categories,
         sign_in: SignInCommands,
-        leaving: LeavingCommands,
+        others: Mapping[str, Command],
         objections: ObjectionCommands,
     ) -> None:
         self._explaining = explaining
@@ -134,7 +133,7 @@ class Administration:
                 vendors, credentials, claims, proofs, explaining.disclosure, clock
             ).table,
             **sign_in.table,
-            **leaving.table,
+            **others,
             **objections.table,
         }
 
