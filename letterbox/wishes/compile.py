@@ -62,6 +62,7 @@ def compile_wishes(
             if (address := parse_address(entry.address))
         },
         onward=_onward(preferences.onward),
+        observes=preferences.mode == "observe",
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from letterbox.feedback.events import FeedItem
 from letterbox.gateways.http.examples_onward import HANDED_ON, ONWARD
 from letterbox.gateways.http.examples_relations import RELATIONS
+from letterbox.gateways.http.examples_suggestions import SUGGESTIONS
 from letterbox.gateways.http.forms import (
     AdvertisingAnswer,
     Answer,
@@ -408,4 +409,5 @@ EXAMPLES: dict[Any, Any] = {
     Erasing: {"state": "erasing"},
     **RELATIONS,
     **ONWARD,
+    **SUGGESTIONS,
 }

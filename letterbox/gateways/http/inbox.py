@@ -19,8 +19,8 @@ from letterbox.gateways.http.forms import (
     UnwantedAnswer,
     UnwantedWord,
     inbox_item,
-    onward_item,
 )
+from letterbox.gateways.http.handed_on import onward_item
 from letterbox.gateways.http.problems import Problem
 from letterbox.gateways.http.route import JSON, PAGED, Route
 from letterbox.model.record import InboxEntry
