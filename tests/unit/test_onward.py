@@ -12,6 +12,7 @@ from aiosmtplib import SMTP
 
 from letterbox.administration.queue import queue_lines
 from letterbox.identity.spf import check_path
+from letterbox.misconfigured import check
 from letterbox.model.address import parse_address
 from letterbox.model.configuration import (
     Configuration,
@@ -20,11 +21,13 @@ from letterbox.model.configuration import (
     OutboundSection,
 )
 from letterbox.model.envelope import Client
+from letterbox.model.preferences import OnwardRule
 from letterbox.ports.store import StoreUnavailable
 from letterbox.records import places
 from letterbox.records.onward import NothingToRetry
 from tests.support.house import House, mail, open_house, signed
 from tests.support.nexthop import SILENT, STAGES, VANISH, NextHop, next_hop
+from tests.support.plain import shipment
 from tests.support.signing import Signer, rsa_key
 from tests.unit.test_signing import pem
 
@@ -628,3 +631,68 @@ async def test_what_comes_back_comes_in_by_the_smtp_door(gone: Gone) -> None:
         await gateway.drain(5)
     assert said.startswith("2.0.0 delivered")
     assert (await gone.handing.state()).state == "bounced"
+
+
+# ---- what nobody is to measure, and what cannot be -----------------------------------------------
+
+
+async def test_it_is_not_measured_whether_mail_goes_on(handing: Handing, monkeypatch) -> None:
+    """A delivery that goes on and one that stays write as many operations, to as many places."""
+    store = handing.house.app.store
+    commit, written = store.commit, []
+
+    async def counted(*commits):
+        written.append([(each.partition[:8], len(each.operations)) for each in commits])
+        return await commit(*commits)
+
+    monkeypatch.setattr(store, "commit", counted)
+    await handing.send(1)
+    goes_on = list(written)
+    stored = await handing.house.app.consumers.stored("anna")
+    stays = msgspec.structs.replace(stored.preferences, onward=())
+    now = handing.house.clock.now()
+    await handing.house.app.consumers.replace("anna", stays, expect=None, now=now)
+    written.clear()
+    await handing.send(2)
+    assert written == goes_on
+    assert {entry.onward is None for entry in await handing.entries()} == {True, False}
+
+
+@pytest.mark.parametrize(
+    ("said", "path"),
+    [
+        ({"lmtp": "nowhere"}, "onward.lmtp"),
+        ({"lmtp": "unix:relative"}, "onward.lmtp"),
+        ({"lmtp_user": "{address} NOTIFY=NEVER"}, "onward.lmtp_user"),
+        ({"lmtp_users": {"anna": "a>\r\nQUIT"}}, "onward.lmtp_users.anna"),
+        ({"domain": "elsewhere.example"}, "onward.domain"),
+        ({"lmtp": "127.0.0.1:24"}, None),
+        ({"lmtp": "unix:/run/dovecot/lmtp", "lmtp_user": "{id}@imap.example"}, None),
+    ],
+)
+def test_where_mail_cannot_go_is_said(said, path: str | None) -> None:
+    configuration = Configuration(onward=OnwardSection(**said))
+    mistakes = list(check(configuration, lambda: shipment().domains))
+    assert [each.path for each in mistakes if each.path.startswith("onward")] == (
+        [path] if path else []
+    )
+
+
+@pytest.mark.parametrize(
+    ("rules", "path"),
+    [
+        ([OnwardRule(to="nobody")], "onward[0].to"),
+        ([OnwardRule(to="ben@letterbox.example")], "onward[0].to"),
+        ([OnwardRule(to=ME), OnwardRule(to="keep")], "onward[1].kinds"),
+        (
+            [OnwardRule(to=ME, kinds=("offer",)), OnwardRule(to="keep", kinds=("offer",))],
+            "onward[1].kinds",
+        ),
+        ([OnwardRule(to="mailbox"), OnwardRule(to=ME, kinds=("offer", "service"))], None),
+    ],
+)
+async def test_wishes_that_cannot_be_are_named(handing: Handing, rules, path) -> None:
+    stored = await handing.house.app.consumers.stored("anna")
+    wished = msgspec.structs.replace(stored.preferences, onward=tuple(rules))
+    found = await handing.house.app.consumers.own_mistakes("anna", wished)
+    assert [each.path for each in found] == ([path] if path else [])
