@@ -76,6 +76,16 @@ def parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
         "--defaults", action="store_true", help="print the commented default file instead"
     )
     add("reasons", "reasons", "list every reason a message can be refused or held for")
+    _add_taxonomy(add)
+    _add_trackers(add)
+    _add_objections(add)
+    _add_leaving(add)
+    _add_moving(add)
+    add("version", "version", "print the version")
+    return top
+
+
+def _add_taxonomy(add: Callable[..., Any]) -> None:
     taxonomy = add("taxonomy", "taxonomy", "list the categories interests and offers speak in")
     within = taxonomy.add_subparsers(metavar="import|foreign")
     about = "take in a taxonomy of Google's or Shopify's, so that its categories count as ours"
@@ -84,11 +94,17 @@ def parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
     imported.add_argument("--map", metavar="FILE.toml", help='corrections: "A > B" = "our/id"')
     foreign = add("foreign", "foreign", "list what was taken in, and what it means", within)
     foreign.add_argument("source", choices=("google", "shopify"))
-    _add_objections(add)
-    _add_leaving(add)
-    _add_moving(add)
-    add("version", "version", "print the version")
-    return top
+
+
+def _add_trackers(add: Callable[..., Any]) -> None:
+    about = "count what mails tell their senders, what of it is taken out, and what is kept and why"
+    trackers = add("trackers", "trackers", about)
+    trackers.add_argument("files", nargs="+", metavar="FILE|DIR", help="mails; folders of *.eml")
+    trackers.set_defaults(to="")
+    about = "make rules about trackers of published lists: ClearURLs, filter lists, lists of hosts"
+    lists = add("import-trackers", "trackers", about)
+    lists.add_argument("files", nargs="+", metavar="LIST", help="a file; nothing is fetched")
+    lists.add_argument("--to", metavar="FILE.toml", required=True, help="the rules to be written")
 
 
 def _add_objections(add: Callable[..., Any]) -> None:

@@ -9,7 +9,7 @@ import msgspec
 from letterbox.model.address import Address
 from letterbox.model.interests import Interests
 from letterbox.model.kind import Kind, kinds_named
-from letterbox.model.preferences import Newcomers, Per, VendorRule
+from letterbox.model.preferences import Newcomers, Per, Tracking, VendorRule
 
 
 class Period(msgspec.Struct, frozen=True):
@@ -134,11 +134,18 @@ class Wishes(msgspec.Struct, frozen=True):
     addresses: Mapping[str, Relationship]
     #: The consumer's own addresses, and the vendor each was given to, if to one alone.
     own: Mapping[str, str | None] = {}
+    tracking: Tracking = "careful"
 
     def binding(self, recipient: Address) -> str | None:
         """The vendor a recipient address was given to; a subaddress may have its own."""
         exact = f"{recipient.local.lower()}@{recipient.domain}"
         return self.own[exact] if exact in self.own else self.own.get(str(recipient.mailbox))
+
+    def tracking_of(self, relationship: Relationship | None, at: datetime) -> Tracking:
+        """What is taken out of a message before it is read, of a sender at the instant ``at``."""
+        if relationship is not None and relationship.in_force(self.times.local_date(at)):
+            return relationship.rule.tracking or self.tracking
+        return self.tracking
 
     def counted(
         self, relationship: Relationship | None, kind: Kind, at: datetime
