@@ -8,6 +8,7 @@ from aiohttp import web
 from letterbox.feedback.events import FeedItem
 from letterbox.gateways.http import (
     activity,
+    cleaned,
     decisions,
     feedback,
     held,
@@ -161,6 +162,7 @@ _CONSUMER = (
     + pieces.ROUTES
     + times.ROUTES
     + inbox.ROUTES
+    + cleaned.ROUTES
     + objections.ROUTES
     + held.ROUTES
     + decisions.ROUTES
