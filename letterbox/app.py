@@ -202,6 +202,7 @@ class App(Broker):
             activity=self.activity,
             undo=self.undo,
             replay=self.replay,
+            suggestions=self.suggestions,
             explanations=self.explanations,
             disclosure=self.disclosure,
             spoken=self.spoken,

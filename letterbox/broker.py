@@ -10,6 +10,7 @@ from filters import ORDER
 from letterbox.administration import Administration
 from letterbox.administration.explain import Explaining
 from letterbox.administration.objections import ObjectionCommands
+from letterbox.administration.observing import ObservingCommands
 from letterbox.administration.signin import SignInCommands
 from letterbox.between import Between
 from letterbox.delivery.behind import Behind
@@ -19,7 +20,7 @@ from letterbox.delivery.worker import Duty, Worker
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.explanation import Explanations
 from letterbox.feedback.sentences import Sentences
-from letterbox.hindsight import Changes, Fits, PastCases, Replay, Undo
+from letterbox.hindsight import Changes, Fits, PastCases, Replay, Suggestions, Undo
 from letterbox.identity.prover import Prover
 from letterbox.intake.submitters import Submitters
 from letterbox.judge import Judge
@@ -340,6 +341,9 @@ class Broker:
         self.replay = Replay(
             cases=self.cases, consumers=self.consumers, mailboxes=self.mailboxes, clock=self.clock
         )
+        self.suggestions = Suggestions(
+            cases=self.cases, consumers=self.consumers, mailboxes=self.mailboxes, clock=self.clock
+        )
         interest = [rule for rule in ORDER if rule.name == "interest"]
         asking = PastCases(mailboxes=self.mailboxes, reader=self.reader, filters=interest)
         self.fits = Fits(asking, self.consumers, self.mailboxes, self.clock)
@@ -371,11 +375,16 @@ class Broker:
             clock=self.clock,
             taxonomy=self.taxonomy,
             categories=self.categories,
-            sign_in=SignInCommands(
-                self.sessions, self.consumers, self.vendors, lambda: self.public_url
-            ),
-            leaving=self.upkeep.leaving,
-            objections=ObjectionCommands(
-                self.objections, self.breaches, self.letters, self.consumers, self.clock
+            others=(
+                SignInCommands(
+                    self.sessions, self.consumers, self.vendors, lambda: self.public_url
+                ).table,
+                self.upkeep.leaving.table,
+                ObservingCommands(
+                    self.consumers, self.suggestions, self.explanations, self.clock
+                ).table,
+                ObjectionCommands(
+                    self.objections, self.breaches, self.letters, self.consumers, self.clock
+                ).table,
             ),
         )

@@ -41,6 +41,7 @@ Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Per = Literal["day", "week", "month"]
 Language = Literal["en", "nl"]
 Newcomers = Literal["refuse", "ask", "interests"]
+Mode = Literal["filter", "observe"]
 Standing = Literal["allowed", "blocked", "ask"]
 Tells = Literal["nothing", "class", "reason", "remedy"]
 #: How much of what tells a sender about its reader is taken out of a message before it is read.
@@ -214,11 +215,15 @@ class Preferences(_Document, frozen=True):
 
     ``tracking`` is what is taken out of messages before they are read: "off" nothing, "careful"
     what certainly tells the sender of its reader, "strict" whatever looks like it.
+
+    ``mode`` "observe": what is proven comes in whatever the rest says of it, and what that would
+    have stopped is written down with each decision (:func:`letterbox.decide.watched`).
     """
 
     addresses: tuple[str | BoundAddress, ...] = ()
     timezone: str = "UTC"
     language: Language = "en"
+    mode: Mode = "filter"
     newcomers: Newcomers = "refuse"
     tracking: Tracking = "careful"
     ask_for_days: Annotated[int, msgspec.Meta(ge=1, le=365)] = 14

@@ -16,7 +16,7 @@ from letterbox.model.message import Categories, Offer, Origin
 from letterbox.model.preferences import Newcomers, Standing, Tells
 from letterbox.model.sender import Proven, Stranger, VendorRef
 from letterbox.model.told import Told
-from letterbox.model.verdict import Finding, Verdict
+from letterbox.model.verdict import Decision, Finding, Verdict
 
 
 class Declared(msgspec.Struct, frozen=True):
@@ -143,6 +143,18 @@ class DecisionRecord(msgspec.Struct, frozen=True):
     hearing: RecordedHearing | None = None
     #: The mail server behind had taken it before this was written down.
     handed: HandedOn | None = None
+    #: What the rules said, where it came in because the consumer only watched.
+    would: Verdict | None = None
+
+    @property
+    def decision(self) -> Decision:
+        """The decision alone."""
+        return Decision(verdict=self.verdict, findings=self.findings, would=self.would)
+
+    @property
+    def ruled(self) -> Verdict:
+        """What the rules said, whether or not the consumer only watched."""
+        return self.would or self.verdict
 
 
 class InboxEntry(msgspec.Struct, frozen=True):
@@ -164,6 +176,8 @@ class InboxEntry(msgspec.Struct, frozen=True):
     flags: tuple[Flag, ...] = ()
     #: What the mail server behind said to it, where there is one; None until it has.
     handed: HandedOn | None = None
+    #: What would have stopped it, where the consumer only watched.
+    would: Finding | None = None
 
     @property
     def is_ours(self) -> bool:

@@ -8,7 +8,7 @@ import msgspec
 
 from letterbox.model.record import DecisionRecord, HeldEntry, InboxEntry, MessageRecord
 from letterbox.model.told import Event, Told, ToldReason
-from letterbox.model.verdict import Deliver, Hold, reason_of
+from letterbox.model.verdict import Deliver, Hold, Refuse, reason_of
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import (
     Add,
@@ -166,13 +166,16 @@ class Ledger:
         operations += noticing(record)
         match record.verdict:
             case Deliver():
+                # What the rules would have refused came, and is nothing that they let come.
+                counted = () if isinstance(record.would, Refuse) else line.counted
+                free = line.forced or record.would is not None
                 operations += [
                     Add(
                         counter=c.counter,
-                        limit=None if line.forced else c.quota.messages,
+                        limit=None if free else c.quota.messages,
                         expires=c.ends,
                     )
-                    for c in line.counted
+                    for c in counted
                 ]
                 entry = _inbox_entry(record)
                 operations.append(Put(key=places.INBOX + entry.id, value=encode(entry)))
@@ -236,6 +239,7 @@ def _inbox_entry(record: DecisionRecord) -> InboxEntry:
         interests=record.interests,
         size=record.size,
         flags=record.flags,
+        would=record.decision.deciding if record.would else None,
         handed=record.handed,
     )
 

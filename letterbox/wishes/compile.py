@@ -54,6 +54,7 @@ def compile_wishes(
             if (address := parse_address(entry.address))
         },
         tracking=preferences.tracking,
+        observes=preferences.mode == "observe",
     )
 
 

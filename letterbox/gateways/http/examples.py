@@ -4,6 +4,7 @@ from typing import Any
 
 from letterbox.feedback.events import FeedItem
 from letterbox.gateways.http.examples_relations import RELATIONS
+from letterbox.gateways.http.examples_suggestions import SUGGESTIONS
 from letterbox.gateways.http.forms import (
     AdvertisingAnswer,
     Answer,
@@ -405,4 +406,5 @@ EXAMPLES: dict[Any, Any] = {
     },
     Erasing: {"state": "erasing"},
     **RELATIONS,
+    **SUGGESTIONS,
 }

@@ -23,6 +23,7 @@ from letterbox.gateways.http import (
     preflight,
     requests,
     stats,
+    suggestions,
     times,
     told,
     vendor,
@@ -166,6 +167,7 @@ _CONSUMER = (
     + objections.ROUTES
     + held.ROUTES
     + decisions.ROUTES
+    + suggestions.ROUTES
     + told.ROUTES
     + requests.ROUTES
     + activity.ROUTES
