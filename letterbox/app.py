@@ -20,7 +20,7 @@ from letterbox.adapters.web import HttpCourier
 from letterbox.adapters.zones import zone_of, zones
 from letterbox.broker import Broker, Outside
 from letterbox.certificate import certificate_of
-from letterbox.configuration import admin_socket
+from letterbox.configuration import admin_socket, own_rules
 from letterbox.doors import COMMANDS, Door, Doors, Sockets, open_socket
 from letterbox.feedback.spoken import Spoken
 from letterbox.gateways.admin import AdminGateway
@@ -93,7 +93,7 @@ class App(Broker):
             zones,
             self._next_hop,
         )
-        super().__init__(configuration, outside, shipment or unpack())
+        super().__init__(configuration, outside, shipment or unpack(own_rules(configuration)))
         self.keys = Keys(self.credentials, clock)
         self.spoken = Spoken(
             mailboxes=self.mailboxes,
@@ -198,6 +198,7 @@ class App(Broker):
             erasure=self.erasure,
             exporting=self.exporting,
             relations=self.relations,
+            trackers=self.trackers,
             complaints=self.complaints,
             handing=self.handing,
             elsewhere=self.elsewhere,

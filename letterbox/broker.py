@@ -17,6 +17,7 @@ from letterbox.between import Between
 from letterbox.delivery.behind import Behind
 from letterbox.delivery.inbox_letters import InboxLetters
 from letterbox.delivery.relay import Relay
+from letterbox.delivery.tracking import Trackers
 from letterbox.delivery.worker import Duty, Worker
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.explanation import Explanations
@@ -104,6 +105,9 @@ class Broker:
         self._records()
         limits = Limits(**structs.asdict(configuration.reading))
         self.reader = Reader(limits, self.taxonomy, self.categories.ours, shipment.tables)
+        self.trackers = Trackers(
+            shipment.trackers, limits, self.clock, self.consumers, self.mailboxes
+        )
         self._judging()
         reception = Reception(
             configuration,

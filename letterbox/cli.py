@@ -302,37 +302,23 @@ def _check_config(arguments: argparse.Namespace) -> int:
 
 
 def _reasons(arguments: argparse.Namespace) -> int:
-    import msgspec
+    from letterbox.administration import listed
 
-    from letterbox.configuration import shipped
-    from letterbox.feedback.disclosure import CLASSES, class_title
-    from letterbox.model.reason import read_registry
-
-    registry = read_registry(shipped("reasons.toml"))
-    lines = [
-        f"{reason.code:26} {reason.reply} {reason.enhanced:6} {reason.reason_class:8} "
-        f"{'final  ' if reason.final else '       '}{reason.texts['en'].title}"
-        for reason in registry.values()
-    ]
-    classes = {name: class_title(name, "en") for name in CLASSES}
-    lines += ["", "in place of a code, at level class:"]
-    lines += [f"{name:48} {title}" for name, title in classes.items()]
-    shown = {"reasons": msgspec.to_builtins(list(registry.values())), "classes": classes}
-    return _print(arguments, shown, lines)
+    return _print(arguments, *listed.reasons())
 
 
 def _taxonomy(arguments: argparse.Namespace) -> int:
-    import msgspec
+    from letterbox.administration import listed
 
-    from letterbox.configuration import shipped
-    from letterbox.wishes import read_taxonomy
+    return _print(arguments, *listed.taxonomy())
 
-    nodes = list(read_taxonomy(shipped("taxonomy.toml")).nodes.values())
-    lines = [
-        f"{node.id:44} {node.en} / {node.nl}{' (sensitive)' if node.sensitive else ''}"
-        for node in nodes
-    ]
-    return _print(arguments, {"nodes": msgspec.to_builtins(nodes)}, lines)
+
+def _trackers(arguments: argparse.Namespace) -> int:
+    from letterbox.administration import tracker_lists, trackers
+
+    if arguments.to:
+        return _print(arguments, *tracker_lists.imported(arguments.files, arguments.to))
+    return _print(arguments, *trackers.figures(arguments.files, _configuration(arguments)))
 
 
 def _version(arguments: argparse.Namespace) -> int:
@@ -436,6 +422,7 @@ _COMMANDS: Mapping[str, Command] = {
     "export": _export,
     "queue": _queue,
     "erase": _erase,
+    "trackers": _trackers,
     "migrate": _migrate,
     "backup": _backup,
     "restore": _restore,

@@ -1,6 +1,6 @@
 """What comes with the program: reasons, words, categories, read once and never changed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from letterbox.configuration import shipped
@@ -10,6 +10,7 @@ from letterbox.identity.domains import Domains
 from letterbox.model.reason import Phrases, Registry, read_phrases, read_registry
 from letterbox.reading.prose import Tables
 from letterbox.reading.signs import read_signs
+from letterbox.reading.trackers import Rules, read_rules
 from letterbox.wishes import Taxonomy, read_taxonomy
 
 
@@ -22,11 +23,15 @@ class Shipment(NamedTuple):
     taxonomy: Taxonomy
     tables: Tables
     domains: Domains
+    trackers: Rules
     letters: Letters
 
 
-def unpack() -> Shipment:
-    """Read all of it: some tenths of a second. Raises FileNotFoundError where one is missing."""
+def unpack(tracker_rules: Iterable[bytes] = ()) -> Shipment:
+    """Read all of it: some tenths of a second. Raises FileNotFoundError where one is missing.
+
+    ``tracker_rules`` are files of the operator's, checked with the configuration.
+    """
     reasons = shipped("reasons.toml")
     taxonomy = read_taxonomy(shipped("taxonomy.toml"))
     wording = read_wording(shipped("wording.toml"))
@@ -37,5 +42,6 @@ def unpack() -> Shipment:
         taxonomy=taxonomy,
         tables=Tables(taxonomy, read_signs(shipped("signs.toml"))),
         domains=Domains(shipped("mailbox_providers.toml")),
+        trackers=read_rules(shipped("trackers.toml"), *tracker_rules),
         letters=Letters(read_words(shipped("objection.toml")), wording),
     )

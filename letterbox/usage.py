@@ -81,6 +81,7 @@ def parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
     imported.add_argument("--map", metavar="FILE.toml", help='corrections: "A > B" = "our/id"')
     foreign = add("foreign", "foreign", "list what was taken in, and what it means", within)
     foreign.add_argument("source", choices=("google", "shopify"))
+    _add_trackers(add)
     _add_observing(add)
     _add_objections(add)
     _add_leaving(add)
@@ -101,6 +102,17 @@ def _add_demo(add: Callable[..., Any]) -> None:
     watching = "have its consumers say nothing and only watch, so that they adopt suggestions"
     demo.add_argument("--observe", action="store_true", help=watching)
     demo.add_argument("--once", action="store_true", help="end when everything was shown")
+
+
+def _add_trackers(add: Callable[..., Any]) -> None:
+    about = "count what mails tell their senders, what of it is taken out, and what is kept and why"
+    trackers = add("trackers", "trackers", about)
+    trackers.add_argument("files", nargs="+", metavar="FILE|DIR", help="mails; folders of *.eml")
+    trackers.set_defaults(to="")
+    about = "make rules about trackers of published lists: ClearURLs, filter lists, lists of hosts"
+    lists = add("import-trackers", "trackers", about)
+    lists.add_argument("files", nargs="+", metavar="LIST", help="a file; nothing is fetched")
+    lists.add_argument("--to", metavar="FILE.toml", required=True, help="the rules to be written")
 
 
 def _add_observing(add: Callable[..., Any]) -> None:

@@ -239,6 +239,12 @@ class ReadingSection(_Section, frozen=True):
     text_chars: Size = 256 * KIB
 
 
+class TrackersSection(_Section, frozen=True):
+    """What is taken out of messages: ``rules`` are files of the operator's beside our own."""
+
+    rules: tuple[str, ...] = ()
+
+
 class LimitsSection(_Section, frozen=True):
     """Rates, and how much may wait at one consumer.
 
@@ -333,6 +339,7 @@ class Configuration(_Section, frozen=True):
     onward: OnwardSection = OnwardSection()
     tls: TlsSection = TlsSection()
     reading: ReadingSection = ReadingSection()
+    trackers: TrackersSection = TrackersSection()
     limits: LimitsSection = LimitsSection()
     vendors: VendorsSection = VendorsSection()
     probes: ProbesSection = ProbesSection()

@@ -44,6 +44,8 @@ Newcomers = Literal["refuse", "ask", "interests"]
 Mode = Literal["filter", "observe"]
 Standing = Literal["allowed", "blocked", "ask"]
 Tells = Literal["nothing", "class", "reason", "remedy"]
+#: How much of what tells a sender about its reader is taken out of a message before it is read.
+Tracking = Literal["off", "careful", "strict"]
 Reply = Literal["refuse", "report"]
 Because = Literal["too-often", "not-relevant", "never-asked", "bad-experience", "other"]
 Count = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
@@ -155,7 +157,8 @@ class VendorRule(_Document, frozen=True):
 
     ``via`` are signing domains, each with all below it, that may speak for the other side where
     its own domain does not: it writes by way of a platform. ``share_delivered``: a registered
-    vendor finds each delivery in its feed as well.
+    vendor finds each delivery in its feed as well. ``tracking`` stands in place of the
+    consumer's own: "off" lets this vendor see what is opened.
     """
 
     vendor: Word | None = None
@@ -169,6 +172,7 @@ class VendorRule(_Document, frozen=True):
     when_unwanted: Literal["refuse", "file"] = "refuse"
     tells: Tells | None = None
     share_delivered: bool = False
+    tracking: Tracking | None = None
     proof: Literal["any", "dkim"] = "any"
     via: tuple[Word, ...] = ()
     from_: date | None = msgspec.field(name="from", default=None)
@@ -223,6 +227,9 @@ class BoundAddress(_Document, frozen=True):
 class Preferences(_Document, frozen=True):
     """All a consumer declares, as one document.
 
+    ``tracking`` is what is taken out of messages before they are read: "off" nothing, "careful"
+    what certainly tells the sender of its reader, "strict" whatever looks like it.
+
     ``mode`` "observe": what is proven comes in whatever the rest says of it, and what that would
     have stopped is written down with each decision (:func:`letterbox.decide.watched`).
     """
@@ -232,6 +239,7 @@ class Preferences(_Document, frozen=True):
     language: Language = "en"
     mode: Mode = "filter"
     newcomers: Newcomers = "refuse"
+    tracking: Tracking = "careful"
     ask_for_days: Annotated[int, msgspec.Meta(ge=1, le=365)] = 14
     pauses: tuple[Pause, ...] = ()
     exceptions: tuple[DayException, ...] = ()

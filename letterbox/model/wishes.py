@@ -9,7 +9,7 @@ import msgspec
 from letterbox.model.address import Address
 from letterbox.model.interests import Interests
 from letterbox.model.kind import Kind, kinds_named
-from letterbox.model.preferences import Newcomers, Per, VendorRule
+from letterbox.model.preferences import Newcomers, Per, Tracking, VendorRule
 
 
 class Period(msgspec.Struct, frozen=True):
@@ -136,6 +136,7 @@ class Wishes(msgspec.Struct, frozen=True):
     own: Mapping[str, str | None] = {}
     #: Where mail of a kind is handed on to; kinds that stay here are not among them.
     onward: Mapping[str, str] = {}
+    tracking: Tracking = "careful"
     #: The consumer only watches: what these wishes would stop comes in.
     observes: bool = False
 
@@ -143,6 +144,12 @@ class Wishes(msgspec.Struct, frozen=True):
         """The vendor a recipient address was given to; a subaddress may have its own."""
         exact = f"{recipient.local.lower()}@{recipient.domain}"
         return self.own[exact] if exact in self.own else self.own.get(str(recipient.mailbox))
+
+    def tracking_of(self, relationship: Relationship | None, at: datetime) -> Tracking:
+        """What is taken out of a message before it is read, of a sender at the instant ``at``."""
+        if relationship is not None and relationship.in_force(self.times.local_date(at)):
+            return relationship.rule.tracking or self.tracking
+        return self.tracking
 
     def counted(
         self, relationship: Relationship | None, kind: Kind, at: datetime

@@ -13,6 +13,7 @@ from letterbox.delivery.reconnect import Reconnecting
 from letterbox.delivery.relations import Relations
 from letterbox.delivery.release import Holds
 from letterbox.delivery.requests import Requests
+from letterbox.delivery.tracking import Trackers
 from letterbox.delivery.webhooks import Webhooks
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.explanation import Explanations
@@ -62,6 +63,7 @@ class Parts(NamedTuple):
     erasure: Erasure
     exporting: Exporting
     relations: Relations
+    trackers: Trackers
     complaints: Complaints
     handing: HandingOver
     elsewhere: Elsewhere

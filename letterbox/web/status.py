@@ -156,6 +156,18 @@ STATUS: Mapping[str, Status] = {
     "mailbox-there": Status(N_("You have %(address)s already.")),
     "mailbox-removed": Status(N_("Removed: %(address)s. Nothing goes there any more.")),
     "mailbox-confirmed": Status(N_("Confirmed: %(address)s. Now choose what goes there.")),
+    "tracking-changed": Status(
+        N_("What is taken out of your messages is saved."),
+        *_RULES_BACK,
+    ),
+    "tracking-allowed": Status(
+        N_("%(vendor)s may see that you read it."),
+        *_RULES_BACK,
+    ),
+    "tracking-ended": Status(
+        N_("%(vendor)s sees no more of it than others."),
+        *_RULES_BACK,
+    ),
     "erased": Status(N_("Everything of yours is being erased. No mail is taken for you any more.")),
     "password-set": Status(N_("Your password is set. All other browsers are signed out.")),
     "password-removed": Status(N_("Your password is removed.")),

@@ -11,6 +11,7 @@ from letterbox.delivery.objecting import Objecting
 from letterbox.delivery.reconnect import Reconnecting
 from letterbox.delivery.relations import Advertised
 from letterbox.delivery.requests import Requests
+from letterbox.delivery.tracking import Trackers
 from letterbox.delivery.webhooks import Webhooks
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.explanation import Explanations
@@ -115,6 +116,7 @@ class Parts(NamedTuple):
     erasure: Erasure
     exporting: Exporting
     relations: Relations
+    trackers: Trackers
     complaints: Complaints
     handing: Handing
     elsewhere: Elsewhere

@@ -8,6 +8,7 @@ from aiohttp import web
 from letterbox.feedback.events import FeedItem
 from letterbox.gateways.http import (
     activity,
+    cleaned,
     decisions,
     destinations,
     feedback,
@@ -164,6 +165,7 @@ _CONSUMER = (
     + times.ROUTES
     + inbox.ROUTES
     + destinations.ROUTES
+    + cleaned.ROUTES
     + objections.ROUTES
     + held.ROUTES
     + decisions.ROUTES
