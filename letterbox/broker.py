@@ -11,24 +11,31 @@ from letterbox.administration import Administration
 from letterbox.administration.explain import Explaining
 from letterbox.administration.objections import ObjectionCommands
 from letterbox.administration.observing import ObservingCommands
+from letterbox.administration.queue import QueueCommands
 from letterbox.administration.signin import SignInCommands
 from letterbox.between import Between
 from letterbox.delivery.behind import Behind
+from letterbox.delivery.inbox_letters import InboxLetters
 from letterbox.delivery.relay import Relay
+from letterbox.delivery.tracking import Trackers
 from letterbox.delivery.worker import Duty, Worker
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.explanation import Explanations
 from letterbox.feedback.sentences import Sentences
 from letterbox.hindsight import Changes, Fits, PastCases, Replay, Suggestions, Undo
 from letterbox.identity.prover import Prover
+from letterbox.identity.srs import DAYS as COMES_BACK
+from letterbox.intake.returning import returning
 from letterbox.intake.submitters import Submitters
 from letterbox.judge import Judge
 from letterbox.metrics import Metrics
 from letterbox.model.configuration import Configuration
+from letterbox.model.record import InboxEntry
 from letterbox.onboarding import Onboarding
+from letterbox.onward import Onward
 from letterbox.outgoing import Outgoing
 from letterbox.ports.clock import Clock
-from letterbox.ports.courier import MailCourier, NextHop, WebCourier
+from letterbox.ports.courier import Couriers, MailCourier, NextHop, WebCourier
 from letterbox.ports.resolver import Resolver
 from letterbox.ports.store import Bodies, Store
 from letterbox.reading.facts import Reader
@@ -42,6 +49,7 @@ from letterbox.records.claims import Claims
 from letterbox.records.consumers import Consumers, Stored
 from letterbox.records.credentials import Credentials
 from letterbox.records.custody import Custody
+from letterbox.records.elsewhere import elsewhere
 from letterbox.records.feed import Feed
 from letterbox.records.guesses import Guesses
 from letterbox.records.ledger import Ledger
@@ -74,6 +82,8 @@ class Outside(NamedTuple):
     #: Calls what anybody may have written into a mail: never a private address.
     subscriptions: WebCourier
     mail: MailCourier
+    #: Brings mail to the operator's own mailbox server, where there is one.
+    mailbox: MailCourier | None
     zone_of: Callable[[str], tzinfo | None]
     zones: Callable[[], Iterable[str]]
     #: The mail server behind us, where there is one.
@@ -96,6 +106,9 @@ class Broker:
         self._records()
         limits = Limits(**structs.asdict(configuration.reading))
         self.reader = Reader(limits, self.taxonomy, self.categories.ours, shipment.tables)
+        self.trackers = Trackers(
+            shipment.trackers, limits, self.clock, self.consumers, self.mailboxes
+        )
         self._judging()
         reception = Reception(
             configuration,
@@ -110,6 +123,14 @@ class Broker:
             prover=self.prover,
             disclosure=self.disclosure,
             reader=self.reader,
+            returning=returning(
+                configuration,
+                self.elsewhere,
+                clock=self.clock,
+                limits=limits,
+                metrics=self.metrics,
+                bounced=self._bounced,
+            ),
             behind=self.behind,
         )
         self.intake, self.preflight = reception.intake, reception.preflight
@@ -137,12 +158,7 @@ class Broker:
             tells=self._tells,
         )
         self.onboarding = Onboarding(
-            configuration,
-            store=self.store,
-            clock=self.clock,
-            consumers=self.consumers,
-            vendors=self.vendors,
-            domains=self.domains,
+            configuration, self.store, self.clock, self.consumers, self.vendors, self.domains
         )
         self.adoption, self.imports = self.onboarding.adoption, self.onboarding.imports
         self.expectations = self.onboarding.expectations
@@ -159,6 +175,11 @@ class Broker:
             self.store, trials_per_minute=configuration.webhooks.trials_per_minute
         )
         self.activity = ActivityLog(self.store)
+        ours = configuration.our_domains | {configuration.hostname}
+        self.elsewhere = elsewhere(
+            self.store, self.clock, ours=ours, comes_back=timedelta(days=COMES_BACK)
+        )
+        self.destinations = self.elsewhere.destinations
         self.objections = Objections(self.store)
         self.custody = Custody(
             per_vendor=configuration.limits.held_per_vendor,
@@ -189,6 +210,10 @@ class Broker:
     ) -> Telling:
         """Who is told of a change of preferences: known on a higher floor than they are."""
         return await self.herald.tells(consumer, before, after, by=by, now=now)
+
+    async def _bounced(self, consumer: str, entry: InboxEntry) -> None:
+        """A consumer's mail has come back: they are told by those who handed it on."""
+        await self.handing.notice(consumer, entry)
 
     def _judging(self) -> None:
         configuration = self.configuration
@@ -252,10 +277,17 @@ class Broker:
 
     def _delivery(self) -> None:
         retention = self.configuration.retention
+        letters = InboxLetters(
+            self.store,
+            self.bodies,
+            self.clock,
+            hostname=self.configuration.hostname,
+            retention=timedelta(days=retention.refused),
+        )
         self.between = Between(
             self.configuration,
             store=self.store,
-            bodies=self.bodies,
+            letters=letters,
             clock=self.clock,
             metrics=self.metrics,
             consumers=self.consumers,
@@ -289,6 +321,22 @@ class Broker:
             webhooks=self.webhook_records,
         )
         self.complaints, self.webhooks = self.outgoing.complaints, self.outgoing.webhooks
+        self.onward = Onward(
+            self.configuration,
+            store=self.store,
+            clock=self.clock,
+            couriers=Couriers(self.outside.mail, self.outside.mailbox),
+            prover=self.prover,
+            domains=self.domains,
+            consumers=self.consumers,
+            mailboxes=self.mailboxes,
+            elsewhere=self.elsewhere,
+            letters=letters,
+            sentences=self.sentences,
+            metrics=self.metrics,
+            public_url=lambda: self.public_url,
+        )
+        self.handing = self.onward.handing
         self.upkeep = Upkeep(
             retention,
             store=self.store,
@@ -301,7 +349,7 @@ class Broker:
             proofs=self.domain_proofs,
             consumers=self.consumers,
             sessions=self.sessions,
-            passkeys=self.passkeys,
+            elsewhere=self.elsewhere,
             holds=self.holds,
             registry=self.registry,
         )
@@ -331,6 +379,7 @@ class Broker:
         yield Duty("consumer", places.BEHIND, self.behind.release, beside=beside)
         yield from self.upkeep.duties()
         yield from self.outgoing.duties()
+        yield from self.onward.duties()
 
     def _hindsight(self) -> None:
         self.cases = PastCases(mailboxes=self.mailboxes, reader=self.reader, filters=ORDER)
@@ -390,6 +439,7 @@ class Broker:
                 ).table,
                 self.upkeep.leaving.table,
                 self.onboarding.commands.table,
+                QueueCommands(self.store, self.consumers, self.elsewhere).table,
                 ObservingCommands(
                     self.consumers, self.suggestions, self.explanations, self.clock
                 ).table,

@@ -95,6 +95,12 @@ class Metrics:
             ["kind", "outcome"],
             registry=self.registry,
         )
+        self.onward = Counter(
+            "letterbox_onward",
+            "What became of mail that is handed on, and how often some had to wait",
+            ["by", "outcome"],
+            registry=self.registry,
+        )
         self.unsubscriptions = Counter(
             "letterbox_unsubscriptions",
             "Requests to end subscriptions, and how often one had to wait",

@@ -23,7 +23,6 @@ class Onboarding:
     def __init__(
         self,
         configuration: Configuration,
-        *,
         store: Store,
         clock: Clock,
         consumers: Consumers,

@@ -73,7 +73,6 @@ def parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
     check.add_argument(
         "--defaults", action="store_true", help="print the commented default file instead"
     )
-    add("reasons", "reasons", "list every reason a message can be refused or held for")
     taxonomy = add("taxonomy", "taxonomy", "list the categories interests and offers speak in")
     within = taxonomy.add_subparsers(metavar="import|foreign")
     about = "take in a taxonomy of Google's or Shopify's, so that its categories count as ours"
@@ -82,10 +81,23 @@ def parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
     imported.add_argument("--map", metavar="FILE.toml", help='corrections: "A > B" = "our/id"')
     foreign = add("foreign", "foreign", "list what was taken in, and what it means", within)
     foreign.add_argument("source", choices=("google", "shopify"))
-    for more in (_add_observing, _add_objections, _add_leaving, _add_old_mail, _add_moving):
+    for more in (
+        _add_trackers,
+        _add_observing,
+        _add_objections,
+        _add_leaving,
+        _add_old_mail,
+        _add_moving,
+        _add_shown,
+    ):
         more(add)
-    add("version", "version", "print the version")
     return top
+
+
+def _add_shown(add: Callable[..., Any]) -> None:
+    add("reasons", "reasons", "list every reason a message can be refused or held for")
+    add("queue", "queue", "list what is still to be handed on to where people read their mail")
+    add("version", "version", "print the version")
 
 
 def _add_demo(add: Callable[..., Any]) -> None:
@@ -94,6 +106,17 @@ def _add_demo(add: Callable[..., Any]) -> None:
     watching = "have its consumers say nothing and only watch, so that they adopt suggestions"
     demo.add_argument("--observe", action="store_true", help=watching)
     demo.add_argument("--once", action="store_true", help="end when everything was shown")
+
+
+def _add_trackers(add: Callable[..., Any]) -> None:
+    about = "count what mails tell their senders, what of it is taken out, and what is kept and why"
+    trackers = add("trackers", "trackers", about)
+    trackers.add_argument("files", nargs="+", metavar="FILE|DIR", help="mails; folders of *.eml")
+    trackers.set_defaults(to="")
+    about = "make rules about trackers of published lists: ClearURLs, filter lists, lists of hosts"
+    lists = add("import-trackers", "trackers", about)
+    lists.add_argument("files", nargs="+", metavar="LIST", help="a file; nothing is fetched")
+    lists.add_argument("--to", metavar="FILE.toml", required=True, help="the rules to be written")
 
 
 def _add_observing(add: Callable[..., Any]) -> None:

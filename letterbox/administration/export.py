@@ -13,6 +13,7 @@ from letterbox.ports.store import Store
 from letterbox.records.activity import ActivityLog
 from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import Credentials
+from letterbox.records.destinations import Destinations
 from letterbox.records.imports import imported_of
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.objections import Objections
@@ -33,6 +34,7 @@ Section = Literal[
     "strangers",
     "tokens",
     "sessions",
+    "destinations",
     "messages",
 ]
 SECTIONS: Final[tuple[Section, ...]] = get_args(Section)
@@ -60,6 +62,7 @@ class Exporting:
         mailboxes: Mailboxes,
         credentials: Credentials,
         sessions: Sessions,
+        destinations: Destinations,
         strangers: StrangerCounts,
     ) -> None:
         self._clock = clock
@@ -67,6 +70,7 @@ class Exporting:
         self._mailboxes = mailboxes
         self._credentials = credentials
         self._sessions = sessions
+        self._destinations = destinations
         self._strangers = strangers
         self._store = store
         self._activity = ActivityLog(store)
@@ -119,6 +123,8 @@ class Exporting:
                 return plain(await self._strangers.of(name, self._clock.now()))
             case "tokens":
                 return await self._credentials.prefixes("token", name)
+            case "destinations":
+                return plain(await self._destinations.listed(name))
             case _:
                 rows = await self._sessions.listed(Owner("consumer", name))
                 return [_without_secret(plain(row)) for row in rows]

@@ -38,15 +38,25 @@ _PROTOCOLS = {
 }
 
 
-def with_trace(record: MessageRecord, entry: InboxEntry, body: bytes, hostname: str) -> bytes:
+def with_trace(
+    record: MessageRecord,
+    entry: InboxEntry,
+    body: bytes,
+    hostname: str,
+    *,
+    onward: str = "",
+) -> bytes:
     """The message with the trace of its way to one recipient; ``body`` are the stored bytes.
 
-    What came over HTTP is given CRLF line ends, as it was read.
+    What came over HTTP is given CRLF line ends, as it was read. ``onward`` is a field that goes
+    with what is handed on, whose return path the last server writes (RFC 5321, section 4.4).
     """
     if record.edge == "http":
         body = with_crlf(body)
     header, masked, rest = _without_claims(body, hostname)
     trace = _trace(record, entry, hostname)
+    if onward:
+        trace = [*trace[1:], onward]
     if not _DATE.search(header):
         # A submission server may add what is missing (RFC 6409, section 8.1).
         trace.append(f"Date: {format_datetime(record.at)}")

@@ -5,7 +5,7 @@ Field names are the public names. Decoding checks types and ranges; what needs a
 """
 
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -44,9 +44,14 @@ Newcomers = Literal["refuse", "ask", "interests"]
 Mode = Literal["filter", "observe"]
 Standing = Literal["allowed", "blocked", "ask"]
 Tells = Literal["nothing", "class", "reason", "remedy"]
+#: How much of what tells a sender about its reader is taken out of a message before it is read.
+Tracking = Literal["off", "careful", "strict"]
 Reply = Literal["refuse", "report"]
 Because = Literal["too-often", "not-relevant", "never-asked", "bad-experience", "other"]
 Count = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+#: Where mail may go that is no address: nowhere on, or to the mailbox server of the operator's.
+KEEP: Final = "keep"
+MAILBOX: Final = "mailbox"
 
 
 class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -174,7 +179,8 @@ class VendorRule(_Document, frozen=True):
 
     ``via`` are signing domains, each with all below it, that may speak for the other side where
     its own domain does not: it writes by way of a platform. ``share_delivered``: a registered
-    vendor finds each delivery in its feed as well.
+    vendor finds each delivery in its feed as well. ``tracking`` stands in place of the
+    consumer's own: "off" lets this vendor see what is opened.
     """
 
     vendor: Word | None = None
@@ -188,6 +194,7 @@ class VendorRule(_Document, frozen=True):
     when_unwanted: Literal["refuse", "file"] = "refuse"
     tells: Tells | None = None
     share_delivered: bool = False
+    tracking: Tracking | None = None
     proof: Literal["any", "dkim"] = "any"
     via: tuple[Word, ...] = ()
     from_: date | None = msgspec.field(name="from", default=None)
@@ -221,6 +228,17 @@ class VendorRule(_Document, frozen=True):
         return any(is_below(signer, way) for way in ways if way)
 
 
+class OnwardRule(_Document, frozen=True):
+    """Where delivered mail of some kinds goes on to; a copy stays in the letterbox.
+
+    ``to`` is a confirmed mailbox of one's own elsewhere, ``mailbox`` the one that the operator
+    keeps, ``keep`` none. No kinds: all that no other rule names.
+    """
+
+    to: Word
+    kinds: tuple[Kind, ...] = ()
+
+
 class BoundAddress(_Document, frozen=True):
     """An address of the consumer's; with ``vendor`` (id or domain) only that vendor may use it."""
 
@@ -231,6 +249,9 @@ class BoundAddress(_Document, frozen=True):
 class Preferences(_Document, frozen=True):
     """All a consumer declares, as one document.
 
+    ``tracking`` is what is taken out of messages before they are read: "off" nothing, "careful"
+    what certainly tells the sender of its reader, "strict" whatever looks like it.
+
     ``mode`` "observe": what is proven comes in whatever the rest says of it, and what that would
     have stopped is written down with each decision (:func:`letterbox.decide.watched`).
     """
@@ -240,6 +261,7 @@ class Preferences(_Document, frozen=True):
     language: Language = "en"
     mode: Mode = "filter"
     newcomers: Newcomers = "refuse"
+    tracking: Tracking = "careful"
     ask_for_days: Annotated[int, msgspec.Meta(ge=1, le=365)] = 14
     pauses: tuple[Pause, ...] = ()
     exceptions: tuple[DayException, ...] = ()
@@ -248,6 +270,7 @@ class Preferences(_Document, frozen=True):
     interest: tuple[Interest, ...] = ()
     window: tuple[Window, ...] = ()
     vendor: tuple[VendorRule, ...] = ()
+    onward: tuple[OnwardRule, ...] = ()
 
     @property
     def bound_addresses(self) -> tuple[BoundAddress, ...]:

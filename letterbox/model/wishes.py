@@ -9,7 +9,7 @@ import msgspec
 from letterbox.model.address import Address
 from letterbox.model.interests import Interests
 from letterbox.model.kind import Kind, kinds_named
-from letterbox.model.preferences import Expecting, Newcomers, Per, VendorRule
+from letterbox.model.preferences import Expecting, Newcomers, Per, Tracking, VendorRule
 
 
 class Period(msgspec.Struct, frozen=True):
@@ -138,6 +138,9 @@ class Wishes(msgspec.Struct, frozen=True):
     own: Mapping[str, str | None] = {}
     #: Mail that is expected: of whom, by every name as it is compared, or at which address.
     expecting: Mapping[str, Expecting] = {}
+    #: Where mail of a kind is handed on to; kinds that stay here are not among them.
+    onward: Mapping[str, str] = {}
+    tracking: Tracking = "careful"
     #: The consumer only watches: what these wishes would stop comes in.
     observes: bool = False
 
@@ -145,6 +148,12 @@ class Wishes(msgspec.Struct, frozen=True):
         """The vendor a recipient address was given to; a subaddress may have its own."""
         exact = f"{recipient.local.lower()}@{recipient.domain}"
         return self.own[exact] if exact in self.own else self.own.get(str(recipient.mailbox))
+
+    def tracking_of(self, relationship: Relationship | None, at: datetime) -> Tracking:
+        """What is taken out of a message before it is read, of a sender at the instant ``at``."""
+        if relationship is not None and relationship.in_force(self.times.local_date(at)):
+            return relationship.rule.tracking or self.tracking
+        return self.tracking
 
     def counted(
         self, relationship: Relationship | None, kind: Kind, at: datetime

@@ -1,5 +1,6 @@
 """The commits that write decisions down: one per consumer, atomic, guarded."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 from zlib import crc32
@@ -29,6 +30,7 @@ from letterbox.records.coding import encode
 from letterbox.records.custody import Custody
 from letterbox.records.feed import Owed
 from letterbox.records.notices import noticing
+from letterbox.records.onward import owing, with_onward
 from letterbox.records.tallies import Tallies, Tally
 from letterbox.wishes import Counted
 
@@ -93,6 +95,8 @@ class Line(NamedTuple):
     tally: Tally | None = None
     #: The event of a delivery, beside that of the release it came by.
     delivered: Event | None = None
+    #: Where mail of each kind is handed on to.
+    onward: Mapping[str, str] = {}
 
 
 class Ledger:
@@ -177,8 +181,11 @@ class Ledger:
                     )
                     for c in counted
                 ]
-                entry = _inbox_entry(record)
+                # Where a mail server stands behind, that is where its consumer has it.
+                onward = {} if record.edge == "filter" else line.onward
+                entry = with_onward(_inbox_entry(record), onward)
                 operations.append(Put(key=places.INBOX + entry.id, value=encode(entry)))
+                operations.append(owing(entry))
                 if record.edge == "filter" and record.handed is None:
                     operations += owe_behind(record.id, self._clock.now())
             case Hold() as verdict:

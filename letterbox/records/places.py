@@ -98,6 +98,20 @@ NOTICE = "notice/"
 BINDING = "binding/"
 #: What was found of a consumer's old mail, and how far it was read.
 IMPORT = "import"
+#: All of a consumer's mailboxes elsewhere, as one document.
+DESTINATIONS = "destinations"
+#: A letter that asks to confirm one is owed, by its id.
+CONFIRMING = "confirming/"
+#: What a link confirms.
+CONFIRMATION = "confirmation"
+#: Mail of the inbox is to be handed on, by the id of its entry.
+ONWARD = "onward/"
+#: It was not, or not yet: the consumer may want to look at it.
+STUCK = "stuck/"
+#: Which entry of whose inbox was handed on under a name of ours.
+HANDED = "handed"
+#: The installation's own secret.
+SECRET = "secret"  # noqa: S105 - the name of a place
 #: Objections to advertising, by id.
 OBJECTION = "objection/"
 #: How far it was looked through what came since, and when that goes on.
@@ -233,6 +247,31 @@ def challenge(said: bytes) -> str:
 def link(name: str) -> str:
     """The partition of one sign-in link, found by its public part."""
     return f"link/{name}"
+
+
+def confirmation(name: str) -> str:
+    """The partition of one link that confirms a mailbox, found by its public part."""
+    return f"confirmation/{name}"
+
+
+def elsewhere(mailbox: str) -> str:
+    """The partition of what was sent to a mailbox elsewhere; it names no address."""
+    return f"elsewhere/{sha256(mailbox.encode()).hexdigest()}"
+
+
+def handed(name: str) -> str:
+    """The partition of what was handed on under a name, by which it may come back."""
+    return f"handed/{name}"
+
+
+def hop(domain: str) -> str:
+    """The partition of the servers of a domain that mail is handed on to."""
+    return f"hop/{domain}"
+
+
+def confirmations(day: datetime) -> str:
+    """The counter of a day's (UTC) letters that ask to confirm a mailbox."""
+    return f"confirmations/{day:%Y-%m-%d}"
 
 
 def strangers(day: datetime, reason: str) -> str:

@@ -31,6 +31,7 @@ from letterbox.web.failures import Failure
 from letterbox.web.kinds import KINDS
 from letterbox.web.rules import facts_of_change, revision_of
 from letterbox.web.texts import N_
+from letterbox.web.tracking import SEES
 from letterbox.web.traffic import Behaviour
 from letterbox.web.visit import Page, Visit
 
@@ -101,6 +102,7 @@ async def _page(
         periods=names_of(PERIODS, visit),
         unwanted=names_of(UNWANTED, visit),
         proofs=names_of(PROOFS, visit),
+        sees=names_of(SEES, visit),
     )
 
 

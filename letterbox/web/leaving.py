@@ -29,6 +29,7 @@ TITLES: Final[Mapping[Section, str]] = {
     "strangers": N_("From nobody proven"),
     "tokens": N_("Keys of programs"),
     "sessions": N_("Where you are signed in"),
+    "destinations": N_("Your mailboxes elsewhere"),
 }
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 #: What a thing is headed by: the first of these that it has.

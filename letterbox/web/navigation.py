@@ -28,6 +28,7 @@ PLACES: Mapping[Side, tuple[Place, ...]] = {
         Place("/addresses", N_("Addresses"), more=True),
         Place("/expecting", N_("Expecting mail"), more=True),
         Place("/start", N_("Old mail"), more=True),
+        Place("/delivery", N_("Where mail goes"), more=True),
         Place("/suggestions", N_("Suggestions"), more=True),
         Place("/objections", N_("Objections"), more=True),
         Place("/activity", N_("Activity"), more=True),

@@ -7,11 +7,13 @@ from letterbox.administration.export import Exporting
 from letterbox.delivery.breaches import Breaches
 from letterbox.delivery.complaints import Complaints
 from letterbox.delivery.erasure import Erasure
+from letterbox.delivery.handing import HandingOver
 from letterbox.delivery.objecting import Objecting
 from letterbox.delivery.reconnect import Reconnecting
 from letterbox.delivery.relations import Relations
 from letterbox.delivery.release import Holds
 from letterbox.delivery.requests import Requests
+from letterbox.delivery.tracking import Trackers
 from letterbox.delivery.webhooks import Webhooks
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.explanation import Explanations
@@ -29,6 +31,7 @@ from letterbox.ports.store import Store
 from letterbox.records.activity import ActivityLog
 from letterbox.records.claims import Claims
 from letterbox.records.consumers import Consumers
+from letterbox.records.elsewhere import Elsewhere
 from letterbox.records.feed import Feed
 from letterbox.records.imports import Imports
 from letterbox.records.mailboxes import Mailboxes
@@ -62,7 +65,10 @@ class Parts(NamedTuple):
     erasure: Erasure
     exporting: Exporting
     relations: Relations
+    trackers: Trackers
     complaints: Complaints
+    handing: HandingOver
+    elsewhere: Elsewhere
     objecting: Objecting
     objections: Objections
     breaches: Breaches

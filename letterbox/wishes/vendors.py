@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from letterbox.model.address import fold_domain
 from letterbox.model.preferences import DayException, Interest, Pause, Preferences, Window
-from letterbox.wishes.check import Mistake
+from letterbox.wishes.mistakes import Mistake
 from letterbox.wishes.names import name_of
 
 _ID = "the id of a vendor"

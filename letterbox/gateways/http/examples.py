@@ -3,6 +3,7 @@
 from typing import Any
 
 from letterbox.feedback.events import FeedItem
+from letterbox.gateways.http.examples_onward import HANDED_ON, ONWARD
 from letterbox.gateways.http.examples_relations import RELATIONS
 from letterbox.gateways.http.examples_starting import STARTING
 from letterbox.gateways.http.examples_suggestions import SUGGESTIONS
@@ -75,6 +76,7 @@ _ENTRY = {
     "interests": ["garden-tools"],
     "size": 4096,
     "read": False,
+    "onward": HANDED_ON,
     "flags": [
         {
             "code": "forwarded",
@@ -408,5 +410,6 @@ EXAMPLES: dict[Any, Any] = {
     Erasing: {"state": "erasing"},
     **RELATIONS,
     **STARTING,
+    **ONWARD,
     **SUGGESTIONS,
 }

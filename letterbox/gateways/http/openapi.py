@@ -59,7 +59,7 @@ _QUERY: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "original": (
         {"type": "integer", "enum": [0, 1], "default": 0},
-        "1: the bytes as received",
+        "1: as received, with nothing added or taken out",
     ),
 }
 #: Where "from" and "to" are days.

@@ -11,6 +11,7 @@ from letterbox.delivery.objecting import Objecting
 from letterbox.delivery.reconnect import Reconnecting
 from letterbox.delivery.relations import Advertised
 from letterbox.delivery.requests import Requests
+from letterbox.delivery.tracking import Trackers
 from letterbox.delivery.webhooks import Webhooks
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.explanation import Explanations
@@ -26,7 +27,7 @@ from letterbox.model.configuration import Configuration
 from letterbox.model.envelope import Envelope
 from letterbox.model.preferences import VendorRule
 from letterbox.model.reason import Registry
-from letterbox.model.record import Word
+from letterbox.model.record import InboxEntry, Word
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import Bodies, Store
 from letterbox.records.activity import ActivityLog
@@ -34,6 +35,7 @@ from letterbox.records.categories import Categories
 from letterbox.records.claims import Claims
 from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import Credentials
+from letterbox.records.elsewhere import Elsewhere
 from letterbox.records.feed import Feed
 from letterbox.records.imports import Imports
 from letterbox.records.mailboxes import Mailboxes
@@ -81,6 +83,17 @@ class Relations(Protocol):
         ...
 
 
+class Handing(Protocol):
+    """Hands mail on (:class:`letterbox.delivery.handing.HandingOver`)."""
+
+    async def retry(self, consumer: str, name: str) -> InboxEntry | None:
+        """Try a message again, now; None where there is no such message.
+
+        Raises :class:`letterbox.records.onward.NothingToRetry`.
+        """
+        ...
+
+
 class Parts(NamedTuple):
     """Everything the routes reach.
 
@@ -105,7 +118,10 @@ class Parts(NamedTuple):
     erasure: Erasure
     exporting: Exporting
     relations: Relations
+    trackers: Trackers
     complaints: Complaints
+    handing: Handing
+    elsewhere: Elsewhere
     objecting: Objecting
     objections: Objections
     breaches: Breaches

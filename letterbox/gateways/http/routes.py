@@ -8,7 +8,9 @@ from aiohttp import web
 from letterbox.feedback.events import FeedItem
 from letterbox.gateways.http import (
     activity,
+    cleaned,
     decisions,
+    destinations,
     feedback,
     held,
     inbox,
@@ -163,6 +165,8 @@ _CONSUMER = (
     + pieces.ROUTES
     + times.ROUTES
     + inbox.ROUTES
+    + destinations.ROUTES
+    + cleaned.ROUTES
     + objections.ROUTES
     + held.ROUTES
     + decisions.ROUTES
