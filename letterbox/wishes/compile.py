@@ -62,6 +62,7 @@ def compile_wishes(
             if (address := parse_address(entry.address))
         },
         onward=_onward(preferences.onward),
+        cleaned_onward=preferences.cleaned_onward,
         tracking=preferences.tracking,
         observes=preferences.mode == "observe",
     )
