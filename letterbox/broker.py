@@ -330,6 +330,7 @@ class Broker:
             domains=self.domains,
             consumers=self.consumers,
             mailboxes=self.mailboxes,
+            trackers=self.trackers,
             elsewhere=self.elsewhere,
             letters=letters,
             sentences=self.sentences,

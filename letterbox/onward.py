@@ -8,6 +8,7 @@ from letterbox.delivery.confirming import Confirming
 from letterbox.delivery.handing import HandingOver, MailboxServer
 from letterbox.delivery.inbox_letters import InboxLetters
 from letterbox.delivery.patience import Silences
+from letterbox.delivery.tracking import Trackers
 from letterbox.delivery.wire import Wire
 from letterbox.delivery.worker import Duty
 from letterbox.feedback.sentences import Sentences
@@ -43,6 +44,7 @@ class Onward:
         domains: Domains,
         consumers: Consumers,
         mailboxes: Mailboxes,
+        trackers: Trackers,
         elsewhere: Elsewhere,
         letters: InboxLetters,
         sentences: Sentences,
@@ -72,6 +74,7 @@ class Onward:
             preparing=Wire(
                 clock=clock,
                 mailboxes=mailboxes,
+                trackers=trackers,
                 secret=elsewhere.secret,
                 chains=prover,
                 signer=signer,

@@ -85,6 +85,14 @@ class Trackers:
             signed_too=shown,
         )
 
+    async def onward(self, consumer: str, entry: InboxEntry, to: str, raw: bytes) -> Cleaned:
+        """A message as it is handed on there: the very one where it goes on as it came."""
+        wishes = await self._consumers.wishes(consumer)
+        if not wishes.cleans(to):
+            return Cleaned(raw)
+        sight = await self.sight(consumer, entry)
+        return await self.cleaned(raw, sight.grade, recipient=entry.recipient)
+
     def readable(self, raw: bytes) -> Readable:
         """What there is to be read in a message, in the form it was written in."""
         try:

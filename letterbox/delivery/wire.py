@@ -1,7 +1,7 @@
 """A message as it goes on to where it is read: our trace, our signature and seal, our return path.
 
 What was received goes on byte for byte behind our fields, so that the sender's own signature still
-fits, and From is its author's.
+fits, unless its reader wants it without what tells of them. From is its author's either way.
 """
 
 from datetime import datetime
@@ -9,6 +9,7 @@ from typing import Protocol
 
 from letterbox.delivery.handing import Content
 from letterbox.delivery.render import with_trace
+from letterbox.delivery.tracking import Trackers
 from letterbox.identity.arc import Chain
 from letterbox.identity.loops import Loops
 from letterbox.identity.signing import OwnSigner
@@ -37,6 +38,7 @@ class Wire:
         *,
         clock: Clock,
         mailboxes: Mailboxes,
+        trackers: Trackers,
         secret: OwnSecret,
         chains: Chains,
         signer: OwnSigner | None,
@@ -45,6 +47,7 @@ class Wire:
     ) -> None:
         self._clock = clock
         self._mailboxes = mailboxes
+        self._trackers = trackers
         self._secret = secret
         self._chains = chains
         self._signer = signer
@@ -58,8 +61,12 @@ class Wire:
         if record is None or body is None or entry.onward is None:
             return None
         loops = Loops(await self._secret.key("loop"), self._hostname)
-        # Whatever is to be changed in what somebody reads is changed here: what follows signs it.
-        octets = with_trace(record, entry, body, self._hostname, onward=loops.field(consumer))
+        # What follows signs it: that it was changed is ours to answer for.
+        cleaned = await self._trackers.onward(consumer, entry, entry.onward.to, body)
+        fields = [loops.field(consumer)]
+        if removed := len(cleaned.found.removed):
+            fields.append(f"Letterbox-Removed: {removed}")  # which, says the message's page
+        octets = with_trace(record, entry, cleaned.content, self._hostname, onward=fields)
         octets = await self._signed(record, body, octets)
         return Content(octets, await self._path(record, entry.onward.name))
 

@@ -228,6 +228,11 @@ class VendorRule(_Document, frozen=True):
         return any(is_below(signer, way) for way in ways if way)
 
 
+#: What is handed on without what tells senders: what goes to the operator's mailbox server, where
+#: no signature is looked at any more, all, or nothing.
+CleanedOnward = Literal["mailbox", "everywhere", "nowhere"]
+
+
 class OnwardRule(_Document, frozen=True):
     """Where delivered mail of some kinds goes on to; a copy stays in the letterbox.
 
@@ -254,6 +259,8 @@ class Preferences(_Document, frozen=True):
 
     ``mode`` "observe": what is proven comes in whatever the rest says of it, and what that would
     have stopped is written down with each decision (:func:`letterbox.decide.watched`).
+
+    ``cleaned_onward`` says which of what is handed on is as ``tracking`` has it, not as it came.
     """
 
     addresses: tuple[str | BoundAddress, ...] = ()
@@ -271,6 +278,7 @@ class Preferences(_Document, frozen=True):
     window: tuple[Window, ...] = ()
     vendor: tuple[VendorRule, ...] = ()
     onward: tuple[OnwardRule, ...] = ()
+    cleaned_onward: CleanedOnward = "mailbox"
 
     @property
     def bound_addresses(self) -> tuple[BoundAddress, ...]:

@@ -9,7 +9,15 @@ import msgspec
 from letterbox.model.address import Address
 from letterbox.model.interests import Interests
 from letterbox.model.kind import Kind, kinds_named
-from letterbox.model.preferences import Expecting, Newcomers, Per, Tracking, VendorRule
+from letterbox.model.preferences import (
+    MAILBOX,
+    CleanedOnward,
+    Expecting,
+    Newcomers,
+    Per,
+    Tracking,
+    VendorRule,
+)
 
 
 class Period(msgspec.Struct, frozen=True):
@@ -140,6 +148,7 @@ class Wishes(msgspec.Struct, frozen=True):
     expecting: Mapping[str, Expecting] = {}
     #: Where mail of a kind is handed on to; kinds that stay here are not among them.
     onward: Mapping[str, str] = {}
+    cleaned_onward: CleanedOnward = "mailbox"
     tracking: Tracking = "careful"
     #: The consumer only watches: what these wishes would stop comes in.
     observes: bool = False
@@ -148,6 +157,12 @@ class Wishes(msgspec.Struct, frozen=True):
         """The vendor a recipient address was given to; a subaddress may have its own."""
         exact = f"{recipient.local.lower()}@{recipient.domain}"
         return self.own[exact] if exact in self.own else self.own.get(str(recipient.mailbox))
+
+    def cleans(self, to: str) -> bool:
+        """Whether what is handed on there goes without what tells senders of its reader."""
+        return self.cleaned_onward == "everywhere" or (
+            self.cleaned_onward == "mailbox" and to == MAILBOX
+        )
 
     def tracking_of(self, relationship: Relationship | None, at: datetime) -> Tracking:
         """What is taken out of a message before it is read, of a sender at the instant ``at``."""

@@ -17,7 +17,7 @@ from letterbox.feedback.onward import OnwardWords
 from letterbox.model.destination import Destination
 from letterbox.model.kind import Kind
 from letterbox.model.onward import HandingOn
-from letterbox.model.preferences import KEEP, MAILBOX, OnwardRule, Preferences
+from letterbox.model.preferences import KEEP, MAILBOX, CleanedOnward, OnwardRule, Preferences
 from letterbox.model.record import InboxEntry
 from letterbox.records.consumers import Conflict, Stored
 from letterbox.records.destinations import MOST, AskedEnough, OwnAddress, TooMany, Unfit
@@ -32,6 +32,12 @@ from letterbox.web.texts import N_
 from letterbox.web.visit import ROWS, Page, Visit
 
 _PATH: Final = "/delivery"
+#: What of it goes on without what tells senders of its reader.
+CLEANED: Final[Mapping[CleanedOnward, str]] = {
+    "mailbox": N_("in the mailbox that your operator keeps"),
+    "everywhere": N_("everywhere; your provider may then doubt who wrote it"),
+    "nowhere": N_("nowhere: all as it came"),
+}
 _TOKEN = re.compile(r"[0-9A-Za-z]{1,100}")
 #: What became of the letter that asks, by its state.
 LETTERS: Final[Mapping[str, str]] = {
@@ -60,11 +66,14 @@ async def choose(visit: Visit) -> web.Response:
     """Say for each kind where it goes."""
     stored = await stored_of(visit)
     chosen = {kind: visit.field(f"to-{kind}") for kind in Kind}
-    if not set(chosen.values()) <= set(await _choices(visit, stored)):
+    cleaned = next((each for each in CLEANED if each == visit.field("cleaned")), None)
+    if cleaned is None or not set(chosen.values()) <= set(await _choices(visit, stored)):
         raise Failure(HTTPStatus.BAD_REQUEST)
     if visit.field("revision") != str(stored.revision):
         raise Conflict(stored.revision)
-    after = msgspec.structs.replace(stored.preferences, onward=rules_of(chosen))
+    after = msgspec.structs.replace(
+        stored.preferences, onward=rules_of(chosen), cleaned_onward=cleaned
+    )
     await visit.parts.consumers.revise(visit.consumer, after, expect=stored.revision, now=visit.now)
     return visit.see(_PATH, "onward-saved", **await facts_of_change(visit, stored.revision))
 
@@ -194,6 +203,8 @@ async def _page(visit: Visit, *, mistakes: Mapping[str, str] | None = None) -> w
         kinds=KINDS,
         choices=await _choices(visit, stored),
         chosen=chosen_of(stored.preferences),
+        cleaned={name: visit.say(text) for name, text in CLEANED.items()},
+        cleans=stored.preferences.cleaned_onward,
         mailboxes=await visit.parts.elsewhere.destinations.listed(visit.consumer),
         letters=LETTERS,
         list=listing(_rows(visit, stuck.items), _PATH, {}, after=visit.after, to=stuck.after),

@@ -64,6 +64,7 @@ def compile_wishes(
         },
         expecting={key_of(each): each for each in preferences.expecting},
         onward=_onward(preferences.onward),
+        cleaned_onward=preferences.cleaned_onward,
         tracking=preferences.tracking,
         observes=preferences.mode == "observe",
     )

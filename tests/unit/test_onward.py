@@ -195,6 +195,57 @@ async def test_what_goes_on_verifies_by_other_programs(handing: Handing) -> None
     assert "header.d=greenleaf.example" in results
 
 
+TRACKED = (
+    b"From: Shop <shop@greenleaf.example>\r\nTo: anna@letterbox.example\r\nSubject: Order 1\r\n"
+    b"Message-ID: <1@greenleaf.example>\r\nDate: Fri, 27 Nov 2026 10:00:00 +0000\r\n"
+    b"Letterbox-Kind: service\r\nLetterbox-Removed: 9\r\n"
+    b"MIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\n\r\n"
+    b'<p>Thank you. <a href="https://greenleaf.example/x?id=1&amp;utm_source=mail">Look</a></p>\r\n'
+    b'<img src="https://greenleaf.example/o/a1b2c3d4e5.gif" width="1" height="1">\r\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("whom", "cleaned", "goes"),
+    [
+        ("anna", "mailbox", "as it came"),
+        ("anna", "everywhere", "cleaned"),
+        ("anna", "nowhere", "as it came"),
+        ("ben", "mailbox", "cleaned"),
+        ("ben", "everywhere", "cleaned"),
+        ("ben", "nowhere", "as it came"),
+    ],
+)
+async def test_what_tells_of_the_reader_stays_here_where_they_want_it(
+    tmp_path, whom: str, cleaned: str, goes: str
+) -> None:
+    async with opened(tmp_path, lmtp=whom == "ben") as handing:
+        stored = await handing.house.app.consumers.stored(whom)
+        wanted = msgspec.structs.replace(stored.preferences, cleaned_onward=cleaned)
+        await handing.house.app.consumers.revise(
+            whom, wanted, expect=stored.revision, now=handing.house.clock.now()
+        )
+        await handing.house.send(signed(TRACKED), f"{whom}@letterbox.example")
+        await handing.house.work()
+        (came,) = handing.came()
+        (entry,) = await handing.entries(whom)
+        assert await handing.house.app.mailboxes.body(entry.message) == signed(TRACKED)
+    message = email.message_from_bytes(came, policy=email.policy.default)
+    assert (b"a1b2c3d4e5" not in came) is (goes == "cleaned")
+    assert (b"utm_source" not in came) is (goes == "cleaned")
+    assert b"https://greenleaf.example/x?id=1" in came
+    # What the sender says of itself in our name is masked.
+    assert message["X-Masked-Letterbox-Removed"] == "9"
+    assert message["Letterbox-Removed"] == ("2" if goes == "cleaned" else None)
+    records = OURS.records
+
+    def ask(name: bytes, timeout: int = 5) -> bytes | None:
+        found = records.get(name.rstrip(b".").decode())
+        return found["TXT"][0].encode() if found else None
+
+    assert dkim.DKIM(came).verify(idx=0, dnsfunc=ask)
+
+
 async def test_its_return_path_passes_spf_for_our_domain(handing: Handing) -> None:
     await handing.send()
     await handing.house.work()

@@ -10,7 +10,7 @@ import pytest
 
 from letterbox.gateways.http import HttpGateway
 from letterbox.model.configuration import Configuration, OnwardSection, OutboundSection
-from letterbox.model.preferences import OnwardRule
+from letterbox.model.preferences import OnwardRule, Preferences
 from letterbox.records.sessions import Owner
 from tests.support.api import PEOPLE, Api, parts_of
 from tests.support.house import House, mail, open_house, signed
@@ -40,9 +40,12 @@ class Place:
         (path,) = re.findall(r"https://letterbox\.example(/confirm/\w+)", letter.get_content())
         return path
 
-    async def onward(self) -> tuple[OnwardRule, ...]:
+    async def wishes(self) -> Preferences:
         stored = await self.house.app.consumers.stored("anna")
-        return stored.preferences.onward
+        return stored.preferences
+
+    async def onward(self) -> tuple[OnwardRule, ...]:
+        return (await self.wishes()).onward
 
 
 @asynccontextmanager
@@ -101,19 +104,24 @@ async def test_a_mailbox_is_added_confirmed_and_chosen(place: Place) -> None:
     assert f'<option value="{ME}"' in page.text
     (revision,) = re.findall(r'name="revision" value="(\d+)"', page.text)
     ways = {f"to-{kind}": "keep" for kind in ("offer", "newsletter", "personal")}
-    chosen = {"to-service": ME} | ways
+    chosen = {"to-service": ME, "cleaned": "everywhere"} | ways
     done = await anna.post("/delivery", page="/delivery", revision=revision, **chosen)
     assert done.status == 303
     assert await place.onward() == (OnwardRule(to=ME, kinds=("service",)),)
+    assert (await place.wishes()).cleaned_onward == "everywhere"
     again = await anna.post("/delivery", page="/delivery", revision=revision, **chosen)
     assert again.status == 412
     page = await anna.get("/delivery")
     (revision,) = re.findall(r'name="revision" value="(\d+)"', page.text)
-    everything = dict.fromkeys(chosen, ME)
+    everything = dict.fromkeys(chosen, ME) | {"cleaned": "nowhere"}
     await anna.post("/delivery", page="/delivery", revision=revision, **everything)
     assert await place.onward() == (OnwardRule(to=ME),)
     elsewhere = everything | {"to-offer": "x@elsewhere.test"}
     said = await anna.post("/delivery", page="/delivery", revision=revision, **elsewhere)
+    assert said.status == 400
+    said = await anna.post(
+        "/delivery", page="/delivery", revision=revision, **everything | {"cleaned": "here"}
+    )
     assert said.status == 400
 
 
