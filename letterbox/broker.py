@@ -157,12 +157,11 @@ class Broker:
             is_vendor=self.vendors.known,
             tells=self._tells,
         )
-        self.onboarding = Onboarding(
+        begin = self.onboarding = Onboarding(
             configuration, self.store, self.clock, self.consumers, self.vendors, self.domains
         )
-        self.adoption, self.imports = self.onboarding.adoption, self.onboarding.imports
-        self.expectations = self.onboarding.expectations
-        self.sieve, self.uploads = self.onboarding.sieve, self.onboarding.uploads
+        self.adoption, self.imports, self.uploads = begin.adoption, begin.imports, begin.uploads
+        self.sieve, self.expectations = begin.sieve, begin.expectations
         self.categories = Categories(self.store)
         self.credentials = Credentials(self.store)
         self.sessions = Sessions(self.store, self.clock, configuration.web)
