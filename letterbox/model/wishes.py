@@ -9,7 +9,7 @@ import msgspec
 from letterbox.model.address import Address
 from letterbox.model.interests import Interests
 from letterbox.model.kind import Kind, kinds_named
-from letterbox.model.preferences import Newcomers, Per, VendorRule
+from letterbox.model.preferences import About, Newcomers, Per, VendorRule
 
 
 class Period(msgspec.Struct, frozen=True):
@@ -134,6 +134,8 @@ class Wishes(msgspec.Struct, frozen=True):
     addresses: Mapping[str, Relationship]
     #: The consumer's own addresses, and the vendor each was given to, if to one alone.
     own: Mapping[str, str | None] = {}
+    #: What the consumer is given notice of; nothing rests on it.
+    notified: frozenset[About] = frozenset()
 
     def binding(self, recipient: Address) -> str | None:
         """The vendor a recipient address was given to; a subaddress may have its own."""
