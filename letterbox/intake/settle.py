@@ -366,6 +366,7 @@ def _line(subject: _Subject, slot: _Slot, judgement: Judgement) -> Line:
         extra=judgement.probed,
         your_reference=your_reference,
         tally=tally,
+        notified=judgement.wishes.notified,
         unlisted=subject.sender.how == "via" and judgement.told.reply >= _REFUSED,
     )
 
