@@ -22,6 +22,7 @@ from letterbox.intake.submitters import Submitters
 from letterbox.judge import Judge
 from letterbox.metrics import Metrics
 from letterbox.model.configuration import Configuration
+from letterbox.onward import Onward
 from letterbox.outgoing import Outgoing
 from letterbox.ports.clock import Clock
 from letterbox.ports.courier import MailCourier, WebCourier
@@ -38,6 +39,7 @@ from letterbox.records.claims import Claims
 from letterbox.records.consumers import Consumers, Stored
 from letterbox.records.credentials import Credentials
 from letterbox.records.custody import Custody
+from letterbox.records.destinations import Destinations
 from letterbox.records.feed import Feed
 from letterbox.records.guesses import Guesses
 from letterbox.records.ledger import Ledger
@@ -140,6 +142,8 @@ class Broker:
             self.store, trials_per_minute=configuration.webhooks.trials_per_minute
         )
         self.activity = ActivityLog(self.store)
+        ours = configuration.our_domains | {configuration.hostname}
+        self.destinations = Destinations(self.store, self.clock, ours=ours)
         self.custody = Custody(
             per_vendor=configuration.limits.held_per_vendor,
             per_consumer=configuration.limits.held_per_consumer,
@@ -259,6 +263,17 @@ class Broker:
             webhooks=self.webhook_records,
         )
         self.complaints, self.webhooks = self.outgoing.complaints, self.outgoing.webhooks
+        self.onward = Onward(
+            self.configuration,
+            store=self.store,
+            clock=self.clock,
+            mail=self.outside.mail,
+            signer=self.outgoing.signer,
+            consumers=self.consumers,
+            destinations=self.destinations,
+            sentences=self.sentences,
+            public_url=lambda: self.public_url,
+        )
         self.upkeep = Upkeep(
             retention,
             store=self.store,
@@ -271,7 +286,7 @@ class Broker:
             proofs=self.domain_proofs,
             consumers=self.consumers,
             sessions=self.sessions,
-            passkeys=self.passkeys,
+            destinations=self.destinations,
             holds=self.holds,
             registry=self.registry,
         )
@@ -298,6 +313,7 @@ class Broker:
         yield Duty("domain", places.PASSING, lambda name, _: self.vendors.settle_domain(name))
         yield from self.upkeep.duties()
         yield from self.outgoing.duties()
+        yield from self.onward.duties()
 
     def _hindsight(self) -> None:
         self.cases = PastCases(mailboxes=self.mailboxes, reader=self.reader, filters=ORDER)

@@ -52,7 +52,7 @@ class Outgoing:
         webhooks: WebhookRecords,
     ) -> None:
         outbound = configuration.outbound
-        signer = _signer(outbound.dkim, configuration.hostname)
+        self.signer = signer = own_signer(outbound.dkim, configuration.hostname)
         self._endpoints_at_once = configuration.webhooks.at_once
         self.reports = Reports(
             store=store,
@@ -98,7 +98,7 @@ class Outgoing:
         yield Duty("vendor", places.WEBHOOK, self.webhooks.deliver, beside=self._endpoints_at_once)
 
 
-def _signer(section: DkimSection, hostname: str) -> OwnSigner | None:
+def own_signer(section: DkimSection, hostname: str) -> OwnSigner | None:
     """What signs mail of ours, where a key is configured."""
     if not section.key:
         return None

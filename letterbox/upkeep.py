@@ -22,6 +22,7 @@ from letterbox.ports.store import Bodies, Store
 from letterbox.records import places
 from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import Credentials
+from letterbox.records.destinations import Destinations
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.passkeys import Passkeys
 from letterbox.records.sessions import Sessions
@@ -50,7 +51,7 @@ class Upkeep:
         proofs: DomainProofs,
         consumers: Consumers,
         sessions: Sessions,
-        passkeys: Passkeys,
+        destinations: Destinations,
         holds: Holds,
         registry: Registry,
     ) -> None:
@@ -70,7 +71,8 @@ class Upkeep:
             consumers=consumers,
             credentials=credentials,
             sessions=sessions,
-            passkeys=passkeys,
+            passkeys=Passkeys(store, clock),
+            destinations=destinations,
             holds=holds,
             kept=timedelta(days=retention.decisions),
         )
@@ -81,6 +83,7 @@ class Upkeep:
             mailboxes=mailboxes,
             credentials=credentials,
             sessions=sessions,
+            destinations=destinations,
             strangers=StrangerCounts(store, registry, days=retention.strangers),
         )
         self.leaving = LeavingCommands(self.exporting, self.erasure, consumers)

@@ -13,6 +13,7 @@ from letterbox.ports.store import Store
 from letterbox.records.activity import ActivityLog
 from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import Credentials
+from letterbox.records.destinations import Destinations
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.requests import RequestList
 from letterbox.records.sessions import Owner, Sessions
@@ -29,6 +30,7 @@ Section = Literal[
     "strangers",
     "tokens",
     "sessions",
+    "destinations",
     "messages",
 ]
 SECTIONS: Final[tuple[Section, ...]] = get_args(Section)
@@ -56,6 +58,7 @@ class Exporting:
         mailboxes: Mailboxes,
         credentials: Credentials,
         sessions: Sessions,
+        destinations: Destinations,
         strangers: StrangerCounts,
     ) -> None:
         self._clock = clock
@@ -63,6 +66,7 @@ class Exporting:
         self._mailboxes = mailboxes
         self._credentials = credentials
         self._sessions = sessions
+        self._destinations = destinations
         self._strangers = strangers
         self._activity = ActivityLog(store)
         self._requests = RequestList(store)
@@ -96,13 +100,19 @@ class Exporting:
                 return Rows(plain(asked_for.items), asked_for.after)
             case "strangers":
                 return Rows(plain(await self._strangers.of(name, self._clock.now())))
-            case "tokens":
-                return Rows(await self._credentials.prefixes("token", name))
-            case "sessions":
-                rows = await self._sessions.listed(Owner("consumer", name))
-                return Rows([_without_secret(plain(row)) for row in rows])
             case "messages":
                 return await self._messages(name, after)
+            case _:
+                return Rows(await self._access(name, section))
+
+    async def _access(self, name: str, section: str) -> Any:
+        """Who comes in as them, and where their mail goes on to."""
+        if section == "tokens":
+            return await self._credentials.prefixes("token", name)
+        if section == "sessions":
+            rows = await self._sessions.listed(Owner("consumer", name))
+            return [_without_secret(plain(row)) for row in rows]
+        return plain(await self._destinations.listed(name))
 
     async def _messages(self, name: str, after: str | None) -> Rows:
         inbox = await self._mailboxes.inbox(name, after=after, limit=_MESSAGES)

@@ -45,6 +45,7 @@ from letterbox.records.checks import Owner, owners_of
 from letterbox.records.coding import decode, encode
 from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import Credentials
+from letterbox.records.destinations import Destinations
 from letterbox.records.ledger import forget_commit
 from letterbox.records.passkeys import Passkeys
 from letterbox.records.sessions import Owner as Who
@@ -93,6 +94,7 @@ class Erasure:
         credentials: Credentials,
         sessions: Sessions,
         passkeys: Passkeys,
+        destinations: Destinations,
         holds: Holds,
         kept: timedelta,
     ) -> None:
@@ -102,6 +104,7 @@ class Erasure:
         self._credentials = credentials
         self._sessions = sessions
         self._passkeys = passkeys
+        self._destinations = destinations
         self._holds = holds
         self._kept = kept
 
@@ -176,6 +179,7 @@ class Erasure:
         for passkey in await self._passkeys.listed(who):
             await self._passkeys.remove(who, passkey.id)
         await self._store.commit(Commit(who.partition, (Delete(places.PASSWORD),)))
+        await self._destinations.forget(consumer)
         for prefix in await self._credentials.prefixes("token", consumer):
             await self._credentials.revoke(prefix)
 

@@ -1,13 +1,12 @@
 """Telling consumers what went wrong in their name: a message of ours in the inbox."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final, NamedTuple
 
 import structlog
 
-from letterbox.feedback.letters import date
+from letterbox.feedback.own import compose
 from letterbox.feedback.sentences import Sentences
-from letterbox.feedback.written import part, unstructured
 from letterbox.model.flag import resembled
 from letterbox.model.record import DecisionRecord, InboxEntry, MessageRecord
 from letterbox.model.sender import Stranger, VendorRef
@@ -141,7 +140,7 @@ class Notices:
         now, record = self._clock.now(), notice.record
         partition = places.consumer(notice.consumer)
         name = new_id(now)
-        content = self._compose(notice, name, now)
+        content = compose(notice.subject, notice.text, name=name, hostname=self._hostname, at=now)
         me = VendorRef(id=self._hostname, name=self._hostname, registered=False)
         entry = InboxEntry(
             id=name,
@@ -183,19 +182,6 @@ class Notices:
         await self._store.commit(forget_commit(name))
         if result.operation == week:
             await self._store.commit(Commit(partition, noted))
-
-    def _compose(self, notice: _Notice, name: str, now: datetime) -> bytes:
-        """The message (RFC 5322). Everything said is on one line, without control characters."""
-        header = (
-            f"From: letterbox <postmaster@{self._hostname}>",
-            f"Subject: {unstructured(notice.subject)}",
-            f"Date: {date(now)}",
-            f"Message-ID: <{name}@{self._hostname}>",
-            # RFC 3834, section 5: nobody's machine is to answer this.
-            "Auto-Submitted: auto-generated",
-            "MIME-Version: 1.0",
-        )
-        return "".join(f"{line}\r\n" for line in header).encode() + part("plain", notice.text)
 
 
 def _facts(record: DecisionRecord, cause: Cause, wishes: Wishes) -> dict[str, Fact]:

@@ -106,6 +106,12 @@ PUSH_KEY = "push-key"
 DIGEST = "digest"
 #: What the links of a consumer's digests are signed with.
 ACTION_KEY = "action-key"
+#: All of a consumer's mailboxes elsewhere, as one document.
+DESTINATIONS = "destinations"
+#: A letter that asks to confirm one is owed, by its id.
+CONFIRMING = "confirming/"
+#: What a link confirms.
+CONFIRMATION = "confirmation"
 
 
 def room(partition: str) -> tuple[str, str]:
@@ -212,6 +218,21 @@ def challenge(said: bytes) -> str:
 def link(name: str) -> str:
     """The partition of one sign-in link, found by its public part."""
     return f"link/{name}"
+
+
+def confirmation(name: str) -> str:
+    """The partition of one link that confirms a mailbox, found by its public part."""
+    return f"confirmation/{name}"
+
+
+def elsewhere(mailbox: str) -> str:
+    """The partition of what was sent to a mailbox elsewhere; it names no address."""
+    return f"elsewhere/{sha256(mailbox.encode()).hexdigest()}"
+
+
+def confirmations(day: datetime) -> str:
+    """The counter of a day's (UTC) letters that ask to confirm a mailbox."""
+    return f"confirmations/{day:%Y-%m-%d}"
 
 
 def strangers(day: datetime, reason: str) -> str:
