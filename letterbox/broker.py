@@ -11,6 +11,8 @@ from letterbox.administration import Administration
 from letterbox.administration.explain import Explaining
 from letterbox.administration.signin import SignInCommands
 from letterbox.between import Between
+from letterbox.delivery.acting import Acting
+from letterbox.delivery.digests import Post
 from letterbox.delivery.relay import Relay
 from letterbox.delivery.worker import Duty, Worker
 from letterbox.feedback.disclosure import Disclosure
@@ -18,6 +20,7 @@ from letterbox.feedback.explanation import Explanations
 from letterbox.feedback.sentences import Sentences
 from letterbox.hindsight import Changes, Fits, PastCases, Replay, Undo
 from letterbox.identity.prover import Prover
+from letterbox.informing import Digesting, Notifying, let_in
 from letterbox.intake.submitters import Submitters
 from letterbox.judge import Judge
 from letterbox.metrics import Metrics
@@ -274,6 +277,7 @@ class Broker:
             sentences=self.sentences,
             public_url=lambda: self.public_url,
         )
+        self._informing()
         self.upkeep = Upkeep(
             retention,
             store=self.store,
@@ -305,6 +309,43 @@ class Broker:
             metrics=self.metrics,
         )
 
+    def _informing(self) -> None:
+        self._digesting = Digesting(
+            self.configuration,
+            store=self.store,
+            bodies=self.bodies,
+            clock=self.clock,
+            metrics=self.metrics,
+            post=Post(self.outside.mail, self.outgoing.signer),
+            consumers=self.consumers,
+            mailboxes=self.mailboxes,
+            destinations=self.destinations,
+            sentences=self.sentences,
+            explanations=self.explanations,
+            public_url=lambda: self.public_url,
+        )
+        self._notifying = Notifying(
+            self.configuration,
+            store=self.store,
+            clock=self.clock,
+            metrics=self.metrics,
+            web=self.outside.web,
+            resolver=self.outside.resolver,
+            consumers=self.consumers,
+            sentences=self.sentences,
+            public_url=lambda: self.public_url,
+        )
+        self.digests, self.actions = self._digesting.digests, self._digesting.actions
+        self.notifier, self.channels = self._notifying.notifier, self._notifying.channels
+        self.acting = Acting(
+            clock=self.clock,
+            consumers=self.consumers,
+            mailboxes=self.mailboxes,
+            holds=self.holds,
+            relations=self.relations,
+            let_in=lambda consumer, name: let_in(self.undo, consumer, name),
+        )
+
     def _duties(self) -> Iterator[Duty]:
         """Whose work the entries of the due-set are."""
         yield from self.between.duties()
@@ -314,6 +355,8 @@ class Broker:
         yield from self.upkeep.duties()
         yield from self.outgoing.duties()
         yield from self.onward.duties()
+        yield from self._digesting.duties()
+        yield from self._notifying.duties()
 
     def _hindsight(self) -> None:
         self.cases = PastCases(mailboxes=self.mailboxes, reader=self.reader, filters=ORDER)

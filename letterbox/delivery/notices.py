@@ -171,7 +171,7 @@ class Notices:
         week = Add(counter=places.notices(now), expires=later(now, _ONCE_IN), limit=_MOST)
         put = Put(key=places.INBOX + name, value=encode(entry))
         body = await self._bodies.prepare(name, content)
-        row = _record(entry, notice.consumer)
+        row = written_here(entry, notice.consumer)
         message = message_commit(row, body, later(now, self._retention))
         mailbox = Commit(partition, (*noted, week, put))
         # The message first: a store that is cut off in between must leave no entry without it.
@@ -199,8 +199,8 @@ def _facts(record: DecisionRecord, cause: Cause, wishes: Wishes) -> dict[str, Fa
     return facts
 
 
-def _record(entry: InboxEntry, consumer: str) -> MessageRecord:
-    """The notice as a message: written here, it is proven by nobody."""
+def written_here(entry: InboxEntry, consumer: str) -> MessageRecord:
+    """What we wrote as a message: written here, it is proven by nobody."""
     return MessageRecord(
         id=entry.message,
         at=entry.at,

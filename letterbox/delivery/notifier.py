@@ -262,7 +262,10 @@ class Notifier:
         key: bytes = b"",
         auth: bytes = b"",
     ) -> Channel:
-        """Add a channel. Raises :class:`BadChannel`, :class:`letterbox.records.channels.TooMany`."""
+        """Add a channel.
+
+        Raises :class:`BadChannel`, :class:`letterbox.records.channels.TooMany`.
+        """
         if len(url) > LONGEST:
             raise BadChannel("url", "it is too long", f"at most {LONGEST:,} characters")
         try:

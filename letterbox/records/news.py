@@ -1,4 +1,4 @@
-"""What a consumer is given notice of: left by decisions for the worker, and how far that has come."""
+"""What a consumer is given notice of: left by decisions for the worker."""
 
 from collections.abc import Iterator
 from datetime import datetime
