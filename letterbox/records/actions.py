@@ -81,17 +81,22 @@ class Actions:
         action = _action(consumer, said) if key is not None else None
         if action is None or action.expires <= self._clock.now():
             return None
-        used = await self._store.claim(places.consumer(consumer), places.acted(token))
+        used = await self._store.claim(places.consumer(consumer), _used(action))
         return action if used is None else None
 
-    async def use(self, token: str, action: Action) -> None:
-        """Use a token up. It comes after what it does, which has no second effect."""
-        claim = Claim(places.acted(token), b"", expires=action.expires)
+    async def use(self, action: Action) -> None:
+        """Use a link up. It comes after what it does, which has no second effect."""
+        claim = Claim(_used(action), b"", expires=action.expires)
         await self._store.commit(Commit(places.consumer(action.consumer), (claim,)))
 
     async def _key(self, consumer: str) -> bytes | None:
         document = await self._store.get(places.consumer(consumer), places.ACTION_KEY)
         return document.value if document else None
+
+
+def _used(action: Action) -> str:
+    """The claim of having used a link: of what it says, which may be spelled in several ways."""
+    return places.acted(f"{action.act}/{action.entry}/{action.expires.isoformat()}")
 
 
 def _serializer(consumer: str, key: bytes) -> URLSafeSerializer:

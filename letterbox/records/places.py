@@ -303,9 +303,9 @@ def told_of(cause: str, vendor: str) -> str:
     return f"told-of/{cause}/{vendor}"
 
 
-def acted(token: str) -> str:
-    """The claim of a link of a digest's that has been used; it names no entry."""
-    return f"acted/{sha256(token.encode()).hexdigest()}"
+def acted(link: str) -> str:
+    """The claim of a link of a digest's that has been used, by what it does; it names no entry."""
+    return f"acted/{sha256(link.encode()).hexdigest()}"
 
 
 def channel_call(name: str) -> str:

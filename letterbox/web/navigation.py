@@ -28,6 +28,7 @@ PLACES: Mapping[Side, tuple[Place, ...]] = {
         Place("/addresses", N_("Addresses"), more=True),
         Place("/activity", N_("Activity"), more=True),
         Place("/replay", N_("What if"), more=True),
+        Place("/notices", N_("Notices"), more=True),
         Place("/settings", N_("Settings"), more=True),
     ),
     "vendor": (

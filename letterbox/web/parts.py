@@ -4,8 +4,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from letterbox.administration.export import Exporting
+from letterbox.delivery.acting import Acting
 from letterbox.delivery.complaints import Complaints
+from letterbox.delivery.digests import Digests
 from letterbox.delivery.erasure import Erasure
+from letterbox.delivery.notifier import Notifier
 from letterbox.delivery.reconnect import Reconnecting
 from letterbox.delivery.relations import Relations
 from letterbox.delivery.release import Holds
@@ -23,7 +26,9 @@ from letterbox.model.reason import Registry
 from letterbox.model.taxonomy import Taxonomy
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import Store
+from letterbox.records.actions import Actions
 from letterbox.records.activity import ActivityLog
+from letterbox.records.channels import Channels
 from letterbox.records.claims import Claims
 from letterbox.records.consumers import Consumers
 from letterbox.records.feed import Feed
@@ -66,6 +71,11 @@ class Parts(NamedTuple):
     sentences: Sentences
     disclosure: Disclosure
     activity: ActivityLog
+    actions: Actions
+    acting: Acting
+    digests: Digests
+    notifier: Notifier
+    channels: Channels
     registry: Registry
     feed: Feed
     tallies: Tallies
