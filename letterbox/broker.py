@@ -8,6 +8,7 @@ from msgspec import structs
 
 from filters import ORDER
 from letterbox.administration import Administration
+from letterbox.administration.digests import DigestCommands
 from letterbox.administration.explain import Explaining
 from letterbox.administration.signin import SignInCommands
 from letterbox.between import Between
@@ -411,4 +412,5 @@ class Broker:
                 self.sessions, self.consumers, self.vendors, lambda: self.public_url
             ),
             leaving=self.upkeep.leaving,
+            digests=DigestCommands(self.digests, self.consumers),
         )

@@ -21,19 +21,6 @@ if TYPE_CHECKING:
     from letterbox.moving import Report
 
 _DONE, _FAILED = 0, 1
-_SECTIONS = (
-    "preferences",
-    "history",
-    "inbox",
-    "held",
-    "decisions",
-    "activity",
-    "requests",
-    "strangers",
-    "tokens",
-    "sessions",
-    "messages",
-)
 _STANDARD_INPUT = "-"
 #: Has a terminal begin its line anew.
 _ANEW = "\r\033[K"
@@ -130,11 +117,12 @@ def _explain(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
+    from letterbox.administration.export import SECTIONS
     from letterbox.reach import reaching
 
     whole: dict[str, Any] = {"consumer": arguments.consumer}
     with reaching(_configuration(arguments)) as ask:
-        for section in _SECTIONS:
+        for section in SECTIONS:
             after: str | None = None
             items: list[Any] = []
             while True:
@@ -162,6 +150,19 @@ def _erase(arguments: argparse.Namespace) -> int:
     done = _perform(arguments, "erase", {"consumer": name})
     lines = [f"{name} is being erased: no mail is taken any more; the worker forgets the rest"]
     return _print(arguments, done, lines)
+
+
+def _digest(arguments: argparse.Namespace) -> int:
+    asked = {"consumer": arguments.consumer, "now": arguments.now}
+    done = _perform(arguments, "digest", asked)
+    where = done["to"] or "the inbox here"
+    if not arguments.now:
+        line = f"next: {done['next'] or 'none'}; to {where}"
+    elif done["outcome"] == "sent":
+        line = f"a digest is on its way to {where}"
+    else:
+        line = "nothing new to tell: no digest was sent"
+    return _print(arguments, done, [line])
 
 
 def _import_taxonomy(arguments: argparse.Namespace) -> int:
@@ -431,6 +432,7 @@ _COMMANDS: Mapping[str, Command] = {
     "foreign": _foreign_taxonomy,
     "export": _export,
     "erase": _erase,
+    "digest": _digest,
     "migrate": _migrate,
     "backup": _backup,
     "restore": _restore,

@@ -20,6 +20,7 @@ from letterbox.model.reason import Registry
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import Bodies, Store
 from letterbox.records import places
+from letterbox.records.channels import Channels
 from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import Credentials
 from letterbox.records.destinations import Destinations
@@ -84,6 +85,7 @@ class Upkeep:
             credentials=credentials,
             sessions=sessions,
             destinations=destinations,
+            channels=Channels(store),
             strangers=StrangerCounts(store, registry, days=retention.strangers),
         )
         self.leaving = LeavingCommands(self.exporting, self.erasure, consumers)

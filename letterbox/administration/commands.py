@@ -9,6 +9,7 @@ import msgspec
 
 from letterbox.administration.apply import Applying
 from letterbox.administration.categories import TaxonomyFile, map_files
+from letterbox.administration.digests import DigestCommands
 from letterbox.administration.explain import Explaining
 from letterbox.administration.failed import Failed
 from letterbox.administration.leaving import LeavingCommands
@@ -102,6 +103,7 @@ class Administration:
         categories: Categories,
         sign_in: SignInCommands,
         leaving: LeavingCommands,
+        digests: DigestCommands,
     ) -> None:
         self._explaining = explaining
         self._taxonomy = taxonomy
@@ -133,6 +135,7 @@ class Administration:
             ).table,
             **sign_in.table,
             **leaving.table,
+            **digests.table,
         }
 
     async def perform(self, command: str, arguments: Mapping[str, Any]) -> Answer:

@@ -14,6 +14,7 @@ from letterbox.gateways.http import (
     inbox,
     keys,
     me,
+    notices,
     operations,
     pages,
     pieces,
@@ -165,6 +166,7 @@ _CONSUMER = (
     + told.ROUTES
     + requests.ROUTES
     + activity.ROUTES
+    + notices.ROUTES
     + me.ROUTES
 )
 
