@@ -27,6 +27,9 @@ TITLES: Final[Mapping[Section, str]] = {
     "strangers": N_("From nobody proven"),
     "tokens": N_("Keys of programs"),
     "sessions": N_("Where you are signed in"),
+    "destinations": N_("Mailboxes elsewhere"),
+    "channels": N_("Channels"),
+    "digest": N_("Digest"),
 }
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 #: What a thing is headed by: the first of these that it has.
