@@ -10,6 +10,7 @@ import structlog
 from letterbox.adapters.clock import SystemClock
 from letterbox.adapters.dns import DnsResolver
 from letterbox.adapters.mail import SmtpCourier
+from letterbox.adapters.mailbox import LmtpCourier
 from letterbox.adapters.memory import MemoryStore
 from letterbox.adapters.objects import DirectoryObjects, S3Objects
 from letterbox.adapters.redis import RedisStore
@@ -67,12 +68,19 @@ class App(Broker):
             relay=configuration.outbound.relay,
             seconds=configuration.outbound.timeout,
         )
-        section = configuration.webhooks
+        onward, section = configuration.onward, configuration.webhooks
+        mailbox = (
+            LmtpCourier(onward.lmtp, hostname=configuration.hostname, seconds=onward.timeout)
+            if onward.lmtp
+            else None
+        )
         allowed = (lambda _: True) if section.allow_private_addresses else is_public
         # An endpoint is a vendor's, who has a key; an unsubscription leads where a mail says.
         subscriptions = web or HttpCourier(resolver, timeout=section.timeout, allowed=is_public)
         web = web or HttpCourier(resolver, timeout=section.timeout, allowed=allowed)
-        outside = Outside(store, bodies, clock, resolver, web, subscriptions, mail, zone_of, zones)
+        outside = Outside(
+            store, bodies, clock, resolver, web, subscriptions, mail, mailbox, zone_of, zones
+        )
         super().__init__(configuration, outside, shipment or unpack())
         self.keys = Keys(self.credentials, clock)
         self.spoken = Spoken(
@@ -176,6 +184,8 @@ class App(Broker):
             exporting=self.exporting,
             relations=self.relations,
             complaints=self.complaints,
+            handing=self.handing,
+            elsewhere=self.elsewhere,
             reconnecting=self.reconnecting,
             requests=self.requests,
             activity=self.activity,

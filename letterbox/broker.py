@@ -14,6 +14,7 @@ from letterbox.administration.signin import SignInCommands
 from letterbox.between import Between
 from letterbox.delivery.acting import Acting
 from letterbox.delivery.digests import Post
+from letterbox.delivery.inbox_letters import InboxLetters
 from letterbox.delivery.relay import Relay
 from letterbox.delivery.worker import Duty, Worker
 from letterbox.feedback.disclosure import Disclosure
@@ -21,15 +22,18 @@ from letterbox.feedback.explanation import Explanations
 from letterbox.feedback.sentences import Sentences
 from letterbox.hindsight import Changes, Fits, PastCases, Replay, Undo
 from letterbox.identity.prover import Prover
+from letterbox.identity.srs import DAYS as COMES_BACK
 from letterbox.informing import Digesting, Notifying, let_in
 from letterbox.intake.submitters import Submitters
 from letterbox.judge import Judge
+from letterbox.keys import own_signer
 from letterbox.metrics import Metrics
 from letterbox.model.configuration import Configuration
+from letterbox.model.record import InboxEntry
 from letterbox.onward import Onward
 from letterbox.outgoing import Outgoing
 from letterbox.ports.clock import Clock
-from letterbox.ports.courier import MailCourier, WebCourier
+from letterbox.ports.courier import Couriers, MailCourier, WebCourier
 from letterbox.ports.resolver import Resolver
 from letterbox.ports.store import Bodies, Store
 from letterbox.reading.facts import Reader
@@ -43,7 +47,7 @@ from letterbox.records.claims import Claims
 from letterbox.records.consumers import Consumers, Stored
 from letterbox.records.credentials import Credentials
 from letterbox.records.custody import Custody
-from letterbox.records.destinations import Destinations
+from letterbox.records.elsewhere import elsewhere
 from letterbox.records.feed import Feed
 from letterbox.records.guesses import Guesses
 from letterbox.records.ledger import Ledger
@@ -75,6 +79,8 @@ class Outside(NamedTuple):
     #: Calls what anybody may have written into a mail: never a private address.
     subscriptions: WebCourier
     mail: MailCourier
+    #: Brings mail to the operator's own mailbox server, where there is one.
+    mailbox: MailCourier | None
     zone_of: Callable[[str], tzinfo | None]
     zones: Callable[[], Iterable[str]]
 
@@ -109,6 +115,8 @@ class Broker:
             prover=self.prover,
             disclosure=self.disclosure,
             reader=self.reader,
+            elsewhere=self.elsewhere,
+            bounced=self._bounced,
         )
         self.intake, self.preflight = reception.intake, reception.preflight
         self._registering()
@@ -147,7 +155,10 @@ class Broker:
         )
         self.activity = ActivityLog(self.store)
         ours = configuration.our_domains | {configuration.hostname}
-        self.destinations = Destinations(self.store, self.clock, ours=ours)
+        self.elsewhere = elsewhere(
+            self.store, self.clock, ours=ours, comes_back=timedelta(days=COMES_BACK)
+        )
+        self.destinations = self.elsewhere.destinations
         self.custody = Custody(
             per_vendor=configuration.limits.held_per_vendor,
             per_consumer=configuration.limits.held_per_consumer,
@@ -168,6 +179,10 @@ class Broker:
     ) -> Telling:
         """Who is told of a change of preferences: known on a higher floor than they are."""
         return await self.herald.tells(consumer, before, after, by=by, now=now)
+
+    async def _bounced(self, consumer: str, entry: InboxEntry) -> None:
+        """A consumer's mail has come back: they are told by those who handed it on."""
+        await self.handing.notice(consumer, entry)
 
     def _judging(self) -> None:
         configuration = self.configuration
@@ -231,10 +246,17 @@ class Broker:
 
     def _delivery(self) -> None:
         retention = self.configuration.retention
+        letters = InboxLetters(
+            self.store,
+            self.bodies,
+            self.clock,
+            hostname=self.configuration.hostname,
+            retention=timedelta(days=retention.refused),
+        )
         self.between = Between(
             self.configuration,
             store=self.store,
-            bodies=self.bodies,
+            letters=letters,
             clock=self.clock,
             metrics=self.metrics,
             consumers=self.consumers,
@@ -271,14 +293,19 @@ class Broker:
             self.configuration,
             store=self.store,
             clock=self.clock,
-            mail=self.outside.mail,
-            signer=self.outgoing.signer,
+            couriers=Couriers(self.outside.mail, self.outside.mailbox),
+            prover=self.prover,
+            domains=self.domains,
             consumers=self.consumers,
-            destinations=self.destinations,
+            mailboxes=self.mailboxes,
+            elsewhere=self.elsewhere,
+            letters=letters,
             sentences=self.sentences,
+            metrics=self.metrics,
             public_url=lambda: self.public_url,
         )
         self._informing()
+        self.handing = self.onward.handing
         self.upkeep = Upkeep(
             retention,
             store=self.store,
@@ -291,7 +318,7 @@ class Broker:
             proofs=self.domain_proofs,
             consumers=self.consumers,
             sessions=self.sessions,
-            destinations=self.destinations,
+            elsewhere=self.elsewhere,
             holds=self.holds,
             registry=self.registry,
         )
@@ -317,7 +344,7 @@ class Broker:
             bodies=self.bodies,
             clock=self.clock,
             metrics=self.metrics,
-            post=Post(self.outside.mail, self.outgoing.signer),
+            post=Post(self.outside.mail, own_signer(self.configuration)),
             consumers=self.consumers,
             mailboxes=self.mailboxes,
             destinations=self.destinations,

@@ -89,6 +89,12 @@ class Metrics:
             ["kind", "outcome"],
             registry=self.registry,
         )
+        self.onward = Counter(
+            "letterbox_onward",
+            "What became of mail that is handed on, and how often some had to wait",
+            ["by", "outcome"],
+            registry=self.registry,
+        )
         self.webhooks = Counter(
             "letterbox_webhooks",
             "Calls of vendors' endpoints that told an event, or tried to",

@@ -25,6 +25,8 @@ from letterbox.wishes import Mistake
 _MAX_PORT = 65535
 #: What S3 lets a bucket be called.
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+#: What a mailbox may be called by its server: no space, and nothing that ends a command.
+_MAILBOX_NAME = re.compile(r"[A-Za-z0-9._+=@-]{1,200}")
 _REDIS = frozenset({"redis", "rediss", "unix"})
 _DEPLOYMENTS = frozenset(
     f"{scheme}+{kind}" for scheme in ("redis", "rediss") for kind in ("cluster", "sentinel")
@@ -46,6 +48,7 @@ def check(configuration: Configuration, domains: Callable[[], Domains]) -> Itera
         yield from _resolver(f"dns.servers[{nth}]", server)
     yield from _trusted(configuration, domains)
     yield from _outbound(configuration.outbound)
+    yield from _onward(configuration)
     yield from _tls(configuration.tls.certificate, configuration.tls.key)
 
 
@@ -346,6 +349,36 @@ def _outbound(section: OutboundSection) -> Iterator[Mistake]:
     except BadKey as bad:
         yield Mistake(
             path="outbound.dkim.key", mistake=str(bad), allowed="an RSA key of 2048 bits, in PEM"
+        )
+
+
+def _onward(configuration: Configuration) -> Iterator[Mistake]:
+    section = configuration.onward
+    if (
+        section.lmtp
+        and not section.lmtp.startswith("unix:/")
+        and not _is_host_and_port(section.lmtp)
+    ):
+        yield Mistake(
+            path="onward.lmtp",
+            mistake=f"{section.lmtp!r} is neither host:port nor a socket",
+            allowed="such as 127.0.0.1:24 or unix:/run/dovecot/lmtp; empty: there is none",
+        )
+    names = {"lmtp_user": section.lmtp_user}
+    names |= {f"lmtp_users.{who}": name for who, name in section.lmtp_users.items()}
+    for path, name in names.items():
+        filled = name.replace("{address}", "a@b.example").replace("{id}", "a")
+        if not _MAILBOX_NAME.fullmatch(filled):
+            yield Mistake(
+                path=f"onward.{path}",
+                mistake=f"{name!r} cannot be what a mailbox is called",
+                allowed="a name or an address; {address} and {id} stand for the consumer's",
+            )
+    if configuration.return_domain not in configuration.our_domains:
+        yield Mistake(
+            path="onward.domain",
+            mistake=f"{section.domain!r} is no domain that mail is taken for",
+            allowed=f"one of {', '.join(sorted(configuration.our_domains))}",
         )
 
 

@@ -23,7 +23,7 @@ from letterbox.records import places
 from letterbox.records.channels import Channels
 from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import Credentials
-from letterbox.records.destinations import Destinations
+from letterbox.records.elsewhere import Elsewhere
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.passkeys import Passkeys
 from letterbox.records.sessions import Sessions
@@ -52,7 +52,7 @@ class Upkeep:
         proofs: DomainProofs,
         consumers: Consumers,
         sessions: Sessions,
-        destinations: Destinations,
+        elsewhere: Elsewhere,
         holds: Holds,
         registry: Registry,
     ) -> None:
@@ -73,7 +73,7 @@ class Upkeep:
             credentials=credentials,
             sessions=sessions,
             passkeys=Passkeys(store, clock),
-            destinations=destinations,
+            elsewhere=elsewhere,
             holds=holds,
             kept=timedelta(days=retention.decisions),
         )
@@ -84,8 +84,8 @@ class Upkeep:
             mailboxes=mailboxes,
             credentials=credentials,
             sessions=sessions,
-            destinations=destinations,
             channels=Channels(store),
+            destinations=elsewhere.destinations,
             strangers=StrangerCounts(store, registry, days=retention.strangers),
         )
         self.leaving = LeavingCommands(self.exporting, self.erasure, consumers)

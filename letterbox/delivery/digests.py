@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from letterbox.delivery.again import pause
 from letterbox.delivery.gathering import Found, Gathering, Wanted
-from letterbox.delivery.notices import written_here
+from letterbox.delivery.inbox_letters import written_here
 from letterbox.feedback.digest import Digest, Digester
 from letterbox.feedback.letters import Signs
 from letterbox.metrics import Metrics
@@ -45,6 +45,7 @@ from letterbox.records.consumers import Consumers
 from letterbox.records.digests import Standing
 from letterbox.records.ledger import forget_commit, message_commit
 from letterbox.records.names import new_id
+from letterbox.records.onward import owing, with_onward
 
 #: How long the links of a digest serve, and the one that ends digests.
 LINKS_LAST: Final = timedelta(days=14)
@@ -244,13 +245,16 @@ class Digests:
             interests=(),
             size=len(content),
         )
+        # Where service mail goes on to a mailbox, so does this.
+        wishes = await self._consumers.wishes(due.consumer)
+        entry = with_onward(entry, wishes.onward)
         body = await self._bodies.prepare(name, content)
         record = written_here(entry, due.consumer)
         put = Put(places.INBOX + name, encode(entry))
         message = message_commit(record, body, later(now, self._kept))
         after = self._after(due, found, to="", kept=(name,))
         # The message first: a store that is cut off in between must leave no entry without it.
-        mailbox = Commit(places.consumer(due.consumer), (*after, put))
+        mailbox = Commit(places.consumer(due.consumer), (*after, put, owing(entry)))
         _, result = await self._store.commit(message, mailbox)
         if isinstance(result, Done):
             log.info("digest", consumer=due.consumer, outcome="kept")

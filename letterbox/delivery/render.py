@@ -31,10 +31,18 @@ _HELO = re.compile(r"[A-Za-z0-9.\-:\[\]_]{1,255}")
 _PROTOCOLS = {"smtp": "ESMTP", "lmtp": "LMTP", "http": "HTTP", "submission": "ESMTPA"}
 
 
-def with_trace(record: MessageRecord, entry: InboxEntry, body: bytes, hostname: str) -> bytes:
+def with_trace(
+    record: MessageRecord,
+    entry: InboxEntry,
+    body: bytes,
+    hostname: str,
+    *,
+    onward: str = "",
+) -> bytes:
     """The message with the trace of its way to one recipient; ``body`` are the stored bytes.
 
-    What came over HTTP is given CRLF line ends, as it was read.
+    What came over HTTP is given CRLF line ends, as it was read. ``onward`` is a field that goes
+    with what is handed on, whose return path the last server writes (RFC 5321, section 4.4).
     """
     if record.edge == "http":
         body = with_crlf(body)
@@ -43,6 +51,8 @@ def with_trace(record: MessageRecord, entry: InboxEntry, body: bytes, hostname: 
     header = body[:at]
     masked = _CLAIMS.sub(lambda field: _masked(field, hostname), _MBOX.sub(_mbox, header))
     trace = _trace(record, entry, hostname)
+    if onward:
+        trace = [*trace[1:], onward]
     if not _DATE.search(header):
         # A submission server may add what is missing (RFC 6409, section 8.1).
         trace.append(f"Date: {format_datetime(record.at)}")

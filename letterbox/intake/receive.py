@@ -15,6 +15,7 @@ import structlog
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.reporting import after_reply, owe
 from letterbox.identity.prover import Proof, Prover
+from letterbox.intake.bounces import Bounces
 from letterbox.intake.keyed import proven_by_key
 from letterbox.intake.operator import OperatorMailbox
 from letterbox.intake.receipt import Answered, KeyReused, Outcome, Received, Submission
@@ -55,6 +56,7 @@ class Intake:
         settlement: Settlement,
         strangers: Strangers,
         operator: OperatorMailbox,
+        bounces: Bounces,
         disclosure: Disclosure,
         metrics: Metrics,
         rates: Rates,
@@ -68,6 +70,7 @@ class Intake:
         self._settlement = settlement
         self._strangers = strangers
         self._operator = operator
+        self._bounces = bounces
         self._disclosure = disclosure
         self._metrics = metrics
         self._rates = rates
@@ -119,8 +122,11 @@ class Intake:
             envelope.edge, getattr(proof.sender, "how", type(proof.sender).__name__.lower())
         ).inc()
         operator = tuple(a for a in envelope.recipients if self._operator.has(a))
-        others = tuple(a for a in envelope.recipients if not self._operator.has(a))
-        told: dict[Address, Told] = {}
+        back = await self._bounces.names(arrival, envelope.recipients, mail)
+        told = await self._bounces.take(back, mail)
+        others = tuple(
+            a for a in envelope.recipients if not self._operator.has(a) and a not in back
+        )
         if operator:
             told |= await self._operator.take(arrival, operator, mail, proof)
         settled = Settled(told=told, message=arrival.id, recorded=False)

@@ -9,6 +9,8 @@ import structlog
 
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.events import event_of
+from letterbox.identity.loops import NAME as LOOP_FIELD
+from letterbox.identity.loops import Loops
 from letterbox.identity.prover import Proof
 from letterbox.intake.receipt import Answered, Outcome, Received, Submission
 from letterbox.judge import Judge, Judgement, Question, recorded_hearing
@@ -35,6 +37,7 @@ from letterbox.records.coding import decode, encode
 from letterbox.records.consumers import Consumers, Owner
 from letterbox.records.ledger import Ledger, Line, Recorded, forget_commit, message_commit
 from letterbox.records.names import new_reference, nth_id
+from letterbox.records.secrets import OwnSecret
 from letterbox.records.tallies import Tally
 
 #: How often a decision is taken anew because something changed under it, before it is deferred.
@@ -146,6 +149,8 @@ class Settlement:
         judge: Judge,
         ledger: Ledger,
         disclosure: Disclosure,
+        secret: OwnSecret,
+        hostname: str,
         retention: timedelta,
     ) -> None:
         self._store = store
@@ -154,6 +159,8 @@ class Settlement:
         self._judge = judge
         self._ledger = ledger
         self._disclosure = disclosure
+        self._secret = secret
+        self._hostname = hostname
         self._retention = retention
 
     async def ways(
@@ -179,7 +186,10 @@ class Settlement:
         course = _Course(arrival, told)
         slots = await self._slots(arrival, recipients, mail, sender)
         subject = _Subject(arrival, sender, vendor, facts, slots, proof.why)
-        pending = list(slots)
+        back = await self._come_back(mail, slots)
+        for slot in back:
+            course.note(slot, self._disclosure.tell_all("mail-loop", slot.reference))
+        pending = [slot for slot in slots if slot not in back]
         for _ in range(_ATTEMPTS):
             ready = await self._judge_all(course, subject, pending)
             if not ready:
@@ -212,6 +222,13 @@ class Settlement:
             )
             for number, ((_, address), (owner, spellings)) in enumerate(found.items(), 1)
         )
+
+    async def _come_back(self, mail: Mail, slots: Sequence[_Slot]) -> list[_Slot]:
+        """Whose own mail this is, which was handed on from here and comes round again."""
+        if mail.first(LOOP_FIELD) is None:
+            return []
+        loops = Loops(await self._secret.key("loop"), self._hostname)
+        return [slot for slot in slots if loops.comes_back(mail, slot.owner.consumer)]
 
     async def _is_resend(self, course: _Course, slot: _Slot) -> bool:
         """Whether a mailbox has taken this message before: then it gets the recorded answer."""
@@ -367,6 +384,7 @@ def _line(subject: _Subject, slot: _Slot, judgement: Judgement) -> Line:
         your_reference=your_reference,
         tally=tally,
         notified=judgement.wishes.notified,
+        onward=judgement.wishes.onward,
         unlisted=subject.sender.how == "via" and judgement.told.reply >= _REFUSED,
     )
 

@@ -183,6 +183,29 @@ class OutboundSection(_Section, frozen=True):
     timeout: Seconds = 120.0
 
 
+class OnwardSection(_Section, frozen=True):
+    """Handing on what was delivered to where its consumer reads mail.
+
+    ``lmtp`` is a mailbox server of yours, ``host:port`` or ``unix:`` and a path; empty: none.
+    ``lmtp_user`` says what a mailbox is called there: ``{address}`` is a consumer's first address,
+    ``{id}`` the id; ``lmtp_users`` has those that are called otherwise, by id. ``days`` is how
+    long it is tried. ``domain`` is the one that return paths are in; empty: the host name where
+    that is one of ``domains``, else the first of these.
+    """
+
+    lmtp: str = ""
+    lmtp_user: str = "{address}"
+    lmtp_users: dict[str, str] = {}
+    days: Days = 5
+    timeout: Seconds = 60.0
+    domain: str = ""
+    at_once: Count = 50
+
+    def __post_init__(self) -> None:
+        domain = fold_domain(self.domain) or self.domain
+        msgspec.structs.force_setattr(self, "domain", domain)
+
+
 class TlsSection(_Section, frozen=True):
     """Certificate chain and key, PEM files; both or neither."""
 
@@ -288,6 +311,7 @@ class Configuration(_Section, frozen=True):
     dns: DnsSection = DnsSection()
     identity: IdentitySection = IdentitySection()
     outbound: OutboundSection = OutboundSection()
+    onward: OnwardSection = OnwardSection()
     tls: TlsSection = TlsSection()
     reading: ReadingSection = ReadingSection()
     limits: LimitsSection = LimitsSection()
@@ -306,6 +330,14 @@ class Configuration(_Section, frozen=True):
     def our_domains(self) -> frozenset[str]:
         """The domains we take mail for, folded."""
         return frozenset(self.domains or (self.hostname,))
+
+    @property
+    def return_domain(self) -> str:
+        """The domain of ours that what is handed on comes back to."""
+        if self.onward.domain:
+            return self.onward.domain
+        ours = self.domains or (self.hostname,)
+        return self.hostname if self.hostname in ours else ours[0]
 
     @property
     def own_url(self) -> str:

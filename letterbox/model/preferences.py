@@ -5,7 +5,7 @@ Field names are the public names. Decoding checks types and ranges; what needs a
 """
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -49,6 +49,9 @@ DigestList = Literal["delivered", "waiting", "refused"]
 About = Literal["service", "offer", "newsletter", "personal", "waiting"]
 Shows = Literal["count", "company", "subject"]
 Count = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+#: Where mail may go that is no address: nowhere on, or to the mailbox server of the operator's.
+KEEP: Final = "keep"
+MAILBOX: Final = "mailbox"
 
 
 class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -201,6 +204,17 @@ class VendorRule(_Document, frozen=True):
         return any(is_below(signer, way) for way in ways if way)
 
 
+class OnwardRule(_Document, frozen=True):
+    """Where delivered mail of some kinds goes on to; a copy stays in the letterbox.
+
+    ``to`` is a confirmed mailbox of one's own elsewhere, ``mailbox`` the one that the operator
+    keeps, ``keep`` none. No kinds: all that no other rule names.
+    """
+
+    to: Word
+    kinds: tuple[Kind, ...] = ()
+
+
 class BoundAddress(_Document, frozen=True):
     """An address of the consumer's; with ``vendor`` (id or domain) only that vendor may use it."""
 
@@ -261,6 +275,7 @@ class Preferences(_Document, frozen=True):
     interest: tuple[Interest, ...] = ()
     window: tuple[Window, ...] = ()
     vendor: tuple[VendorRule, ...] = ()
+    onward: tuple[OnwardRule, ...] = ()
 
     @property
     def bound_addresses(self) -> tuple[BoundAddress, ...]:

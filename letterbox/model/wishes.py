@@ -136,6 +136,8 @@ class Wishes(msgspec.Struct, frozen=True):
     own: Mapping[str, str | None] = {}
     #: What the consumer is given notice of; nothing rests on it.
     notified: frozenset[About] = frozenset()
+    #: Where mail of a kind is handed on to; kinds that stay here are not among them.
+    onward: Mapping[str, str] = {}
 
     def binding(self, recipient: Address) -> str | None:
         """The vendor a recipient address was given to; a subaddress may have its own."""

@@ -1,5 +1,6 @@
 """The commits that write decisions down: one per consumer, atomic, guarded."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 from zlib import crc32
@@ -31,6 +32,7 @@ from letterbox.records.custody import Custody
 from letterbox.records.feed import Owed
 from letterbox.records.news import news
 from letterbox.records.notices import noticing
+from letterbox.records.onward import owing, with_onward
 from letterbox.records.tallies import Tallies, Tally
 from letterbox.wishes import Counted
 
@@ -90,6 +92,8 @@ class Line(NamedTuple):
     delivered: Event | None = None
     #: What the consumer is given notice of; nothing where the decision is their own word.
     notified: frozenset[About] = frozenset()
+    #: Where mail of each kind is handed on to.
+    onward: Mapping[str, str] = {}
 
 
 class Ledger:
@@ -173,8 +177,9 @@ class Ledger:
                     )
                     for c in line.counted
                 ]
-                entry = _inbox_entry(record)
+                entry = with_onward(_inbox_entry(record), line.onward)
                 operations.append(Put(key=places.INBOX + entry.id, value=encode(entry)))
+                operations.append(owing(entry))
             case Hold() as verdict:
                 held = self._held_entry(line, verdict)
                 if line.before is None:

@@ -112,6 +112,14 @@ DESTINATIONS = "destinations"
 CONFIRMING = "confirming/"
 #: What a link confirms.
 CONFIRMATION = "confirmation"
+#: Mail of the inbox is to be handed on, by the id of its entry.
+ONWARD = "onward/"
+#: It was not, or not yet: the consumer may want to look at it.
+STUCK = "stuck/"
+#: Which entry of whose inbox was handed on under a name of ours.
+HANDED = "handed"
+#: The installation's own secret.
+SECRET = "secret"  # noqa: S105 - the name of a place
 
 
 def room(partition: str) -> tuple[str, str]:
@@ -228,6 +236,16 @@ def confirmation(name: str) -> str:
 def elsewhere(mailbox: str) -> str:
     """The partition of what was sent to a mailbox elsewhere; it names no address."""
     return f"elsewhere/{sha256(mailbox.encode()).hexdigest()}"
+
+
+def handed(name: str) -> str:
+    """The partition of what was handed on under a name, by which it may come back."""
+    return f"handed/{name}"
+
+
+def hop(domain: str) -> str:
+    """The partition of the servers of a domain that mail is handed on to."""
+    return f"hop/{domain}"
 
 
 def confirmations(day: datetime) -> str:

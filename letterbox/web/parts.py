@@ -8,6 +8,7 @@ from letterbox.delivery.acting import Acting
 from letterbox.delivery.complaints import Complaints
 from letterbox.delivery.digests import Digests
 from letterbox.delivery.erasure import Erasure
+from letterbox.delivery.handing import HandingOver
 from letterbox.delivery.notifier import Notifier
 from letterbox.delivery.reconnect import Reconnecting
 from letterbox.delivery.relations import Relations
@@ -31,6 +32,7 @@ from letterbox.records.activity import ActivityLog
 from letterbox.records.channels import Channels
 from letterbox.records.claims import Claims
 from letterbox.records.consumers import Consumers
+from letterbox.records.elsewhere import Elsewhere
 from letterbox.records.feed import Feed
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.passkeys import Passkeys
@@ -62,6 +64,8 @@ class Parts(NamedTuple):
     exporting: Exporting
     relations: Relations
     complaints: Complaints
+    handing: HandingOver
+    elsewhere: Elsewhere
     requests: Requests
     undo: Undo
     fits: Fits

@@ -11,12 +11,15 @@ import msgspec
 from letterbox.model.address import Address, fold_domain, parse_address
 from letterbox.model.kind import RULED_KINDS, Kind
 from letterbox.model.preferences import (
+    KEEP,
+    MAILBOX,
     DayException,
     Digest,
     Interest,
     Limit,
     Limits,
     Notify,
+    OnwardRule,
     Pause,
     Preferences,
     VendorRule,
@@ -35,6 +38,7 @@ MOST: Final = {
     "interest": 500,
     "window": 200,
     "vendor": 10_000,
+    "onward": 10,
 }
 #: Words, brands and the like within one list of an interest.
 MOST_IN_LIST: Final = 1000
@@ -98,6 +102,7 @@ def check(
         _interests(preferences.interest, taxonomy),
         _windows(preferences.window),
         _rules(preferences.vendor, domains),
+        _onward(preferences.onward),
     )
     return tuple(islice(found, _MOST_MISTAKES))
 
@@ -358,6 +363,22 @@ def _rule(path: str, rule: VendorRule, domains: Domains) -> Iterator[Mistake]:
         )
     yield from _in_order(f"{path}.until", rule.from_, rule.until)
     yield from _ways(f"{path}.via", rule.via, domains)
+
+
+def _onward(rules: Sequence[OnwardRule]) -> Iterator[Mistake]:
+    """Where mail goes on to: each kind to one place."""
+    seen: set[str] = set()
+    for nth, rule in enumerate(rules[: MOST["onward"]]):
+        path = f"onward[{nth}]"
+        if rule.to not in {KEEP, MAILBOX} and parse_address(rule.to) is None:
+            yield Mistake(
+                path=f"{path}.to",
+                mistake=f"{_quoted(rule.to)} is no mail address",
+                allowed="a confirmed mailbox such as anna@provider.example, "
+                f'"{MAILBOX}" or "{KEEP}"',
+            )
+        for kind in rule.kinds or ("all the others",):
+            yield from _unique(f"{path}.kinds", str(kind), "place for", seen)
 
 
 def _ways(path: str, ways: Sequence[str], domains: Domains) -> Iterator[Mistake]:

@@ -4,6 +4,7 @@ from typing import Any
 
 from letterbox.feedback.events import FeedItem
 from letterbox.gateways.http.examples_notices import NOTICES
+from letterbox.gateways.http.examples_onward import HANDED_ON, ONWARD
 from letterbox.gateways.http.examples_relations import RELATIONS
 from letterbox.gateways.http.forms import (
     AdvertisingAnswer,
@@ -74,6 +75,7 @@ _ENTRY = {
     "interests": ["garden-tools"],
     "size": 4096,
     "read": False,
+    "onward": HANDED_ON,
     "flags": [
         {
             "code": "forwarded",
@@ -411,4 +413,5 @@ EXAMPLES: dict[Any, Any] = {
     Erasing: {"state": "erasing"},
     **RELATIONS,
     **NOTICES,
+    **ONWARD,
 }

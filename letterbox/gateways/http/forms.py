@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 from letterbox.model.flag import FlagCode
 from letterbox.model.kind import Kind
 from letterbox.model.money import Money
+from letterbox.model.onward import HandingOn, OnwardState
 from letterbox.model.preferences import Because, Preferences, Region, VendorRule, Word
 from letterbox.model.record import DecisionRecord, HeldEntry, InboxEntry
 from letterbox.model.told import Told, ToldReason, ToldVerdict
@@ -103,8 +104,29 @@ class FlagItem(msgspec.Struct, frozen=True):
 Flags = tuple[FlagItem, ...]
 
 
+class OnwardItem(msgspec.Struct, frozen=True):
+    """How the handing on of a message stands. ``sentence`` is in the consumer's language.
+
+    ``to`` is a mailbox of theirs, or "mailbox" for the operator's server. ``why`` is there where it
+    stays here, ``next`` where it is tried again, ``detail`` is what the next server said.
+    """
+
+    to: str
+    state: OnwardState
+    sentence: str
+    since: datetime
+    attempts: int
+    at: datetime | UnsetType = UNSET
+    next: datetime | UnsetType = UNSET
+    why: str | UnsetType = UNSET
+    detail: str | UnsetType = UNSET
+
+
 class InboxItem(msgspec.Struct, frozen=True):
-    """A message that was delivered. ``archived`` is there only when it is."""
+    """A message that was delivered. ``archived`` is there only when it is.
+
+    ``onward`` is there where it was to be handed on.
+    """
 
     id: str
     at: datetime
@@ -118,6 +140,7 @@ class InboxItem(msgspec.Struct, frozen=True):
     read: bool
     archived: bool | UnsetType = UNSET
     flags: Flags | UnsetType = UNSET
+    onward: OnwardItem | UnsetType = UNSET
 
 
 class HeldItem(msgspec.Struct, frozen=True):
@@ -317,7 +340,24 @@ def result_item(to: str, told: Told, your_reference: str | None) -> Result:
     )
 
 
-def inbox_item(entry: InboxEntry, flags: Flags = ()) -> InboxItem:
+def onward_item(onward: HandingOn, sentence: str) -> OnwardItem:
+    """A handing on as its owner sees it."""
+    return OnwardItem(
+        to=onward.to,
+        state=onward.state,
+        sentence=sentence,
+        since=onward.since,
+        attempts=onward.attempts,
+        at=onward.at or UNSET,
+        next=onward.next or UNSET,
+        why=onward.why or UNSET,
+        detail=onward.detail or UNSET,
+    )
+
+
+def inbox_item(
+    entry: InboxEntry, flags: Flags = (), onward: OnwardItem | UnsetType = UNSET
+) -> InboxItem:
     """An inbox entry as its owner sees it."""
     return InboxItem(
         id=entry.id,
@@ -332,6 +372,7 @@ def inbox_item(entry: InboxEntry, flags: Flags = ()) -> InboxItem:
         read=entry.read,
         archived=entry.archived or UNSET,
         flags=flags or UNSET,
+        onward=onward,
     )
 
 

@@ -25,7 +25,7 @@ from letterbox.model.configuration import Configuration
 from letterbox.model.envelope import Envelope
 from letterbox.model.preferences import VendorRule
 from letterbox.model.reason import Registry
-from letterbox.model.record import Word
+from letterbox.model.record import InboxEntry, Word
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import Bodies, Store
 from letterbox.records.activity import ActivityLog
@@ -34,6 +34,7 @@ from letterbox.records.channels import Channels
 from letterbox.records.claims import Claims
 from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import Credentials
+from letterbox.records.elsewhere import Elsewhere
 from letterbox.records.feed import Feed
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.tallies import Tallies
@@ -78,6 +79,17 @@ class Relations(Protocol):
         ...
 
 
+class Handing(Protocol):
+    """Hands mail on (:class:`letterbox.delivery.handing.HandingOver`)."""
+
+    async def retry(self, consumer: str, name: str) -> InboxEntry | None:
+        """Try a message again, now; None where there is no such message.
+
+        Raises :class:`letterbox.records.onward.NothingToRetry`.
+        """
+        ...
+
+
 class Parts(NamedTuple):
     """Everything the routes reach.
 
@@ -103,6 +115,8 @@ class Parts(NamedTuple):
     exporting: Exporting
     relations: Relations
     complaints: Complaints
+    handing: Handing
+    elsewhere: Elsewhere
     reconnecting: Reconnecting
     requests: Requests
     activity: ActivityLog

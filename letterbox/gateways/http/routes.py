@@ -9,6 +9,7 @@ from letterbox.feedback.events import FeedItem
 from letterbox.gateways.http import (
     activity,
     decisions,
+    destinations,
     feedback,
     held,
     inbox,
@@ -161,6 +162,7 @@ _CONSUMER = (
     + pieces.ROUTES
     + times.ROUTES
     + inbox.ROUTES
+    + destinations.ROUTES
     + held.ROUTES
     + decisions.ROUTES
     + told.ROUTES
