@@ -68,7 +68,7 @@ class Actions:
             await self._store.commit(Commit(places.consumer(consumer), (put,)))
 
     async def read(self, token: str) -> Action | None:
-        """What a token is for; None where it is wrong, over or used."""
+        """What a token is for, whether it still :meth:`serves` or not; None where it is not ours."""
         match = _TOKEN.fullmatch(token)
         if match is None:
             return None
@@ -78,11 +78,14 @@ class Actions:
             said = _serializer(consumer, key or _NO_KEY).loads(match[2])
         except BadData:
             return None
-        action = _action(consumer, said) if key is not None else None
-        if action is None or action.expires <= self._clock.now():
-            return None
-        used = await self._store.claim(places.consumer(consumer), _used(action))
-        return action if used is None else None
+        return _action(consumer, said) if key is not None else None
+
+    async def serves(self, action: Action) -> bool:
+        """Whether a link still does something: its time is not over, and it was not used."""
+        if action.expires <= self._clock.now():
+            return False
+        partition = places.consumer(action.consumer)
+        return await self._store.claim(partition, _used(action)) is None
 
     async def use(self, action: Action) -> None:
         """Use a link up. It comes after what it does, which has no second effect."""

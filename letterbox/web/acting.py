@@ -76,7 +76,10 @@ async def _found(visit: Visit) -> tuple[Action, About] | None:
     not_guessing(visit)
     action = await visit.parts.actions.read(visit.request.match_info["token"])
     if action is None:
+        # An old link is no guess: many a mail program opens all there are.
         visit.inside.guesses.failed(place(visit), "")
+        return None
+    if not await visit.parts.actions.serves(action):
         return None
     about = await visit.parts.acting.about(action)
     return (action, about) if about is not None else None

@@ -269,6 +269,13 @@ async def test_who_tries_many_is_locked_out_for_a_while():
         assert (await made.visitor.get(await made.path("archive"))).status == 429
 
 
+async def test_old_links_lock_nobody_out():
+    async with links() as made:
+        old = await made.path("archive", seconds=-1)
+        assert {(await made.visitor.get(old)).status for _ in range(30)} == {404}
+        assert (await made.visitor.get(await made.path("archive"))).status == 200
+
+
 async def test_links_end_after_two_weeks_and_with_their_consumer():
     async with links() as made:
         path = await made.path("archive")
