@@ -12,8 +12,6 @@ from letterbox.administration.digests import DigestCommands
 from letterbox.administration.explain import Explaining
 from letterbox.administration.signin import SignInCommands
 from letterbox.between import Between
-from letterbox.delivery.acting import Acting
-from letterbox.delivery.digests import Post
 from letterbox.delivery.inbox_letters import InboxLetters
 from letterbox.delivery.relay import Relay
 from letterbox.delivery.worker import Duty, Worker
@@ -23,10 +21,9 @@ from letterbox.feedback.sentences import Sentences
 from letterbox.hindsight import Changes, Fits, PastCases, Replay, Undo
 from letterbox.identity.prover import Prover
 from letterbox.identity.srs import DAYS as COMES_BACK
-from letterbox.informing import Digesting, Notifying, let_in
+from letterbox.informing import Informing
 from letterbox.intake.submitters import Submitters
 from letterbox.judge import Judge
-from letterbox.keys import own_signer
 from letterbox.metrics import Metrics
 from letterbox.model.configuration import Configuration
 from letterbox.model.record import InboxEntry
@@ -304,7 +301,15 @@ class Broker:
             metrics=self.metrics,
             public_url=lambda: self.public_url,
         )
-        self._informing()
+        self.informing = Informing(
+            self,
+            mail=self.outside.mail,
+            web=self.outside.web,
+            resolver=self.outside.resolver,
+        )
+        self.digests, self.actions = self.informing.digests, self.informing.actions
+        self.notifier, self.channels = self.informing.notifier, self.informing.channels
+        self.acting = self.informing.acting
         self.handing = self.onward.handing
         self.upkeep = Upkeep(
             retention,
@@ -337,43 +342,6 @@ class Broker:
             metrics=self.metrics,
         )
 
-    def _informing(self) -> None:
-        self._digesting = Digesting(
-            self.configuration,
-            store=self.store,
-            bodies=self.bodies,
-            clock=self.clock,
-            metrics=self.metrics,
-            post=Post(self.outside.mail, own_signer(self.configuration)),
-            consumers=self.consumers,
-            mailboxes=self.mailboxes,
-            destinations=self.destinations,
-            sentences=self.sentences,
-            explanations=self.explanations,
-            public_url=lambda: self.public_url,
-        )
-        self._notifying = Notifying(
-            self.configuration,
-            store=self.store,
-            clock=self.clock,
-            metrics=self.metrics,
-            web=self.outside.web,
-            resolver=self.outside.resolver,
-            consumers=self.consumers,
-            sentences=self.sentences,
-            public_url=lambda: self.public_url,
-        )
-        self.digests, self.actions = self._digesting.digests, self._digesting.actions
-        self.notifier, self.channels = self._notifying.notifier, self._notifying.channels
-        self.acting = Acting(
-            clock=self.clock,
-            consumers=self.consumers,
-            mailboxes=self.mailboxes,
-            holds=self.holds,
-            relations=self.relations,
-            let_in=lambda consumer, name: let_in(self.undo, consumer, name),
-        )
-
     def _duties(self) -> Iterator[Duty]:
         """Whose work the entries of the due-set are."""
         yield from self.between.duties()
@@ -383,8 +351,7 @@ class Broker:
         yield from self.upkeep.duties()
         yield from self.outgoing.duties()
         yield from self.onward.duties()
-        yield from self._digesting.duties()
-        yield from self._notifying.duties()
+        yield from self.informing.duties()
 
     def _hindsight(self) -> None:
         self.cases = PastCases(mailboxes=self.mailboxes, reader=self.reader, filters=ORDER)

@@ -68,7 +68,7 @@ class Actions:
             await self._store.commit(Commit(places.consumer(consumer), (put,)))
 
     async def read(self, token: str) -> Action | None:
-        """What a token is for, whether it still :meth:`serves` or not; None where it is not ours."""
+        """What a token is for, whether it still :meth:`serves` or not; None for none of ours."""
         match = _TOKEN.fullmatch(token)
         if match is None:
             return None
