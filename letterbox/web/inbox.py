@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
+from letterbox.feedback.onward import OnwardWords
 from letterbox.model.fold import fold
 from letterbox.model.record import InboxEntry, MessageRecord
 from letterbox.web import letter
@@ -35,6 +36,8 @@ class Row(NamedTuple):
     company: str
     because: str
     kind: str
+    #: What became of handing it on, where there is something to look at.
+    stuck: str
 
 
 async def show_list(visit: Visit) -> web.Response:
@@ -90,6 +93,7 @@ async def show_message(visit: Visit) -> web.Response:
         explained=explained,
         flags=flags,
         ours=entry.is_ours,
+        onward=_onward(visit, entry),
     )
 
 
@@ -187,7 +191,15 @@ def _row(visit: Visit, entry: InboxEntry) -> Row:
         company=entry.vendor.name or entry.sender,
         because=because if entry.interests else "",
         kind=visit.say(KINDS.get(entry.kind, entry.kind)),
+        stuck=_onward(visit, entry) if entry.onward is not None and entry.onward.stuck else "",
     )
+
+
+def _onward(visit: Visit, entry: InboxEntry) -> str:
+    """What became of handing a message on; nothing where it was not to be."""
+    if entry.onward is None:
+        return ""
+    return OnwardWords(visit.parts.sentences, visit.language).sentence(entry.onward)
 
 
 async def _entry(visit: Visit) -> InboxEntry:

@@ -26,6 +26,7 @@ PLACES: Mapping[Side, tuple[Place, ...]] = {
         Place("/interests", N_("Interests")),
         Place("/times", N_("Times")),
         Place("/addresses", N_("Addresses"), more=True),
+        Place("/delivery", N_("Where mail goes"), more=True),
         Place("/activity", N_("Activity"), more=True),
         Place("/replay", N_("What if"), more=True),
         Place("/notices", N_("Notices"), more=True),

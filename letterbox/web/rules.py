@@ -15,6 +15,7 @@ _PAGES: Final = {
     "vendors": "/vendors",
     "addresses": "/addresses",
     "notices": "/notices",
+    "delivery": "/delivery",
 }
 
 
