@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
+from letterbox.delivery.breaches import Breaches
 from letterbox.delivery.herald import Herald
 from letterbox.delivery.inbox_letters import InboxLetters
 from letterbox.delivery.notices import Notices
+from letterbox.delivery.objecting import Objecting
 from letterbox.delivery.reconnect import Reconnecting
 from letterbox.delivery.relations import Relations
 from letterbox.delivery.release import Holds
@@ -49,6 +51,7 @@ class Between:
         disclosure: Disclosure,
         sentences: Sentences,
     ) -> None:
+        limits = configuration.limits
         retention = configuration.retention
         self.holds = Holds(
             store=store,
@@ -84,7 +87,7 @@ class Between:
             consumers=consumers,
             vendors=vendors,
             standings=standings,
-            period=timedelta(days=configuration.limits.reconnect_days),
+            period=timedelta(days=limits.reconnect_days),
         )
         self.requests = Requests(
             store=store,
@@ -102,6 +105,25 @@ class Between:
             mailboxes=mailboxes,
             sentences=sentences,
         )
+        self.objecting = Objecting(
+            store=store,
+            clock=clock,
+            relations=self.relations,
+            mailboxes=mailboxes,
+            vendors=vendors,
+            reader=reader,
+            ours=configuration.our_domains | {configuration.hostname},
+            kept=timedelta(days=retention.decisions),
+            metrics=metrics,
+        )
+        self.breaches = Breaches(
+            store=store,
+            clock=clock,
+            mailboxes=mailboxes,
+            reader=reader,
+            grace=timedelta(days=limits.objection_grace_days),
+            metrics=metrics,
+        )
 
     def duties(self) -> Iterator[Duty]:
         """All of them are work of our own."""
@@ -109,3 +131,4 @@ class Between:
         yield Duty("consumer", places.REQUEST, self.requests.expire)
         yield Duty("consumer", places.OUTCOME, self.requests.tell)
         yield Duty("consumer", places.NOTICE, self.notices.look)
+        yield Duty("consumer", places.OBJECTING, lambda name, _: self.breaches.look(name))

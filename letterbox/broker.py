@@ -10,8 +10,11 @@ from filters import ORDER
 from letterbox.administration import Administration
 from letterbox.administration.digests import DigestCommands
 from letterbox.administration.explain import Explaining
+from letterbox.administration.objections import ObjectionCommands
+from letterbox.administration.queue import QueueCommands
 from letterbox.administration.signin import SignInCommands
 from letterbox.between import Between
+from letterbox.delivery.behind import Behind
 from letterbox.delivery.inbox_letters import InboxLetters
 from letterbox.delivery.relay import Relay
 from letterbox.delivery.worker import Duty, Worker
@@ -22,6 +25,7 @@ from letterbox.hindsight import Changes, Fits, PastCases, Replay, Undo
 from letterbox.identity.prover import Prover
 from letterbox.identity.srs import DAYS as COMES_BACK
 from letterbox.informing import Informing
+from letterbox.intake.returning import returning
 from letterbox.intake.submitters import Submitters
 from letterbox.judge import Judge
 from letterbox.metrics import Metrics
@@ -30,7 +34,7 @@ from letterbox.model.record import InboxEntry
 from letterbox.onward import Onward
 from letterbox.outgoing import Outgoing
 from letterbox.ports.clock import Clock
-from letterbox.ports.courier import Couriers, MailCourier, WebCourier
+from letterbox.ports.courier import Couriers, MailCourier, NextHop, WebCourier
 from letterbox.ports.resolver import Resolver
 from letterbox.ports.store import Bodies, Store
 from letterbox.reading.facts import Reader
@@ -49,6 +53,7 @@ from letterbox.records.feed import Feed
 from letterbox.records.guesses import Guesses
 from letterbox.records.ledger import Ledger
 from letterbox.records.mailboxes import Mailboxes
+from letterbox.records.objections import Objections
 from letterbox.records.passkeys import Passkeys
 from letterbox.records.passwords import Passwords
 from letterbox.records.resemblances import Resemblances
@@ -80,6 +85,8 @@ class Outside(NamedTuple):
     mailbox: MailCourier | None
     zone_of: Callable[[str], tzinfo | None]
     zones: Callable[[], Iterable[str]]
+    #: The mail server behind us, where there is one.
+    next_hop: NextHop | None = None
 
 
 class Broker:
@@ -92,7 +99,7 @@ class Broker:
         #: Where our pages are; known for good once HTTP listens.
         self.public_url = configuration.own_url
         self.registry, self.taxonomy = shipment.registry, shipment.taxonomy
-        self.domains = shipment.domains
+        self.domains, self.letters = shipment.domains, shipment.letters
         self.sentences = Sentences(self.registry, shipment.phrases, shipment.wording)
         self.explanations = Explanations(self.sentences, self.taxonomy)
         self._records()
@@ -112,8 +119,15 @@ class Broker:
             prover=self.prover,
             disclosure=self.disclosure,
             reader=self.reader,
-            elsewhere=self.elsewhere,
-            bounced=self._bounced,
+            returning=returning(
+                configuration,
+                self.elsewhere,
+                clock=self.clock,
+                limits=limits,
+                metrics=self.metrics,
+                bounced=self._bounced,
+            ),
+            behind=self.behind,
         )
         self.intake, self.preflight = reception.intake, reception.preflight
         self._registering()
@@ -156,10 +170,20 @@ class Broker:
             self.store, self.clock, ours=ours, comes_back=timedelta(days=COMES_BACK)
         )
         self.destinations = self.elsewhere.destinations
+        self.objections = Objections(self.store)
         self.custody = Custody(
             per_vendor=configuration.limits.held_per_vendor,
             per_consumer=configuration.limits.held_per_consumer,
             longest=timedelta(days=retention.held),
+        )
+        self.behind = Behind(
+            store=self.store,
+            clock=self.clock,
+            mailboxes=self.mailboxes,
+            next_hop=self.outside.next_hop,
+            hostname=configuration.hostname,
+            lasts=timedelta(hours=configuration.filter.hours),
+            metrics=self.metrics,
         )
         self.tallies = Tallies(self.store, self.registry, kept=timedelta(days=retention.feedback))
         self.ledger = Ledger(
@@ -269,6 +293,7 @@ class Broker:
         between = self.between
         self.holds, self.herald, self.relations = between.holds, between.herald, between.relations
         self.requests, self.reconnecting = between.requests, between.reconnecting
+        self.objecting, self.breaches = between.objecting, between.breaches
         self.outgoing = Outgoing(
             self.configuration,
             store=self.store,
@@ -348,6 +373,8 @@ class Broker:
         settle = self.consumers.settle_address
         yield Duty("address", places.PASSING, lambda name, _: settle(name, self.clock.now()))
         yield Duty("domain", places.PASSING, lambda name, _: self.vendors.settle_domain(name))
+        beside = self.configuration.filter.connections
+        yield Duty("consumer", places.BEHIND, self.behind.release, beside=beside)
         yield from self.upkeep.duties()
         yield from self.outgoing.duties()
         yield from self.onward.duties()
@@ -405,6 +432,12 @@ class Broker:
             sign_in=SignInCommands(
                 self.sessions, self.consumers, self.vendors, lambda: self.public_url
             ),
-            leaving=self.upkeep.leaving,
-            digests=DigestCommands(self.digests, self.consumers),
+            others={
+                **self.upkeep.leaving.table,
+                **DigestCommands(self.digests, self.consumers).table,
+                **QueueCommands(self.store, self.consumers, self.elsewhere).table,
+            },
+            objections=ObjectionCommands(
+                self.objections, self.breaches, self.letters, self.consumers, self.clock
+            ),
         )

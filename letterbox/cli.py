@@ -81,14 +81,14 @@ def _rotate_key(arguments: argparse.Namespace) -> int:
     return _print(arguments, done, [done["key"]])
 
 
-def _vendor(arguments: argparse.Namespace) -> int:
-    """A command about vendors that prints what it found, or what it did."""
-    from letterbox.administration.shown import VENDOR_LINES
+def _told(arguments: argparse.Namespace) -> int:
+    """A command that prints what it found, or what it did."""
+    from letterbox.administration.shown import LINES
 
     command: str = arguments.command
     asked = {name: getattr(arguments, name) for name in arguments.takes}
     done = _perform(arguments, command, asked)
-    return _print(arguments, done, VENDOR_LINES[command](done))
+    return _print(arguments, done, LINES[command](done))
 
 
 def _explain(arguments: argparse.Namespace) -> int:
@@ -153,16 +153,22 @@ def _erase(arguments: argparse.Namespace) -> int:
 
 
 def _digest(arguments: argparse.Namespace) -> int:
-    asked = {"consumer": arguments.consumer, "now": arguments.now}
-    done = _perform(arguments, "digest", asked)
-    where = done["to"] or "the inbox here"
-    if not arguments.now:
-        line = f"next: {done['next'] or 'none'}; to {where}"
-    elif done["outcome"] == "sent":
-        line = f"a digest is on its way to {where}"
-    else:
-        line = "nothing new to tell: no digest was sent"
-    return _print(arguments, done, [line])
+    from letterbox.administration.digests import digest_lines
+
+    done = _perform(arguments, "digest", {"consumer": arguments.consumer, "now": arguments.now})
+    return _print(arguments, done, digest_lines(done))
+
+
+def _queue(arguments: argparse.Namespace) -> int:
+    from letterbox.administration.queue import queue_lines
+
+    items: list[dict[str, Any]] = []
+    after: str | None = ""
+    while after is not None:
+        done = _perform(arguments, "queue", {"after": after})
+        items += done["items"]
+        after = done["after"]
+    return _print(arguments, {"items": items}, queue_lines(items))
 
 
 def _import_taxonomy(arguments: argparse.Namespace) -> int:
@@ -423,7 +429,7 @@ _COMMANDS: Mapping[str, Command] = {
     "credential": _credential,
     "rotate": _rotate_key,
     "signin": _sign_in,
-    "vendor": _vendor,
+    "told": _told,
     "explain": _explain,
     "check-config": _check_config,
     "reasons": _reasons,
@@ -431,6 +437,7 @@ _COMMANDS: Mapping[str, Command] = {
     "import": _import_taxonomy,
     "foreign": _foreign_taxonomy,
     "export": _export,
+    "queue": _queue,
     "erase": _erase,
     "digest": _digest,
     "migrate": _migrate,

@@ -83,6 +83,12 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.handed_on = Counter(
+            "letterbox_handed_on",
+            "What the mail server behind said to mail for one recipient",
+            ["outcome"],
+            registry=self.registry,
+        )
         self.reports = Counter(
             "letterbox_reports",
             "What became of reports by mail, and how often one had to wait",
@@ -93,6 +99,18 @@ class Metrics:
             "letterbox_onward",
             "What became of mail that is handed on, and how often some had to wait",
             ["by", "outcome"],
+            registry=self.registry,
+        )
+        self.unsubscriptions = Counter(
+            "letterbox_unsubscriptions",
+            "Requests to end subscriptions, and how often one had to wait",
+            ["way", "outcome"],
+            registry=self.registry,
+        )
+        self.objections = Counter(
+            "letterbox_objections",
+            "Objections to advertising, and messages that came in spite of one",
+            ["event"],
             registry=self.registry,
         )
         self.webhooks = Counter(

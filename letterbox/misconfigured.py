@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from letterbox.administration.shape import nearest
 from letterbox.identity.domains import Domains
 from letterbox.identity.signing import BadKey, OwnSigner
+from letterbox.misdirected import onward
 from letterbox.model import redis_url
 from letterbox.model.address import fold_domain
 from letterbox.model.configuration import (
@@ -25,8 +26,6 @@ from letterbox.wishes import Mistake
 _MAX_PORT = 65535
 #: What S3 lets a bucket be called.
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-#: What a mailbox may be called by its server: no space, and nothing that ends a command.
-_MAILBOX_NAME = re.compile(r"[A-Za-z0-9._+=@-]{1,200}")
 _REDIS = frozenset({"redis", "rediss", "unix"})
 _DEPLOYMENTS = frozenset(
     f"{scheme}+{kind}" for scheme in ("redis", "rediss") for kind in ("cluster", "sentinel")
@@ -38,6 +37,7 @@ def check(configuration: Configuration, domains: Callable[[], Domains]) -> Itera
     yield from _names(configuration)
     yield from _listeners(configuration)
     yield from _submission(configuration)
+    yield from _filter(configuration)
     for nth, peer in enumerate(configuration.smtp.trusted_peers):
         yield from _peer(f"smtp.trusted_peers[{nth}]", peer)
     for nth, proxy in enumerate(configuration.http.proxies):
@@ -48,7 +48,7 @@ def check(configuration: Configuration, domains: Callable[[], Domains]) -> Itera
         yield from _resolver(f"dns.servers[{nth}]", server)
     yield from _trusted(configuration, domains)
     yield from _outbound(configuration.outbound)
-    yield from _onward(configuration)
+    yield from onward(configuration, _is_host_and_port)
     yield from _tls(configuration.tls.certificate, configuration.tls.key)
 
 
@@ -109,6 +109,40 @@ def _submission(configuration: Configuration) -> Iterator[Mistake]:
         )
 
 
+def _filter(configuration: Configuration) -> Iterator[Mistake]:
+    """Between two mail servers there must be both."""
+    section = configuration.filter
+    if section.next_hop and not (
+        _is_host_and_port(section.next_hop) and section.next_hop.rpartition(":")[2].strip("0")
+    ):
+        yield Mistake(
+            path="filter.next_hop",
+            mistake=f"{section.next_hop!r} is not host:port",
+            allowed="the mail server behind, such as 127.0.0.1:10026; empty where there is none",
+        )
+    for path in ("filter", "smtp", "lmtp"):
+        if _collide(section.next_hop, getattr(configuration, path).listen):
+            yield Mistake(
+                path="filter.next_hop",
+                mistake=f"{section.next_hop} is our own {path}.listen: mail would go in circles",
+                allowed="the mail server behind",
+            )
+    if not section.listen:
+        return
+    if not section.next_hop:
+        yield Mistake(
+            path="filter.next_hop",
+            mistake="there is no mail server behind filter.listen, to be handed what is delivered",
+            allowed="its address, such as 127.0.0.1:10026; or filter.listen empty",
+        )
+    if all(peer.client == "proxy" for peer in configuration.smtp.trusted_peers):
+        yield Mistake(
+            path="smtp.trusted_peers",
+            mistake="it names no mail server before filter.listen, which serves nobody else",
+            allowed='such as { address = "127.0.0.1", client = "xforward" }',
+        )
+
+
 def _is_loopback(listen: str) -> bool:
     host = listen.rpartition(":")[0].strip("[]")
     try:
@@ -123,6 +157,7 @@ def _listeners(configuration: Configuration) -> Iterator[Mistake]:
         for section in ("http", "smtp", "lmtp", "submission", "admin")
     }
     places["submission.listen_tls"] = configuration.submission.listen_tls
+    places["filter.listen"] = configuration.filter.listen
     if not any(place for path, place in places.items() if path != "admin.listen"):
         yield Mistake(
             path="http.listen, smtp.listen, lmtp.listen",
@@ -349,36 +384,6 @@ def _outbound(section: OutboundSection) -> Iterator[Mistake]:
     except BadKey as bad:
         yield Mistake(
             path="outbound.dkim.key", mistake=str(bad), allowed="an RSA key of 2048 bits, in PEM"
-        )
-
-
-def _onward(configuration: Configuration) -> Iterator[Mistake]:
-    section = configuration.onward
-    if (
-        section.lmtp
-        and not section.lmtp.startswith("unix:/")
-        and not _is_host_and_port(section.lmtp)
-    ):
-        yield Mistake(
-            path="onward.lmtp",
-            mistake=f"{section.lmtp!r} is neither host:port nor a socket",
-            allowed="such as 127.0.0.1:24 or unix:/run/dovecot/lmtp; empty: there is none",
-        )
-    names = {"lmtp_user": section.lmtp_user}
-    names |= {f"lmtp_users.{who}": name for who, name in section.lmtp_users.items()}
-    for path, name in names.items():
-        filled = name.replace("{address}", "a@b.example").replace("{id}", "a")
-        if not _MAILBOX_NAME.fullmatch(filled):
-            yield Mistake(
-                path=f"onward.{path}",
-                mistake=f"{name!r} cannot be what a mailbox is called",
-                allowed="a name or an address; {address} and {id} stand for the consumer's",
-            )
-    if configuration.return_domain not in configuration.our_domains:
-        yield Mistake(
-            path="onward.domain",
-            mistake=f"{section.domain!r} is no domain that mail is taken for",
-            allowed=f"one of {', '.join(sorted(configuration.our_domains))}",
         )
 
 

@@ -1,25 +1,23 @@
 """Taking messages in, and saying ahead what would become of one: wired."""
 
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.identity.prover import Prover
 from letterbox.intake import Intake
-from letterbox.intake.bounces import Bounces
 from letterbox.intake.operator import OperatorMailbox
 from letterbox.intake.preflight import Preflight
+from letterbox.intake.returning import Returning
 from letterbox.intake.settle import Settlement
 from letterbox.intake.strangers import Strangers
+from letterbox.intake.through import PassesOn, Through
 from letterbox.judge import Judge
 from letterbox.metrics import Metrics
 from letterbox.model.configuration import Configuration
-from letterbox.model.record import InboxEntry
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import Bodies, Store
 from letterbox.reading.facts import Reader
 from letterbox.records.consumers import Consumers
-from letterbox.records.elsewhere import Elsewhere
 from letterbox.records.ledger import Ledger
 from letterbox.records.rates import Rates
 from letterbox.records.vendors import Vendors
@@ -43,10 +41,9 @@ class Reception:
         prover: Prover,
         disclosure: Disclosure,
         reader: Reader,
-        elsewhere: Elsewhere,
-        bounced: Callable[[str, InboxEntry], Awaitable[None]],
+        returning: Returning,
+        behind: PassesOn,
     ) -> None:
-        """``bounced`` is told whose mail has come back that was handed on."""
         retention = configuration.retention
         refused = timedelta(days=retention.refused)
         self.intake = Intake(
@@ -61,8 +58,19 @@ class Reception:
                 judge=judge,
                 ledger=ledger,
                 disclosure=disclosure,
-                secret=elsewhere.secret,
-                hostname=configuration.hostname,
+                rounds=returning.rounds,
+                retention=refused,
+            ),
+            through=Through(
+                behind,
+                clock,
+                store=store,
+                bodies=bodies,
+                consumers=consumers,
+                judge=judge,
+                ledger=ledger,
+                disclosure=disclosure,
+                rounds=returning.rounds,
                 retention=refused,
             ),
             strangers=Strangers(
@@ -81,15 +89,7 @@ class Reception:
                 retention=refused,
                 claims=timedelta(days=retention.claims),
             ),
-            bounces=Bounces(
-                secret=elsewhere.secret,
-                clock=clock,
-                records=elsewhere.onward,
-                limits=reader.limits,
-                domain=configuration.return_domain,
-                metrics=metrics,
-                bounced=bounced,
-            ),
+            bounces=returning.bounces,
             disclosure=disclosure,
             metrics=metrics,
             rates=Rates(clock, configuration.limits.messages_per_vendor_second),

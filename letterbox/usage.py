@@ -75,7 +75,6 @@ def parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
     check.add_argument(
         "--defaults", action="store_true", help="print the commented default file instead"
     )
-    add("reasons", "reasons", "list every reason a message can be refused or held for")
     taxonomy = add("taxonomy", "taxonomy", "list the categories interests and offers speak in")
     within = taxonomy.add_subparsers(metavar="import|foreign")
     about = "take in a taxonomy of Google's or Shopify's, so that its categories count as ours"
@@ -84,10 +83,28 @@ def parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
     imported.add_argument("--map", metavar="FILE.toml", help='corrections: "A > B" = "our/id"')
     foreign = add("foreign", "foreign", "list what was taken in, and what it means", within)
     foreign.add_argument("source", choices=("google", "shopify"))
+    _add_objections(add)
     _add_leaving(add)
     _add_moving(add)
-    add("version", "version", "print the version")
+    _add_shown(add)
     return top
+
+
+def _add_shown(add: Callable[..., Any]) -> None:
+    add("reasons", "reasons", "list every reason a message can be refused or held for")
+    add("queue", "queue", "list what is still to be handed on to where people read their mail")
+    add("version", "version", "print the version")
+
+
+def _add_objections(add: Callable[..., Any]) -> None:
+    about = "list what a consumer objected to, or print the letter about one of them"
+    objections = add("objections", "told", about)
+    objections.add_argument("consumer", metavar="CONSUMER", help="an id")
+    objections.add_argument("objection", metavar="OBJECTION", nargs="?", help="one of its list")
+    objections.add_argument(
+        "--language", choices=("en", "nl"), help="the language of the letter; the consumer's"
+    )
+    objections.set_defaults(command="objections", takes=("consumer", "objection", "language"))
 
 
 def _add_leaving(add: Callable[..., Any]) -> None:
@@ -162,7 +179,7 @@ def _add_keys(issue: Any, group: Any, add: Callable[..., Any]) -> None:
     rotate = add("rotate", "rotate", "replace a key; both serve for a while", group)
     rotate.add_argument("prefix", metavar="PREFIX")
     rotate.add_argument("--overlap-hours", type=int, default=24, help="how long; 24, unless told")
-    keys = add("list", "vendor", "list a vendor's keys, and when each was last used", group)
+    keys = add("list", "told", "list a vendor's keys, and when each was last used", group)
     keys.add_argument("vendor", metavar="VENDOR")
     keys.set_defaults(command="key list", takes=("vendor",))
 
@@ -176,7 +193,7 @@ def _add_vendors(parser: Any, add: Callable[..., Any]) -> None:
         ("suspend", "take nothing of a vendor's for now"),
         ("resume", "take a vendor's mail again"),
     ):
-        within = add(name, "vendor", about, group)
+        within = add(name, "told", about, group)
         takes: tuple[str, ...] = ()
         if name != "list":
             within.add_argument("vendor", metavar="VENDOR")

@@ -9,10 +9,9 @@ import msgspec
 
 from letterbox.administration.apply import Applying
 from letterbox.administration.categories import TaxonomyFile, map_files
-from letterbox.administration.digests import DigestCommands
 from letterbox.administration.explain import Explaining
 from letterbox.administration.failed import Failed
-from letterbox.administration.leaving import LeavingCommands
+from letterbox.administration.objections import ObjectionCommands
 from letterbox.administration.people import PeopleFile
 from letterbox.administration.shape import nearest
 from letterbox.administration.signin import SignInCommands
@@ -102,8 +101,8 @@ class Administration:
         taxonomy: Taxonomy,
         categories: Categories,
         sign_in: SignInCommands,
-        leaving: LeavingCommands,
-        digests: DigestCommands,
+        others: Mapping[str, Command],
+        objections: ObjectionCommands,
     ) -> None:
         self._explaining = explaining
         self._taxonomy = taxonomy
@@ -134,8 +133,8 @@ class Administration:
                 vendors, credentials, claims, proofs, explaining.disclosure, clock
             ).table,
             **sign_in.table,
-            **leaving.table,
-            **digests.table,
+            **others,
+            **objections.table,
         }
 
     async def perform(self, command: str, arguments: Mapping[str, Any]) -> Answer:

@@ -318,6 +318,8 @@ class Explaining:
         others = {f.filter for f in record.findings} - {f.filter for f in decision.findings}
         if others & _CHOSEN:
             return None, ("it was not a rule that decided, but the consumer or the time",)
+        if "next-hop" in others:
+            return None, ("it was not a rule that decided, but the mail server behind",)
         if others:
             return None, (f"it was not a rule that decided, but a bound: {', '.join(others)}",)
         replay = _compare(record, decision)

@@ -11,7 +11,7 @@ from letterbox.model.preferences import VendorRule
 from letterbox.model.record import DecisionRecord, HeldEntry, InboxEntry
 from letterbox.model.verdict import Refuse
 from letterbox.ports.clock import Clock
-from letterbox.ports.store import StoreUnavailable
+from letterbox.ports.store import Operation, StoreUnavailable
 from letterbox.records.actions import Action
 from letterbox.records.consumers import Conflict, Consumers
 from letterbox.records.mailboxes import Mailboxes
@@ -94,7 +94,9 @@ class Acting:
         if await self._mailboxes.held_entry(consumer, entry) is not None:
             rule = await self._relations.answer(consumer, entry, word="no", rule=_LOCKED_OUT)
             return rule is not None
-        locked = await self._relations.unwanted(consumer, entry, because="other", also=lambda _: ())
+        locked = await self._relations.unwanted(
+            consumer, entry, because="other", also=_nothing_else
+        )
         return locked is not None
 
     async def _turn_off(self, consumer: str) -> bool:
@@ -112,3 +114,8 @@ class Acting:
                 continue
             return True
         raise StoreUnavailable(f"the preferences of {consumer} keep changing")
+
+
+async def _nothing_else(_: VendorRule | None) -> tuple[Operation, ...]:
+    """Nothing happens beside it."""
+    return ()

@@ -150,7 +150,9 @@ class Explanations:
 def _beside(finding: Finding, decision: Decision) -> str:
     """How a finding is introduced that did not decide: by what came of it."""
     if isinstance(decision.verdict, Deliver):
-        return "but_for_yes"  # nothing else lets through what a rule stands against
+        # Nothing else lets through what a rule stands against.
+        behind = any(each.filter == "next-hop" for each in decision.findings)
+        return "but_for_next_hop" if behind else "but_for_yes"
     if isinstance(finding.verdict, Hold):
         return "also_waits" if isinstance(decision.verdict, Hold) else "also_held"
     return "also"

@@ -242,8 +242,11 @@ class _Course:
 
 
 def _by_hand(message: _Message) -> bool:
-    """Whether the consumer said yes or no to this very message: no wishes did that."""
-    return any(finding.filter == "consumer" for finding in message.last.findings)
+    """Whether somebody said yes or no to this very message: no wishes did that.
+
+    The consumer, or the mail server behind.
+    """
+    return any(finding.filter in {"consumer", "next-hop"} for finding in message.last.findings)
 
 
 def _summed(

@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from letterbox.model.envelope import Edge, Request
+from letterbox.model.envelope import Edge, Request, Returns
 from letterbox.model.flag import Flag
 from letterbox.model.kind import Kind
 from letterbox.model.message import Categories, Offer, Origin
@@ -52,6 +52,20 @@ class MessageRecord(msgspec.Struct, frozen=True):
     requests: dict[str, Request] = {}
     #: The peer hides the client behind it: nothing of the path can be proven.
     hidden: bool = False
+    #: For the mail server behind, where it is handed on: what was said at MAIL.
+    utf8: bool = False
+    returns: Returns | None = None
+
+
+class HandedOn(msgspec.Struct, frozen=True):
+    """What the mail server behind said to a message for one recipient; ``said`` is safe to show.
+
+    ``taken``: it has it. Else it will not take it, and the message lies here alone.
+    """
+
+    at: datetime
+    said: str = ""
+    taken: bool = True
 
 
 class RecordedCase(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -128,6 +142,8 @@ class DecisionRecord(msgspec.Struct, frozen=True):
     heard: Told | None = None
     #: What was told rests on this beside the findings; None for decisions of old.
     hearing: RecordedHearing | None = None
+    #: The mail server behind had taken it before this was written down.
+    handed: HandedOn | None = None
 
 
 class InboxEntry(msgspec.Struct, frozen=True):
@@ -149,6 +165,8 @@ class InboxEntry(msgspec.Struct, frozen=True):
     flags: tuple[Flag, ...] = ()
     #: Its handing on, where it was to be handed on.
     onward: HandingOn | None = None
+    #: What the mail server behind said to it, where there is one; None until it has.
+    handed: HandedOn | None = None
 
     @property
     def is_ours(self) -> bool:

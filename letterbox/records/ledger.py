@@ -68,6 +68,13 @@ class Recorded(msgspec.Struct, frozen=True):
     message: str
 
 
+class Owing(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is to be handed to the mail server behind: since when, and how often it was tried."""
+
+    since: datetime
+    attempts: int = 0
+
+
 class Line(NamedTuple):
     """One decision to be written down, with everything that goes with it."""
 
@@ -177,9 +184,13 @@ class Ledger:
                     )
                     for c in line.counted
                 ]
-                entry = with_onward(_inbox_entry(record), line.onward)
+                # Where a mail server stands behind, that is where its consumer has it.
+                onward = {} if record.edge == "filter" else line.onward
+                entry = with_onward(_inbox_entry(record), onward)
                 operations.append(Put(key=places.INBOX + entry.id, value=encode(entry)))
                 operations.append(owing(entry))
+                if record.edge == "filter" and record.handed is None:
+                    operations += owe_behind(record.id, self._clock.now())
             case Hold() as verdict:
                 held = self._held_entry(line, verdict)
                 if line.before is None:
@@ -238,7 +249,14 @@ def _inbox_entry(record: DecisionRecord) -> InboxEntry:
         interests=record.interests,
         size=record.size,
         flags=record.flags,
+        handed=record.handed,
     )
+
+
+def owe_behind(entry: str, now: datetime) -> tuple[Operation, ...]:
+    """What has an entry of the inbox handed to the mail server behind."""
+    key = places.BEHIND + entry
+    return Put(key=key, value=encode(Owing(since=now))), Schedule(key=key, at=now)
 
 
 def message_commit(

@@ -5,11 +5,13 @@ from typing import NamedTuple
 
 from letterbox.administration.export import Exporting
 from letterbox.delivery.acting import Acting
+from letterbox.delivery.breaches import Breaches
 from letterbox.delivery.complaints import Complaints
 from letterbox.delivery.digests import Digests
 from letterbox.delivery.erasure import Erasure
 from letterbox.delivery.handing import HandingOver
 from letterbox.delivery.notifier import Notifier
+from letterbox.delivery.objecting import Objecting
 from letterbox.delivery.reconnect import Reconnecting
 from letterbox.delivery.relations import Relations
 from letterbox.delivery.release import Holds
@@ -17,6 +19,7 @@ from letterbox.delivery.requests import Requests
 from letterbox.delivery.webhooks import Webhooks
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.explanation import Explanations
+from letterbox.feedback.objecting import Letters
 from letterbox.feedback.sentences import Sentences
 from letterbox.feedback.spoken import Spoken
 from letterbox.hindsight import Fits, Replay, Undo
@@ -35,6 +38,7 @@ from letterbox.records.consumers import Consumers
 from letterbox.records.elsewhere import Elsewhere
 from letterbox.records.feed import Feed
 from letterbox.records.mailboxes import Mailboxes
+from letterbox.records.objections import Objections
 from letterbox.records.passkeys import Passkeys
 from letterbox.records.passwords import Passwords
 from letterbox.records.sessions import Sessions
@@ -66,6 +70,10 @@ class Parts(NamedTuple):
     complaints: Complaints
     handing: HandingOver
     elsewhere: Elsewhere
+    objecting: Objecting
+    objections: Objections
+    breaches: Breaches
+    letters: Letters
     requests: Requests
     undo: Undo
     fits: Fits

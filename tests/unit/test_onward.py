@@ -8,7 +8,9 @@ from datetime import timedelta
 import dkim
 import msgspec
 import pytest
+from aiosmtplib import SMTP
 
+from letterbox.administration.queue import queue_lines
 from letterbox.identity.spf import check_path
 from letterbox.model.address import parse_address
 from letterbox.model.configuration import (
@@ -590,3 +592,39 @@ onward = [{ to = "anna@provider.test" }]
     assert message["From"] == "letterbox <postmaster@letterbox.example>"
     assert message["DKIM-Signature"] is not None
     assert message["ARC-Seal"] is None
+
+
+# ---- the operator ------------------------------------------------------------------------------
+
+
+async def test_the_operator_sees_what_waits_and_for_whom(handing: Handing) -> None:
+    handing.hop.says["recipient"] = "452 4.2.2 mailbox full"
+    await handing.send()
+    await handing.house.work()
+    perform = handing.house.app.administration.perform
+    done = await perform("queue", {"after": "", "limit": 1})
+    assert done["after"] == "anna"
+    (row,) = done["items"]
+    assert (row["consumer"], row["to"], row["attempts"]) == ("anna", "provider.test", 1)
+    assert row["detail"] == "452 4.2.2 mailbox full"
+    # Neither what it is about nor their address there is the operator's to read.
+    assert "Order" not in str(row)
+    assert ME not in str(row)
+    assert (await perform("queue", {"after": "anna"})) == {"items": [], "after": None}
+    assert queue_lines([]) == ["nothing waits to be handed on"]
+    (line,) = queue_lines([row])
+    assert "to provider.test  1 tries  452 4.2.2 mailbox full" in line
+
+
+async def test_what_comes_back_comes_in_by_the_smtp_door(gone: Gone) -> None:
+    app = gone.handing.house.app
+    gateway = app._gateways()["smtp"]()
+    address = await gateway.start("127.0.0.1:0")
+    host, _, port = address.rpartition(":")
+    try:
+        async with SMTP(hostname=host, port=int(port)) as client:
+            _, said = await client.sendmail("", [gone.path], report(gone.path))
+    finally:
+        await gateway.drain(5)
+    assert said.startswith("2.0.0 delivered")
+    assert (await gone.handing.state()).state == "bounced"

@@ -84,6 +84,7 @@ _ENTRY = {
             "facts": {"by": "mail.school.example", "domain": "greenleaf.example"},
         }
     ],
+    "handed": {"at": _AT, "said": "250 2.0.0 Ok: queued as 4c0ffee", "taken": True},
 }
 _DOMAIN = {
     "domain": "greenleaf.example",

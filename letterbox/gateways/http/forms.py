@@ -122,10 +122,19 @@ class OnwardItem(msgspec.Struct, frozen=True):
     detail: str | UnsetType = UNSET
 
 
+class HandedItem(msgspec.Struct, frozen=True):
+    """What the mail server behind said; where ``taken`` is false it lies here alone."""
+
+    at: datetime
+    said: str
+    taken: bool
+
+
 class InboxItem(msgspec.Struct, frozen=True):
     """A message that was delivered. ``archived`` is there only when it is.
 
-    ``onward`` is there where it was to be handed on.
+    ``onward`` is there where it was to be handed on, ``handed`` once a mail server behind has
+    answered to it.
     """
 
     id: str
@@ -141,6 +150,7 @@ class InboxItem(msgspec.Struct, frozen=True):
     archived: bool | UnsetType = UNSET
     flags: Flags | UnsetType = UNSET
     onward: OnwardItem | UnsetType = UNSET
+    handed: HandedItem | UnsetType = UNSET
 
 
 class HeldItem(msgspec.Struct, frozen=True):
@@ -373,6 +383,9 @@ def inbox_item(
         archived=entry.archived or UNSET,
         flags=flags or UNSET,
         onward=onward,
+        handed=HandedItem(entry.handed.at, entry.handed.said, entry.handed.taken)
+        if entry.handed
+        else UNSET,
     )
 
 

@@ -16,6 +16,7 @@ from letterbox.gateways.http import (
     keys,
     me,
     notices,
+    objections,
     operations,
     pages,
     pieces,
@@ -163,6 +164,7 @@ _CONSUMER = (
     + times.ROUTES
     + inbox.ROUTES
     + destinations.ROUTES
+    + objections.ROUTES
     + held.ROUTES
     + decisions.ROUTES
     + told.ROUTES
