@@ -213,6 +213,7 @@ class App(Broker):
             channels=self.channels,
             undo=self.undo,
             replay=self.replay,
+            suggestions=self.suggestions,
             explanations=self.explanations,
             disclosure=self.disclosure,
             spoken=self.spoken,

@@ -11,6 +11,7 @@ from letterbox.administration import Administration
 from letterbox.administration.digests import DigestCommands
 from letterbox.administration.explain import Explaining
 from letterbox.administration.objections import ObjectionCommands
+from letterbox.administration.observing import ObservingCommands
 from letterbox.administration.queue import QueueCommands
 from letterbox.administration.signin import SignInCommands
 from letterbox.between import Between
@@ -21,7 +22,7 @@ from letterbox.delivery.worker import Duty, Worker
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.explanation import Explanations
 from letterbox.feedback.sentences import Sentences
-from letterbox.hindsight import Changes, Fits, PastCases, Replay, Undo
+from letterbox.hindsight import Changes, Fits, PastCases, Replay, Suggestions, Undo
 from letterbox.identity.prover import Prover
 from letterbox.identity.srs import DAYS as COMES_BACK
 from letterbox.informing import Informing
@@ -398,6 +399,9 @@ class Broker:
         self.replay = Replay(
             cases=self.cases, consumers=self.consumers, mailboxes=self.mailboxes, clock=self.clock
         )
+        self.suggestions = Suggestions(
+            cases=self.cases, consumers=self.consumers, mailboxes=self.mailboxes, clock=self.clock
+        )
         interest = [rule for rule in ORDER if rule.name == "interest"]
         asking = PastCases(mailboxes=self.mailboxes, reader=self.reader, filters=interest)
         self.fits = Fits(asking, self.consumers, self.mailboxes, self.clock)
@@ -429,15 +433,18 @@ class Broker:
             clock=self.clock,
             taxonomy=self.taxonomy,
             categories=self.categories,
-            sign_in=SignInCommands(
-                self.sessions, self.consumers, self.vendors, lambda: self.public_url
-            ),
-            others={
-                **self.upkeep.leaving.table,
-                **DigestCommands(self.digests, self.consumers).table,
-                **QueueCommands(self.store, self.consumers, self.elsewhere).table,
-            },
-            objections=ObjectionCommands(
-                self.objections, self.breaches, self.letters, self.consumers, self.clock
+            others=(
+                SignInCommands(
+                    self.sessions, self.consumers, self.vendors, lambda: self.public_url
+                ).table,
+                self.upkeep.leaving.table,
+                ObservingCommands(
+                    self.consumers, self.suggestions, self.explanations, self.clock
+                ).table,
+                ObjectionCommands(
+                    self.objections, self.breaches, self.letters, self.consumers, self.clock
+                ).table,
+                DigestCommands(self.digests, self.consumers).table,
+                QueueCommands(self.store, self.consumers, self.elsewhere).table,
             ),
         )

@@ -152,13 +152,6 @@ def _erase(arguments: argparse.Namespace) -> int:
     return _print(arguments, done, lines)
 
 
-def _digest(arguments: argparse.Namespace) -> int:
-    from letterbox.administration.digests import digest_lines
-
-    done = _perform(arguments, "digest", {"consumer": arguments.consumer, "now": arguments.now})
-    return _print(arguments, done, digest_lines(done))
-
-
 def _queue(arguments: argparse.Namespace) -> int:
     from letterbox.administration.queue import queue_lines
 
@@ -286,7 +279,8 @@ def _demo(arguments: argparse.Namespace) -> int:
     from letterbox.demo import play
 
     _configuration(arguments)
-    return asyncio.run(play.run(once=arguments.once, json=arguments.json, store=arguments.store))
+    asked = {name: getattr(arguments, name) for name in ("once", "json", "store", "observe")}
+    return asyncio.run(play.run(**asked))
 
 
 # ---- commands that need no store --------------------------------------------------------------
@@ -439,7 +433,6 @@ _COMMANDS: Mapping[str, Command] = {
     "export": _export,
     "queue": _queue,
     "erase": _erase,
-    "digest": _digest,
     "migrate": _migrate,
     "backup": _backup,
     "restore": _restore,

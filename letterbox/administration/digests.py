@@ -1,7 +1,6 @@
 """When a consumer's next digest comes, and that one is sent now."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from letterbox.administration.failed import Failed
 from letterbox.administration.shape import nearest
@@ -37,13 +36,3 @@ class DigestCommands:
             return {"outcome": await self._digests.send_now(asked.consumer), "to": how.to}
         planned = how.standing.planned if how.standing and stored.preferences.digest else None
         return {"next": planned.isoformat() if planned else None, "to": how.to}
-
-
-def digest_lines(done: Mapping[str, Any]) -> list[str]:
-    """What the command did, or found, for people."""
-    where = done["to"] or "the inbox here"
-    if "next" in done:
-        return [f"next: {done['next'] or 'none'}; to {where}"]
-    if done["outcome"] == "sent":
-        return [f"a digest is on its way to {where}"]
-    return ["nothing new to tell: no digest was sent"]

@@ -374,6 +374,7 @@ def line_of(subject: Subject, slot: Slot, judgement: Judgement) -> Line:
         flags=judgement.case.flags,
         heard=judgement.feed if judgement.feed != judgement.told else None,
         hearing=recorded_hearing(judgement.hearing),
+        would=judgement.decision.would,
     )
     event, tally = None, None
     if subject.vendor.registered:

@@ -17,7 +17,7 @@ from letterbox.model.onward import HandingOn
 from letterbox.model.preferences import Newcomers, Standing, Tells
 from letterbox.model.sender import Proven, Stranger, VendorRef
 from letterbox.model.told import Told
-from letterbox.model.verdict import Finding, Verdict
+from letterbox.model.verdict import Decision, Finding, Verdict
 
 
 class Declared(msgspec.Struct, frozen=True):
@@ -144,6 +144,18 @@ class DecisionRecord(msgspec.Struct, frozen=True):
     hearing: RecordedHearing | None = None
     #: The mail server behind had taken it before this was written down.
     handed: HandedOn | None = None
+    #: What the rules said, where it came in because the consumer only watched.
+    would: Verdict | None = None
+
+    @property
+    def decision(self) -> Decision:
+        """The decision alone."""
+        return Decision(verdict=self.verdict, findings=self.findings, would=self.would)
+
+    @property
+    def ruled(self) -> Verdict:
+        """What the rules said, whether or not the consumer only watched."""
+        return self.would or self.verdict
 
 
 class InboxEntry(msgspec.Struct, frozen=True):
@@ -167,6 +179,8 @@ class InboxEntry(msgspec.Struct, frozen=True):
     onward: HandingOn | None = None
     #: What the mail server behind said to it, where there is one; None until it has.
     handed: HandedOn | None = None
+    #: What would have stopped it, where the consumer only watched.
+    would: Finding | None = None
 
     @property
     def is_ours(self) -> bool:

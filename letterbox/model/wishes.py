@@ -138,6 +138,8 @@ class Wishes(msgspec.Struct, frozen=True):
     notified: frozenset[About] = frozenset()
     #: Where mail of a kind is handed on to; kinds that stay here are not among them.
     onward: Mapping[str, str] = {}
+    #: The consumer only watches: what these wishes would stop comes in.
+    observes: bool = False
 
     def binding(self, recipient: Address) -> str | None:
         """The vendor a recipient address was given to; a subaddress may have its own."""

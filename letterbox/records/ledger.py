@@ -176,13 +176,16 @@ class Ledger:
             operations += news(record, line.notified)
         match record.verdict:
             case Deliver():
+                # What the rules would have refused came, and is nothing that they let come.
+                counted = () if isinstance(record.would, Refuse) else line.counted
+                free = line.forced or record.would is not None
                 operations += [
                     Add(
                         counter=c.counter,
-                        limit=None if line.forced else c.quota.messages,
+                        limit=None if free else c.quota.messages,
                         expires=c.ends,
                     )
-                    for c in line.counted
+                    for c in counted
                 ]
                 # Where a mail server stands behind, that is where its consumer has it.
                 onward = {} if record.edge == "filter" else line.onward
@@ -249,6 +252,7 @@ def _inbox_entry(record: DecisionRecord) -> InboxEntry:
         interests=record.interests,
         size=record.size,
         flags=record.flags,
+        would=record.decision.deciding if record.would else None,
         handed=record.handed,
     )
 

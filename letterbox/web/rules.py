@@ -16,6 +16,7 @@ _PAGES: Final = {
     "addresses": "/addresses",
     "notices": "/notices",
     "delivery": "/delivery",
+    "suggestions": "/suggestions",
 }
 
 

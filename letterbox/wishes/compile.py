@@ -63,6 +63,7 @@ def compile_wishes(
         },
         notified=frozenset(preferences.notify.about if preferences.notify else ()),
         onward=_onward(preferences.onward),
+        observes=preferences.mode == "observe",
     )
 
 

@@ -6,6 +6,7 @@ from letterbox.feedback.events import FeedItem
 from letterbox.gateways.http.examples_notices import NOTICES
 from letterbox.gateways.http.examples_onward import HANDED_ON, ONWARD
 from letterbox.gateways.http.examples_relations import RELATIONS
+from letterbox.gateways.http.examples_suggestions import SUGGESTIONS
 from letterbox.gateways.http.forms import (
     AdvertisingAnswer,
     Answer,
@@ -415,4 +416,5 @@ EXAMPLES: dict[Any, Any] = {
     **RELATIONS,
     **NOTICES,
     **ONWARD,
+    **SUGGESTIONS,
 }

@@ -6,14 +6,24 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from letterbox.gateways.http.forms_onward import HandedItem, OnwardItem
 from letterbox.model.flag import FlagCode
 from letterbox.model.kind import Kind
 from letterbox.model.money import Money
-from letterbox.model.onward import HandingOn, OnwardState
+from letterbox.model.onward import HandingOn
 from letterbox.model.preferences import Because, Preferences, Region, VendorRule, Word
 from letterbox.model.record import DecisionRecord, HeldEntry, InboxEntry
 from letterbox.model.told import Told, ToldReason, ToldVerdict
-from letterbox.model.verdict import Fact, Finding, Hold, VerdictName, name_of, reason_of
+from letterbox.model.verdict import (
+    Fact,
+    Finding,
+    Hold,
+    Outcome,
+    VerdictName,
+    name_of,
+    outcome_of,
+    reason_of,
+)
 from letterbox.records.changes import PieceChange
 
 MOST_RECIPIENTS = 100
@@ -104,35 +114,10 @@ class FlagItem(msgspec.Struct, frozen=True):
 Flags = tuple[FlagItem, ...]
 
 
-class OnwardItem(msgspec.Struct, frozen=True):
-    """How the handing on of a message stands. ``sentence`` is in the consumer's language.
-
-    ``to`` is a mailbox of theirs, or "mailbox" for the operator's server. ``why`` is there where it
-    stays here, ``next`` where it is tried again, ``detail`` is what the next server said.
-    """
-
-    to: str
-    state: OnwardState
-    sentence: str
-    since: datetime
-    attempts: int
-    at: datetime | UnsetType = UNSET
-    next: datetime | UnsetType = UNSET
-    why: str | UnsetType = UNSET
-    detail: str | UnsetType = UNSET
-
-
-class HandedItem(msgspec.Struct, frozen=True):
-    """What the mail server behind said; where ``taken`` is false it lies here alone."""
-
-    at: datetime
-    said: str
-    taken: bool
-
-
 class InboxItem(msgspec.Struct, frozen=True):
     """A message that was delivered. ``archived`` is there only when it is.
 
+    ``would`` is what had become of it, had its reader not only watched (mode "observe").
     ``onward`` is there where it was to be handed on, ``handed`` once a mail server behind has
     answered to it.
     """
@@ -150,6 +135,7 @@ class InboxItem(msgspec.Struct, frozen=True):
     archived: bool | UnsetType = UNSET
     flags: Flags | UnsetType = UNSET
     onward: OnwardItem | UnsetType = UNSET
+    would: Outcome | UnsetType = UNSET
     handed: HandedItem | UnsetType = UNSET
 
 
@@ -184,7 +170,8 @@ class DecisionItem(msgspec.Struct, frozen=True):
     """One decision with every finding. ``sentence`` is in the consumer's language.
 
     ``explanation`` tells it line by line, where one decision is asked for. ``follows`` and
-    ``followed_by`` lead to the decisions about the same message before and after.
+    ``followed_by`` lead to the decisions about the same message before and after. ``would`` is
+    what had become of it, had the consumer not only watched (mode "observe").
     """
 
     id: str
@@ -205,6 +192,7 @@ class DecisionItem(msgspec.Struct, frozen=True):
     follows: str | UnsetType = UNSET
     followed_by: str | UnsetType = UNSET
     flags: Flags | UnsetType = UNSET
+    would: Outcome | UnsetType = UNSET
 
 
 class ChangeItem(msgspec.Struct, frozen=True):
@@ -383,6 +371,7 @@ def inbox_item(
         archived=entry.archived or UNSET,
         flags=flags or UNSET,
         onward=onward,
+        would=outcome_of(entry.would.verdict) if entry.would else UNSET,
         handed=HandedItem(entry.handed.at, entry.handed.said, entry.handed.taken)
         if entry.handed
         else UNSET,
@@ -444,4 +433,5 @@ def decision_item(
         follows=record.follows or UNSET,
         followed_by=record.followed_by or UNSET,
         flags=flags or UNSET,
+        would=outcome_of(record.would) if record.would else UNSET,
     )

@@ -19,7 +19,7 @@ from letterbox.feedback.explanation import Explanations
 from letterbox.feedback.objecting import Letters
 from letterbox.feedback.sentences import Sentences
 from letterbox.feedback.spoken import Spoken
-from letterbox.hindsight import Replay, Undo
+from letterbox.hindsight import Replay, Suggestions, Undo
 from letterbox.identity import Domains
 from letterbox.intake import Received, Submission
 from letterbox.intake.preflight import Preflight
@@ -133,6 +133,7 @@ class Parts(NamedTuple):
     channels: Channels
     undo: Undo
     replay: Replay
+    suggestions: Suggestions
     explanations: Explanations
     disclosure: Disclosure
     spoken: Spoken

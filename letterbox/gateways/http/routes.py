@@ -24,6 +24,7 @@ from letterbox.gateways.http import (
     preflight,
     requests,
     stats,
+    suggestions,
     times,
     told,
     vendor,
@@ -167,6 +168,7 @@ _CONSUMER = (
     + objections.ROUTES
     + held.ROUTES
     + decisions.ROUTES
+    + suggestions.ROUTES
     + told.ROUTES
     + requests.ROUTES
     + activity.ROUTES
