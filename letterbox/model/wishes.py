@@ -11,6 +11,7 @@ from letterbox.model.interests import Interests
 from letterbox.model.kind import Kind, kinds_named
 from letterbox.model.preferences import (
     MAILBOX,
+    About,
     CleanedOnward,
     Newcomers,
     Per,
@@ -141,6 +142,8 @@ class Wishes(msgspec.Struct, frozen=True):
     addresses: Mapping[str, Relationship]
     #: The consumer's own addresses, and the vendor each was given to, if to one alone.
     own: Mapping[str, str | None] = {}
+    #: What the consumer is given notice of; nothing rests on it.
+    notified: frozenset[About] = frozenset()
     #: Where mail of a kind is handed on to; kinds that stay here are not among them.
     onward: Mapping[str, str] = {}
     cleaned_onward: CleanedOnward = "mailbox"

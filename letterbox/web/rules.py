@@ -14,8 +14,9 @@ _NUMBER: Final = re.compile(r"[0-9]{1,18}")
 _PAGES: Final = {
     "vendors": "/vendors",
     "addresses": "/addresses",
-    "suggestions": "/suggestions",
+    "notices": "/notices",
     "delivery": "/delivery",
+    "suggestions": "/suggestions",
 }
 
 

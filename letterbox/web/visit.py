@@ -326,3 +326,6 @@ class Page(NamedTuple):
     run: Callable[[Visit], Awaitable[web.StreamResponse]]
     #: Whether a file may come with its form, which is sent in parts then.
     uploads: bool = False
+    #: Whether its path bears what is signed: that is all that is asked for, of programs too, and
+    #: whatever else is posted is not read.
+    bears: bool = False

@@ -8,6 +8,7 @@ from letterbox.wishes.compile import compile_wishes, lookup, quotas_for
 from letterbox.wishes.ical import Times, Unsupported, read_times
 from letterbox.wishes.ical_written import write_times
 from letterbox.wishes.names import mailbox_of, name_of, other_side
+from letterbox.wishes.rhythm import Rhythm
 from letterbox.wishes.taxonomy import read_taxonomy
 from letterbox.wishes.vendors import NamedVendor, named_vendors
 
@@ -19,6 +20,7 @@ __all__ = [
     "Mistake",
     "NamedVendor",
     "Node",
+    "Rhythm",
     "Taxonomy",
     "Times",
     "Unsupported",

@@ -61,6 +61,7 @@ def compile_wishes(
             for entry in preferences.bound_addresses
             if (address := parse_address(entry.address))
         },
+        notified=frozenset(preferences.notify.about if preferences.notify else ()),
         onward=_onward(preferences.onward),
         cleaned_onward=preferences.cleaned_onward,
         tracking=preferences.tracking,

@@ -16,6 +16,7 @@ from letterbox.gateways.http import (
     inbox,
     keys,
     me,
+    notices,
     objections,
     operations,
     pages,
@@ -173,6 +174,7 @@ _CONSUMER = (
     + told.ROUTES
     + requests.ROUTES
     + activity.ROUTES
+    + notices.ROUTES
     + me.ROUTES
 )
 
