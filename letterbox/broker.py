@@ -8,11 +8,13 @@ from msgspec import structs
 
 from filters import ORDER
 from letterbox.administration import Administration
+from letterbox.administration.digests import DigestCommands
 from letterbox.administration.explain import Explaining
 from letterbox.administration.objections import ObjectionCommands
 from letterbox.administration.observing import ObservingCommands
 from letterbox.administration.queue import QueueCommands
 from letterbox.administration.signin import SignInCommands
+from letterbox.afterwards import Afterwards
 from letterbox.between import Between
 from letterbox.delivery.behind import Behind
 from letterbox.delivery.inbox_letters import InboxLetters
@@ -22,9 +24,9 @@ from letterbox.delivery.worker import Duty, Worker
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.explanation import Explanations
 from letterbox.feedback.sentences import Sentences
-from letterbox.hindsight import Changes, Fits, PastCases, Replay, Suggestions, Undo
 from letterbox.identity.prover import Prover
 from letterbox.identity.srs import DAYS as COMES_BACK
+from letterbox.informing import Informing
 from letterbox.intake.returning import returning
 from letterbox.intake.submitters import Submitters
 from letterbox.judge import Judge
@@ -160,8 +162,7 @@ class Broker:
         begin = self.onboarding = Onboarding(
             configuration, self.store, self.clock, self.consumers, self.vendors, self.domains
         )
-        self.adoption, self.imports, self.uploads = begin.adoption, begin.imports, begin.uploads
-        self.sieve, self.expectations = begin.sieve, begin.expectations
+        self.adoption, self.imports, self.uploads, self.sieve, self.expectations = begin.parts
         self.categories = Categories(self.store)
         self.credentials = Credentials(self.store)
         self.sessions = Sessions(self.store, self.clock, configuration.web)
@@ -336,6 +337,15 @@ class Broker:
             metrics=self.metrics,
             public_url=lambda: self.public_url,
         )
+        self.informing = Informing(
+            self,
+            mail=self.outside.mail,
+            web=self.outside.web,
+            resolver=self.outside.resolver,
+        )
+        self.digests, self.actions = self.informing.digests, self.informing.actions
+        self.notifier, self.channels = self.informing.notifier, self.informing.channels
+        self.acting = self.informing.acting
         self.handing = self.onward.handing
         self.upkeep = Upkeep(
             retention,
@@ -380,13 +390,10 @@ class Broker:
         yield from self.upkeep.duties()
         yield from self.outgoing.duties()
         yield from self.onward.duties()
+        yield from self.informing.duties()
 
     def _hindsight(self) -> None:
-        self.cases = PastCases(mailboxes=self.mailboxes, reader=self.reader, filters=ORDER)
-        changes = Changes(
-            cases=self.cases, consumers=self.consumers, mailboxes=self.mailboxes, clock=self.clock
-        )
-        self.undo = Undo(
+        afterwards = Afterwards(
             store=self.store,
             clock=self.clock,
             consumers=self.consumers,
@@ -394,17 +401,9 @@ class Broker:
             judge=self.judge,
             ledger=self.ledger,
             reader=self.reader,
-            changes=changes,
         )
-        self.replay = Replay(
-            cases=self.cases, consumers=self.consumers, mailboxes=self.mailboxes, clock=self.clock
-        )
-        self.suggestions = Suggestions(
-            cases=self.cases, consumers=self.consumers, mailboxes=self.mailboxes, clock=self.clock
-        )
-        interest = [rule for rule in ORDER if rule.name == "interest"]
-        asking = PastCases(mailboxes=self.mailboxes, reader=self.reader, filters=interest)
-        self.fits = Fits(asking, self.consumers, self.mailboxes, self.clock)
+        self.cases, self.undo, self.replay = afterwards.cases, afterwards.undo, afterwards.replay
+        self.suggestions, self.fits = afterwards.suggestions, afterwards.fits
 
     def _administration(self) -> Administration:
         return Administration(
@@ -446,5 +445,6 @@ class Broker:
                 ObjectionCommands(
                     self.objections, self.breaches, self.letters, self.consumers, self.clock
                 ).table,
+                DigestCommands(self.digests, self.consumers).table,
             ),
         )

@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from letterbox.moving import Report
 
 _DONE, _FAILED = 0, 1
-_SECTIONS = (
-    "preferences", "history", "inbox", "held", "decisions", "activity", "requests",
-    "import", "objections", "strangers", "tokens", "sessions", "destinations", "messages",
-)  # fmt: skip
 _STANDARD_INPUT = "-"
 #: Has a terminal begin its line anew.
 _ANEW = "\r\033[K"
@@ -121,11 +117,12 @@ def _explain(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
+    from letterbox.administration.export import SECTIONS
     from letterbox.reach import reaching
 
     whole: dict[str, Any] = {"consumer": arguments.consumer}
     with reaching(_configuration(arguments)) as ask:
-        for section in _SECTIONS:
+        for section in SECTIONS:
             after: str | None = None
             items: list[Any] = []
             while True:

@@ -119,6 +119,12 @@ class Metrics:
             ["outcome"],
             registry=self.registry,
         )
+        self.notices = Counter(
+            "letterbox_notices",
+            "Calls of consumers' channels that gave notice, or tried to",
+            ["channel", "outcome"],
+            registry=self.registry,
+        )
         self.certificate_expiry = Gauge(
             "letterbox_certificate_expiry_timestamp_seconds",
             "When the certificate that is shown ends, since 1970; 0 where there is none",

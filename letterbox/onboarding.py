@@ -50,6 +50,11 @@ class Onboarding:
         )
         self.commands = ImportCommands(self.imports, self.adoption, self.sieve, consumers, clock)
 
+    @property
+    def parts(self) -> tuple[Adoption, Imports, Uploads, Sieve, Expectations]:
+        """What pages and programs reach of it."""
+        return self.adoption, self.imports, self.uploads, self.sieve, self.expectations
+
     def duties(self) -> Iterator[Duty]:
         """What was found is not kept for ever; who took an address is written down."""
         settle = self.expectations.settle

@@ -20,6 +20,7 @@ from letterbox.model.reason import Registry
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import Bodies, Store
 from letterbox.records import places
+from letterbox.records.channels import Channels
 from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import Credentials
 from letterbox.records.elsewhere import Elsewhere
@@ -83,6 +84,7 @@ class Upkeep:
             mailboxes=mailboxes,
             credentials=credentials,
             sessions=sessions,
+            channels=Channels(store),
             destinations=elsewhere.destinations,
             strangers=StrangerCounts(store, registry, days=retention.strangers),
         )

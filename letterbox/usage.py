@@ -147,6 +147,10 @@ def _add_leaving(add: Callable[..., Any]) -> None:
     erase = add("erase", "erase", "forget everything about a consumer, for good")
     erase.add_argument("consumer", metavar="CONSUMER", help="an id")
     erase.add_argument("--yes", action="store_true", help="do not ask first on a terminal")
+    digest = add("digest", "told", "say when a consumer's next digest comes")
+    digest.add_argument("consumer", metavar="CONSUMER", help="an id")
+    digest.add_argument("--now", action="store_true", help="send one of what is new, now")
+    digest.set_defaults(command="digest", takes=("consumer", "now"))
 
 
 def _add_old_mail(add: Callable[..., Any]) -> None:

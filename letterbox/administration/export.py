@@ -7,13 +7,18 @@ from typing import Any, Final, Literal, NamedTuple, get_args
 import msgspec
 
 from letterbox.administration.taking import plain
+from letterbox.model.channel import Channel
 from letterbox.model.verdict import name_of, outcome_of, reason_of
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import Store
+from letterbox.records import places
 from letterbox.records.activity import ActivityLog
+from letterbox.records.channels import Channels
+from letterbox.records.coding import decode
 from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import Credentials
 from letterbox.records.destinations import Destinations
+from letterbox.records.digests import Standing
 from letterbox.records.imports import imported_of
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.objections import Objections
@@ -35,6 +40,8 @@ Section = Literal[
     "tokens",
     "sessions",
     "destinations",
+    "channels",
+    "digest",
     "messages",
 ]
 SECTIONS: Final[tuple[Section, ...]] = get_args(Section)
@@ -63,6 +70,7 @@ class Exporting:
         credentials: Credentials,
         sessions: Sessions,
         destinations: Destinations,
+        channels: Channels,
         strangers: StrangerCounts,
     ) -> None:
         self._clock = clock
@@ -71,8 +79,9 @@ class Exporting:
         self._credentials = credentials
         self._sessions = sessions
         self._destinations = destinations
-        self._strangers = strangers
+        self._channels = channels
         self._store = store
+        self._strangers = strangers
         self._activity = ActivityLog(store)
         self._requests = RequestList(store)
         self._objections = Objections(store)
@@ -125,6 +134,11 @@ class Exporting:
                 return await self._credentials.prefixes("token", name)
             case "destinations":
                 return plain(await self._destinations.listed(name))
+            case "channels":
+                return [_shown(each) for each in await self._channels.listed(name)]
+            case "digest":
+                document = await self._store.get(places.consumer(name), places.DIGEST)
+                return [plain(decode(document.value, Standing))] if document else []
             case _:
                 rows = await self._sessions.listed(Owner("consumer", name))
                 return [_without_secret(plain(row)) for row in rows]
@@ -169,6 +183,12 @@ class Exporting:
                 rows = await self.page(name, section, rows.after)
             yield b"]"
         yield b"}\n"
+
+
+def _shown(channel: Channel) -> dict[str, Any]:
+    """A channel without what opens it."""
+    secret = {"secret", "token", "key", "auth"}
+    return {name: value for name, value in plain(channel).items() if name not in secret}
 
 
 def _without_secret(row: dict[str, Any]) -> dict[str, Any]:

@@ -80,7 +80,7 @@ class InboxLetters:
         week = Add(counter=places.notices(now), expires=later(now, _WEEK), limit=_MOST)
         put = Put(key=places.INBOX + name, value=encode(entry))
         body = await self._bodies.prepare(name, content)
-        row = _record(entry, letter.consumer)
+        row = written_here(entry, letter.consumer)
         message = message_commit(row, body, later(now, self._retention))
         partition = places.consumer(letter.consumer)
         mailbox = Commit(partition, (*letter.noted, week, put, owing(entry)))
@@ -94,7 +94,7 @@ class InboxLetters:
         return False
 
 
-def _record(entry: InboxEntry, consumer: str) -> MessageRecord:
+def written_here(entry: InboxEntry, consumer: str) -> MessageRecord:
     """The letter as a message: written here, it is proven by nobody."""
     return MessageRecord(
         id=entry.message,

@@ -217,6 +217,7 @@ class Holds:
             record=record,
             counted=tuple(judgement.counted),
             forced=final,
+            notified=frozenset() if final else judgement.wishes.notified,
             event=event,
             claim=None,
             extra=(*extra, *judgement.probed),

@@ -19,6 +19,7 @@ _LEAST_BITS: Final = 1024
 _SIGNED: Final = (
     "from", "to", "subject", "date", "message-id", "auto-submitted", "in-reply-to", "references",
     "mime-version", "content-type", "content-transfer-encoding",
+    "list-unsubscribe", "list-unsubscribe-post",  # RFC 8058, section 4
 )  # fmt: skip
 _LINE = 70
 

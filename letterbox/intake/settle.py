@@ -397,6 +397,7 @@ def line_of(subject: Subject, slot: Slot, judgement: Judgement) -> Line:
         extra=judgement.probed + judgement.binds,
         your_reference=your_reference,
         tally=tally,
+        notified=judgement.wishes.notified,
         onward=judgement.wishes.onward,
         unlisted=subject.sender.how == "via" and judgement.told.reply >= _REFUSED,
     )

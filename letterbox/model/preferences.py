@@ -48,6 +48,9 @@ Tells = Literal["nothing", "class", "reason", "remedy"]
 Tracking = Literal["off", "careful", "strict"]
 Reply = Literal["refuse", "report"]
 Because = Literal["too-often", "not-relevant", "never-asked", "bad-experience", "other"]
+DigestList = Literal["delivered", "waiting", "refused"]
+About = Literal["service", "offer", "newsletter", "personal", "waiting"]
+Shows = Literal["count", "company", "subject"]
 Count = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 #: Where mail may go that is no address: nowhere on, or to the mailbox server of the operator's.
 KEEP: Final = "keep"
@@ -251,6 +254,43 @@ class BoundAddress(_Document, frozen=True):
     vendor: Word | None = None
 
 
+class Digest(_Document, frozen=True):
+    """A mail that sums up what happened since the one before, ``at`` these times of local days.
+
+    No days: every day. ``lists`` are what it lists. It is sent only where there is something new.
+    """
+
+    at: Annotated[tuple[Clock, ...], msgspec.Meta(min_length=1, max_length=24)]
+    days: tuple[Day, ...] = ()
+    lists: Annotated[tuple[DigestList, ...], msgspec.Meta(min_length=1)] = (
+        "delivered",
+        "waiting",
+        "refused",
+    )
+
+
+class Quiet(_Document, frozen=True):
+    """When no notice is given, in local wall time. May pass midnight. No days: every day."""
+
+    from_: Clock = msgspec.field(name="from")
+    until: Clock
+    days: tuple[Day, ...] = ()
+
+
+class Notify(_Document, frozen=True):
+    """Short notices to the consumer's channels, at most one in ``every_minutes``.
+
+    ``about`` is what they are given of: mail that was delivered, by its kind, and mail that waits
+    for an answer. ``shows`` is how much whoever carries them may read: how many messages, from
+    which companies, or what about.
+    """
+
+    about: tuple[About, ...] = ("service", "personal", "waiting")
+    shows: Shows = "count"
+    quiet: Annotated[tuple[Quiet, ...], msgspec.Meta(max_length=50)] = ()
+    every_minutes: Annotated[int, msgspec.Meta(ge=1, le=1440)] = 10
+
+
 class Preferences(_Document, frozen=True):
     """All a consumer declares, as one document.
 
@@ -274,6 +314,8 @@ class Preferences(_Document, frozen=True):
     exceptions: tuple[DayException, ...] = ()
     expecting: tuple[Expecting, ...] = ()
     limit: Limits | None = None
+    digest: Digest | None = None
+    notify: Notify | None = None
     interest: tuple[Interest, ...] = ()
     window: tuple[Window, ...] = ()
     vendor: tuple[VendorRule, ...] = ()

@@ -11,6 +11,7 @@ from letterbox.model.interests import Interests
 from letterbox.model.kind import Kind, kinds_named
 from letterbox.model.preferences import (
     MAILBOX,
+    About,
     CleanedOnward,
     Expecting,
     Newcomers,
@@ -146,6 +147,8 @@ class Wishes(msgspec.Struct, frozen=True):
     own: Mapping[str, str | None] = {}
     #: Mail that is expected: of whom, by every name as it is compared, or at which address.
     expecting: Mapping[str, Expecting] = {}
+    #: What the consumer is given notice of; nothing rests on it.
+    notified: frozenset[About] = frozenset()
     #: Where mail of a kind is handed on to; kinds that stay here are not among them.
     onward: Mapping[str, str] = {}
     cleaned_onward: CleanedOnward = "mailbox"

@@ -7,9 +7,10 @@ from zlib import crc32
 
 import msgspec
 
+from letterbox.model.preferences import About
 from letterbox.model.record import DecisionRecord, HeldEntry, InboxEntry, MessageRecord
 from letterbox.model.told import Event, Told, ToldReason
-from letterbox.model.verdict import Deliver, Hold, Refuse, reason_of
+from letterbox.model.verdict import Defer, Deliver, Hold, Refuse, reason_of
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import (
     Add,
@@ -29,6 +30,7 @@ from letterbox.records import places
 from letterbox.records.coding import encode
 from letterbox.records.custody import Custody
 from letterbox.records.feed import Owed
+from letterbox.records.news import news
 from letterbox.records.notices import noticing
 from letterbox.records.onward import owing, with_onward
 from letterbox.records.tallies import Tallies, Tally
@@ -95,6 +97,8 @@ class Line(NamedTuple):
     tally: Tally | None = None
     #: The event of a delivery, beside that of the release it came by.
     delivered: Event | None = None
+    #: What the consumer is given notice of; nothing where the decision is their own word.
+    notified: frozenset[About] = frozenset()
     #: Where mail of each kind is handed on to.
     onward: Mapping[str, str] = {}
 
@@ -168,6 +172,8 @@ class Ledger:
             wrote = places.wrote(record.vendor.id, elsewhere=elsewhere)
             operations.append(Put(key=wrote, value=record.recipient.encode()))
         operations += noticing(record)
+        if not isinstance(record.verdict, Refuse | Defer):
+            operations += news(record, line.notified)
         match record.verdict:
             case Deliver():
                 # What the rules would have refused came, and is nothing that they let come.

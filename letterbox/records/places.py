@@ -98,6 +98,20 @@ NOTICE = "notice/"
 BINDING = "binding/"
 #: What was found of a consumer's old mail, and how far it was read.
 IMPORT = "import"
+#: Something came of which a consumer is given notice, by decision; and that it is to be looked at.
+NEWS = "news"
+NEW = "new/"
+#: When the last notice was given.
+NOTIFIED = "notified"
+#: The channels that notices go by, as one document; a notice on its way, by its channel.
+CHANNELS = "channels"
+CALL = "channel-call/"
+#: What notices to browsers are signed with (RFC 8292), one key for the whole installation.
+PUSH_KEY = "push-key"
+#: How far a consumer's digests have come, and when the next one is due.
+DIGEST = "digest"
+#: What the links of a consumer's digests are signed with.
+ACTION_KEY = "action-key"
 #: All of a consumer's mailboxes elsewhere, as one document.
 DESTINATIONS = "destinations"
 #: A letter that asks to confirm one is owed, by its id.
@@ -340,6 +354,21 @@ def noticed(about: str) -> str:
 def told_of(cause: str, vendor: str) -> str:
     """The claim of having told the consumer of a cause and a vendor."""
     return f"told-of/{cause}/{vendor}"
+
+
+def acted(link: str) -> str:
+    """The claim of a link of a digest's that has been used, by what it does; it names no entry."""
+    return f"acted/{sha256(link.encode()).hexdigest()}"
+
+
+def channel_call(name: str) -> str:
+    """The key of a notice that is on its way by a channel, and of its entry in the due-set."""
+    return f"{CALL}{name}"
+
+
+def channel_trials(hour: datetime) -> str:
+    """The counter of an hour's (UTC) notices that a consumer asked for to try a channel."""
+    return f"channel-trials/{hour:%Y-%m-%dT%H}"
 
 
 def notices(day: datetime) -> str:

@@ -30,6 +30,8 @@ TITLES: Final[Mapping[Section, str]] = {
     "tokens": N_("Keys of programs"),
     "sessions": N_("Where you are signed in"),
     "destinations": N_("Your mailboxes elsewhere"),
+    "channels": N_("Channels"),
+    "digest": N_("Digest"),
 }
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 #: What a thing is headed by: the first of these that it has.

@@ -33,6 +33,7 @@ PLACES: Mapping[Side, tuple[Place, ...]] = {
         Place("/objections", N_("Objections"), more=True),
         Place("/activity", N_("Activity"), more=True),
         Place("/replay", N_("What if"), more=True),
+        Place("/notices", N_("Notices"), more=True),
         Place("/settings", N_("Settings"), more=True),
     ),
     "vendor": (

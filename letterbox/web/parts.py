@@ -4,10 +4,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from letterbox.administration.export import Exporting
+from letterbox.delivery.acting import Acting
 from letterbox.delivery.breaches import Breaches
 from letterbox.delivery.complaints import Complaints
+from letterbox.delivery.digests import Digests
 from letterbox.delivery.erasure import Erasure
 from letterbox.delivery.handing import HandingOver
+from letterbox.delivery.notifier import Notifier
 from letterbox.delivery.objecting import Objecting
 from letterbox.delivery.reconnect import Reconnecting
 from letterbox.delivery.relations import Relations
@@ -28,7 +31,9 @@ from letterbox.model.reason import Registry
 from letterbox.model.taxonomy import Taxonomy
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import Store
+from letterbox.records.actions import Actions
 from letterbox.records.activity import ActivityLog
+from letterbox.records.channels import Channels
 from letterbox.records.claims import Claims
 from letterbox.records.consumers import Consumers
 from letterbox.records.elsewhere import Elsewhere
@@ -83,6 +88,11 @@ class Parts(NamedTuple):
     sentences: Sentences
     disclosure: Disclosure
     activity: ActivityLog
+    actions: Actions
+    acting: Acting
+    digests: Digests
+    notifier: Notifier
+    channels: Channels
     registry: Registry
     feed: Feed
     tallies: Tallies

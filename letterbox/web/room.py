@@ -16,6 +16,7 @@ from letterbox.records.consumers import Conflict, Refused
 from letterbox.records.guesses import Guesses
 from letterbox.records.sessions import SignedIn
 from letterbox.web import (
+    acting,
     activity,
     addresses,
     bulk,
@@ -27,6 +28,7 @@ from letterbox.web import (
     leaving,
     locking,
     navigation,
+    notices,
     objections,
     passkeys,
     passwords,
@@ -76,6 +78,8 @@ PAGES: tuple[Page, ...] = (
     *delivery.PAGES,
     *settings.PAGES,
     *leaving.PAGES,
+    *notices.PAGES,
+    *acting.PAGES,
     *interests.PAGES,
     *times.PAGES,
     *windows.PAGES,
@@ -151,7 +155,7 @@ class Room:
                     return _to_sign_in(visit)
                 if who.owner.side != page.who:
                     raise missing()
-            if page.method == "POST":
+            if page.method == "POST" and not page.bears:
                 await visit.take_form(uploads=page.uploads, streams=page.streams)
             return await page.run(visit)
         except Failure as failure:

@@ -17,6 +17,7 @@ _PAGES: Final = {
     "start": "/start",
     "expecting": "/expecting",
     "suggestions": "/suggestions",
+    "notices": "/notices",
     "delivery": "/delivery",
 }
 

@@ -335,3 +335,6 @@ class Page(NamedTuple):
     uploads: bool = False
     #: Whether that file is read as it comes.
     streams: bool = False
+    #: Whether its path bears what is signed: that is all that is asked for, of programs too, and
+    #: whatever else is posted is not read.
+    bears: bool = False

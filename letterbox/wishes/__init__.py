@@ -10,6 +10,7 @@ from letterbox.wishes.ical import Times, Unsupported, read_times
 from letterbox.wishes.ical_written import write_times
 from letterbox.wishes.mistakes import Mistake
 from letterbox.wishes.names import mailbox_of, name_of, other_side
+from letterbox.wishes.rhythm import Rhythm
 from letterbox.wishes.taxonomy import read_taxonomy
 from letterbox.wishes.vendors import NamedVendor, named_vendors
 
@@ -21,6 +22,7 @@ __all__ = [
     "Mistake",
     "NamedVendor",
     "Node",
+    "Rhythm",
     "Taxonomy",
     "Times",
     "Unsupported",

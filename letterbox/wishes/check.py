@@ -12,9 +12,11 @@ from letterbox.model.preferences import (
     KEEP,
     MAILBOX,
     DayException,
+    Digest,
     Interest,
     Limit,
     Limits,
+    Notify,
     OnwardRule,
     Pause,
     Preferences,
@@ -57,6 +59,7 @@ _LONGEST_ZONE: Final = 64
 #: Signing domains that one relationship may trust.
 _MOST_WAYS: Final = 10
 
+_DAYS_END: Final = "24:00"
 _WITHOUT_SERVICE: Final = "offer, newsletter, personal"
 
 
@@ -93,6 +96,7 @@ def check(
         _exceptions(preferences),
         _expecting(preferences, domains),
         _limits("limit", preferences.limit),
+        _own_mail(preferences.digest, preferences.notify),
         _interests(preferences.interest, taxonomy),
         _windows(preferences.window),
         _rules(preferences.vendor, domains),
@@ -184,7 +188,7 @@ def _expecting(preferences: Preferences, domains: Domains) -> Iterator[Mistake]:
 
 
 def _times(path: str, start: str, end: str) -> Iterator[Mistake]:
-    if start == "24:00":
+    if start == _DAYS_END:
         yield Mistake(path=f"{path}.from", mistake="no day begins there", allowed="00:00-23:59")
     elif minutes(start) == minutes(end):
         yield Mistake(
@@ -211,6 +215,18 @@ def _vendors(path: str, vendors: Sequence[str]) -> Iterator[Mistake]:
     for at, vendor in enumerate(vendors):
         if not name_of(vendor).strip():
             yield no_vendor(f"{path}[{at}]", vendor)
+
+
+def _own_mail(digest: Digest | None, notify: Notify | None) -> Iterator[Mistake]:
+    """When a digest comes, and when no notice does."""
+    seen: set[str] = set()
+    for nth, clock in enumerate(digest.at if digest else ()):
+        path = f"digest.at[{nth}]"
+        if clock == _DAYS_END:
+            yield Mistake(path=path, mistake="no day begins there", allowed="00:00-23:59")
+        yield from unique(path, clock, "time", seen)
+    for nth, quiet in enumerate(notify.quiet if notify else ()):
+        yield from _times(f"notify.quiet[{nth}]", quiet.from_, quiet.until)
 
 
 def _limits(path: str, limits: Limits | None) -> Iterator[Mistake]:

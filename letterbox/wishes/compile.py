@@ -63,6 +63,7 @@ def compile_wishes(
             if (address := parse_address(entry.address))
         },
         expecting={key_of(each): each for each in preferences.expecting},
+        notified=frozenset(preferences.notify.about if preferences.notify else ()),
         onward=_onward(preferences.onward),
         cleaned_onward=preferences.cleaned_onward,
         tracking=preferences.tracking,

@@ -3,6 +3,7 @@
 from typing import Any
 
 from letterbox.feedback.events import FeedItem
+from letterbox.gateways.http.examples_notices import NOTICES
 from letterbox.gateways.http.examples_onward import HANDED_ON, ONWARD
 from letterbox.gateways.http.examples_relations import RELATIONS
 from letterbox.gateways.http.examples_starting import STARTING
@@ -207,6 +208,11 @@ EXAMPLES: dict[Any, Any] = {
         "timezone": "Europe/Amsterdam",
         "language": "nl",
         "limit": {"messages": 20, "per": "week"},
+        "digest": {"at": ["09:00", "18:00"], "days": ["mon", "fri"]},
+        "notify": {
+            "about": ["personal", "waiting"],
+            "quiet": [{"from": "22:00", "until": "08:00"}],
+        },
         "interest": [
             {
                 "id": "garden-tools",
@@ -410,6 +416,7 @@ EXAMPLES: dict[Any, Any] = {
     Erasing: {"state": "erasing"},
     **RELATIONS,
     **STARTING,
+    **NOTICES,
     **ONWARD,
     **SUGGESTIONS,
 }

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from letterbox.gateways.http.handed_on import OnwardItem
+from letterbox.gateways.http.handed_on import HandedItem, OnwardItem
 from letterbox.model.flag import FlagCode
 from letterbox.model.kind import Kind
 from letterbox.model.money import Money
@@ -111,14 +111,6 @@ class FlagItem(msgspec.Struct, frozen=True):
 
 
 Flags = tuple[FlagItem, ...]
-
-
-class HandedItem(msgspec.Struct, frozen=True):
-    """What the mail server behind said; where ``taken`` is false it lies here alone."""
-
-    at: datetime
-    said: str
-    taken: bool
 
 
 class InboxItem(msgspec.Struct, frozen=True):

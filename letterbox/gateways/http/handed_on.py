@@ -26,6 +26,14 @@ class OnwardItem(msgspec.Struct, frozen=True):
     detail: str | UnsetType = UNSET
 
 
+class HandedItem(msgspec.Struct, frozen=True):
+    """What the mail server behind said; where ``taken`` is false it lies here alone."""
+
+    at: datetime
+    said: str
+    taken: bool
+
+
 def onward_item(onward: HandingOn, sentence: str) -> OnwardItem:
     """A handing on as its owner sees it."""
     return OnwardItem(

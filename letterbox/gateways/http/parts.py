@@ -6,7 +6,9 @@ from typing import NamedTuple, Protocol
 from letterbox.administration.export import Exporting
 from letterbox.delivery.breaches import Breaches
 from letterbox.delivery.complaints import Complaints
+from letterbox.delivery.digests import Digests
 from letterbox.delivery.erasure import Erasure
+from letterbox.delivery.notifier import Notifier
 from letterbox.delivery.objecting import Objecting
 from letterbox.delivery.reconnect import Reconnecting
 from letterbox.delivery.relations import Advertised
@@ -32,6 +34,7 @@ from letterbox.ports.clock import Clock
 from letterbox.ports.store import Bodies, Store
 from letterbox.records.activity import ActivityLog
 from letterbox.records.categories import Categories
+from letterbox.records.channels import Channels
 from letterbox.records.claims import Claims
 from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import Credentials
@@ -129,6 +132,9 @@ class Parts(NamedTuple):
     reconnecting: Reconnecting
     requests: Requests
     activity: ActivityLog
+    digests: Digests
+    notifier: Notifier
+    channels: Channels
     undo: Undo
     replay: Replay
     suggestions: Suggestions

@@ -16,6 +16,7 @@ from letterbox.gateways.http import (
     inbox,
     keys,
     me,
+    notices,
     objections,
     operations,
     pages,
@@ -175,6 +176,7 @@ _CONSUMER = (
     + requests.ROUTES
     + activity.ROUTES
     + starting.ROUTES
+    + notices.ROUTES
     + me.ROUTES
 )
 
