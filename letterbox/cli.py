@@ -391,6 +391,8 @@ def _failed(arguments: argparse.Namespace, error: Exception) -> int:
     if isinstance(error, ConfigurationError):
         mistakes = [f"{error.file}: {mistake}" for mistake in mistakes]
         message = "the configuration cannot be used"
+    elif isinstance(error, OSError) and error.filename and error.strerror:
+        message = f"{error.filename}: {error.strerror[0].lower()}{error.strerror[1:]}"
     elif not isinstance(error, Failed | StoreUnavailable | OSError):
         message = f"our own fault: {type(error).__name__}: {message}; --debug shows where"
     if arguments.json:

@@ -303,6 +303,7 @@ async def test_the_pages_take_what_was_chosen_and_say_what_cannot_be():
         await anna.sign_in("anna")
         await ben.sign_in("ben")
         page = await anna.get("/suggestions")
+        assert "You opened none of it here, so all of it counts as wanted." in text_of(page)
         (path,) = re.findall(r'action="(/suggestions/[0-9a-f]{32})"', page.body.decode())
         # Another's suggestion is there for nobody else.
         assert (await ben.post(path)).status == 404
