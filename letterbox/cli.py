@@ -148,7 +148,7 @@ def _erase(arguments: argparse.Namespace) -> int:
         if sys.stdin.readline().strip() != name:
             return _misused("erase: nothing was done")
     done = _perform(arguments, "erase", {"consumer": name})
-    lines = [f"{name} is being erased: no mail is taken any more; the worker forgets the rest"]
+    lines = [f"{name} is being erased: nothing is taken any more; the rest goes within minutes"]
     return _print(arguments, done, lines)
 
 

@@ -62,7 +62,7 @@ async def test_the_demonstrations_people_come_to_what_they_would_write_by_hand()
         passed = [answer.verdict for answer in told.answers]
         shows = [scene.shows for scene in scenes(told.clock.now())]
         assert [shows[n] for n, verdict in enumerate(passed) if verdict != "deliver"] == [
-            "an address that does not exist: the very same answer",
+            "an address that does not exist: what every stranger hears",
             "somebody who writes as Greenleaf and is not",
         ]
         await told.open(
