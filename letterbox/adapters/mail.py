@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from asyncio import WriteTransport
 
 import aiosmtplib
 import structlog
@@ -128,7 +129,7 @@ class SmtpCourier:
 
 
 async def transact(client: aiosmtplib.SMTP, letter: Letter, to: str) -> Handover:
-    """One transaction on a connection of its own, which is closed at the end."""
+    """One transaction on a connection of its own, which is left at the end."""
     path = _path(letter.reverse_path)
     try:
         await client.connect()
@@ -148,8 +149,22 @@ async def transact(client: aiosmtplib.SMTP, letter: Letter, to: str) -> Handover
     except (aiosmtplib.SMTPException, OSError) as trouble:
         return NotNow(_detail(trouble))
     finally:
-        client.close()
+        leave(client)
     return Handed(_detail(reply))
+
+
+def leave(client: aiosmtplib.SMTP) -> None:
+    """Close a connection, and say so where all that was said before has gone out.
+
+    What its server has not read is not kept for it: it may never read it.
+    """
+    protocol, transport = client.protocol, client.transport
+    if protocol is not None and protocol.is_connected and isinstance(transport, WriteTransport):
+        if transport.get_write_buffer_size():
+            transport.abort()
+        else:
+            protocol.write(b"QUIT\r\n")  # whose answer would be waited for by nobody
+    client.close()
 
 
 def _path(address: Address | None) -> str:

@@ -9,6 +9,7 @@ from typing import Final
 import aiosmtplib
 import structlog
 
+from letterbox.adapters.mail import leave
 from letterbox.feedback.letters import ascii_value
 from letterbox.model.address import Address
 from letterbox.model.envelope import Request
@@ -114,7 +115,7 @@ class SmtpNextHop:
             await client.connect()
             await client.ehlo()
         except BaseException:
-            client.close()
+            leave(client)
             raise
         client.timeout = self._command_seconds
         return client
@@ -125,7 +126,7 @@ class SmtpNextHop:
             closing.cancel()
             if client.is_connected:
                 return client
-            client.close()
+            leave(client)
         return None
 
     def _keep(self, client: aiosmtplib.SMTP) -> None:
@@ -134,7 +135,7 @@ class SmtpNextHop:
 
     def _let_go(self, client: aiosmtplib.SMTP) -> None:
         self._idle.pop(client).cancel()
-        client.close()
+        leave(client)
 
     async def _over(
         self,
@@ -153,7 +154,7 @@ class SmtpNextHop:
             if fit and client.is_connected:
                 self._keep(client)
             else:
-                client.close()
+                leave(client)
         return Passed(outcomes, reports=client.supports_extension("dsn"))
 
 
