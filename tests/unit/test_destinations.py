@@ -159,6 +159,13 @@ async def test_nobody_is_bombarded(asking: Asking) -> None:
         await asking.destinations.add("anna", "anna-most@provider.test")
 
 
+async def test_whoever_reads_a_mailbox_has_so_many_letters_by_whatever_name(asking: Asking) -> None:
+    for nth in range(3):
+        await asking.destinations.add("anna", f"victim+{nth}@provider.test")
+    with pytest.raises(AskedEnough):
+        await asking.destinations.add("ben", "Victim+more@provider.test")
+
+
 async def test_what_became_of_the_letter_is_shown(asking: Asking) -> None:
     asking.office.recipients[ME] = "550 5.1.1 no such user"
     row = await asking.destinations.add("anna", ME)
