@@ -9,7 +9,7 @@ from typing import Final
 import aiosmtplib
 import structlog
 
-from letterbox.adapters.mail import leave
+from letterbox.adapters.mail import leave, send_content
 from letterbox.feedback.letters import ascii_value
 from letterbox.model.address import Address
 from letterbox.model.envelope import Request
@@ -262,7 +262,7 @@ class _Transaction:
                     return tuple(_refusal(refused) for _ in self._recipients)
         if len(outcomes) < len(self._recipients):
             try:
-                reply = await self._client.data(self._content, timeout=self._seconds)
+                reply = await send_content(self._client, self._content, self._seconds)
             except aiosmtplib.SMTPDataError as refused:
                 said = await self._refused(refused)
             else:

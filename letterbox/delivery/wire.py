@@ -4,6 +4,7 @@ What was received goes on byte for byte behind our fields, so that the sender's 
 fits, unless its reader wants it without what tells of them. From is its author's either way.
 """
 
+import asyncio
 from datetime import datetime
 from typing import Protocol
 
@@ -74,18 +75,18 @@ class Wire:
         """With our signature, and sealed with what was found where it came in from others.
 
         What is too large to be signed, with our trace or within narrower limits than those it was
-        taken under, goes on without.
+        taken under, goes on without. In a thread, for a large one takes long.
         """
         if self._signer is None:
             return octets
         now, signed = self._clock.now(), octets
         try:
-            signed = self._signer.sign(octets, now)
+            signed = await asyncio.to_thread(self._signer.sign, octets, now)
             if not record.results:
                 return signed  # written here
             received = with_crlf(body) if record.edge == "http" else body
             chain = await self._chains.chain(split(received), now)
-            return self._signer.seal(signed, record.results, chain, now)
+            return await asyncio.to_thread(self._signer.seal, signed, record.results, chain, now)
         except Malformed:
             return signed
 

@@ -121,6 +121,24 @@ async def test_what_a_server_does_not_read_is_not_kept_for_it() -> None:
             assert await left < len(letter.content)
 
 
+@pytest.mark.parametrize(
+    ("content", "sent"),
+    [
+        (b"a: b\r\n\r\n.\r\n..x\r\n", b"a: b\r\n\r\n..\r\n...x\r\n.\r\n"),
+        (b".a\r\n\r\n", b"..a\r\n\r\n.\r\n"),
+        (b"a: b\n\n.\nx\ry", b"a: b\r\n\r\n..\r\nx\r\ny\r\n.\r\n"),
+        (b"a: b\r\n\r\nx\n.\r\nMAIL", b"a: b\r\n\r\nx\r\n..\r\nMAIL\r\n.\r\n"),
+        (b"a: b\r\n\r\nx\r.\r\n", b"a: b\r\n\r\nx\r\n..\r\n.\r\n"),
+        (b"a: b", b"a: b\r\n.\r\n"),
+    ],
+)
+async def test_no_line_of_a_content_ends_it(content: bytes, sent: bytes) -> None:
+    async with next_hop() as hop:
+        letter = Letter(to=TO, content=content)
+        assert isinstance(await courier(relay=hop.address).hand_on(letter), Handed)
+        assert hop.came == [sent]
+
+
 async def test_it_says_goodbye() -> None:
     async with next_hop() as hop:
         assert isinstance(await courier(relay=hop.address).hand_on(LETTER), Handed)

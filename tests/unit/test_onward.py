@@ -491,7 +491,7 @@ async def test_killed_before_its_record_it_is_handed_on_once_more(
     assert names[0] == names[1] == "<1@greenleaf.example>"
     # And comes back by one path, whichever of the two it is.
     paths = [c for c in handing.hop.commands if c.startswith("MAIL")]
-    assert paths[0].partition(" size")[0] == paths[1].partition(" size")[0]
+    assert paths[0].partition(" SIZE")[0] == paths[1].partition(" SIZE")[0]
 
 
 @pytest.mark.parametrize("nth", range(6))
