@@ -177,8 +177,10 @@ class Destinations:
         address: Address,
     ) -> bool:
         """Write the list with a letter owed; false where it has changed meanwhile."""
-        now = self._clock.now()
+        now, own = self._clock.now(), places.consumer(consumer)
         counter, expires = places.confirmations(now), now + _DAY
+        if (await self._store.counters(own, [counter]))[counter] >= _LETTERS:
+            raise AskedEnough  # and the address has not been asked: others may be heard there
         to = Add(counter=counter, expires=expires, limit=_LETTERS_TO)
         mine = Add(counter=counter, expires=expires, limit=_LETTERS)
         operations = (
@@ -190,7 +192,7 @@ class Destinations:
         # stopped there.
         results = await self._store.commit(
             Commit(places.elsewhere(str(address.mailbox)), (to,)),
-            Commit(places.consumer(consumer), operations, with_all=True),
+            Commit(own, operations, with_all=True),
         )
         failed = next((each for each in results if isinstance(each, Rejected)), None)
         if failed is not None and failed.operation in {to, mine}:

@@ -23,6 +23,7 @@ from letterbox.model.configuration import (
 )
 from letterbox.model.envelope import Client
 from letterbox.model.preferences import OnwardRule
+from letterbox.onward import names_of
 from letterbox.ports.courier import Handed, Letter, Never
 from letterbox.ports.store import StoreUnavailable
 from letterbox.reading.mail import DEFAULT_LIMITS, split
@@ -726,6 +727,11 @@ async def test_the_operators_server_has_it_by_lmtp(tmp_path, said, name: str) ->
         assert handing.hop.commands[0].startswith("LHLO")
         assert any(c.startswith(f"RCPT TO:{name}") for c in handing.hop.commands)
         assert len(handing.came()) == 1
+
+
+def test_no_address_names_the_mailbox_of_another() -> None:
+    name_of = names_of(OnwardSection())
+    assert name_of("anna", parse_address("{id}@letterbox.example")) == "{id}@letterbox.example"
 
 
 async def test_where_there_is_no_such_server_it_stays_and_is_told(handing: Handing) -> None:
