@@ -150,4 +150,4 @@ class Prose:
     @cached_property
     def _languages(self) -> tuple[Language, ...]:
         """Those it may be in."""
-        return languages_of([*self._passages.subject.ordered, *self._passages.body.ordered])
+        return languages_of(self._passages.subject, self._passages.body)

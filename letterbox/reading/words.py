@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Container, Iterable, Iterator,
 from collections.abc import Set as AbstractSet
 from functools import lru_cache, partial
 from itertools import product
-from typing import Final, Generic, Literal, TypeVar, get_args
+from typing import Final, Generic, Literal, NamedTuple, TypeVar, get_args
 
 import Stemmer
 
@@ -90,10 +90,12 @@ def _flat(text: str) -> str:
 
 def _words_of(flat: str) -> list[str]:
     rough = flat.split()
-    if flat.isascii():
-        return rough
+    return rough if flat.isascii() else _all_folded(rough)
+
+
+def _all_folded(runs: Iterable[str]) -> list[str]:
     words: list[str] = []
-    for word in rough:
+    for word in runs:
         if word.isascii():
             words.append(word)
         else:
@@ -187,35 +189,51 @@ def keyword(text: str) -> Keyword:
     return Keyword(text=text, forms=tuple(forms(word) for word in split(text)))
 
 
+#: Words that are cut at once, and characters that have about as many.
+_PIECE: Final = 500
+_PIECE_CHARACTERS: Final = 4096
+
+
 class Words:
     """The folded words of one stretch of text, cut when first asked for, and then once only."""
 
-    __slots__ = ("_distinct", "_joined", "_ordered", "_stemmed", "flat")
+    __slots__ = ("_cut", "_stemmed", "flat")
 
     def __init__(self, text: str) -> None:
         #: Runs of characters, with a space before and behind each.
         self.flat: Final = _flat(text)
-        self._ordered: list[str] | None = None
-        self._distinct: frozenset[str] | None = None
-        self._joined: str | None = None
+        self._cut: _Cut | None = None
         self._stemmed: dict[Language, str] = {}
 
     def __len__(self) -> int:
-        return len(self.ordered)
+        return self._whole.length
 
     @property
     def ordered(self) -> list[str]:
-        """All of them, one after another."""
-        if self._ordered is None:
-            self._ordered = _words_of(self.flat)
-        return self._ordered
+        """All of them, one after another; made anew at each call."""
+        return _words_of(self.flat)
+
+    @property
+    def opening(self) -> list[str]:
+        """The first of them, some 500."""
+        return self._whole.opening
 
     @property
     def distinct(self) -> frozenset[str]:
         """Each of them once."""
-        if self._distinct is None:
-            self._distinct = frozenset(self.ordered)
-        return self._distinct
+        return self._whole.distinct
+
+    @property
+    def _whole(self) -> "_Cut":
+        cut = self._cut
+        if cut is None:
+            cut = self._cut = _cut(self.flat)
+        return cut
+
+    def have(self, spelled: Sequence[Collection[str]]) -> bool:
+        """Whether words follow one another somewhere, each in one of its spellings."""
+        line = self._whole.line
+        return any(_line(words) in line for words in product(*spelled))
 
     def times(self, spelled: Sequence[Collection[str]]) -> int:
         """How many times words follow one another, each in one of its spellings."""
@@ -229,9 +247,41 @@ class Words:
         return _count(line, phrase)
 
     def _count(self, words: Sequence[str]) -> int:
-        if self._joined is None:
-            self._joined = _line(self.ordered)
-        return _count(self._joined, words)
+        return _count(self._whole.line, words)
+
+
+class _Cut(NamedTuple):
+    """What is asked of all words of a text. ``line`` has them as they are searched."""
+
+    distinct: frozenset[str]
+    opening: list[str]
+    length: int
+    line: str
+
+
+def _cut(flat: str) -> _Cut:
+    """Cut a text into words, piece by piece.
+
+    What is kept of a text are its distinct words, a fraction. The others are gone before those of
+    the next piece are made, in the same memory: all at once would be dearer to make and to let go
+    than everything that is done with them.
+    """
+    rough = flat.split(None, _PIECE)
+    rest = rough.pop() if len(rough) > _PIECE else ""
+    opening = rough if flat.isascii() else _all_folded(rough)
+    if not rest:
+        return _Cut(frozenset(opening), opening, len(opening), _line(opening))
+    distinct, length, lines = set(opening), len(opening), ["  ".join(opening)]
+    at = 0
+    while at >= 0:
+        end = rest.find(" ", at + _PIECE_CHARACTERS)
+        words = _words_of(rest[at:] if end < 0 else rest[at:end])
+        distinct.update(words)
+        length += len(words)
+        if words:
+            lines.append("  ".join(words))
+        at = end
+    return _Cut(frozenset(distinct), opening, length, _line(lines))
 
 
 def _count(line: str, words: Iterable[str]) -> int:
