@@ -3,10 +3,10 @@
 import re
 from collections.abc import Callable, Iterable
 from datetime import date
-from functools import cached_property
 from typing import Final
 
 import msgspec
+from propcache.api import cached_property
 
 from letterbox.model.kind import FREE_OF_INTERESTS, Kind
 from letterbox.model.message import Addressees, Categories, Offer, Origin
@@ -324,8 +324,8 @@ class MailFacts:
         return header.unfold(fields[0]).strip() if len(fields) == 1 else ""
 
 
+_KINDS: Final = {str(kind): kind for kind in Kind}
+
+
 def _kind_named(name: str) -> Kind | None:
-    try:
-        return Kind(name.lower())
-    except ValueError:
-        return None
+    return _KINDS.get(name.lower())

@@ -6,9 +6,9 @@ because signatures are verified over these very fields.
 
 import re
 from collections import defaultdict
-from functools import cached_property
 
 import msgspec
+from propcache.api import cached_property
 
 from letterbox.model.configuration import ReadingSection
 

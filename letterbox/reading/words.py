@@ -197,12 +197,13 @@ _PIECE_CHARACTERS: Final = 4096
 class Words:
     """The folded words of one stretch of text, cut when first asked for, and then once only."""
 
-    __slots__ = ("_cut", "_stemmed", "flat")
+    __slots__ = ("_cut", "_distinct", "_stemmed", "flat")
 
     def __init__(self, text: str) -> None:
         #: Runs of characters, with a space before and behind each.
         self.flat: Final = _flat(text)
         self._cut: _Cut | None = None
+        self._distinct: frozenset[str] | None = None
         self._stemmed: dict[Language, str] = {}
 
     def __len__(self) -> int:
@@ -221,7 +222,10 @@ class Words:
     @property
     def distinct(self) -> frozenset[str]:
         """Each of them once."""
-        return self._whole.distinct
+        if self._distinct is None:
+            cut = self._cut
+            self._distinct = cut.distinct if cut else _distinct(self.flat)
+        return self._distinct
 
     @property
     def _whole(self) -> "_Cut":
@@ -272,16 +276,31 @@ def _cut(flat: str) -> _Cut:
     if not rest:
         return _Cut(frozenset(opening), opening, len(opening), _line(opening))
     distinct, length, lines = set(opening), len(opening), ["  ".join(opening)]
-    at = 0
-    while at >= 0:
-        end = rest.find(" ", at + _PIECE_CHARACTERS)
-        words = _words_of(rest[at:] if end < 0 else rest[at:end])
+    for piece in _pieces(rest):
+        words = _words_of(piece)
         distinct.update(words)
         length += len(words)
         if words:
             lines.append("  ".join(words))
-        at = end
+        del words
     return _Cut(frozenset(distinct), opening, length, _line(lines))
+
+
+def _distinct(flat: str) -> frozenset[str]:
+    """The words alone, where nobody asks for more: of what is long, that is most of the work."""
+    distinct: set[str] = set()
+    for piece in _pieces(flat):
+        distinct.update(_words_of(piece))
+    return frozenset(distinct)
+
+
+def _pieces(flat: str) -> Iterator[str]:
+    """A text in pieces that end where a word does."""
+    at = 0
+    while at >= 0:
+        end = flat.find(" ", at + _PIECE_CHARACTERS)
+        yield flat[at:] if end < 0 else flat[at:end]
+        at = end
 
 
 def _count(line: str, words: Iterable[str]) -> int:

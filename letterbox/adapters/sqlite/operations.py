@@ -49,6 +49,11 @@ _CHANGE = (
     "UPDATE documents SET revision = revision + 1, value = ?"
     " WHERE partition = ? AND key = ? AND revision = ? RETURNING revision"
 )
+_FORGET = tuple(
+    f"DELETE FROM {table} WHERE (partition, name) IN"  # noqa: S608 - our own two names
+    f" (SELECT partition, name FROM {table} WHERE expires <= ? LIMIT ?)"
+    for table in ("counters", "claims")
+)
 
 
 class _Refused(Exception):
@@ -123,22 +128,13 @@ class Operations:
 
     def forget(self, limit: int) -> None:
         """Remove counters and claims that have expired, ``limit`` of each at most."""
-        for table in ("counters", "claims"):
-            self._db.execute(
-                f"DELETE FROM {table} WHERE (partition, name) IN"  # noqa: S608 - our own two names
-                f" (SELECT partition, name FROM {table} WHERE expires <= ? LIMIT ?)",
-                (self._now, limit),
-            )
-
-    def _row(self, sql: str, *bindings: object) -> Any:
-        """The first row, or None; the statement is finished after it."""
-        rows = self._db.execute(sql, bindings).fetchall()
-        return rows[0] if rows else None
+        for sql in _FORGET:
+            self._db.execute(sql, (self._now, limit))
 
     def _one(self, sql: str, *bindings: object) -> Any:
-        """The first value of the first row, or None."""
-        row = self._row(sql, *bindings)
-        return row[0] if row else None
+        """The first value of the first row, or None; the statement is finished after it."""
+        rows = self._db.execute(sql, bindings).fetchall()
+        return rows[0][0] if rows else None
 
     # ---- documents ----------------------------------------------------------------------------
 

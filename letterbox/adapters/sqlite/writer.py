@@ -34,12 +34,18 @@ LARGEST_BATCH = 32
 #: Operations of one transaction that are executed on the loop at most: 32 messages have some 300.
 MOST_ON_LOOP = 512
 
-#: Expired entries of a kind that are removed with each call: more than a call adds, so that they
-#: dwindle, and few enough that nobody waits for it.
+#: Expired entries of a kind that are removed for each call: more than a call adds, so that they
+#: dwindle. They are looked for after so many calls or microseconds, whichever comes first: often
+#: enough that nobody waits for their removal, and not so often that the search is felt.
 FORGET = 8
+FORGET_CALLS = 16
+FORGET_AFTER = 1_000_000
 
 #: After this many seconds without a commit the log is written back into the file.
 IDLE = 0.5
+
+
+_MANY_ROWS = frozenset({Trim, Rewrite})
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -73,6 +79,8 @@ class Writer:
         self._most_waiting = most_waiting
         self._waiting: deque[Call] = deque()
         self._closing = False
+        self._since_forgetting = 0  # calls
+        self._forgotten = 0  # when it was done last, in microseconds since 1970
         self._changed = asyncio.Event()
         self._db: apsw.Connection | None = None
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
@@ -146,12 +154,19 @@ class Writer:
 
         def write() -> list[Outcome]:
             outcomes = [(call, operations.call(call.commits)) for call in batch]
-            operations.forget(limit=len(batch) * FORGET)
+            self._forget(operations, len(batch), now)
             return outcomes
 
         outcomes = await self._in_thread(write) if _is_long(batch) else write()
         await self._in_thread(db.execute, "COMMIT")
         return outcomes, operations.dropped
+
+    def _forget(self, operations: Operations, calls: int, now: int) -> None:
+        self._since_forgetting += calls
+        waited = abs(now - self._forgotten)  # a clock may be set back
+        if self._since_forgetting >= FORGET_CALLS or waited >= FORGET_AFTER:
+            operations.forget(limit=self._since_forgetting * FORGET)
+            self._since_forgetting, self._forgotten = 0, now
 
     async def _in_thread(self, do: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         """Do what may wait for the disk."""
@@ -197,10 +212,8 @@ class Writer:
 
 def _is_long(batch: Sequence[Call]) -> bool:
     """Whether it would keep the loop from all else: by many operations, or by many rows."""
-    commits = [commit for call in batch for commit in call.commits]
-    if sum(len(commit.operations) for commit in commits) > MOST_ON_LOOP:
-        return True
-    return any(isinstance(each, Trim | Rewrite) for commit in commits for each in commit.operations)
+    operations = [each for call in batch for commit in call.commits for each in commit.operations]
+    return len(operations) > MOST_ON_LOOP or not _MANY_ROWS.isdisjoint(map(type, operations))
 
 
 def _unavailable(error: Exception) -> StoreUnavailable:
