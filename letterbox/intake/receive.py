@@ -115,11 +115,10 @@ class Intake:
         if len(mail.all("received")) > _MAX_RECEIVED:
             return self._to_all(arrival, "mail-loop")
         proof = await self._prove(arrival, mail)
-        self._metrics.messages.labels(
-            envelope.edge, getattr(proof.sender, "how", type(proof.sender).__name__.lower())
-        ).inc()
+        how = getattr(proof.sender, "how", type(proof.sender).__name__.lower())
+        self._metrics.message(envelope.edge, how).inc()
         operator = tuple(a for a in envelope.recipients if self._operator.has(a))
-        others = tuple(a for a in envelope.recipients if not self._operator.has(a))
+        others = tuple(a for a in envelope.recipients if a not in operator)
         told: dict[Address, Told] = {}
         if operator:
             told |= await self._operator.take(arrival, operator, mail, proof)
@@ -283,12 +282,12 @@ class Intake:
     def _account(self, arrival: Arrival, received: Received, seconds: float) -> None:
         """One canonical line for each recipient: no content, no secret."""
         edge = arrival.envelope.edge
-        self._metrics.seconds.labels(edge).observe(seconds)
-        self._metrics.octets.labels(edge).inc(len(arrival.content))
+        self._metrics.second(edge).observe(seconds)
+        self._metrics.octet(edge).inc(len(arrival.content))
         for outcome in received.outcomes:
             told = outcome.told
             reason = told.reason.code if told.reason else ""
-            self._metrics.recipients.labels(edge, told.verdict, reason).inc()
+            self._metrics.recipient(edge, told.verdict, reason).inc()
             log.info(
                 "message",
                 message=received.message,

@@ -23,7 +23,8 @@ def unfold(field: Field) -> str:
 
     Cut off at 16 KiB: nothing that is understood is longer.
     """
-    return _FOLD.sub("", to_text(field.value[:_MOST])).strip(" \t")
+    value = to_text(field.value[:_MOST])
+    return (_FOLD.sub("", value) if "\n" in value else value).strip(" \t")
 
 
 def subject(mail: Mail) -> str:
