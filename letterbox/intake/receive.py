@@ -73,7 +73,7 @@ class Intake:
         self._rates = rates
         self._hostname = hostname
         self._reader = reader
-        self._calls: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+        self._calls: WeakValueDictionary[tuple[str, ...], asyncio.Lock] = WeakValueDictionary()
 
     async def receive(
         self, envelope: Envelope, content: bytes, submission: Submission | None = None
@@ -91,8 +91,11 @@ class Intake:
             submission=submission,
         )
         try:
-            async with self._one_at_a_time(submission):
-                received = await self._recorded(submission) or await self._receive(arrival)
+            if submission is None or submission.idempotent is None:
+                received = await self._receive(arrival)
+            else:
+                async with self._one_at_a_time(submission.vendor.id, submission.idempotent.key):
+                    received = await self._recorded(submission) or await self._receive(arrival)
         except StoreUnavailable as trouble:
             # No trace: the store has told its own trouble.
             log.error("store-unavailable", message=arrival.id, error=str(trouble))  # noqa: TRY400
@@ -249,16 +252,12 @@ class Intake:
     # ---- idempotent calls ----
 
     @asynccontextmanager
-    async def _one_at_a_time(self, submission: Submission | None) -> AsyncIterator[None]:
+    async def _one_at_a_time(self, *name: str) -> AsyncIterator[None]:
         """Calls with one key wait for one another, so that the first one's answer is recorded.
 
         That saves work. What holds between processes is that a key's messages have one id each,
         and so one claim.
         """
-        if submission is None or submission.idempotent is None:
-            yield
-            return
-        name = (submission.vendor.id, submission.idempotent.key)
         lock = self._calls.setdefault(name, asyncio.Lock())
         async with lock:
             yield

@@ -31,6 +31,12 @@ from letterbox.ports.store import Commit, Result, Rewrite, StoreUnavailable, Tri
 #: Calls in one transaction at most: bounds how long the loop is busy with them.
 LARGEST_BATCH = 32
 
+#: What a transaction waits for: so many calls, or seconds, at most, and only while more of them
+#: come with each turn of the loop. Ten sessions then make two transactions in turn, one of which is
+#: on its way to the disk while the messages of the other are decided.
+GATHERED = 6
+GATHER_SECONDS = 0.004
+
 #: Operations of one transaction that are executed on the loop at most: 32 messages have some 300.
 MOST_ON_LOOP = 512
 
@@ -106,11 +112,24 @@ class Writer:
     async def _run(self) -> None:
         while not (self._closing and not self._waiting):
             if self._waiting:
+                await self._gather()
                 count = min(len(self._waiting), LARGEST_BATCH)
                 batch = [self._waiting.popleft() for _ in range(count)]
                 await self._write(batch)
             elif await self._is_quiet() and self._db is not None:
                 await self._in_thread(self._checkpoints.when_idle, self._db)
+
+    async def _gather(self) -> None:
+        """Let those come along who are about to ask: a transaction costs one as much as ten.
+
+        As long as each turn of the loop brings another call, the loop has work to do anyway.
+        """
+        loop = asyncio.get_running_loop()
+        latest = loop.time() + GATHER_SECONDS
+        before = 0
+        while before < len(self._waiting) < GATHERED and loop.time() < latest:
+            before = len(self._waiting)
+            await asyncio.sleep(0)
 
     async def _is_quiet(self) -> bool:
         """Wait for a call, or for the time to write the log back; whether that has come."""
