@@ -159,7 +159,6 @@ class _Table:
         return [Found(phrase, times) for phrase, times in found.items()]
 
     def _standing(self, words: Words) -> list[_Shape]:
-        self._vocabulary.learn(words.distinct)
         stems_there = self._vocabulary.forms_in(words.distinct)
         candidates = {nth for stem in stems_there for nth in self._by_longest.get(stem, ())}
         # In the order of the table: sets of words have another in every process, and what is

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from functools import lru_cache, partial
-from itertools import product
+from itertools import chain, product
 from typing import Final, Generic, Literal, NamedTuple, TypeVar, get_args
 
 import Stemmer
@@ -336,18 +336,17 @@ class Vocabulary:
         self._forms_of = forms_of
         self._wanted = wanted
         self._most = most
-        self._known: set[str] = set()
+        #: By word; of most words none is wanted.
+        self._forms: dict[str, tuple[str, ...]] = {}
         self._by_form: defaultdict[str, set[str]] = defaultdict(set)
-        self._forms: dict[str, list[str]] = {}
-        self._telling: set[str] = set()
 
     def learn(self, words: frozenset[str]) -> None:
         """Know these words: others may be forgotten."""
-        new = words - self._known
-        if len(self._known) + len(new) > self._most:
+        new = words.difference(self._forms)
+        if len(self._forms) + len(new) > self._most:
             self.generation += 1
-            for kept in (self._known, self._by_form, self._forms, self._telling):
-                kept.clear()
+            self._forms.clear()
+            self._by_form.clear()
             new = words
         for word in new:
             # Only what is short is kept: mail of endless words must not fill the memory.
@@ -355,14 +354,11 @@ class Vocabulary:
                 self._know(word)
 
     def _know(self, word: str) -> None:
-        self._known.add(word)
         wanted = self._wanted
-        found = [form for form in self._forms_of(word) if wanted is None or form in wanted]
-        if found:
-            self._telling.add(word)
-            self._forms[word] = found
-            for form in found:
-                self._by_form[form].add(word)
+        found = tuple(form for form in self._forms_of(word) if wanted is None or form in wanted)
+        self._forms[word] = found
+        for form in found:
+            self._by_form[form].add(word)
 
     def spelled(self, form: str, words: frozenset[str]) -> AbstractSet[str]:
         """Those of some words, which must be known, that have a form."""
@@ -370,8 +366,13 @@ class Vocabulary:
         return _NONE if found is None else found & words
 
     def forms_in(self, words: frozenset[str]) -> set[str]:
-        """Every form that is wanted and that one of some words has; they must be known."""
-        return {form for word in words & self._telling for form in self._forms[word]}
+        """Every form that is wanted and that one of some words has; they are known then."""
+        # Each word is looked up once, mostly: where there are many, that is what costs.
+        found = [*map(self._forms.get, words)]
+        if None in found:
+            self.learn(words)
+            found = [*map(self._forms.get, words)]
+        return set(chain.from_iterable(filter(None, found)))
 
 
 _NONE: Final[frozenset[str]] = frozenset()
