@@ -20,7 +20,7 @@ serve: $(READY)
 	@$(BIN)/letterbox serve $(ARGS)
 
 test: $(READY) packages vectors check
-	$(BIN)/pytest -m 'not long' $(ARGS)
+	$(BIN)/pytest -m 'not long' --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 packages:
 	@tests/install-packages

@@ -9,26 +9,16 @@ from msgspec import structs
 from filters import ORDER
 from letterbox.administration import Administration
 from letterbox.administration.explain import Explaining
+from letterbox.administration.objections import ObjectionCommands
 from letterbox.administration.signin import SignInCommands
-from letterbox.delivery.herald import Herald
-from letterbox.delivery.notices import Notices
-from letterbox.delivery.reconnect import Reconnecting
-from letterbox.delivery.relations import Relations
+from letterbox.between import Between
 from letterbox.delivery.relay import Relay
-from letterbox.delivery.release import Holds
-from letterbox.delivery.requests import Requests
-from letterbox.delivery.standings import Standings
 from letterbox.delivery.worker import Duty, Worker
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.explanation import Explanations
 from letterbox.feedback.sentences import Sentences
 from letterbox.hindsight import Changes, Fits, PastCases, Replay, Undo
 from letterbox.identity.prover import Prover
-from letterbox.intake import Intake
-from letterbox.intake.operator import OperatorMailbox
-from letterbox.intake.preflight import Preflight
-from letterbox.intake.settle import Settlement
-from letterbox.intake.strangers import Strangers
 from letterbox.intake.submitters import Submitters
 from letterbox.judge import Judge
 from letterbox.metrics import Metrics
@@ -40,6 +30,7 @@ from letterbox.ports.resolver import Resolver
 from letterbox.ports.store import Bodies, Store
 from letterbox.reading.facts import Reader
 from letterbox.reading.mail import Limits
+from letterbox.reception import Reception
 from letterbox.records import places
 from letterbox.records.activity import ActivityLog
 from letterbox.records.categories import Categories
@@ -52,9 +43,9 @@ from letterbox.records.feed import Feed
 from letterbox.records.guesses import Guesses
 from letterbox.records.ledger import Ledger
 from letterbox.records.mailboxes import Mailboxes
+from letterbox.records.objections import Objections
 from letterbox.records.passkeys import Passkeys
 from letterbox.records.passwords import Passwords
-from letterbox.records.rates import Rates
 from letterbox.records.resemblances import Resemblances
 from letterbox.records.sessions import Sessions
 from letterbox.records.tallies import Tallies
@@ -94,15 +85,28 @@ class Broker:
         #: Where our pages are; known for good once HTTP listens.
         self.public_url = configuration.own_url
         self.registry, self.taxonomy = shipment.registry, shipment.taxonomy
-        self.domains = shipment.domains
+        self.domains, self.letters = shipment.domains, shipment.letters
         self.sentences = Sentences(self.registry, shipment.phrases, shipment.wording)
         self.explanations = Explanations(self.sentences, self.taxonomy)
         self._records()
         limits = Limits(**structs.asdict(configuration.reading))
         self.reader = Reader(limits, self.taxonomy, self.categories.ours, shipment.tables)
         self._judging()
-        self.intake = self._intake()
-        self.preflight = self._preflight()
+        reception = Reception(
+            configuration,
+            store=self.store,
+            bodies=self.bodies,
+            clock=self.clock,
+            metrics=self.metrics,
+            consumers=self.consumers,
+            vendors=self.vendors,
+            judge=self.judge,
+            ledger=self.ledger,
+            prover=self.prover,
+            disclosure=self.disclosure,
+            reader=self.reader,
+        )
+        self.intake, self.preflight = reception.intake, reception.preflight
         self._registering()
         self._delivery()
         self._hindsight()
@@ -138,6 +142,7 @@ class Broker:
             self.store, trials_per_minute=configuration.webhooks.trials_per_minute
         )
         self.activity = ActivityLog(self.store)
+        self.objections = Objections(self.store)
         self.custody = Custody(
             per_vendor=configuration.limits.held_per_vendor,
             per_consumer=configuration.limits.held_per_consumer,
@@ -219,117 +224,28 @@ class Broker:
             grace=timedelta(days=section.grace_days),
         )
 
-    def _intake(self) -> Intake:
-        configuration, retention = self.configuration, self.configuration.retention
-        refused = timedelta(days=retention.refused)
-        return Intake(
-            store=self.store,
-            clock=self.clock,
-            prover=self.prover,
-            vendors=self.vendors,
-            settlement=Settlement(
-                store=self.store,
-                bodies=self.bodies,
-                consumers=self.consumers,
-                judge=self.judge,
-                ledger=self.ledger,
-                disclosure=self.disclosure,
-                retention=refused,
-            ),
-            strangers=Strangers(
-                store=self.store,
-                consumers=self.consumers,
-                disclosure=self.disclosure,
-                kept=timedelta(days=retention.strangers),
-            ),
-            operator=OperatorMailbox(
-                store=self.store,
-                bodies=self.bodies,
-                disclosure=self.disclosure,
-                # <postmaster> without a domain is written to the host itself (RFC 5321, 4.5.1).
-                domains=configuration.our_domains | {configuration.hostname},
-                per_hour=configuration.limits.operator_messages_per_hour,
-                retention=refused,
-                claims=timedelta(days=retention.claims),
-            ),
-            disclosure=self.disclosure,
-            metrics=self.metrics,
-            rates=Rates(self.clock, configuration.limits.messages_per_vendor_second),
-            hostname=configuration.hostname,
-            reader=self.reader,
-        )
-
-    def _preflight(self) -> Preflight:
-        configuration = self.configuration
-        return Preflight(
-            store=self.store,
-            clock=self.clock,
-            prover=self.prover,
-            vendors=self.vendors,
-            judge=self.judge,
-            disclosure=self.disclosure,
-            reader=self.reader,
-            hostname=configuration.hostname,
-            per_day=configuration.probes.preflights_per_day,
-            most=configuration.smtp.max_size,
-        )
-
     def _delivery(self) -> None:
         retention = self.configuration.retention
-        self.holds = Holds(
-            store=self.store,
-            clock=self.clock,
-            consumers=self.consumers,
-            mailboxes=self.mailboxes,
-            judge=self.judge,
-            ledger=self.ledger,
-            custody=self.custody,
-            metrics=self.metrics,
-            reader=self.reader,
-            longest=timedelta(days=retention.held),
-        )
-        self.herald = Herald(
-            store=self.store,
-            consumers=self.consumers,
-            vendors=self.vendors,
-            ledger=self.ledger,
-            disclosure=self.disclosure,
-            requests_kept=timedelta(days=retention.requests),
-        )
-        self.relations = Relations(
-            store=self.store,
-            clock=self.clock,
-            consumers=self.consumers,
-            mailboxes=self.mailboxes,
-            holds=self.holds,
-            herald=self.herald,
-        )
-        standings = Standings(clock=self.clock, consumers=self.consumers, herald=self.herald)
-        self.reconnecting = Reconnecting(
-            store=self.store,
-            consumers=self.consumers,
-            vendors=self.vendors,
-            standings=standings,
-            period=timedelta(days=self.configuration.limits.reconnect_days),
-        )
-        self.requests = Requests(
-            store=self.store,
-            clock=self.clock,
-            consumers=self.consumers,
-            vendors=self.vendors,
-            standings=standings,
-            kept=timedelta(days=retention.requests),
-        )
-        self.notices = Notices(
+        self.between = Between(
+            self.configuration,
             store=self.store,
             bodies=self.bodies,
             clock=self.clock,
+            metrics=self.metrics,
             consumers=self.consumers,
+            vendors=self.vendors,
             mailboxes=self.mailboxes,
+            custody=self.custody,
+            ledger=self.ledger,
+            judge=self.judge,
+            reader=self.reader,
+            disclosure=self.disclosure,
             sentences=self.sentences,
-            hostname=self.configuration.hostname,
-            retention=timedelta(days=retention.refused),
         )
+        between = self.between
+        self.holds, self.herald, self.relations = between.holds, between.herald, between.relations
+        self.requests, self.reconnecting = between.requests, between.reconnecting
+        self.objecting, self.breaches = between.objecting, between.breaches
         self.outgoing = Outgoing(
             self.configuration,
             store=self.store,
@@ -380,10 +296,7 @@ class Broker:
 
     def _duties(self) -> Iterator[Duty]:
         """Whose work the entries of the due-set are."""
-        yield Duty("consumer", places.HELD, self.holds.open)
-        yield Duty("consumer", places.REQUEST, self.requests.expire)
-        yield Duty("consumer", places.OUTCOME, self.requests.tell)
-        yield Duty("consumer", places.NOTICE, self.notices.look)
+        yield from self.between.duties()
         settle = self.consumers.settle_address
         yield Duty("address", places.PASSING, lambda name, _: settle(name, self.clock.now()))
         yield Duty("domain", places.PASSING, lambda name, _: self.vendors.settle_domain(name))
@@ -443,4 +356,7 @@ class Broker:
                 self.sessions, self.consumers, self.vendors, lambda: self.public_url
             ),
             leaving=self.upkeep.leaving,
+            objections=ObjectionCommands(
+                self.objections, self.breaches, self.letters, self.consumers, self.clock
+            ),
         )

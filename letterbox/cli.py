@@ -29,6 +29,7 @@ _SECTIONS = (
     "decisions",
     "activity",
     "requests",
+    "objections",
     "strangers",
     "tokens",
     "sessions",
@@ -94,14 +95,14 @@ def _rotate_key(arguments: argparse.Namespace) -> int:
     return _print(arguments, done, [done["key"]])
 
 
-def _vendor(arguments: argparse.Namespace) -> int:
-    """A command about vendors that prints what it found, or what it did."""
-    from letterbox.administration.shown import VENDOR_LINES
+def _told(arguments: argparse.Namespace) -> int:
+    """A command that prints what it found, or what it did."""
+    from letterbox.administration.shown import LINES
 
     command: str = arguments.command
     asked = {name: getattr(arguments, name) for name in arguments.takes}
     done = _perform(arguments, command, asked)
-    return _print(arguments, done, VENDOR_LINES[command](done))
+    return _print(arguments, done, LINES[command](done))
 
 
 def _explain(arguments: argparse.Namespace) -> int:
@@ -422,7 +423,7 @@ _COMMANDS: Mapping[str, Command] = {
     "credential": _credential,
     "rotate": _rotate_key,
     "signin": _sign_in,
-    "vendor": _vendor,
+    "told": _told,
     "explain": _explain,
     "check-config": _check_config,
     "reasons": _reasons,

@@ -97,6 +97,18 @@ class Metrics:
             ["kind", "outcome"],
             registry=self.registry,
         )
+        self.unsubscriptions = Counter(
+            "letterbox_unsubscriptions",
+            "Requests to end subscriptions, and how often one had to wait",
+            ["way", "outcome"],
+            registry=self.registry,
+        )
+        self.objections = Counter(
+            "letterbox_objections",
+            "Objections to advertising, and messages that came in spite of one",
+            ["event"],
+            registry=self.registry,
+        )
         self.webhooks = Counter(
             "letterbox_webhooks",
             "Calls of vendors' endpoints that told an event, or tried to",

@@ -8,6 +8,7 @@ from pathlib import Path
 from letterbox.delivery.complaints import Complaints
 from letterbox.delivery.relations import Relations
 from letterbox.delivery.reports import Reports
+from letterbox.delivery.unsubscribing import Unsubscribing
 from letterbox.delivery.webhooks import Webhooks
 from letterbox.delivery.worker import Duty
 from letterbox.identity.domains import Domains
@@ -74,11 +75,20 @@ class Outgoing:
             reader=reader,
             organizational=domains.organizational,
             mail=mail,
-            web=subscriptions,
             signer=signer,
             hostname=configuration.hostname,
             product=f"letterbox/{version('letterbox')}",
             kept=timedelta(days=configuration.retention.decisions),
+            lasts=timedelta(hours=outbound.hours),
+            metrics=metrics,
+        )
+        self.unsubscribing = Unsubscribing(
+            store=store,
+            clock=clock,
+            mail=mail,
+            web=subscriptions,
+            signer=signer,
+            hostname=configuration.hostname,
             lasts=timedelta(hours=outbound.hours),
             metrics=metrics,
         )
@@ -94,7 +104,8 @@ class Outgoing:
         yield Duty("reports", places.FOLDED, reports.send_folded, beside=_MAIL_SERVERS)
         yield Duty("reports", places.FOLDED_BEFORE, reports.forget_folded)
         yield Duty("consumer", places.COMPLAINT, complaints.report, beside=_MAIL_SERVERS)
-        yield Duty("consumer", places.UNSUBSCRIPTION, complaints.unsubscribe, beside=_SUBSCRIPTIONS)
+        end = self.unsubscribing.send
+        yield Duty("consumer", places.UNSUBSCRIPTION, end, beside=_SUBSCRIPTIONS)
         yield Duty("vendor", places.WEBHOOK, self.webhooks.deliver, beside=self._endpoints_at_once)
 
 

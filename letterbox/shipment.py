@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from letterbox.configuration import shipped
+from letterbox.feedback.objecting import Letters, read_words
 from letterbox.feedback.wording import Wording, read_wording
 from letterbox.identity.domains import Domains
 from letterbox.model.reason import Phrases, Registry, read_phrases, read_registry
@@ -21,17 +22,20 @@ class Shipment(NamedTuple):
     taxonomy: Taxonomy
     tables: Tables
     domains: Domains
+    letters: Letters
 
 
 def unpack() -> Shipment:
     """Read all of it: some tenths of a second. Raises FileNotFoundError where one is missing."""
     reasons = shipped("reasons.toml")
     taxonomy = read_taxonomy(shipped("taxonomy.toml"))
+    wording = read_wording(shipped("wording.toml"))
     return Shipment(
         registry=read_registry(reasons),
         phrases=read_phrases(reasons),
-        wording=read_wording(shipped("wording.toml")),
+        wording=wording,
         taxonomy=taxonomy,
         tables=Tables(taxonomy, read_signs(shipped("signs.toml"))),
         domains=Domains(shipped("mailbox_providers.toml")),
+        letters=Letters(read_words(shipped("objection.toml")), wording),
     )

@@ -84,10 +84,22 @@ def parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
     imported.add_argument("--map", metavar="FILE.toml", help='corrections: "A > B" = "our/id"')
     foreign = add("foreign", "foreign", "list what was taken in, and what it means", within)
     foreign.add_argument("source", choices=("google", "shopify"))
+    _add_objections(add)
     _add_leaving(add)
     _add_moving(add)
     add("version", "version", "print the version")
     return top
+
+
+def _add_objections(add: Callable[..., Any]) -> None:
+    about = "list what a consumer objected to, or print the letter about one of them"
+    objections = add("objections", "told", about)
+    objections.add_argument("consumer", metavar="CONSUMER", help="an id")
+    objections.add_argument("objection", metavar="OBJECTION", nargs="?", help="one of its list")
+    objections.add_argument(
+        "--language", choices=("en", "nl"), help="the language of the letter; the consumer's"
+    )
+    objections.set_defaults(command="objections", takes=("consumer", "objection", "language"))
 
 
 def _add_leaving(add: Callable[..., Any]) -> None:
@@ -159,7 +171,7 @@ def _add_keys(issue: Any, group: Any, add: Callable[..., Any]) -> None:
     rotate = add("rotate", "rotate", "replace a key; both serve for a while", group)
     rotate.add_argument("prefix", metavar="PREFIX")
     rotate.add_argument("--overlap-hours", type=int, default=24, help="how long; 24, unless told")
-    keys = add("list", "vendor", "list a vendor's keys, and when each was last used", group)
+    keys = add("list", "told", "list a vendor's keys, and when each was last used", group)
     keys.add_argument("vendor", metavar="VENDOR")
     keys.set_defaults(command="key list", takes=("vendor",))
 
@@ -173,7 +185,7 @@ def _add_vendors(parser: Any, add: Callable[..., Any]) -> None:
         ("suspend", "take nothing of a vendor's for now"),
         ("resume", "take a vendor's mail again"),
     ):
-        within = add(name, "vendor", about, group)
+        within = add(name, "told", about, group)
         takes: tuple[str, ...] = ()
         if name != "list":
             within.add_argument("vendor", metavar="VENDOR")

@@ -12,6 +12,7 @@ from letterbox.administration.categories import TaxonomyFile, map_files
 from letterbox.administration.explain import Explaining
 from letterbox.administration.failed import Failed
 from letterbox.administration.leaving import LeavingCommands
+from letterbox.administration.objections import ObjectionCommands
 from letterbox.administration.people import PeopleFile
 from letterbox.administration.shape import nearest
 from letterbox.administration.signin import SignInCommands
@@ -102,6 +103,7 @@ class Administration:
         categories: Categories,
         sign_in: SignInCommands,
         leaving: LeavingCommands,
+        objections: ObjectionCommands,
     ) -> None:
         self._explaining = explaining
         self._taxonomy = taxonomy
@@ -133,6 +135,7 @@ class Administration:
             ).table,
             **sign_in.table,
             **leaving.table,
+            **objections.table,
         }
 
     async def perform(self, command: str, arguments: Mapping[str, Any]) -> Answer:

@@ -14,6 +14,7 @@ from letterbox.records.activity import ActivityLog
 from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import Credentials
 from letterbox.records.mailboxes import Mailboxes
+from letterbox.records.objections import Objections
 from letterbox.records.requests import RequestList
 from letterbox.records.sessions import Owner, Sessions
 from letterbox.records.strangers import StrangerCounts
@@ -26,6 +27,7 @@ Section = Literal[
     "decisions",
     "activity",
     "requests",
+    "objections",
     "strangers",
     "tokens",
     "sessions",
@@ -66,6 +68,7 @@ class Exporting:
         self._strangers = strangers
         self._activity = ActivityLog(store)
         self._requests = RequestList(store)
+        self._objections = Objections(store)
 
     async def page(self, name: str, section: Section, after: str | None = None) -> Rows:
         """One page of one section. ``messages`` are what the inbox holds, as received, base64."""
@@ -101,8 +104,9 @@ class Exporting:
             case "sessions":
                 rows = await self._sessions.listed(Owner("consumer", name))
                 return Rows([_without_secret(plain(row)) for row in rows])
-            case "messages":
-                return await self._messages(name, after)
+            case "messages" | "objections":
+                read = self._messages if section == "messages" else self._objected
+                return await read(name, after)
 
     async def _messages(self, name: str, after: str | None) -> Rows:
         inbox = await self._mailboxes.inbox(name, after=after, limit=_MESSAGES)
@@ -112,6 +116,17 @@ class Exporting:
             if body is not None:
                 items.append({"id": entry.id, "raw": b64encode(body).decode()})
         return Rows(items, inbox.after)
+
+    async def _objected(self, name: str, after: str | None) -> Rows:
+        """Each with what came in spite of it, and the message that is kept for it, base64."""
+        page = await self._objections.page(name, after=after, limit=_MESSAGES)
+        items = []
+        for objection in page.items:
+            body = await self._mailboxes.body(objection.message)
+            came = await self._objections.breaches(name, objection.id)
+            raw = {"raw": b64encode(body).decode()} if body is not None else {}
+            items.append(plain(objection) | {"came": plain(came)} | raw)
+        return Rows(items, page.after)
 
     async def document(self, name: str) -> AsyncIterator[bytes]:
         """All sections as one JSON document, piece by piece."""

@@ -104,9 +104,25 @@ def _vendor_line(item: Mapping[str, Any]) -> str:
     return f"{item['id']:24} {item['name']}  ({domains}){marks}"
 
 
+def _objection_lines(done: Mapping[str, Any]) -> list[str]:
+    """Each in one line; of one alone, the letter."""
+    if "letter" in done:
+        letter: str = done["letter"]
+        return letter.removesuffix("\n").split("\n")
+    lines = []
+    for item in done["items"]:
+        asked = item["asked"]
+        way = f"{asked['way']} {asked.get('outcome', 'none')} {asked.get('answer', '')}".strip()
+        came = f"{item['breaches']} since"
+        name = item["vendor"]["name"]
+        lines.append("  ".join((item["id"], item["at"][:_MINUTE], f"{way:28}", f"{came:9}", name)))
+    return lines or [f"{done['consumer']} has objected to nobody"]
+
+
 #: How the answer to each command is told.
-VENDOR_LINES: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
+LINES: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "key list": _key_lines,
+    "objections": _objection_lines,
     "vendor list": _list_lines,
     "vendor show": _show_lines,
     "vendor drop": lambda done: [f"vendor {done['vendor']} has {done['domain']} no more"],

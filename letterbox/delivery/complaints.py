@@ -34,8 +34,6 @@ from letterbox.ports.courier import (
     MailCourier,
     Never,
     NotNow,
-    WebCourier,
-    WebTrouble,
 )
 from letterbox.ports.store import (
     Claim,
@@ -56,13 +54,7 @@ from letterbox.records.content import read_content
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.names import new_reference
 
-#: RFC 8058, section 3.1: what is posted, and as what.
-_BODY: Final = b"List-Unsubscribe=One-Click"
-_FIELDS: Final = {"Content-Type": "application/x-www-form-urlencoded"}
-#: Answers that say "not now": another time it may do.
-_PASSING: Final = frozenset({408, 425, 429})
 _LONGEST_PLACE: Final = 300
-_SUCCESS, _FAULT = range(200, 300), 500
 
 log = structlog.get_logger("letterbox.complaints")
 
@@ -101,7 +93,6 @@ class Complaints:
         reader: Reader,
         organizational: Callable[[str], str],
         mail: MailCourier,
-        web: WebCourier,
         signer: Signs | None,
         hostname: str,
         product: str,
@@ -116,7 +107,6 @@ class Complaints:
         self._reader = reader
         self._organizational = organizational
         self._mail = mail
-        self._web = web
         self._signer = signer
         self._hostname = hostname
         self._product = product
@@ -146,7 +136,7 @@ class Complaints:
         told = await self._complaint(consumer, case) if report is not False else ()
         asked = await self._unsubscription(consumer, case) if unsubscribe else ()
 
-        def also(covering: VendorRule | None) -> tuple[Operation, ...]:
+        async def also(covering: VendorRule | None) -> tuple[Operation, ...]:
             return (*(told if _reports(covering, report=report) else ()), *asked)
 
         relation = await self._relations.unwanted(consumer, name, because=because, also=also)
@@ -239,30 +229,7 @@ class Complaints:
         sent = isinstance(handover, Handed)
         await self._done(consumer, key, "unwanted.told" if sent else "unwanted.not-told", owed)
 
-    async def unsubscribe(self, consumer: str, name: str) -> None:
-        """An unsubscription is due: call the address that was signed for it."""
-        key = places.UNSUBSCRIPTION + name
-        document = await self._store.get(places.consumer(consumer), key)
-        if document is None:
-            await self._done(consumer, key)
-            return
-        owed = decode(document.value, Unsubscription)
-        try:
-            status = (await self._web.post(owed.url, _FIELDS, _BODY)).status
-        except WebTrouble as trouble:
-            log.info("unsubscription", unsubscription=owed.id, trouble=trouble.kind)
-            again = trouble.kind != "address"
-            status = _FAULT
-        else:
-            log.info("unsubscription", unsubscription=owed.id, status=status)
-            again = status >= _FAULT or status in _PASSING
-        if status not in _SUCCESS and again and await self._later(consumer, key, owed):
-            return
-        done = status in _SUCCESS
-        happened: Happened = "unwanted.unsubscribed" if done else "unwanted.not-unsubscribed"
-        await self._done(consumer, key, happened, owed)
-
-    async def _later(self, consumer: str, key: str, owed: Complaint | Unsubscription) -> bool:
+    async def _later(self, consumer: str, key: str, owed: Complaint) -> bool:
         """Put it off; false where it has been tried for long enough."""
         now = self._clock.now()
         if now - owed.owed >= self._lasts:
@@ -280,23 +247,15 @@ class Complaints:
         consumer: str,
         key: str,
         happened: Happened | None = None,
-        owed: Complaint | Unsubscription | None = None,
+        owed: Complaint | None = None,
     ) -> None:
         """It is over, and the consumer reads how it ended."""
         operations: list[Operation] = [Delete(key=key), Unschedule(key=key, expect=False)]
         if happened is not None and owed is not None:
-            now = self._clock.now()
-            where = owed.to if isinstance(owed, Complaint) else owed.url
-            operations.append(
-                activity(
-                    now,
-                    happened,
-                    "request",
-                    owed.vendor,
-                    recipient=owed.recipient,
-                    text=(safe(where, _LONGEST_PLACE),),
-                )
-            )
+            where = (safe(owed.to, _LONGEST_PLACE),)
+            now, who = self._clock.now(), owed.recipient
+            said = activity(now, happened, "request", owed.vendor, recipient=who, text=where)
+            operations.append(said)
         await self._store.commit(Commit(places.consumer(consumer), tuple(operations)))
 
 

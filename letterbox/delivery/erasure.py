@@ -18,6 +18,7 @@ import structlog
 
 from letterbox.delivery.release import Holds
 from letterbox.model.address import parse_address
+from letterbox.model.objection import Objection
 from letterbox.model.record import DecisionRecord, InboxEntry, MessageRecord
 from letterbox.model.times import later
 from letterbox.model.told import Event, Told
@@ -64,7 +65,8 @@ _FEED: Final = 500
 _OPERATIONS: Final = 500
 #: What others are still to hear.
 _OWED: Final = (places.REPORT, places.OUTCOME)
-_PAPERS: Final = (places.DECISION, places.ACTIVITY, places.INBOX)
+_PAPERS: Final = (places.DECISION, places.ACTIVITY, places.INBOX, places.OBJECTION)
+_Paper = DecisionRecord | Activity | InboxEntry | Objection
 
 log = structlog.get_logger("letterbox.delivery")
 
@@ -337,15 +339,17 @@ class Erasure:
             await self._store.commit(Commit(place, gone))
 
 
-def _read(row: Document) -> DecisionRecord | Activity | InboxEntry:
+def _read(row: Document) -> _Paper:
     if row.key.startswith(places.DECISION):
         return decode(row.value, DecisionRecord)
     if row.key.startswith(places.ACTIVITY):
         return decode(row.value, Activity)
+    if row.key.startswith(places.OBJECTION):
+        return decode(row.value, Objection)
     return decode(row.value, InboxEntry)
 
 
-def _told(row: DecisionRecord | Activity | InboxEntry) -> tuple[Told | None, ...]:
+def _told(row: _Paper) -> tuple[Told | None, ...]:
     """What was told by a row, each with a reference that leads to the consumer."""
     if isinstance(row, DecisionRecord):
         return row.told, row.heard

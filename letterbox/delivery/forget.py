@@ -88,18 +88,23 @@ class Forgetting:
         )
 
     async def collect(self, message: str) -> None:
-        """Forget a message and its body, unless somebody has it in an inbox or held."""
+        """Forget a message and its body, unless somebody has it: in an inbox, held, as evidence."""
         record = await self._mailboxes.message(message)
         commit = forget_commit(message)
         if record is not None and any(
-            [await self._has(consumer, decision) for consumer, _, decision, _ in record.recipients]
+            [
+                await self._has(consumer, decision, message)
+                for consumer, _, decision, _ in record.recipients
+            ]
         ):
             later = self._clock.now() + timedelta(days=self._retention.refused)
             again = Schedule(key=places.COLLECT, at=later)
             commit = Commit(partition=places.message(message), operations=(again,))
         await self._store.commit(commit)
 
-    async def _has(self, consumer: str, decision: str) -> bool:
+    async def _has(self, consumer: str, decision: str, message: str) -> bool:
+        if await self._store.get(places.consumer(consumer), places.evidence(message)):
+            return True
         if await self._mailboxes.held_entry(consumer, decision):
             return True
         if await self._mailboxes.entry(consumer, decision):

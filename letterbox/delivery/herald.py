@@ -41,7 +41,7 @@ from letterbox.records.vendors import Vendors
 from letterbox.wishes import name_of
 
 #: Acts that tell the vendor themselves, with the message that they were about.
-_TELL_THEMSELVES: Final = frozenset({"answer", "advertising", "unwanted", "request"})
+_TELL_THEMSELVES: Final = frozenset({"answer", "advertising", "unwanted", "objection", "request"})
 _HAPPENED: Final[Mapping[EventType, Happened]] = {
     "relationship.blocked": "relationship.blocked",
     "relationship.changed": "relationship.changed",

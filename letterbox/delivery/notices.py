@@ -33,7 +33,8 @@ from letterbox.records.consumers import Consumers
 from letterbox.records.ledger import forget_commit, message_commit
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.names import new_id
-from letterbox.records.notices import Cause, causes, is_locked_out
+from letterbox.records.notices import Cause, causes_left, is_locked_out
+from letterbox.records.objections import Objections
 
 #: A vendor that is locked out goes on sending: one may have crossed, two may be a queue.
 _ENOUGH: Final = 3
@@ -47,6 +48,7 @@ _HAPPENED: Final[dict[Cause, Happened]] = {
     "address": "notice.address",
     "locked-out": "notice.locked-out",
     "lookalike": "notice.lookalike",
+    "objection": "notice.objection",
 }
 
 log = structlog.get_logger("letterbox.delivery")
@@ -85,6 +87,7 @@ class Notices:
         self._sentences = sentences
         self._hostname = hostname
         self._retention = retention
+        self._objections = Objections(store)
 
     async def look(self, consumer: str, about: str) -> None:
         """See whether the consumer is to be told of a decision that was left to be looked at."""
@@ -93,7 +96,7 @@ class Notices:
         record = None
         if document is not None:
             record = await self._mailboxes.decision(consumer, document.value.decode())
-        for cause in causes(record) if record is not None else ():
+        for cause in causes_left(about, record) if record is not None else ():
             claim = places.told_of(cause, record.vendor.id) if record is not None else ""
             if record is not None and await self._store.claim(partition, claim) is None:
                 notice = await self._notice(consumer, cause, record)
@@ -108,6 +111,13 @@ class Notices:
         """What is said of a decision; None where it is too early to say anything."""
         wishes = await self._consumers.wishes(consumer)
         facts = _facts(record, cause, wishes)
+        if cause in {"locked-out", "objection"}:
+            objection = await self._objections.against(consumer, record)
+            if (objection is None) is (cause == "objection"):
+                return None  # whom one has objected to is told of as that, and when it is time
+            if objection is not None:
+                facts["n"] = objection.breaches
+                facts["day"] = wishes.times.local_date(objection.at).isoformat()
         if cause == "locked-out":
             count = await self._refusals(consumer, record)
             if count < _ENOUGH:

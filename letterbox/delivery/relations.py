@@ -1,6 +1,6 @@
 """What a consumer says of a vendor by way of one of its messages: a relationship, set there."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -11,6 +11,7 @@ from letterbox.delivery.release import Holds
 from letterbox.feedback.disclosure import Hearing
 from letterbox.feedback.events import relationship_event_type
 from letterbox.model.kind import Kind
+from letterbox.model.objection import ADVERTISING
 from letterbox.model.preferences import Because, Preferences, VendorRule
 from letterbox.model.record import DecisionRecord, HeldEntry, InboxEntry, Word
 from letterbox.model.sender import Proven, VendorRef, domains_of, known_as
@@ -29,7 +30,7 @@ from letterbox.wishes import Mistake, lookup, mailbox_of, name_of, other_side
 _ATTEMPTS: Final = 5
 _SIDES: Final = ("vendor", "domain", "address")
 #: What happens beside a change, by the relationship that is changed; None: there was none.
-Also = Callable[[VendorRule | None], Sequence[Operation]]
+Also = Callable[[VendorRule | None], Awaitable[Sequence[Operation]]]
 
 
 class Advertised(NamedTuple):
@@ -41,6 +42,14 @@ class Advertised(NamedTuple):
     finding: Finding
     before: VendorRule | None
     after: VendorRule | None
+
+
+class Foreseen(NamedTuple):
+    """A relationship as it is, None for none, and as it would become."""
+
+    before: VendorRule | None
+    after: VendorRule
+    wishes: Wishes
 
 
 class _Occasion(NamedTuple):
@@ -141,13 +150,22 @@ class Relations:
         raise StoreUnavailable(f"the relationship behind {name} keeps changing")
 
     async def unwanted(
-        self, consumer: str, name: str, *, because: Because, also: Also
+        self,
+        consumer: str,
+        name: str,
+        *,
+        because: Because,
+        also: Also,
+        by: By = "unwanted",
+        service: bool = False,
     ) -> Advertised | None:
         """Lock out who sent a message of the inbox.
 
+        ``service``: only its advertising, where it may send anything else; it is given no right by
+        this that it did not have.
         ``also`` gives operations on the consumer's partition that happen with it, by the
-        relationship as it is at that moment, and by themselves where the sender is locked out
-        already: as long as nothing changed in between. None where there is no such entry. Raises
+        relationship as it is at that moment, and by themselves where nothing is left to lock out:
+        as long as nothing changed in between. None where there is no such entry. Raises
         StoreUnavailable.
         """
         for _ in range(_ATTEMPTS):
@@ -158,17 +176,36 @@ class Relations:
             if occasion is None:
                 continue
             before = occasion.covering
-            beside = also(before)
-            if before is not None and before.standing == "blocked":
+            beside = await also(before)
+            rule = before or _whole(VendorRule(), occasion)
+            after = locked(before, rule, because, service=service)
+            finding = _finding(after, entry.vendor.name, entry.kind)
+            if after == before:
                 if beside and not await self._beside(consumer, occasion, beside):
                     continue
-                return Advertised(_finding(before, entry.vendor.name), before, before)
-            rule = before or _whole(VendorRule(), occasion)
-            after = msgspec.structs.replace(rule, standing="blocked", because=because)
-            finding = _finding(after, entry.vendor.name)
+                return Advertised(finding, before, before)
             told = await self._telling(consumer, entry, occasion, after, finding)
-            if await self._set(consumer, occasion, after, by="unwanted", also=(*told, *beside)):
+            if await self._set(consumer, occasion, after, by=by, also=(*told, *beside)):
                 return Advertised(finding, before, after)
+        raise StoreUnavailable(f"the relationship behind {name} keeps changing")
+
+    async def foreseen(
+        self, consumer: str, name: str, *, because: Because, service: bool
+    ) -> Foreseen | None:
+        """What :meth:`unwanted` would make of a relationship; nothing is changed.
+
+        None where there is no such entry. Raises StoreUnavailable.
+        """
+        for _ in range(_ATTEMPTS):
+            entry = await self._mailboxes.entry(consumer, name)
+            if entry is None:
+                return None
+            occasion = await self._occasion(consumer, entry.message, entry.vendor)
+            if occasion is not None:
+                before = occasion.covering
+                rule = before or _whole(VendorRule(), occasion)
+                after = locked(before, rule, because, service=service)
+                return Foreseen(before, after, occasion.wishes)
         raise StoreUnavailable(f"the relationship behind {name} keeps changing")
 
     async def _beside(
@@ -211,7 +248,7 @@ class Relations:
         changed = occasion.vendor.last_changed
         # A relationship that is suspended is confirmed by saying what it says already, but not by
         # saying that it was abused.
-        approves = by not in {"advertising", "unwanted"}
+        approves = by not in {"advertising", "unwanted", "objection"}
         suspended = approves and had is not None and changed is not None and had.at < changed
         if had is not None and had.value == rule and not suspended:
             return True
@@ -345,6 +382,21 @@ def _is_by(word: Word, row: DecisionRecord) -> bool:
     return row.verdict == Refuse(reason="declined") and row.findings[0].facts.get("answer") == "no"
 
 
+def locked(
+    before: VendorRule | None, rule: VendorRule, because: Because, *, service: bool
+) -> VendorRule:
+    """A relationship whose other side is locked out; ``before`` is what there was, None for none.
+
+    ``service``: it goes on sending what is no advertising, as far as it may already.
+    """
+    if rule.standing == "blocked":
+        return rule
+    kept = tuple(kind for kind in rule.accepts if kind not in ADVERTISING)
+    if service and before is not None and kept:
+        return msgspec.structs.replace(rule, accepts=kept)
+    return msgspec.structs.replace(rule, standing="blocked", because=because)
+
+
 def _without_service(rule: VendorRule) -> VendorRule:
     """A relationship that takes no service mail; blocked, where it would then take nothing."""
     if rule.standing == "blocked" or Kind.SERVICE not in rule.accepts:
@@ -355,10 +407,18 @@ def _without_service(rule: VendorRule) -> VendorRule:
     return msgspec.structs.replace(rule, standing="blocked", because="not-relevant")
 
 
-def _finding(rule: VendorRule, vendor: str) -> Finding:
-    """What mail of a vendor gets by the standing of its relationship alone."""
+def _finding(rule: VendorRule, vendor: str, kind: str = "") -> Finding:
+    """What mail of a vendor gets by the standing of its relationship, and advertising by kind.
+
+    ``kind`` is that of the message at which its advertising was ended, if it was.
+    """
     if rule.standing != "blocked":
-        return Finding(filter="relationship", verdict=DELIVER)
+        if not kind or not ADVERTISING.isdisjoint(rule.accepts):
+            return Finding(filter="relationship", verdict=DELIVER)
+        kinds = [str(each) for each in rule.accepts]
+        unwanted = kind if kind in ADVERTISING else str(Kind.OFFER)
+        said: dict[str, Fact] = {"vendor": vendor, "kind": unwanted, "kinds": kinds}
+        return Finding(filter="kind", verdict=Refuse(reason="kind-not-wanted"), facts=said)
     verdict = Refuse(reason="vendor-blocked")
     facts = {"vendor": vendor, **blocked_because(rule)}
     return Finding(filter="relationship", verdict=verdict, facts=facts)

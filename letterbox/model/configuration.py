@@ -204,6 +204,7 @@ class LimitsSection(_Section, frozen=True):
     """Rates, and how much may wait at one consumer.
 
     ``reconnect_days``: a vendor that is locked out may ask a consumer once in so many days.
+    ``objection_grace_days``: advertising later than that after an objection is a breach of it.
     """
 
     messages_per_vendor_second: Count = 100
@@ -211,6 +212,7 @@ class LimitsSection(_Section, frozen=True):
     held_per_vendor: Count = 50
     held_per_consumer: Count = 1000
     reconnect_days: Days = 30
+    objection_grace_days: Days = 3
 
 
 class VendorsSection(_Section, frozen=True):

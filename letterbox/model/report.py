@@ -86,7 +86,12 @@ class Complaint(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Unsubscription(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A one-click unsubscription that a consumer asked for (RFC 8058); ``url`` was signed."""
+    """A subscription is to be ended, as a consumer asked for.
+
+    ``url`` is the address that was signed for it: one to be called (RFC 8058), or where ``mail``
+    is set one to be written to, in these words (RFC 2369). ``objection`` is whose record says what
+    was answered, if it goes with one.
+    """
 
     id: str
     url: str
@@ -94,3 +99,12 @@ class Unsubscription(msgspec.Struct, frozen=True, omit_defaults=True):
     recipient: str
     owed: datetime
     attempts: int = 0
+    mail: "UnsubscribingMail | None" = None
+    objection: str = ""
+
+
+class UnsubscribingMail(msgspec.Struct, frozen=True):
+    """The words of a mail that ends a subscription, as its sender listed them."""
+
+    subject: str
+    body: str

@@ -18,7 +18,9 @@ _IN_FEED: Final = frozenset({"refuse", "hold"})
 #: What happened beside decisions. ``relationship.*``: the vendor was told so. ``reconnect.*``: a
 #: vendor that is locked out asked to come back, and what became of that; ``settled``: by a change
 #: of the relationship. ``unwanted.*``: whether the sender of unwanted mail was told, and the
-#: subscription ended. ``notice.*``: the consumer was told of something that went wrong.
+#: subscription ended, or (``mailed``) a mail taken that asks for it. ``objection.*``: the consumer
+#: objected to advertising, took that back, or got some all the same. ``notice.*``: the consumer
+#: was told of something that went wrong.
 Happened = Literal[
     "relationship.blocked",
     "relationship.changed",
@@ -32,9 +34,14 @@ Happened = Literal[
     "unwanted.not-told",
     "unwanted.unsubscribed",
     "unwanted.not-unsubscribed",
+    "unwanted.mailed",
+    "objection.made",
+    "objection.breached",
+    "objection.withdrawn",
     "notice.address",
     "notice.locked-out",
     "notice.lookalike",
+    "notice.objection",
 ]
 Channel = Literal["reply", "feed", "page", "request", "notice"]
 

@@ -36,6 +36,7 @@ By = Literal[
     "answer",
     "advertising",
     "unwanted",
+    "objection",
     "undo",
     "restore",
     "confirm",

@@ -1,6 +1,7 @@
 """What went wrong in a consumer's name: seen in a decision, and left for the worker to tell."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Literal
 
 from letterbox.model.flag import resembled
@@ -10,8 +11,9 @@ from letterbox.ports.store import Delete, Operation, Put, Schedule, Unschedule
 from letterbox.records import places
 
 #: ``address``: given to one vendor, used by another. ``locked-out``: it goes on sending.
-#: ``lookalike``: it looks like a vendor of the consumer's, and is another.
-Cause = Literal["address", "locked-out", "lookalike"]
+#: ``lookalike``: it looks like a vendor of the consumer's, and is another. ``objection``: it goes
+#: on advertising though the consumer objected to that; no decision shows it by itself.
+Cause = Literal["address", "locked-out", "lookalike", "objection"]
 
 
 def causes(record: DecisionRecord) -> Iterator[Cause]:
@@ -24,6 +26,23 @@ def causes(record: DecisionRecord) -> Iterator[Cause]:
         yield "locked-out"
     if resembled(record.flags) is not None:
         yield "lookalike"
+
+
+def causes_left(about: str, record: DecisionRecord) -> Iterator[Cause]:
+    """Why a consumer should be told of a decision that was left to be looked at, as ``about``."""
+    if about.startswith("objection/"):
+        yield "objection"
+    else:
+        yield from causes(record)
+
+
+def objected_to(vendor: str, record: DecisionRecord, now: datetime) -> tuple[Operation, Operation]:
+    """The operations that have the worker tell of a message that came in spite of an objection."""
+    about = f"objection/{vendor}"
+    return (
+        Put(key=places.noticed(about), value=record.id.encode()),
+        Schedule(key=places.NOTICE + about, at=now),
+    )
 
 
 def is_locked_out(record: DecisionRecord) -> bool:

@@ -92,6 +92,10 @@ REQUEST = "request/"
 OUTCOME = "outcome/"
 #: The consumer is to be told of something that went wrong in their name.
 NOTICE = "notice/"
+#: Objections to advertising, by id.
+OBJECTION = "objection/"
+#: How far it was looked through what came since, and when that goes on.
+OBJECTING = "objecting"
 
 
 def room(partition: str) -> tuple[str, str]:
@@ -163,6 +167,31 @@ def reference(name: str) -> str:
 def said_once(what: str, message: str) -> str:
     """The claim that something is said of a message once."""
     return f"{what}/{message}"
+
+
+def objected(vendor: str) -> str:
+    """The key that says which objection stands against a vendor."""
+    return f"objected/{vendor}"
+
+
+def evidence(message: str) -> str:
+    """The key that says that a message is kept for an objection."""
+    return f"evidence/{message}"
+
+
+def breaches(objection: str) -> str:
+    """What the keys of messages begin with that came in spite of an objection."""
+    return f"breach/{objection}/"
+
+
+def unsubscribing(address: str) -> str:
+    """The partition that bounds the mail to an address that ends subscriptions."""
+    return f"unsubscribing/{address}"
+
+
+def mailed(day: datetime) -> str:
+    """The counter of a day's (UTC) mail to end subscriptions: a consumer's, or to an address."""
+    return f"mailed/{day:%Y-%m-%d}"
 
 
 def reports(place: str) -> str:

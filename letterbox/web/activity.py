@@ -27,9 +27,14 @@ _HAPPENED: Final[Mapping[Happened, str]] = {
     "unwanted.not-told": N_("Its sender could not be told that the mail was unwanted"),
     "unwanted.unsubscribed": N_("The subscription was ended"),
     "unwanted.not-unsubscribed": N_("The subscription could not be ended"),
+    "unwanted.mailed": N_("Its sender was asked by mail to end the subscription"),
+    "objection.made": N_("You objected to its advertising"),
+    "objection.breached": N_("It went on advertising though you objected"),
+    "objection.withdrawn": N_("You withdrew your objection"),
     "notice.address": N_("You were told: another used this address"),
     "notice.locked-out": N_("You were told: it keeps writing"),
     "notice.lookalike": N_("You were told: it looks like a company of yours"),
+    "notice.objection": N_("You were told: it goes on advertising though you objected"),
 }
 _DECIDED: Final = {
     "deliver": N_("A message was delivered"),

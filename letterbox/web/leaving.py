@@ -24,6 +24,7 @@ TITLES: Final[Mapping[Section, str]] = {
     "decisions": N_("What was decided"),
     "activity": N_("Activity"),
     "requests": N_("Who asked to come back"),
+    "objections": N_("Objections"),
     "strangers": N_("From nobody proven"),
     "tokens": N_("Keys of programs"),
     "sessions": N_("Where you are signed in"),
@@ -144,6 +145,9 @@ async def _files(visit: Visit) -> AsyncIterator[tuple[str, bytes]]:
                 for item in rows.items:
                     yield f"messages/{item['id']}.eml", b64decode(item["raw"])
             else:
+                for item in rows.items if section == "objections" else ():
+                    if raw := item.pop("raw", None):
+                        yield f"objections/{item['id']}.eml", b64decode(raw)
                 title = visit.say(TITLES[section]) + (f" ({number})" if number > 1 else "")
                 name = f"{section}-{number}{_HTML}"
                 index.append((name, title))

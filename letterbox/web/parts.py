@@ -4,8 +4,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from letterbox.administration.export import Exporting
+from letterbox.delivery.breaches import Breaches
 from letterbox.delivery.complaints import Complaints
 from letterbox.delivery.erasure import Erasure
+from letterbox.delivery.objecting import Objecting
 from letterbox.delivery.reconnect import Reconnecting
 from letterbox.delivery.relations import Relations
 from letterbox.delivery.release import Holds
@@ -13,6 +15,7 @@ from letterbox.delivery.requests import Requests
 from letterbox.delivery.webhooks import Webhooks
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.explanation import Explanations
+from letterbox.feedback.objecting import Letters
 from letterbox.feedback.sentences import Sentences
 from letterbox.feedback.spoken import Spoken
 from letterbox.hindsight import Fits, Replay, Undo
@@ -28,6 +31,7 @@ from letterbox.records.claims import Claims
 from letterbox.records.consumers import Consumers
 from letterbox.records.feed import Feed
 from letterbox.records.mailboxes import Mailboxes
+from letterbox.records.objections import Objections
 from letterbox.records.passkeys import Passkeys
 from letterbox.records.passwords import Passwords
 from letterbox.records.sessions import Sessions
@@ -57,6 +61,10 @@ class Parts(NamedTuple):
     exporting: Exporting
     relations: Relations
     complaints: Complaints
+    objecting: Objecting
+    objections: Objections
+    breaches: Breaches
+    letters: Letters
     requests: Requests
     undo: Undo
     fits: Fits

@@ -20,6 +20,7 @@ from letterbox.web.rules import facts_of_change, revision_of
 from letterbox.web.visit import ROWS, Page, Visit
 
 _PATH = "/refused"
+_MOST_OBJECTIONS = 500
 _PERIODS = (7, DAYS, 90, 400)
 
 
@@ -83,6 +84,7 @@ async def show_list(visit: Visit) -> web.Response:
         reasons=_reasons(visit),
         unproven=await _unproven(visit, days) if not vendor and not visit.after else (),
         here=address(_PATH, filters),
+        objections=await _objections(visit),
     )
 
 
@@ -103,6 +105,7 @@ async def show_decision(visit: Visit) -> web.Response:
         changes=changes,
         days=COUNTED_DAYS,
         kept=await visit.parts.mailboxes.body(decision.message) is not None,
+        objections=await _objections(visit),
     )
 
 
@@ -133,6 +136,12 @@ async def let_in(visit: Visit) -> web.Response:
 def _days(visit: Visit) -> int:
     asked = visit.asked("days")
     return next((days for days in _PERIODS if str(days) == asked), DAYS)
+
+
+async def _objections(visit: Visit) -> dict[str, str]:
+    """The objection that stands against a company, by the company's id."""
+    page = await visit.parts.objections.page(visit.consumer, after=None, limit=_MOST_OBJECTIONS)
+    return {each.vendor.id: each.id for each in page.items}
 
 
 async def _decision(visit: Visit) -> DecisionRecord:

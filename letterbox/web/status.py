@@ -59,6 +59,19 @@ STATUS: Mapping[str, Status] = {
         N_("%(vendor)s is locked out."),
         *_RULES_BACK,
     ),
+    "objected": Status(
+        N_("You objected to advertising of %(vendor)s."),
+        *_RULES_BACK,
+    ),
+    "objected-before": Status(
+        N_("You had objected to advertising of %(vendor)s already: nothing was sent again.")
+    ),
+    "objected-by-none": Status(
+        N_("No message of %(vendor)s is in your inbox: you object by way of one.")
+    ),
+    "objection-withdrawn": Status(
+        N_("Withdrawn: your objection to %(vendor)s. What it may send stays as it is.")
+    ),
     "let-in": Status(N_("Let in: %(subject)s"), see="/inbox/{id}"),
     "let-in-changed": Status(
         N_("Let in, and the rule is changed: %(subject)s"),

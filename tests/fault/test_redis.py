@@ -1,7 +1,6 @@
 """What the Redis store promises when the server is killed, stands still, forgets or fails over."""
 
 import asyncio
-import socket
 import time
 from contextlib import asynccontextmanager
 
@@ -19,6 +18,7 @@ from letterbox.ports.store import (
 from tests.contract.acts import ANNA, done, on
 from tests.fault.deliveries import Clients, check, deliver
 from tests.support.clock import FakeClock
+from tests.support.ports import free_port
 from tests.support.proxy import proxy
 from tests.support.redis import RedisNode, RedisServer, until
 
@@ -78,9 +78,7 @@ async def test_a_killed_server_has_all_it_acknowledged_and_the_store_goes_on(ser
 
 
 async def test_a_replica_that_takes_over_has_all_that_was_acknowledged(server, tmp_path):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
+    port = str(free_port())
     folders = [tmp_path / "primary", tmp_path / "replica"]
     for folder in folders:
         folder.mkdir()

@@ -24,7 +24,8 @@ from letterbox.ports.store import (
 from tests.contract.acts import ANNA, done, on
 from tests.fault.deliveries import Clients, check
 from tests.support.clock import FakeClock
-from tests.support.redis import RedisCluster, RedisNode, free_port, until
+from tests.support.ports import free_port
+from tests.support.redis import RedisCluster, RedisNode, until
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,8 @@ from letterbox.ports.store import Put, StoreUnavailable
 from tests.contract.acts import ANNA, done
 from tests.fault.deliveries import Clients, check
 from tests.support.clock import FakeClock
-from tests.support.redis import RedisNode, RedisSentinel, free_port, until
+from tests.support.ports import free_port
+from tests.support.redis import RedisNode, RedisSentinel, until
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,6 @@
 """Redis servers of the tests' own: nobody else's data."""
 
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from typing import Any
 import redis
 from redis.crc import key_slot
 
+from tests.support.ports import free_port
 from tests.support.programs import program
 
 _READY_SECONDS = 30
@@ -21,13 +21,6 @@ SAFE = {
     "no-appendfsync-on-rewrite": "no",
     "maxmemory-policy": "noeviction",
 }
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def until(holds: Callable[[], bool]) -> None:

@@ -158,6 +158,15 @@ def test_lists_and_version(run):
     assert run("version", "--json").json == {"version": run("version").out.split()[1]}
 
 
+def test_objections_are_listed_and_none_of_nobody(run, people):
+    run("apply", people)
+    assert run("objections", "anna").out == "anna has objected to nobody\n"
+    assert run("objections", "anna", "--json").json == {"consumer": "anna", "items": []}
+    told = run("objections", "ana")
+    assert (told.code, "anna" in told.err) == (1, True)
+    assert run("objections", "anna", "0" * 32, "--language", "nl").code == 1
+
+
 def test_check_config(run):
     assert run("check-config").out == "the defaults: no mistakes\n"
     Path("letterbox.toml").write_text("[smtp]\nmax_sizes = 1\n")

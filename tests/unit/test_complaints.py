@@ -91,7 +91,7 @@ async def opened():
         )
         async with open_api(PEOPLE, configuration=configuration) as api:
             host = WebHost()
-            api.house.app.complaints._web = host
+            api.house.app.outgoing.unsubscribing._web = host
             yield Neighbours(api, office, host)
 
 

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import smtplib
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ from letterbox.configuration import load
 from letterbox.model.configuration import Configuration
 from tests.support import nameserver
 from tests.support.nameserver import NameServer
+from tests.support.ports import free_port
 from tests.support.processes import Letterbox, serving
 from tests.support.programs import program
 from tests.support.tls import make_chain
@@ -72,12 +72,6 @@ POSTFIX_MASTER = """
 
 def recipe(name: str) -> str:
     return (RECIPES / name).read_text()
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def until(true: Callable[[], object], what: Callable[[], str] = str) -> None:

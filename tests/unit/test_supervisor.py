@@ -6,7 +6,6 @@ Run as a program, this file is a supervisor, to be killed.
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -22,6 +21,7 @@ from letterbox.doors import Sockets, share
 from letterbox.model.configuration import AdminSection, Configuration, SmtpSection
 from letterbox.model.role import Role
 from letterbox.supervisor import Supervisor
+from tests.support.ports import free_port
 
 PATIENCE = 20
 #: Answers whoever connects with its process id, once it is ready; ``mode`` says how it is.
@@ -265,8 +265,7 @@ def ports(shares: Sequence[Sockets], name: str) -> list[int]:
 
 
 def test_operators_have_a_door_at_each_process():
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        first = free.getsockname()[1]
+    first = free_port()
     listen = f"127.0.0.1:{first}"
     shares = share(Configuration(admin=AdminSection(listen=listen)), Role.WORKER, 3)
     assert ports(shares, "admin") == [first, first + 1, first + 2]

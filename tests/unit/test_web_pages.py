@@ -37,7 +37,9 @@ async def bens(site: Site) -> dict[str, str]:
     inbox = await boxes.inbox("ben", after=None, limit=10)
     held = await boxes.held("ben", after=None, limit=10)
     refused = await boxes.decisions("ben", after=None, limit=10, verdict="refuse")
+    said = await site.house.app.objecting.object_to("ben", inbox.items[0].id)
     return {
+        "objections": said.objection.id,
         "inbox": inbox.items[0].id,
         "waiting": held.items[0].id,
         "refused": refused.items[0].id,
@@ -84,7 +86,7 @@ async def test_what_is_anothers_is_not_there():
             assert reply.status == 404, page
         assert await site.house.app.store.documents("consumer/ben", "", limit=1000) == before
         # They are there: ben's own pages show them.
-        for name in ("inbox", "refused", "interests"):
+        for name in ("inbox", "refused", "interests", "objections"):
             assert (await ben.get(f"/{name}/{ids[name]}")).status == 200
         assert (await ben.post(f"/waiting/{ids['waiting']}", {"answer": "yes"})).status == 303
 

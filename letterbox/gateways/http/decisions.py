@@ -53,12 +53,12 @@ async def list_decisions(call: Call) -> web.Response:
 
 async def get_decision(call: Call) -> web.Response:
     """One decision, told line by line."""
-    return answer(await _told(call, await decision_of(call), await _language(call)))
+    return answer(await _told(call, await decision_of(call), await asked_language(call)))
 
 
 async def list_changes(call: Call) -> web.Response:
     """The smallest changes of wishes that would have let a refused message through."""
-    language = await _language(call)
+    language = await asked_language(call)
     with _outcomes():
         found = await call.parts.undo.offers(call.owner, call.item)
     if found is None:
@@ -70,7 +70,7 @@ async def list_changes(call: Call) -> web.Response:
 async def undo(call: Call) -> web.Response:
     """Let a refused message through, and change the wishes where that is said."""
     form = await call.form_if_any(UndoForm) or UndoForm()
-    name, language = call.item, await _language(call)
+    name, language = call.item, await asked_language(call)
     with _outcomes():
         # Who names a change has seen what is offered.
         found = () if form.change else await call.parts.undo.offers(call.owner, name) or ()
@@ -138,7 +138,7 @@ async def decision_of(call: Call) -> DecisionRecord:
     return row
 
 
-async def _language(call: Call) -> str:
+async def asked_language(call: Call) -> str:
     """The language asked for, else the consumer's."""
     asked = call.request.query.get("language")
     if asked is None:

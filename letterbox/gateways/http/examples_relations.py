@@ -4,6 +4,12 @@ from typing import Any, Final
 
 from letterbox.gateways.http.activity import ActivityItem
 from letterbox.gateways.http.forms import Items
+from letterbox.gateways.http.objections import (
+    ObjectedAnswer,
+    ObjectionDetail,
+    ObjectionItem,
+    ObjectWord,
+)
 from letterbox.gateways.http.requests import Reconnect, ReconnectAnswer, RequestItem
 from letterbox.gateways.http.told import PreviewItem
 
@@ -31,12 +37,67 @@ _REQUEST = {
     "You can answer up to and including Monday 7 December; no answer is a no.",
     "becomes": {"vendor": "greenleaf", "limit": {"messages": 1, "per": "month"}},
 }
+_EVIDENCE = {
+    "decision": _ID,
+    "received": _AT,
+    "sender": "news@greenleaf.example",
+    "recipient": "anna@letterbox.example",
+    "subject": "Spring is here",
+    "kind": "newsletter",
+    "domain": "greenleaf.example",
+    "how": "dkim",
+    "message_id": "mailing-7@greenleaf.example",
+    "results": "letterbox.example; dkim=pass header.d=greenleaf.example",
+    "sha256": "3f1c2b0a9d8e7f60514233445566778899aabbccddeeff00112233445566aabb",
+}
+_OBJECTION = {
+    "id": _ID,
+    "at": _AT,
+    "vendor": "greenleaf",
+    "name": "Greenleaf Garden",
+    "domains": ["greenleaf.example"],
+    "service": True,
+    "evidence": _EVIDENCE,
+    "asked": {
+        "way": "one-click",
+        "outcome": "taken",
+        "to": "https://off.greenleaf.example/u/7",
+        "answer": "200",
+        "at": _AT,
+    },
+    "breaches": 1,
+    "last": "2026-11-30T09:00:00Z",
+}
 
 RELATIONS: Final[dict[Any, Any]] = {
     Reconnect: {"accept": True, "note": "We had you on two lists, and have mended that."},
     ReconnectAnswer: {"reference": _REFERENCE, "state": "asked", "until": "2026-12-07"},
     RequestItem: _REQUEST,
     Items[RequestItem]: {"items": [_REQUEST], "after": None},
+    ObjectWord: {"because": "never-asked", "service": True},
+    ObjectedAnswer: {
+        "id": _ID,
+        "sentence": "You take no newsletters from Greenleaf Garden.",
+        "before": {"vendor": "greenleaf"},
+        "after": {"vendor": "greenleaf", "accepts": ["service"]},
+        "made": True,
+        "objection": {
+            key: value
+            for key, value in _OBJECTION.items()
+            if key not in {"last", "asked", "breaches"}
+        }
+        | {
+            "asked": {
+                "way": "one-click",
+                "outcome": "owed",
+                "to": "https://off.greenleaf.example/u/7",
+            },
+            "breaches": 0,
+        },
+    },
+    Items[ObjectionItem]: {"items": [_OBJECTION], "after": None},
+    ObjectionDetail: _OBJECTION
+    | {"came": [_EVIDENCE | {"received": "2026-11-30T09:00:00Z", "subject": "More spring"}]},
     Items[ActivityItem]: {
         "items": [
             {

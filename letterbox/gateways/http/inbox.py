@@ -76,7 +76,7 @@ async def get_raw(call: Call) -> web.Response:
 async def advertising(call: Call) -> web.Response:
     """This was advertising: its vendor may send no service mail any more."""
     await call.bare()
-    await _of_another(call)
+    await of_another(call)
     done = await call.parts.relations.advertising(call.owner, call.item)
     if done is None:
         raise Problem("not-found")
@@ -90,7 +90,7 @@ async def advertising(call: Call) -> web.Response:
 async def unwanted(call: Call) -> web.Response:
     """This was unwanted: its vendor is locked out, and told as far as it has asked for it."""
     word = await call.form_if_any(UnwantedWord) or UnwantedWord()
-    await _of_another(call)
+    await of_another(call)
     done = await call.parts.complaints.unwanted(
         call.owner,
         call.item,
@@ -114,7 +114,7 @@ async def unwanted(call: Call) -> web.Response:
     )
 
 
-async def _of_another(call: Call) -> None:
+async def of_another(call: Call) -> None:
     """See that a message is not one of ours, which has no sender to do anything about."""
     entry = await call.parts.mailboxes.entry(call.owner, call.item)
     if entry is not None and entry.is_ours:

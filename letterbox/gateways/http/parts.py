@@ -4,14 +4,17 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from letterbox.administration.export import Exporting
+from letterbox.delivery.breaches import Breaches
 from letterbox.delivery.complaints import Complaints
 from letterbox.delivery.erasure import Erasure
+from letterbox.delivery.objecting import Objecting
 from letterbox.delivery.reconnect import Reconnecting
 from letterbox.delivery.relations import Advertised
 from letterbox.delivery.requests import Requests
 from letterbox.delivery.webhooks import Webhooks
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.explanation import Explanations
+from letterbox.feedback.objecting import Letters
 from letterbox.feedback.sentences import Sentences
 from letterbox.feedback.spoken import Spoken
 from letterbox.hindsight import Replay, Undo
@@ -33,6 +36,7 @@ from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import Credentials
 from letterbox.records.feed import Feed
 from letterbox.records.mailboxes import Mailboxes
+from letterbox.records.objections import Objections
 from letterbox.records.tallies import Tallies
 from letterbox.records.vendors import Vendors
 from letterbox.records.webhooks import WebhookRecords
@@ -100,6 +104,10 @@ class Parts(NamedTuple):
     exporting: Exporting
     relations: Relations
     complaints: Complaints
+    objecting: Objecting
+    objections: Objections
+    breaches: Breaches
+    letters: Letters
     reconnecting: Reconnecting
     requests: Requests
     activity: ActivityLog

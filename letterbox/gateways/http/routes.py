@@ -14,6 +14,7 @@ from letterbox.gateways.http import (
     inbox,
     keys,
     me,
+    objections,
     operations,
     pages,
     pieces,
@@ -160,6 +161,7 @@ _CONSUMER = (
     + pieces.ROUTES
     + times.ROUTES
     + inbox.ROUTES
+    + objections.ROUTES
     + held.ROUTES
     + decisions.ROUTES
     + told.ROUTES
