@@ -3,8 +3,9 @@
 import msgspec
 from ahocorasick_rs import AhoCorasick
 
+from letterbox.reading.cut import MAX_STEMMED
 from letterbox.reading.signs import Signs
-from letterbox.reading.words import MAX_STEMMED, Words
+from letterbox.reading.words import Words
 
 # The last lines begin in the later part of a text, and not further from its end than this.
 _EARLIEST = 0.35

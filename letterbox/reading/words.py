@@ -5,18 +5,28 @@ else that is neither letter nor digit stands between words. Scripts written with
 not cut into words: there a run of letters counts as one.
 """
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from functools import lru_cache, partial
+from functools import partial
 from itertools import chain, product
-from typing import Final, Generic, Literal, NamedTuple, TypeVar, get_args
+from typing import Final, Generic, Literal, TypeVar, get_args
 
 import Stemmer
 
 from letterbox.model.fold import fold
 from letterbox.model.message import Keyword
+from letterbox.reading.cut import (
+    MAX_STEMMED,
+    MAX_TEXT,
+    Cut,
+    cut_up,
+    distinct_of,
+    flat_of,
+    line_of,
+    split,
+    words_of,
+)
 
 __all__ = [
     "LANGUAGES",
@@ -33,11 +43,6 @@ __all__ = [
     "stems",
     "word_set",
 ]
-
-#: Characters of a text that are looked at, so that a huge mail costs no more than a large one.
-MAX_TEXT: Final = 256 * 1024
-#: Longer runs of letters are no words of a language: they have no stem.
-MAX_STEMMED: Final = 40
 
 #: The languages whose words are known by their stems.
 Language = Literal["en", "nl"]
@@ -61,55 +66,11 @@ _IRREGULAR: Final[dict[Language, dict[str, str]]] = {
         "bladeren": "blad", "lammeren": "lam",
     },
 }  # fmt: skip
-_WORD: Final = re.compile(r"[^\W_]+")
-# Soft hyphens, zero-width characters and typographic apostrophes: they do not part words.
-_INVISIBLE: Final = re.compile("[\u00ad\u02bc\u200b-\u200d\u2019\u2060\ufeff]")
-# One pass over the bytes lowers ASCII letters and blanks what is no word; bytes from 0x80 on
-# belong to other characters, which are looked at word by word.
-_ASCII: Final = bytes(
-    byte if byte > 0x7F else ord(chr(byte).lower()) if chr(byte).isalnum() else 0x20  # noqa: PLR2004
-    for byte in range(256)
-)
-
-
-def split(text: str) -> list[str]:
-    """The folded words of a text, in order; what lies beyond ``MAX_TEXT`` characters is left."""
-    return _words_of(_flat(text))
 
 
 def word_set(text: str) -> frozenset[str]:
     """The words of a table, written with spaces between them."""
     return frozenset(text.split())
-
-
-def _flat(text: str) -> str:
-    """Runs of characters with spaces around each; those in ASCII are words as they are."""
-    cut = f" {text[:MAX_TEXT]} "
-    return cut.encode("utf-8", "replace").translate(_ASCII, b"'").decode()
-
-
-def _words_of(flat: str) -> list[str]:
-    rough = flat.split()
-    return rough if flat.isascii() else _all_folded(rough)
-
-
-def _all_folded(runs: Iterable[str]) -> list[str]:
-    words: list[str] = []
-    for word in runs:
-        if word.isascii():
-            words.append(word)
-        else:
-            words.extend(_folded(word))
-    return words
-
-
-def _folded(run: str) -> tuple[str, ...]:
-    """The words of a run of characters that are not all ASCII."""
-    return _kept_folded(run) if len(run) <= MAX_STEMMED else _fold_apart(run)
-
-
-def _fold_apart(run: str) -> tuple[str, ...]:
-    return tuple(_WORD.findall(fold(_INVISIBLE.sub("", run))))
 
 
 def forms(word: str) -> frozenset[str]:
@@ -179,7 +140,6 @@ class _Kept(dict[str, _Made], Generic[_Made]):
         return made
 
 
-_kept_folded: Final = lru_cache(maxsize=8192)(_fold_apart)
 _KEPT_FORMS: Final = _Kept(_forms)
 _KEPT_STEMS: Final = {language: _Kept(partial(_stem, language=language)) for language in LANGUAGES}
 
@@ -189,11 +149,6 @@ def keyword(text: str) -> Keyword:
     return Keyword(text=text, forms=tuple(forms(word) for word in split(text)))
 
 
-#: Words that are cut at once, and characters that have about as many.
-_PIECE: Final = 500
-_PIECE_CHARACTERS: Final = 4096
-
-
 class Words:
     """The folded words of one stretch of text, cut when first asked for, and then once only."""
 
@@ -201,8 +156,8 @@ class Words:
 
     def __init__(self, text: str) -> None:
         #: Runs of characters, with a space before and behind each.
-        self.flat: Final = _flat(text)
-        self._cut: _Cut | None = None
+        self.flat: Final = flat_of(text)
+        self._cut: Cut | None = None
         self._distinct: frozenset[str] | None = None
         self._stemmed: dict[Language, str] = {}
 
@@ -212,7 +167,7 @@ class Words:
     @property
     def ordered(self) -> list[str]:
         """All of them, one after another; made anew at each call."""
-        return _words_of(self.flat)
+        return words_of(self.flat)
 
     @property
     def opening(self) -> list[str]:
@@ -223,21 +178,21 @@ class Words:
     def distinct(self) -> frozenset[str]:
         """Each of them once."""
         if self._distinct is None:
-            cut = self._cut
-            self._distinct = cut.distinct if cut else _distinct(self.flat)
+            whole = self._cut
+            self._distinct = whole.distinct if whole else distinct_of(self.flat)
         return self._distinct
 
     @property
-    def _whole(self) -> "_Cut":
-        cut = self._cut
-        if cut is None:
-            cut = self._cut = _cut(self.flat)
-        return cut
+    def _whole(self) -> Cut:
+        whole = self._cut
+        if whole is None:
+            whole = self._cut = cut_up(self.flat)
+        return whole
 
     def have(self, spelled: Sequence[Collection[str]]) -> bool:
         """Whether words follow one another somewhere, each in one of its spellings."""
         line = self._whole.line
-        return any(_line(words) in line for words in product(*spelled))
+        return any(line_of(words) in line for words in product(*spelled))
 
     def times(self, spelled: Sequence[Collection[str]]) -> int:
         """How many times words follow one another, each in one of its spellings."""
@@ -247,75 +202,21 @@ class Words:
         """The same by the stems of every word: dear, but whatever the number of spellings."""
         line = self._stemmed.get(language)
         if line is None:
-            line = self._stemmed[language] = _line(stems(self.ordered, language))
+            line = self._stemmed[language] = line_of(stems(self.ordered, language))
         return _count(line, phrase)
 
     def _count(self, words: Sequence[str]) -> int:
         return _count(self._whole.line, words)
 
 
-class _Cut(NamedTuple):
-    """What is asked of all words of a text. ``line`` has them as they are searched."""
-
-    distinct: frozenset[str]
-    opening: list[str]
-    length: int
-    line: str
-
-
-def _cut(flat: str) -> _Cut:
-    """Cut a text into words, piece by piece.
-
-    What is kept of a text are its distinct words, a fraction. The others are gone before those of
-    the next piece are made, in the same memory: all at once would be dearer to make and to let go
-    than everything that is done with them.
-    """
-    rough = flat.split(None, _PIECE)
-    rest = rough.pop() if len(rough) > _PIECE else ""
-    opening = rough if flat.isascii() else _all_folded(rough)
-    if not rest:
-        return _Cut(frozenset(opening), opening, len(opening), _line(opening))
-    distinct, length, lines = set(opening), len(opening), ["  ".join(opening)]
-    for piece in _pieces(rest):
-        words = _words_of(piece)
-        distinct.update(words)
-        length += len(words)
-        if words:
-            lines.append("  ".join(words))
-        del words
-    return _Cut(frozenset(distinct), opening, length, _line(lines))
-
-
-def _distinct(flat: str) -> frozenset[str]:
-    """The words alone, where nobody asks for more: of what is long, that is most of the work."""
-    distinct: set[str] = set()
-    for piece in _pieces(flat):
-        distinct.update(_words_of(piece))
-    return frozenset(distinct)
-
-
-def _pieces(flat: str) -> Iterator[str]:
-    """A text in pieces that end where a word does."""
-    at = 0
-    while at >= 0:
-        end = flat.find(" ", at + _PIECE_CHARACTERS)
-        yield flat[at:] if end < 0 else flat[at:end]
-        at = end
-
-
 def _count(line: str, words: Iterable[str]) -> int:
     """How many times words stand in a row in a line, overlaps included."""
-    sought = _line(words)
+    sought = line_of(words)
     times, at = 0, line.find(sought)
     while at >= 0:
         times += 1
         at = line.find(sought, at + 1)
     return times
-
-
-def _line(words: Iterable[str]) -> str:
-    """Words as they are searched: no two share the space between them."""
-    return f" {'  '.join(words)} "
 
 
 class Vocabulary:
