@@ -11,6 +11,7 @@ from letterbox.adapters.clock import SystemClock
 from letterbox.adapters.dns import DnsResolver
 from letterbox.adapters.mail import SmtpCourier
 from letterbox.adapters.memory import MemoryStore
+from letterbox.adapters.next_hop import SmtpNextHop
 from letterbox.adapters.objects import DirectoryObjects, S3Objects
 from letterbox.adapters.redis import RedisStore
 from letterbox.adapters.sqlite import SqliteStore
@@ -72,7 +73,19 @@ class App(Broker):
         # An endpoint is a vendor's, who has a key; an unsubscription leads where a mail says.
         subscriptions = web or HttpCourier(resolver, timeout=section.timeout, allowed=is_public)
         web = web or HttpCourier(resolver, timeout=section.timeout, allowed=allowed)
-        outside = Outside(store, bodies, clock, resolver, web, subscriptions, mail, zone_of, zones)
+        self._next_hop = _next_hop(configuration)
+        outside = Outside(
+            store,
+            bodies,
+            clock,
+            resolver,
+            web,
+            subscriptions,
+            mail,
+            zone_of,
+            zones,
+            self._next_hop,
+        )
         super().__init__(configuration, outside, shipment or unpack())
         self.keys = Keys(self.credentials, clock)
         self.spoken = Spoken(
@@ -117,6 +130,8 @@ class App(Broker):
         await self._doors.close(grace=grace)
         await self._socket.stop()
         await self.worker.stop()
+        if self._next_hop is not None:
+            self._next_hop.close()
         log.info("stopped")
 
     async def _open_socket(self, sockets: Sockets | None) -> None:
@@ -152,6 +167,7 @@ class App(Broker):
             "lmtp": lambda: mail(lmtp=True),
             "submission": lambda: mail(keys=keys),
             "submissions": lambda: mail(keys=keys, tls=True),
+            "filter": lambda: mail(between=True),
             "admin": lambda: AdminHttpGateway(self._parts()),
         }
 
@@ -185,6 +201,7 @@ class App(Broker):
             activity=self.activity,
             undo=self.undo,
             replay=self.replay,
+            suggestions=self.suggestions,
             explanations=self.explanations,
             disclosure=self.disclosure,
             spoken=self.spoken,
@@ -233,6 +250,21 @@ class App(Broker):
                 await objects.close()
             await store.close()
             await resolver.close()
+
+
+def _next_hop(configuration: Configuration) -> SmtpNextHop | None:
+    """The mail server behind; None where there is none."""
+    section = configuration.filter
+    if not section.next_hop:
+        return None
+    return SmtpNextHop(
+        section.next_hop,
+        hostname=configuration.hostname,
+        connections=section.connections,
+        connect_seconds=section.connect_timeout,
+        command_seconds=section.command_timeout,
+        seconds=section.timeout,
+    )
 
 
 def _open_objects(section: BodiesSection) -> Objects | None:

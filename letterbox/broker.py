@@ -10,14 +10,16 @@ from filters import ORDER
 from letterbox.administration import Administration
 from letterbox.administration.explain import Explaining
 from letterbox.administration.objections import ObjectionCommands
+from letterbox.administration.observing import ObservingCommands
 from letterbox.administration.signin import SignInCommands
 from letterbox.between import Between
+from letterbox.delivery.behind import Behind
 from letterbox.delivery.relay import Relay
 from letterbox.delivery.worker import Duty, Worker
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.explanation import Explanations
 from letterbox.feedback.sentences import Sentences
-from letterbox.hindsight import Changes, Fits, PastCases, Replay, Undo
+from letterbox.hindsight import Changes, Fits, PastCases, Replay, Suggestions, Undo
 from letterbox.identity.prover import Prover
 from letterbox.intake.submitters import Submitters
 from letterbox.judge import Judge
@@ -25,7 +27,7 @@ from letterbox.metrics import Metrics
 from letterbox.model.configuration import Configuration
 from letterbox.outgoing import Outgoing
 from letterbox.ports.clock import Clock
-from letterbox.ports.courier import MailCourier, WebCourier
+from letterbox.ports.courier import MailCourier, NextHop, WebCourier
 from letterbox.ports.resolver import Resolver
 from letterbox.ports.store import Bodies, Store
 from letterbox.reading.facts import Reader
@@ -73,6 +75,8 @@ class Outside(NamedTuple):
     mail: MailCourier
     zone_of: Callable[[str], tzinfo | None]
     zones: Callable[[], Iterable[str]]
+    #: The mail server behind us, where there is one.
+    next_hop: NextHop | None = None
 
 
 class Broker:
@@ -105,6 +109,7 @@ class Broker:
             prover=self.prover,
             disclosure=self.disclosure,
             reader=self.reader,
+            behind=self.behind,
         )
         self.intake, self.preflight = reception.intake, reception.preflight
         self._registering()
@@ -147,6 +152,15 @@ class Broker:
             per_vendor=configuration.limits.held_per_vendor,
             per_consumer=configuration.limits.held_per_consumer,
             longest=timedelta(days=retention.held),
+        )
+        self.behind = Behind(
+            store=self.store,
+            clock=self.clock,
+            mailboxes=self.mailboxes,
+            next_hop=self.outside.next_hop,
+            hostname=configuration.hostname,
+            lasts=timedelta(hours=configuration.filter.hours),
+            metrics=self.metrics,
         )
         self.tallies = Tallies(self.store, self.registry, kept=timedelta(days=retention.feedback))
         self.ledger = Ledger(
@@ -300,6 +314,8 @@ class Broker:
         settle = self.consumers.settle_address
         yield Duty("address", places.PASSING, lambda name, _: settle(name, self.clock.now()))
         yield Duty("domain", places.PASSING, lambda name, _: self.vendors.settle_domain(name))
+        beside = self.configuration.filter.connections
+        yield Duty("consumer", places.BEHIND, self.behind.release, beside=beside)
         yield from self.upkeep.duties()
         yield from self.outgoing.duties()
 
@@ -319,6 +335,9 @@ class Broker:
             changes=changes,
         )
         self.replay = Replay(
+            cases=self.cases, consumers=self.consumers, mailboxes=self.mailboxes, clock=self.clock
+        )
+        self.suggestions = Suggestions(
             cases=self.cases, consumers=self.consumers, mailboxes=self.mailboxes, clock=self.clock
         )
         interest = [rule for rule in ORDER if rule.name == "interest"]
@@ -352,11 +371,16 @@ class Broker:
             clock=self.clock,
             taxonomy=self.taxonomy,
             categories=self.categories,
-            sign_in=SignInCommands(
-                self.sessions, self.consumers, self.vendors, lambda: self.public_url
-            ),
-            leaving=self.upkeep.leaving,
-            objections=ObjectionCommands(
-                self.objections, self.breaches, self.letters, self.consumers, self.clock
+            others=(
+                SignInCommands(
+                    self.sessions, self.consumers, self.vendors, lambda: self.public_url
+                ).table,
+                self.upkeep.leaving.table,
+                ObservingCommands(
+                    self.consumers, self.suggestions, self.explanations, self.clock
+                ).table,
+                ObjectionCommands(
+                    self.objections, self.breaches, self.letters, self.consumers, self.clock
+                ).table,
             ),
         )

@@ -280,7 +280,8 @@ def _demo(arguments: argparse.Namespace) -> int:
     from letterbox.demo import play
 
     _configuration(arguments)
-    return asyncio.run(play.run(once=arguments.once, json=arguments.json, store=arguments.store))
+    asked = {name: getattr(arguments, name) for name in ("once", "json", "store", "observe")}
+    return asyncio.run(play.run(**asked))
 
 
 # ---- commands that need no store --------------------------------------------------------------

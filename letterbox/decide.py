@@ -13,7 +13,12 @@ from letterbox.model.verdict import (
     Hold,
     Refuse,
     Verdict,
+    reason_of,
 )
+
+#: What refuses also while the consumer only watches: locking somebody out is a deed and no rule
+#: that is tried, and asking for a signature keeps others from writing under a vendor's name.
+STANDS = frozenset({"vendor-blocked", "dkim-missing"})
 
 
 def evaluate(filters: Iterable[Filter], case: Case) -> Decision:
@@ -35,6 +40,18 @@ def _apply(rule: Filter, case: Case) -> Finding:
             verdict=Defer(reason="our-fault"),
             facts={"error": f"{type(error).__name__}: {error}"},
         )
+
+
+def watched(decision: Decision) -> Decision:
+    """The decision for a consumer who only watches: all comes in, and what would have been stays.
+
+    What was said of the sender itself stands as ever (:data:`STANDS`), and a fault of ours is one.
+    """
+    if isinstance(decision.verdict, (Deliver, Defer)):
+        return decision
+    if any(reason_of(finding.verdict) in STANDS for finding in decision.findings):
+        return decision
+    return Decision(verdict=DELIVER, findings=decision.findings, would=decision.verdict)
 
 
 def combine(findings: Iterable[Finding]) -> Verdict:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from letterbox.decide import evaluate
+from letterbox.decide import evaluate, watched
 from letterbox.feedback.disclosure import AS_NEWCOMER, UNPROBED, Disclosure, Hearing
 from letterbox.model.address import Address
 from letterbox.model.case import Case, Filter
@@ -177,6 +177,8 @@ class Judge:
         )
         case = msgspec.structs.replace(case, flags=(*case.flags, *hands_of(case)))
         decision = evaluate(self._filters, case)
+        if wishes.observes:
+            decision = watched(decision)
         if owner.consumer == places.NOBODY:
             decision = _unknown(decision, question.recipient)
         if isinstance(decision.verdict, Hold) and not question.taken:
@@ -339,7 +341,7 @@ def recorded_case(case: Case, decision: Decision) -> RecordedCase:
     readable = not isinstance(decision.verdict, Defer)
     # What was let in whatever it is about is not read for the record alone; offers always are.
     matched = bool(decision.interests and case.wishes.interests.by_topic)
-    asked = matched or not isinstance(decision.verdict, Deliver)
+    asked = matched or decision.would or not isinstance(decision.verdict, Deliver)
     return RecordedCase(
         sender=case.sender,
         kind=message.kind,
@@ -396,7 +398,8 @@ def _unknown(decision: Decision, address: Address) -> Decision:
 def _is_tried(case: Case) -> bool:
     """Whether a newcomer learns of the interests by what is taken and what is not."""
     admitted = case.wishes.newcomers == "interests" and not case.answered
-    return case.footing == "newcomer" and admitted
+    # Where all comes in nothing is learnt by it.
+    return case.footing == "newcomer" and admitted and not case.wishes.observes
 
 
 def _shut(decision: Decision, vendor: VendorRef) -> Decision:

@@ -91,6 +91,12 @@ class Metrics:
             registry=self.registry,
         )
 
+        self.handed_on = Counter(
+            "letterbox_handed_on",
+            "What the mail server behind said to mail for one recipient",
+            ["outcome"],
+            registry=self.registry,
+        )
         self.reports = Counter(
             "letterbox_reports",
             "What became of reports by mail, and how often one had to wait",

@@ -36,6 +36,7 @@ def check(configuration: Configuration, domains: Callable[[], Domains]) -> Itera
     yield from _names(configuration)
     yield from _listeners(configuration)
     yield from _submission(configuration)
+    yield from _filter(configuration)
     for nth, peer in enumerate(configuration.smtp.trusted_peers):
         yield from _peer(f"smtp.trusted_peers[{nth}]", peer)
     for nth, proxy in enumerate(configuration.http.proxies):
@@ -106,6 +107,40 @@ def _submission(configuration: Configuration) -> Iterator[Mistake]:
         )
 
 
+def _filter(configuration: Configuration) -> Iterator[Mistake]:
+    """Between two mail servers there must be both."""
+    section = configuration.filter
+    if section.next_hop and not (
+        _is_host_and_port(section.next_hop) and section.next_hop.rpartition(":")[2].strip("0")
+    ):
+        yield Mistake(
+            path="filter.next_hop",
+            mistake=f"{section.next_hop!r} is not host:port",
+            allowed="the mail server behind, such as 127.0.0.1:10026; empty where there is none",
+        )
+    for path in ("filter", "smtp", "lmtp"):
+        if _collide(section.next_hop, getattr(configuration, path).listen):
+            yield Mistake(
+                path="filter.next_hop",
+                mistake=f"{section.next_hop} is our own {path}.listen: mail would go in circles",
+                allowed="the mail server behind",
+            )
+    if not section.listen:
+        return
+    if not section.next_hop:
+        yield Mistake(
+            path="filter.next_hop",
+            mistake="there is no mail server behind filter.listen, to be handed what is delivered",
+            allowed="its address, such as 127.0.0.1:10026; or filter.listen empty",
+        )
+    if all(peer.client == "proxy" for peer in configuration.smtp.trusted_peers):
+        yield Mistake(
+            path="smtp.trusted_peers",
+            mistake="it names no mail server before filter.listen, which serves nobody else",
+            allowed='such as { address = "127.0.0.1", client = "xforward" }',
+        )
+
+
 def _is_loopback(listen: str) -> bool:
     host = listen.rpartition(":")[0].strip("[]")
     try:
@@ -120,6 +155,7 @@ def _listeners(configuration: Configuration) -> Iterator[Mistake]:
         for section in ("http", "smtp", "lmtp", "submission", "admin")
     }
     places["submission.listen_tls"] = configuration.submission.listen_tls
+    places["filter.listen"] = configuration.filter.listen
     if not any(place for path, place in places.items() if path != "admin.listen"):
         yield Mistake(
             path="http.listen, smtp.listen, lmtp.listen",

@@ -9,6 +9,7 @@ from letterbox.intake.operator import OperatorMailbox
 from letterbox.intake.preflight import Preflight
 from letterbox.intake.settle import Settlement
 from letterbox.intake.strangers import Strangers
+from letterbox.intake.through import PassesOn, Through
 from letterbox.judge import Judge
 from letterbox.metrics import Metrics
 from letterbox.model.configuration import Configuration
@@ -39,6 +40,7 @@ class Reception:
         prover: Prover,
         disclosure: Disclosure,
         reader: Reader,
+        behind: PassesOn,
     ) -> None:
         retention = configuration.retention
         refused = timedelta(days=retention.refused)
@@ -48,6 +50,17 @@ class Reception:
             prover=prover,
             vendors=vendors,
             settlement=Settlement(
+                store=store,
+                bodies=bodies,
+                consumers=consumers,
+                judge=judge,
+                ledger=ledger,
+                disclosure=disclosure,
+                retention=refused,
+            ),
+            through=Through(
+                behind,
+                clock,
                 store=store,
                 bodies=bodies,
                 consumers=consumers,

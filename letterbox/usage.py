@@ -44,9 +44,7 @@ def parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
 
     serve = add("serve", "serve", "run the broker")
     _add_serve(serve)
-    demo = add("demo", "demo", "show the broker at work, with made-up vendors and consumers")
-    demo.add_argument("--store", metavar="URL", help="an empty store to use, such as redis://HOST")
-    demo.add_argument("--once", action="store_true", help="end when everything was shown")
+    _add_demo(add)
     apply = add("apply", "apply", "make consumers and vendors what people files say")
     apply.add_argument("files", nargs="+", metavar="FILE")
     apply.add_argument("--dry-run", action="store_true", help="say what would change")
@@ -84,11 +82,31 @@ def parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
     imported.add_argument("--map", metavar="FILE.toml", help='corrections: "A > B" = "our/id"')
     foreign = add("foreign", "foreign", "list what was taken in, and what it means", within)
     foreign.add_argument("source", choices=("google", "shopify"))
+    _add_observing(add)
     _add_objections(add)
     _add_leaving(add)
     _add_moving(add)
     add("version", "version", "print the version")
     return top
+
+
+def _add_demo(add: Callable[..., Any]) -> None:
+    demo = add("demo", "demo", "show the broker at work, with made-up vendors and consumers")
+    demo.add_argument("--store", metavar="URL", help="an empty store to use, such as redis://HOST")
+    watching = "have its consumers say nothing and only watch, so that they adopt suggestions"
+    demo.add_argument("--observe", action="store_true", help=watching)
+    demo.add_argument("--once", action="store_true", help="end when everything was shown")
+
+
+def _add_observing(add: Callable[..., Any]) -> None:
+    observe = add("observe", "told", "have a consumer only watch what comes, or filter again")
+    observe.add_argument("consumer", metavar="CONSUMER", help="an id")
+    observe.add_argument("switch", choices=("on", "off"), help="on: everything proven is let in")
+    observe.set_defaults(command="observe", takes=("consumer", "switch"))
+    about = "list what a consumer could adopt, by what came and was opened"
+    suggestions = add("suggestions", "told", about)
+    suggestions.add_argument("consumer", metavar="CONSUMER", help="an id")
+    suggestions.set_defaults(command="suggestions", takes=("consumer",))
 
 
 def _add_objections(add: Callable[..., Any]) -> None:

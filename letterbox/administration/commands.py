@@ -1,7 +1,7 @@
 """The commands by name: plain data in, plain data out, whoever carries it."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -11,11 +11,8 @@ from letterbox.administration.apply import Applying
 from letterbox.administration.categories import TaxonomyFile, map_files
 from letterbox.administration.explain import Explaining
 from letterbox.administration.failed import Failed
-from letterbox.administration.leaving import LeavingCommands
-from letterbox.administration.objections import ObjectionCommands
 from letterbox.administration.people import PeopleFile
 from letterbox.administration.shape import nearest
-from letterbox.administration.signin import SignInCommands
 from letterbox.administration.taking import Answer, Arguments, Command, Nothing, plain, taking
 from letterbox.administration.vendors import VendorCommands
 from letterbox.identity import Domains
@@ -101,10 +98,9 @@ class Administration:
         clock: Clock,
         taxonomy: Taxonomy,
         categories: Categories,
-        sign_in: SignInCommands,
-        leaving: LeavingCommands,
-        objections: ObjectionCommands,
+        others: Iterable[Mapping[str, Command]],
     ) -> None:
+        """``others`` are the tables of commands that rest on parts of their own."""
         self._explaining = explaining
         self._taxonomy = taxonomy
         self._categories = categories
@@ -133,10 +129,9 @@ class Administration:
             **VendorCommands(
                 vendors, credentials, claims, proofs, explaining.disclosure, clock
             ).table,
-            **sign_in.table,
-            **leaving.table,
-            **objections.table,
         }
+        for table in others:
+            self._commands.update(table)
 
     async def perform(self, command: str, arguments: Mapping[str, Any]) -> Answer:
         """Do a command. Raises :class:`Failed`; what it raises beside that is our fault."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
@@ -20,7 +19,16 @@ from letterbox.model.preferences import Preferences
 from letterbox.model.record import DecisionRecord
 from letterbox.model.sender import Proven, Sender, Stranger, Undetermined, VendorRef
 from letterbox.model.told import Told
-from letterbox.model.verdict import Decision, Fact, Finding, Hold, name_of, reason_of
+from letterbox.model.verdict import (
+    Decision,
+    Fact,
+    Finding,
+    Hold,
+    Outcome,
+    name_of,
+    outcome_of,
+    reason_of,
+)
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import Store
 from letterbox.reading.facts import Reader
@@ -79,6 +87,8 @@ class Explanation(msgspec.Struct, frozen=True):
     interests: tuple[str, ...] = ()
     decision: str | None = None
     replay: Replay | None = None
+    #: What the rules say, where it came because its reader only watched.
+    would: Outcome | None = None
 
 
 class Explaining:
@@ -219,6 +229,7 @@ class Explaining:
             size=0,
             case=judgement.case,
             flags=judgement.case.flags,
+            would=decision.would,
         )
         return Explanation(
             at=at,
@@ -237,6 +248,7 @@ class Explaining:
             findings=self._found(decision, language),
             told=judgement.told.line,
             notes=(),
+            would=outcome_of(decision.would) if decision.would else None,
         )
 
     # ---- what did happen ----
@@ -252,7 +264,7 @@ class Explaining:
             return await self._operators_mail(name)
         stored = await self._consumers.stored(record.consumer)
         language = language or (stored.preferences.language if stored else "en")
-        decision = Decision(verdict=record.verdict, findings=record.findings)
+        decision = record.decision
         replay, notes = await self._replay(record, stored)
         return Explanation(
             at=record.at,
@@ -273,6 +285,7 @@ class Explaining:
             notes=notes + _before_and_after(record),
             decision=record.id,
             replay=replay,
+            would=outcome_of(record.would) if record.would else None,
         )
 
     async def _record(self, name: str) -> DecisionRecord | None:
@@ -318,6 +331,8 @@ class Explaining:
         others = {f.filter for f in record.findings} - {f.filter for f in decision.findings}
         if others & _CHOSEN:
             return None, ("it was not a rule that decided, but the consumer or the time",)
+        if "next-hop" in others:
+            return None, ("it was not a rule that decided, but the mail server behind",)
         if others:
             return None, (f"it was not a rule that decided, but a bound: {', '.join(others)}",)
         replay = _compare(record, decision)
@@ -399,17 +414,14 @@ def _unjudged(
     )
 
 
-def _outcomes(findings: tuple[Finding, ...]) -> dict[str, Any]:
-    return {f.filter: (name_of(f.verdict), reason_of(f.verdict)) for f in findings}
-
-
 def _compare(record: DecisionRecord, decision: Decision) -> Replay:
-    then, now = _outcomes(record.findings), _outcomes(decision.findings)
-    outcome = (name_of(decision.verdict), reason_of(decision.verdict))
+    both = (record.findings, decision.findings)
+    then, now = ({f.filter: outcome_of(f.verdict) for f in findings} for findings in both)
+    outcome = outcome_of(decision.verdict)
     return Replay(
-        same=outcome == (name_of(record.verdict), reason_of(record.verdict)),
-        verdict=outcome[0],
-        reason=outcome[1],
+        same=outcome == outcome_of(record.ruled),
+        verdict=outcome.verdict,
+        reason=outcome.reason,
         differs=tuple(name for name in {**then, **now} if then.get(name) != now.get(name)),
     )
 

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, NamedTuple, get_args
 import msgspec
 
 from letterbox.administration.taking import plain
-from letterbox.model.verdict import name_of, reason_of
+from letterbox.model.verdict import name_of, outcome_of, reason_of
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import Store
 from letterbox.records.activity import ActivityLog
@@ -87,7 +87,9 @@ class Exporting:
             case "decisions":
                 decisions = await self._mailboxes.decisions(name, after=after, limit=_PAGE)
                 items = [
-                    plain(row) | {"verdict": name_of(row.verdict), "reason": reason_of(row.verdict)}
+                    plain(row)
+                    | {"verdict": name_of(row.verdict), "reason": reason_of(row.verdict)}
+                    | {"would": plain(outcome_of(row.would)) if row.would else None}
                     for row in decisions.items
                 ]
                 return Rows(items, decisions.after)

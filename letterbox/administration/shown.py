@@ -119,6 +119,24 @@ def _objection_lines(done: Mapping[str, Any]) -> list[str]:
     return lines or [f"{done['consumer']} has objected to nobody"]
 
 
+# ---- consumers who only watch -------------------------------------------------------------------
+
+
+def _observe_lines(done: Mapping[str, Any]) -> list[str]:
+    if done["mode"] == "observe":
+        return [f"{done['consumer']} only watches: everything that is proven is let in"]
+    return [f"{done['consumer']}'s rules decide what comes in"]
+
+
+def _suggestion_lines(done: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for item in done["items"]:
+        effect = item["effect"]
+        counts = ", ".join(f"{name} {effect[name]}" for name in ("come", "wait", "refused"))
+        lines.append(f"{item['id']}  {item['sentence']}  (of {effect['about']}: {counts})")
+    return lines or [f"nothing to suggest to {done['consumer']}"]
+
+
 #: How the answer to each command is told.
 LINES: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "key list": _key_lines,
@@ -128,4 +146,6 @@ LINES: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "vendor drop": lambda done: [f"vendor {done['vendor']} has {done['domain']} no more"],
     "vendor suspend": lambda done: [f"vendor {done['vendor']} is suspended"],
     "vendor resume": lambda done: [f"vendor {done['vendor']} goes on"],
+    "observe": _observe_lines,
+    "suggestions": _suggestion_lines,
 }

@@ -174,10 +174,12 @@ class Herald:
         if hearing.level == "nothing" or (before is None and after is None):
             return None
         if after is None and (
-            _hearing(change, before).level == "nothing" or change.wishes.newcomers != "refuse"
+            _hearing(change, before).level == "nothing"
+            or change.wishes.newcomers != "refuse"
+            or change.wishes.observes
         ):
-            # What was never told has no end; and where newcomers are asked about or let in by
-            # interests, their next answer says what it comes to.
+            # What was never told has no end; and where newcomers are asked about or let in, their
+            # next answer says what it comes to.
             return None
         finding = _finding(after, change.vendor.name)
         if self._heard(change, before) == self._heard(change, after):

@@ -125,7 +125,8 @@ class Notices:
             facts["n"] = count
         language = wishes.language
         subject = self._said(cause, facts, language) or self._said(f"{cause}-else", facts, language)
-        names = (f"{cause}-text", f"{cause}-helps", "since", "from")
+        came = record.would is not None and cause == "address"
+        names = (f"{cause}-watched" if came else f"{cause}-text", f"{cause}-helps", "since", "from")
         lines = [self._said(name, facts, language) for name in names]
         text = "\n\n".join(line for line in (f"{subject}.", *lines) if line)
         return _Notice(consumer, cause, record, subject, f"{text}\n")

@@ -321,6 +321,7 @@ def _record(waiting: _Waiting, judgement: Judgement) -> DecisionRecord:
         case=judgement.case,
         flags=together(entry.flags, judgement.case.flags),
         hearing=recorded_hearing(judgement.hearing),
+        would=judgement.decision.would,
     )
 
 

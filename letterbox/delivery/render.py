@@ -4,6 +4,7 @@ Pure, and the stored bytes stay what they are.
 """
 
 import re
+from collections.abc import Sequence
 from email.utils import format_datetime
 
 from letterbox.feedback.sentences import safe
@@ -28,7 +29,13 @@ _MASK = b"X-Masked-"
 _HELO = re.compile(r"[A-Za-z0-9.\-:\[\]_]{1,255}")
 # RFC 5321, section 4.4: the protocols of the With clause.
 #: RFC 3848 names ESMTPA; whether it was under TLS is not written down.
-_PROTOCOLS = {"smtp": "ESMTP", "lmtp": "LMTP", "http": "HTTP", "submission": "ESMTPA"}
+_PROTOCOLS = {
+    "smtp": "ESMTP",
+    "lmtp": "LMTP",
+    "http": "HTTP",
+    "submission": "ESMTPA",
+    "filter": "ESMTP",
+}
 
 
 def with_trace(record: MessageRecord, entry: InboxEntry, body: bytes, hostname: str) -> bytes:
@@ -38,10 +45,7 @@ def with_trace(record: MessageRecord, entry: InboxEntry, body: bytes, hostname: 
     """
     if record.edge == "http":
         body = with_crlf(body)
-    end = _HEADER_END.search(body)
-    at = 0 if body.startswith(b"\r\n") else end.start() + 2 if end else len(body)
-    header = body[:at]
-    masked = _CLAIMS.sub(lambda field: _masked(field, hostname), _MBOX.sub(_mbox, header))
+    header, masked, rest = _without_claims(body, hostname)
     trace = _trace(record, entry, hostname)
     if not _DATE.search(header):
         # A submission server may add what is missing (RFC 6409, section 8.1).
@@ -49,7 +53,33 @@ def with_trace(record: MessageRecord, entry: InboxEntry, body: bytes, hostname: 
     if record.edge == "submission" and not _MESSAGE_ID.search(header):
         trace.append(f"Message-ID: <{record.id}@{hostname}>")
     prefix = "".join(f"{line}\r\n" for line in trace)
-    return prefix.encode("utf-8", "replace") + masked + body[at:]
+    return prefix.encode("utf-8", "replace") + masked + rest
+
+
+def handed_on(
+    record: MessageRecord, recipients: Sequence[str], body: bytes, hostname: str
+) -> bytes:
+    """The message as the mail server behind gets it, for all of its recipients.
+
+    A return path is for whoever delivers in the end (RFC 5321, section 4.4); nor does a recipient
+    read here of another.
+    """
+    _, masked, rest = _without_claims(body, hostname)
+    trace = _received(record, recipients[0] if len(recipients) == 1 else None, hostname)
+    if record.results:
+        trace.append(f"Authentication-Results: {_folded(record.results)}")
+    trace.append(f"Letterbox-Decision: deliver; message={record.id}")
+    prefix = "".join(f"{line}\r\n" for line in trace)
+    return prefix.encode("utf-8", "replace") + masked + rest
+
+
+def _without_claims(body: bytes, hostname: str) -> tuple[bytes, bytes, bytes]:
+    """The header, the header with what claims to be ours masked, and what comes behind it."""
+    end = _HEADER_END.search(body)
+    at = 0 if body.startswith(b"\r\n") else end.start() + 2 if end else len(body)
+    header = body[:at]
+    masked = _CLAIMS.sub(lambda field: _masked(field, hostname), _MBOX.sub(_mbox, header))
+    return header, masked, body[at:]
 
 
 def _mbox(found: re.Match[bytes]) -> bytes:
@@ -92,7 +122,7 @@ def _trace(record: MessageRecord, entry: InboxEntry, hostname: str) -> list[str]
     lines = [
         f"Return-Path: <{safe(record.reverse_path or '', 320)}>",
         f"Delivered-To: {safe(entry.recipient, 320)}",
-        *_received(record, entry, hostname),
+        *_received(record, entry.recipient, hostname),
     ]
     if record.results:
         lines.append(f"Authentication-Results: {_folded(record.results)}")
@@ -101,16 +131,15 @@ def _trace(record: MessageRecord, entry: InboxEntry, hostname: str) -> list[str]
     return [*lines, ";\r\n ".join(decided)]
 
 
-def _received(record: MessageRecord, entry: InboxEntry, hostname: str) -> list[str]:
+def _received(record: MessageRecord, recipient: str | None, hostname: str) -> list[str]:
     """The time stamp line (RFC 5321, section 4.4)."""
     helo = record.helo if _HELO.fullmatch(record.helo) else "unknown"
     colon = ":" in record.client
     client = f"[{'IPv6:' if colon else ''}{safe(record.client, 64)}]" if record.client else ""
-    return [
-        f"Received: from {helo}" + (f" ({client})" if client else ""),
-        f" by {hostname} with {_PROTOCOLS[record.edge]} id {record.id}",
-        f" for <{safe(entry.recipient, 320)}>; {format_datetime(record.at)}",
-    ]
+    by = f" by {hostname} with {_PROTOCOLS[record.edge]} id {record.id}"
+    whom = [by, f" for <{safe(recipient, 320)}>"] if recipient else [by]
+    whom[-1] += f"; {format_datetime(record.at)}"
+    return [f"Received: from {helo}" + (f" ({client})" if client else ""), *whom]
 
 
 def _folded(results: str) -> str:

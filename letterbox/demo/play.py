@@ -18,7 +18,7 @@ from letterbox.app import App
 from letterbox.demo.dns import DnsServer
 from letterbox.demo.show import Document, Lines, Mailbox, Received, Row, Show, Visit, Waiting
 from letterbox.demo.signing import Signer
-from letterbox.demo.story import HOSTNAME, Scene, people, scenes, zone
+from letterbox.demo.story import HOSTNAME, Scene, people, scenes, watchers, zone
 from letterbox.model.configuration import Configuration, HttpSection, SmtpSection
 from letterbox.records import places
 
@@ -50,13 +50,15 @@ async def run(
     once: bool,
     json: bool = False,
     store: str | None = None,
+    observe: bool = False,
     say: Callable[[str], None] = _print,
 ) -> int:
     """Run the story; stay up afterwards unless ``once``. Returns the exit code.
 
     ``json``: everything is said as one JSON document, once all of it was shown. ``store``: a
     store's URL, where it is not to be a file that goes with the demonstration; it must be empty,
-    and keeps what was shown. Raises :class:`Failed` otherwise.
+    and keeps what was shown. ``observe``: the consumers
+    have said nothing and only watch. Raises :class:`Failed` otherwise.
     """
     for mistake in misconfigured.store(store) if store else ():
         raise Failed(str(mistake))
@@ -74,7 +76,8 @@ async def run(
             async with App.open(_configuration(url, resolver)) as app:
                 if await app.store.documents(places.DIRECTORY, "", limit=1):
                     raise Failed("the demonstration needs an empty store, and there are people")
-                await _tell(app, now, signers, show=show, once=once)
+                text = watchers() if observe else people(now)
+                await _tell(app, now, text, signers, show=show, once=once)
     finally:
         await dns.close()
     return 0
@@ -105,9 +108,9 @@ def _free(listen: str) -> str:
 
 
 async def _tell(
-    app: App, now: datetime, signers: dict[str, Signer], *, show: Show, once: bool
+    app: App, now: datetime, text: str, signers: dict[str, Signer], *, show: Show, once: bool
 ) -> None:
-    file = {"name": "the demo's people file", "content": people(now).encode()}
+    file = {"name": "the demo's people file", "content": text.encode()}
     await app.administration.perform("apply", {"files": [file]})
     addresses = await app.start()
     try:

@@ -19,12 +19,7 @@ SPF_HERE = {"TXT": ["v=spf1 ip4:127.0.0.1 ip6:::1 -all"]}
 SPF_ELSEWHERE = {"TXT": ["v=spf1 ip4:192.0.2.25 -all"]}
 
 
-def people(now: datetime) -> str:
-    """The people file: two consumers with different wishes, and the vendors they know."""
-    closed_today = _DAYS[(now + timedelta(days=3)).weekday()]
-    tomorrow = (now + timedelta(days=1)).date()
-    past, long_past = (now - timedelta(days=10)).date(), (now - timedelta(days=90)).date()
-    return f"""\
+_VENDORS = """\
 [[vendor]]
 id = "greenleaf"
 name = "Greenleaf Garden"
@@ -40,7 +35,16 @@ id = "pagewise"
 name = "Pagewise Books"
 domains = ["pagewise.example"]
 
-[[consumer]]
+"""
+
+
+def people(now: datetime) -> str:
+    """The people file: two consumers with different wishes, and the vendors they know."""
+    closed_today = _DAYS[(now + timedelta(days=3)).weekday()]
+    tomorrow = (now + timedelta(days=1)).date()
+    past, long_past = (now - timedelta(days=10)).date(), (now - timedelta(days=90)).date()
+    return f"""\
+{_VENDORS}[[consumer]]
 id = "anna"
 addresses = [
   "anna@{HOSTNAME}",
@@ -97,9 +101,30 @@ timezone = "Europe/London"
 
   [[consumer.vendor]]
   vendor = "pagewise"
-  accepts = ["newsletter", "service"]
+  accepts = ["service", "newsletter"]
   from = {long_past}
   until = {tomorrow.replace(year=tomorrow.year + 1, day=1)}
+"""
+
+
+def watchers() -> str:
+    """The same people before they have said anything: they only watch what comes."""
+    return f"""\
+{_VENDORS}[[consumer]]
+id = "anna"
+addresses = [
+  "anna@{HOSTNAME}",
+  {{ address = "garden@{HOSTNAME}", vendor = "greenleaf" }},
+]
+timezone = "Europe/Amsterdam"
+language = "nl"
+mode = "observe"
+
+[[consumer]]
+id = "ben"
+addresses = ["ben@{HOSTNAME}"]
+timezone = "Europe/London"
+mode = "observe"
 """
 
 

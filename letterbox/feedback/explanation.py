@@ -74,7 +74,7 @@ class Explanations:
             if (offer := _longest(case)) is not None:
                 origin = offer.until_origin or offer.origin
                 yield self._line(f"until_{origin}", facts, language)
-        decision = Decision(verdict=record.verdict, findings=record.findings)
+        decision = record.decision
         for finding in record.findings:
             yield from self._found(finding, decision, case, language)
         how_told = "told_supposed" if supposed else _TOLD[record.channel]
@@ -111,12 +111,19 @@ class Explanations:
 
     def why(self, record: DecisionRecord, language: str) -> str:
         """What decided, in one sentence; empty where nothing stood in the way."""
-        deciding = Decision(verdict=record.verdict, findings=record.findings).deciding
+        deciding = record.decision.deciding
+        if deciding is not None and record.would is not None:
+            return self.would(deciding, language)
         if deciding is not None:
             return self._sentences.person(deciding, language)
         if any(f.filter == "consumer" and f.facts.get("answer") == "yes" for f in record.findings):
             return self._line("let_through", {}, language) + "."
         return ""
+
+    def would(self, deciding: Finding, language: str) -> str:
+        """What would have become of a message that came in because its reader only watches."""
+        facts = {"sentence": self._sentences.person(deciding, language)}
+        return self._line(f"would_{name_of(deciding.verdict)}", facts, language)
 
     def _facts(self, record: DecisionRecord, language: str) -> dict[str, Fact]:
         facts: dict[str, Fact] = {
@@ -149,10 +156,13 @@ class Explanations:
 
 def _beside(finding: Finding, decision: Decision) -> str:
     """How a finding is introduced that did not decide: by what came of it."""
-    if isinstance(decision.verdict, Deliver):
-        return "but_for_yes"  # nothing else lets through what a rule stands against
+    if isinstance(decision.verdict, Deliver) and decision.would is None:
+        # Nothing else lets through what a rule stands against.
+        behind = any(each.filter == "next-hop" for each in decision.findings)
+        return "but_for_next_hop" if behind else "but_for_yes"
     if isinstance(finding.verdict, Hold):
-        return "also_waits" if isinstance(decision.verdict, Hold) else "also_held"
+        ruled = decision.would or decision.verdict
+        return "also_waits" if isinstance(ruled, Hold) else "also_held"
     return "also"
 
 

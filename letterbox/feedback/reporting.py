@@ -103,7 +103,7 @@ def after_all(
     asked = request is not None and "failure" in (request.notify or ())
     if told.verdict != "refuse" or told.reply < _REFUSED or record.hidden:
         return None
-    if record.edge not in {"smtp", "lmtp"} or not _wants(request, "failure"):
+    if record.edge not in {"smtp", "lmtp", "filter"} or not _wants(request, "failure"):
         return None
     if (record.vendor.registered and not asked) or not _may_hear(path, mail):
         return None

@@ -72,7 +72,7 @@ def _allow(obstacle: Obstacle) -> Iterator[Edit]:
         running = msgspec.structs.replace(rule, **_without_bounds(rule, obstacle.case.today))
         yield _with_rule(obstacle, rule, running, "renew", 3)
         return
-    rule = msgspec.structs.replace(_new_rule(obstacle.case), accepts=(obstacle.message.kind,))
+    rule = msgspec.structs.replace(rule_for(obstacle.case), accepts=(obstacle.message.kind,))
     yield _with_rule(obstacle, None, rule, "allow", 3)
 
 
@@ -165,12 +165,12 @@ def _dearer(interest: Interest, obstacle: Obstacle, said: _Said) -> _Fields:
         said["name"] = "no-limit"
         return {"max_price": None} if prices else {}
     above = [amount for amount in same if amount > limit.amount]
-    amount = _round_up(min(above, default=min(same)))
+    amount = round_up(min(above, default=min(same)))
     said["limit"] = f"{amount:f} {limit.currency}"
     return {"max_price": Money(amount=amount, currency=limit.currency)}
 
 
-def _round_up(amount: Decimal) -> Decimal:
+def round_up(amount: Decimal) -> Decimal:
     """To a price as people set a limit: a whole 5 below 100, a whole 10 below 1,000, so on."""
     step = Decimal(10) ** max(amount.adjusted() - 1, 0)
     if amount.adjusted() == 1:
@@ -233,9 +233,7 @@ def _new_interest(obstacle: Obstacle) -> Iterator[Edit]:
     categories = obstacle.message.categories.ids[:1]
     if not categories:
         return
-    taken = {interest.id for interest in obstacle.preferences.interest}
-    base = categories[0].rpartition("/")[2][:50]
-    name = next(n for n in (base, *(f"{base}-{nth}" for nth in range(2, 600))) if n not in taken)
+    name = free_name(categories[0].rpartition("/")[2], obstacle.preferences)
     newcomer = obstacle.case.footing == "newcomer"
     interest = Interest(
         id=name,
@@ -249,6 +247,13 @@ def _new_interest(obstacle: Obstacle) -> Iterator[Edit]:
     yield Edit("new-interest", facts, 3, preferences)
 
 
+def free_name(base: str, preferences: Preferences) -> str:
+    """A name for a new interest, made of one that may be taken."""
+    taken = {interest.id for interest in preferences.interest}
+    base = base[:50]
+    return next(n for n in (base, *(f"{base}-{nth}" for nth in range(2, 600))) if n not in taken)
+
+
 def _want_all(obstacle: Obstacle) -> Iterator[Edit]:
     """Everything of the kinds that are accepted, whatever it is about."""
     rule = _rule(obstacle.case)
@@ -257,7 +262,7 @@ def _want_all(obstacle: Obstacle) -> Iterator[Edit]:
             yield from _allow(obstacle)  # one that has ended, or not begun
             return
         kind = obstacle.message.kind
-        new = msgspec.structs.replace(_new_rule(obstacle.case), accepts=(kind,), scope="everything")
+        new = msgspec.structs.replace(rule_for(obstacle.case), accepts=(kind,), scope="everything")
         yield _with_rule(obstacle, None, new, "everything", 5)
     elif rule is not None:
         wider = msgspec.structs.replace(rule, scope="everything")
@@ -362,8 +367,8 @@ def _rule(case: Case) -> VendorRule | None:
     return None if case.relationship is None else case.relationship.rule
 
 
-def _new_rule(case: Case) -> VendorRule:
-    """A relationship with who sent it, named as the most particular rule would name them."""
+def rule_for(case: Case) -> VendorRule:
+    """A new relationship with who sent it, named as the most particular rule would name them."""
     if case.vendor.registered:
         return VendorRule(vendor=case.vendor.id)
     if "@" in case.vendor.id:

@@ -16,9 +16,9 @@ from letterbox.model.verdict import (
     Decision,
     Deliver,
     Hold,
+    Outcome,
     Refuse,
-    VerdictName,
-    name_of,
+    outcome_of,
     reason_of,
 )
 from letterbox.model.wishes import Counted, Wishes
@@ -35,13 +35,6 @@ _ASKED: Final = "awaiting-consumer"
 _DECLINED: Final = Decision(verdict=Refuse(reason="declined"), findings=())
 
 
-class Outcome(msgspec.Struct, frozen=True):
-    """What became of a message, or would have."""
-
-    verdict: VerdictName
-    reason: str | None
-
-
 class Difference(msgspec.Struct, frozen=True):
     """One message with which other wishes would have done something else."""
 
@@ -56,6 +49,9 @@ class Difference(msgspec.Struct, frozen=True):
 class Replayed(msgspec.Struct, frozen=True):
     """What other wishes would have done. ``then`` and ``now`` count by verdict.
 
+    Both are what the rules say: of ``observed`` messages ``then`` is what would have become, had
+    the consumer not only watched.
+
     ``unjudged`` messages rest on texts that are gone, or were let in or refused by hand;
     ``truncated`` where there was more than is looked at or listed.
     """
@@ -69,6 +65,7 @@ class Replayed(msgspec.Struct, frozen=True):
     unjudged: int
     differences: tuple[Difference, ...]
     truncated: bool
+    observed: int = 0
 
 
 class _Message(NamedTuple):
@@ -242,8 +239,11 @@ class _Course:
 
 
 def _by_hand(message: _Message) -> bool:
-    """Whether the consumer said yes or no to this very message: no wishes did that."""
-    return any(finding.filter == "consumer" for finding in message.last.findings)
+    """Whether somebody said yes or no to this very message: no wishes did that.
+
+    The consumer, or the mail server behind.
+    """
+    return any(finding.filter in {"consumer", "next-hop"} for finding in message.last.findings)
 
 
 def _summed(
@@ -262,8 +262,7 @@ def _summed(
         if decision is None:
             unjudged += 1
             continue
-        was = Outcome(name_of(last.verdict), reason_of(last.verdict))
-        would = Outcome(name_of(decision.verdict), reason_of(decision.verdict))
+        was, would = outcome_of(last.ruled), outcome_of(decision.verdict)
         then[was.verdict] += 1
         now[would.verdict] += 1
         more += _is_in(would) and not _is_in(was)
@@ -290,6 +289,7 @@ def _summed(
         unjudged=unjudged,
         differences=tuple(differences[:MOST_LISTED]),
         truncated=truncated or len(differences) > MOST_LISTED,
+        observed=sum(last.would is not None for _, last, _ in messages),
     )
 
 

@@ -53,6 +53,7 @@ class Intake:
         prover: Prover,
         vendors: Vendors,
         settlement: Settlement,
+        through: Settlement,
         strangers: Strangers,
         operator: OperatorMailbox,
         disclosure: Disclosure,
@@ -66,6 +67,7 @@ class Intake:
         self._prover = prover
         self._vendors = vendors
         self._settlement = settlement
+        self._through = through
         self._strangers = strangers
         self._operator = operator
         self._disclosure = disclosure
@@ -135,7 +137,12 @@ class Intake:
                 return known  # another process was asked the same, and has answered
         author = proof.sender.domain if isinstance(proof.sender, Proven) else ""
         reports = after_reply(
-            envelope, mail, settled.told, new_reference(), arrival.at, author=author
+            _to_be_reported(envelope, settled),
+            mail,
+            settled.told,
+            new_reference(),
+            arrival.at,
+            author=author,
         )
         if reports:
             # What the reply is silent about is owed from here on, and is on disk before it.
@@ -184,7 +191,9 @@ class Intake:
                     return alike(barred)
                 declared = submission.declared if submission else None
                 facts = self._reader.read(mail, sender, declared=declared)
-                return await self._settlement.settle(
+                through = arrival.envelope.edge == "filter"
+                settlement = self._through if through else self._settlement
+                return await settlement.settle(
                     arrival, recipients, mail, facts, proof, vendor, told
                 )
 
@@ -301,6 +310,14 @@ class Intake:
                 octets=len(arrival.content),
                 milliseconds=round(seconds * 1000, 2),
             )
+
+
+def _to_be_reported(envelope: Envelope, settled: Settled) -> Envelope:
+    """The transaction without what others report, who were asked to."""
+    if not settled.quiet:
+        return envelope
+    requests = {who: asked for who, asked in envelope.requests.items() if who not in settled.quiet}
+    return msgspec.structs.replace(envelope, requests=requests)
 
 
 def _received(

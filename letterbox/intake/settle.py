@@ -15,7 +15,7 @@ from letterbox.judge import Judge, Judgement, Question, recorded_hearing
 from letterbox.model.address import Address
 from letterbox.model.envelope import Envelope
 from letterbox.model.message import Message
-from letterbox.model.record import DecisionRecord, MessageRecord
+from letterbox.model.record import DecisionRecord, HandedOn, MessageRecord
 from letterbox.model.sender import Proven, Stranger, VendorRef
 from letterbox.model.told import Told
 from letterbox.model.verdict import Defer
@@ -66,9 +66,11 @@ class Settled(NamedTuple):
     told: dict[Address, Told]
     message: str
     recorded: bool
+    #: Of whom it is not ours to report that their message was taken.
+    quiet: frozenset[Address] = frozenset()
 
 
-class _Slot(NamedTuple):
+class Slot(NamedTuple):
     """One mailbox that the message goes to, by whatever spellings of its address.
 
     The names are chosen once: a decision that is taken anew keeps them.
@@ -82,27 +84,29 @@ class _Slot(NamedTuple):
     claim: str
 
 
-class _Ready(NamedTuple):
+class Ready(NamedTuple):
     """A decision that is ready to be written."""
 
-    slot: _Slot
+    slot: Slot
+    judgement: Judgement
     line: Line
     commits: tuple[Commit, ...]
 
 
-class _Subject(NamedTuple):
+class Subject(NamedTuple):
     """What is the same for all recipients of a message."""
 
     arrival: Arrival
     sender: Proven
     vendor: VendorRef
     facts: Message
-    slots: tuple[_Slot, ...]
-    #: What a stranger is told of it, where it came by way of a platform.
-    why: str | None
+    slots: tuple[Slot, ...]
+    proof: Proof
+    #: What a mail server behind has taken so far, by decision.
+    handed: dict[str, HandedOn]
 
 
-class _Course:
+class Course:
     """How far the settlement of one message has come."""
 
     def __init__(self, arrival: Arrival, told: Mapping[Address, Told]) -> None:
@@ -111,14 +115,16 @@ class _Course:
         self.messages: set[str] = set()
         self.stored = False
         self.recorded = False
+        #: Whose delivery another server reports, where it was asked to.
+        self.quiet: set[Address] = set()
 
-    def note(self, slot: _Slot, told: Told, message: str | None = None) -> None:
+    def note(self, slot: Slot, told: Told, message: str | None = None) -> None:
         """Answer every spelling of a mailbox's address."""
         self.told |= dict.fromkeys(slot.spellings, told)
         if message is not None:
             self.messages.add(message)
 
-    def note_recorded(self, slot: _Slot, value: bytes) -> None:
+    def note_recorded(self, slot: Slot, value: bytes) -> None:
         """Answer a resend as its claim has it: no second effect."""
         recorded = decode(value, Recorded)
         self.note(slot, recorded.told, recorded.message)
@@ -176,25 +182,25 @@ class Settlement:
         sender = proof.sender
         if not isinstance(sender, Proven):
             raise TypeError("only a proven message is settled")
-        course = _Course(arrival, told)
+        course = Course(arrival, told)
         slots = await self._slots(arrival, recipients, mail, sender)
-        subject = _Subject(arrival, sender, vendor, facts, slots, proof.why)
+        subject = Subject(arrival, sender, vendor, facts, slots, proof, {})
         pending = list(slots)
         for _ in range(_ATTEMPTS):
             ready = await self._judge_all(course, subject, pending)
             if not ready:
                 break
-            pending = await self._write(course, subject, ready, proof)
+            pending = await self._write(course, subject, ready)
         for slot in pending:
             if slot.address not in course.told:
                 course.note(slot, self._disclosure.tell_all("busy", slot.reference))
         if course.stored and not course.used:
             await self._forget(arrival)
-        return Settled(told=course.told, message=course.message, recorded=course.recorded)
+        return Settled(course.told, course.message, course.recorded, frozenset(course.quiet))
 
     async def _slots(
         self, arrival: Arrival, recipients: Sequence[Address], mail: Mail, sender: Proven
-    ) -> tuple[_Slot, ...]:
+    ) -> tuple[Slot, ...]:
         """One for each mailbox, in the order of the recipients."""
         stamp, name = digest(mail, sender.signed), message_id(mail)
         found: dict[tuple[str, Address], tuple[Owner, list[Address]]] = {}
@@ -202,7 +208,7 @@ class Settlement:
             owner, address = await self._consumers.owned(spelling)
             found.setdefault((owner.consumer, address), (owner, []))[1].append(spelling)
         return tuple(
-            _Slot(
+            Slot(
                 address=spellings[0],
                 spellings=tuple(spellings),
                 owner=owner,
@@ -213,7 +219,7 @@ class Settlement:
             for number, ((_, address), (owner, spellings)) in enumerate(found.items(), 1)
         )
 
-    async def _is_resend(self, course: _Course, slot: _Slot) -> bool:
+    async def _is_resend(self, course: Course, slot: Slot) -> bool:
         """Whether a mailbox has taken this message before: then it gets the recorded answer."""
         value = await self._store.claim(places.consumer(slot.owner.consumer), slot.claim)
         if value is not None:
@@ -221,22 +227,12 @@ class Settlement:
         return value is not None
 
     async def _judge_all(
-        self, course: _Course, subject: _Subject, pending: Sequence[_Slot]
-    ) -> list[_Ready]:
+        self, course: Course, subject: Subject, pending: Sequence[Slot]
+    ) -> list[Ready]:
         """Judge each; what cannot be judged is told so at once."""
         ready = []
         for slot in pending:
-            question = Question(
-                recipient=slot.address,
-                sender=subject.sender,
-                vendor=subject.vendor,
-                message=subject.facts,
-                now=subject.arrival.at,
-                relayed=subject.arrival.envelope.client.inner,
-                why=subject.why,
-                reference=slot.reference,
-            )
-            judgement = await self._judge.judge(question)
+            judgement = await self._judged(subject, slot)
             if judgement.owner.consumer != slot.owner.consumer:
                 # The address has passed to another at this moment: the next attempt finds it so.
                 course.note(slot, self._disclosure.tell_all("busy", slot.reference))
@@ -250,16 +246,20 @@ class Settlement:
                 _log_fault(subject.arrival, judgement)
                 course.note(slot, judgement.told)
             else:
-                line = _line(subject, slot, judgement)
-                ready.append(_Ready(slot, line, self._ledger.commits(line)))
+                ready.append(self._ready(subject, slot, judgement))
         return ready
 
-    async def _write(
-        self, course: _Course, subject: _Subject, ready: Sequence[_Ready], proof: Proof
-    ) -> list[_Slot]:
+    async def _judged(self, subject: Subject, slot: Slot) -> Judgement:
+        return await self._judge.judge(question_of(subject, slot))
+
+    def _ready(self, subject: Subject, slot: Slot, judgement: Judgement) -> Ready:
+        line = line_of(subject, slot, judgement)
+        return Ready(slot, judgement, line, self._ledger.commits(line))
+
+    async def _write(self, course: Course, subject: Subject, ready: Sequence[Ready]) -> list[Slot]:
         """Write everything in one call; return those about whom something changed meanwhile."""
         commits = [commit for each in ready for commit in each.commits]
-        first = [] if course.stored else [await self._message(subject, proof)]
+        first = [] if course.stored else [await self._message(subject)]
         expected = dict(course.told)
         for each in ready:
             expected |= dict.fromkeys(each.slot.spellings, each.line.record.told)
@@ -272,8 +272,8 @@ class Settlement:
         return self._take(course, ready, landed)
 
     def _take(
-        self, course: _Course, ready: Sequence[_Ready], results: Sequence[Result]
-    ) -> list[_Slot]:
+        self, course: Course, ready: Sequence[Ready], results: Sequence[Result]
+    ) -> list[Slot]:
         again = []
         for each, result in zip(ready, results, strict=True):
             if isinstance(result, Done):
@@ -285,42 +285,63 @@ class Settlement:
                 again.append(each.slot)
         return again
 
-    async def _message(self, subject: _Subject, proof: Proof) -> Commit:
+    async def _message(self, subject: Subject) -> Commit:
         arrival = subject.arrival
-        envelope = arrival.envelope
-        submission = arrival.submission
-        record = MessageRecord(
-            id=arrival.id,
-            at=arrival.at,
-            edge=envelope.edge,
-            client=envelope.client.address,
-            helo=envelope.client.helo,
-            reverse_path=str(envelope.reverse_path) if envelope.reverse_path else None,
-            sender=subject.sender,
-            vendor=subject.vendor,
-            size=len(arrival.content),
-            recipients=tuple(
-                (slot.owner.consumer, str(slot.address), slot.decision, slot.reference)
-                for slot in subject.slots
-            ),
-            declared=submission.declared if submission else None,
-            your_reference=submission.your_reference if submission else None,
-            results=proof.results,
-            envelope_id=envelope.envelope_id,
-            requests={str(address): asked for address, asked in envelope.requests.items()},
-            hidden=envelope.client.inner,
-        )
         body = await self._bodies.prepare(arrival.id, arrival.content)
         nobodys = all(slot.owner.consumer == places.NOBODY for slot in subject.slots)
         kept = _NOBODYS if nobodys else self._retention
-        return message_commit(record, body, arrival.at + kept)
+        return message_commit(record_of(subject), body, arrival.at + kept)
 
     async def _forget(self, arrival: Arrival) -> None:
         """Nobody took this copy of the message: it is a resend, or could not be decided."""
         await self._store.commit(forget_commit(arrival.id))
 
 
-def _line(subject: _Subject, slot: _Slot, judgement: Judgement) -> Line:
+def question_of(subject: Subject, slot: Slot) -> Question:
+    """What is asked about one mailbox."""
+    return Question(
+        recipient=slot.address,
+        sender=subject.sender,
+        vendor=subject.vendor,
+        message=subject.facts,
+        now=subject.arrival.at,
+        relayed=subject.arrival.envelope.client.inner,
+        why=subject.proof.why,
+        reference=slot.reference,
+    )
+
+
+def record_of(subject: Subject) -> MessageRecord:
+    """What is written down of the message itself."""
+    arrival = subject.arrival
+    envelope, submission = arrival.envelope, arrival.submission
+    return MessageRecord(
+        id=arrival.id,
+        at=arrival.at,
+        edge=envelope.edge,
+        client=envelope.client.address,
+        helo=envelope.client.helo,
+        reverse_path=str(envelope.reverse_path) if envelope.reverse_path else None,
+        sender=subject.sender,
+        vendor=subject.vendor,
+        size=len(arrival.content),
+        recipients=tuple(
+            (slot.owner.consumer, str(slot.address), slot.decision, slot.reference)
+            for slot in subject.slots
+        ),
+        declared=submission.declared if submission else None,
+        your_reference=submission.your_reference if submission else None,
+        results=subject.proof.results,
+        envelope_id=envelope.envelope_id,
+        requests={str(address): asked for address, asked in envelope.requests.items()},
+        hidden=envelope.client.inner,
+        utf8=envelope.utf8,
+        returns=envelope.returns,
+    )
+
+
+def line_of(subject: Subject, slot: Slot, judgement: Judgement) -> Line:
+    """What is to be written down of one decision."""
     arrival, facts = subject.arrival, subject.facts
     your_reference = arrival.submission.your_reference if arrival.submission else None
     record = DecisionRecord(
@@ -344,6 +365,7 @@ def _line(subject: _Subject, slot: _Slot, judgement: Judgement) -> Line:
         flags=judgement.case.flags,
         heard=judgement.feed if judgement.feed != judgement.told else None,
         hearing=recorded_hearing(judgement.hearing),
+        would=judgement.decision.would,
     )
     event, tally = None, None
     if subject.vendor.registered:

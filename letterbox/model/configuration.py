@@ -103,6 +103,22 @@ class SubmissionSection(_Section, frozen=True):
     failure_period: Seconds = 900.0
 
 
+class FilterSection(_Section, frozen=True):
+    """Between two mail servers: what is delivered is handed to ``next_hop`` before it is answered.
+
+    ``connections`` to it at once. ``connect_timeout`` and ``command_timeout`` are for one step,
+    ``timeout`` for a whole message; ``hours`` is how long released mail is tried.
+    """
+
+    listen: str = ""
+    next_hop: str = ""
+    connections: Count = 20
+    connect_timeout: Seconds = 10.0
+    command_timeout: Seconds = 60.0
+    timeout: Seconds = 300.0
+    hours: Count = 120
+
+
 class AdminSection(_Section, frozen=True):
     """Operators: ``listen`` serves /metrics and health, ``socket`` the command line."""
 
@@ -284,6 +300,7 @@ class Configuration(_Section, frozen=True):
     smtp: SmtpSection = SmtpSection()
     lmtp: ListenSection = ListenSection()
     submission: SubmissionSection = SubmissionSection()
+    filter: FilterSection = FilterSection()
     admin: AdminSection = AdminSection()
     store: StoreSection = StoreSection()
     bodies: BodiesSection = BodiesSection()

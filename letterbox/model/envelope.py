@@ -6,8 +6,9 @@ import msgspec
 
 from letterbox.model.address import Address
 
-#: How a message comes in. ``submission`` is SMTP with AUTH (RFC 6409).
-Edge = Literal["smtp", "lmtp", "http", "submission"]
+#: How a message comes in. ``submission`` is SMTP with AUTH (RFC 6409); ``filter`` is SMTP between
+#: two mail servers, the second of which is handed what is delivered.
+Edge = Literal["smtp", "lmtp", "http", "submission", "filter"]
 
 
 class Client(msgspec.Struct, frozen=True):
@@ -25,6 +26,8 @@ class Client(msgspec.Struct, frozen=True):
 
 #: When a sender wants a report about a recipient (RFC 3461, section 4.1).
 Notify = Literal["success", "failure", "delay"]
+#: How much of a message a report of its failure brings back (RFC 3461, section 4.3).
+Returns = Literal["FULL", "HDRS"]
 
 
 class Request(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -52,3 +55,6 @@ class Envelope(msgspec.Struct, frozen=True):
     requests: dict[Address, Request] = {}
     #: One reply stands for all recipients; what it cannot say is reported to the return path.
     one_reply: bool = False
+    #: The client has announced what is beyond ASCII (RFC 6531), and what a report brings back.
+    utf8: bool = False
+    returns: Returns | None = None

@@ -41,6 +41,7 @@ Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Per = Literal["day", "week", "month"]
 Language = Literal["en", "nl"]
 Newcomers = Literal["refuse", "ask", "interests"]
+Mode = Literal["filter", "observe"]
 Standing = Literal["allowed", "blocked", "ask"]
 Tells = Literal["nothing", "class", "reason", "remedy"]
 Reply = Literal["refuse", "report"]
@@ -206,11 +207,16 @@ class BoundAddress(_Document, frozen=True):
 
 
 class Preferences(_Document, frozen=True):
-    """All a consumer declares, as one document."""
+    """All a consumer declares, as one document.
+
+    ``mode`` "observe": what is proven comes in whatever the rest says of it, and what that would
+    have stopped is written down with each decision (:func:`letterbox.decide.watched`).
+    """
 
     addresses: tuple[str | BoundAddress, ...] = ()
     timezone: str = "UTC"
     language: Language = "en"
+    mode: Mode = "filter"
     newcomers: Newcomers = "refuse"
     ask_for_days: Annotated[int, msgspec.Meta(ge=1, le=365)] = 14
     pauses: tuple[Pause, ...] = ()

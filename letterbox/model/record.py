@@ -9,14 +9,14 @@ from typing import Literal
 
 import msgspec
 
-from letterbox.model.envelope import Edge, Request
+from letterbox.model.envelope import Edge, Request, Returns
 from letterbox.model.flag import Flag
 from letterbox.model.kind import Kind
 from letterbox.model.message import Categories, Offer, Origin
 from letterbox.model.preferences import Newcomers, Standing, Tells
 from letterbox.model.sender import Proven, Stranger, VendorRef
 from letterbox.model.told import Told
-from letterbox.model.verdict import Finding, Verdict
+from letterbox.model.verdict import Decision, Finding, Verdict
 
 
 class Declared(msgspec.Struct, frozen=True):
@@ -51,6 +51,20 @@ class MessageRecord(msgspec.Struct, frozen=True):
     requests: dict[str, Request] = {}
     #: The peer hides the client behind it: nothing of the path can be proven.
     hidden: bool = False
+    #: For the mail server behind, where it is handed on: what was said at MAIL.
+    utf8: bool = False
+    returns: Returns | None = None
+
+
+class HandedOn(msgspec.Struct, frozen=True):
+    """What the mail server behind said to a message for one recipient; ``said`` is safe to show.
+
+    ``taken``: it has it. Else it will not take it, and the message lies here alone.
+    """
+
+    at: datetime
+    said: str = ""
+    taken: bool = True
 
 
 class RecordedCase(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -127,6 +141,20 @@ class DecisionRecord(msgspec.Struct, frozen=True):
     heard: Told | None = None
     #: What was told rests on this beside the findings; None for decisions of old.
     hearing: RecordedHearing | None = None
+    #: The mail server behind had taken it before this was written down.
+    handed: HandedOn | None = None
+    #: What the rules said, where it came in because the consumer only watched.
+    would: Verdict | None = None
+
+    @property
+    def decision(self) -> Decision:
+        """The decision alone."""
+        return Decision(verdict=self.verdict, findings=self.findings, would=self.would)
+
+    @property
+    def ruled(self) -> Verdict:
+        """What the rules said, whether or not the consumer only watched."""
+        return self.would or self.verdict
 
 
 class InboxEntry(msgspec.Struct, frozen=True):
@@ -146,6 +174,10 @@ class InboxEntry(msgspec.Struct, frozen=True):
     read: bool = False
     archived: bool = False
     flags: tuple[Flag, ...] = ()
+    #: What the mail server behind said to it, where there is one; None until it has.
+    handed: HandedOn | None = None
+    #: What would have stopped it, where the consumer only watched.
+    would: Finding | None = None
 
     @property
     def is_ours(self) -> bool:

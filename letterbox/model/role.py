@@ -39,4 +39,5 @@ class Role(StrEnum):
             doors["lmtp"] = configuration.lmtp.listen
             doors["submission"] = submission.listen
             doors["submissions"] = submission.listen_tls
+            doors["filter"] = configuration.filter.listen
         return doors | {"admin": configuration.admin.listen}

@@ -87,6 +87,18 @@ def reason_of(verdict: Verdict) -> str | None:
     return None if isinstance(verdict, Deliver) else verdict.reason
 
 
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of a message, or would have: a verdict by its name, and its reason code."""
+
+    verdict: VerdictName
+    reason: str | None
+
+
+def outcome_of(verdict: Verdict) -> Outcome:
+    """A verdict as its outcome."""
+    return Outcome(name_of(verdict), reason_of(verdict))
+
+
 class Finding(msgspec.Struct, frozen=True):
     """What one filter found: its verdict, and the facts it rests on (for the consumer alone).
 
@@ -99,15 +111,19 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """The verdict and every finding it was combined from, in the order of the filters."""
+    """The verdict and every finding it was combined from, in the order of the filters.
+
+    ``would`` is what the rules say, where the message came in because the consumer only watches.
+    """
 
     verdict: Verdict
     findings: tuple[Finding, ...]
+    would: Verdict | None = None
 
     @property
     def deciding(self) -> Finding | None:
-        """The first finding that gave the verdict; None where nothing stood in the way."""
-        reason = reason_of(self.verdict)
+        """The first finding that gave the verdict, or would have; None: nothing is in the way."""
+        reason = reason_of(self.would or self.verdict)
         for finding in self.findings:
             if reason is not None and reason_of(finding.verdict) == reason:
                 return finding

@@ -1,11 +1,12 @@
-"""Sending to servers of others: calls over HTTP, and mail."""
+"""Sending to servers of others: calls over HTTP, and mail; and to the mail server behind."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
 import msgspec
 
 from letterbox.model.address import Address
+from letterbox.model.record import MessageRecord
 
 #: Why there is no answer: its host's ``address`` is none that we connect to, its ``name`` is not
 #: known, the ``connection`` or ``tls`` failed, the time was up, or what came back was not HTTP.
@@ -76,4 +77,28 @@ class MailCourier(Protocol):
 
     async def hand_on(self, letter: Letter) -> Handover:
         """Hand a letter to its recipient's server, within a bounded time. Never raises."""
+        ...
+
+
+class Passed(msgspec.Struct, frozen=True):
+    """What the mail server behind said, of each recipient in their order.
+
+    ``reports``: it tells the sender of them what the sender has asked for (RFC 3461).
+    """
+
+    outcomes: tuple[Handover, ...]
+    reports: bool = False
+
+
+class NextHop(Protocol):
+    """The mail server behind, as the operator has named it, over SMTP."""
+
+    async def pass_on(
+        self, record: MessageRecord, recipients: Sequence[Address], content: bytes
+    ) -> Passed:
+        """Hand a message on in one transaction, as it came: path, client, and what was asked.
+
+        ``content`` ends in what it was received as; its line ends are CRLF. What is not answered
+        within a bounded time is :class:`NotNow`: it may have been taken all the same. Never raises.
+        """
         ...

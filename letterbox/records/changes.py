@@ -41,6 +41,7 @@ By = Literal[
     "restore",
     "confirm",
     "request",
+    "suggestion",
 ]
 
 _NOTHING: Final = Preferences()

@@ -322,7 +322,8 @@ class Consumers(Declared):
         partition = places.consumer(consumer)
         change = Change(revision=after.revision, at=now, by=by, pieces=differences(before, after))
         past, remembered = remembering(change, after.past)
-        after = msgspec.structs.replace(after, past=past)
+        since = pieces.observing_since(before, after, now)
+        after = msgspec.structs.replace(after, past=past, observing=since)
         operations = [*pieces.writing(before, after), *remembered]
         held = await self._documents(partition, places.HELD)
         operations += [Schedule(key=document.key, at=now) for document in held]

@@ -8,7 +8,7 @@ import msgspec
 
 from letterbox.model.record import DecisionRecord, HeldEntry, InboxEntry, MessageRecord
 from letterbox.model.told import Event, Told, ToldReason
-from letterbox.model.verdict import Deliver, Hold, reason_of
+from letterbox.model.verdict import Deliver, Hold, Refuse, reason_of
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import (
     Add,
@@ -62,6 +62,13 @@ class Recorded(msgspec.Struct, frozen=True):
 
     told: Told
     message: str
+
+
+class Owing(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is to be handed to the mail server behind: since when, and how often it was tried."""
+
+    since: datetime
+    attempts: int = 0
 
 
 class Line(NamedTuple):
@@ -165,16 +172,21 @@ class Ledger:
         operations += noticing(record)
         match record.verdict:
             case Deliver():
+                # What the rules would have refused came, and is nothing that they let come.
+                counted = () if isinstance(record.would, Refuse) else line.counted
+                free = line.forced or record.would is not None
                 operations += [
                     Add(
                         counter=c.counter,
-                        limit=None if line.forced else c.quota.messages,
+                        limit=None if free else c.quota.messages,
                         expires=c.ends,
                     )
-                    for c in line.counted
+                    for c in counted
                 ]
                 entry = _inbox_entry(record)
                 operations.append(Put(key=places.INBOX + entry.id, value=encode(entry)))
+                if record.edge == "filter" and record.handed is None:
+                    operations += owe_behind(record.id, self._clock.now())
             case Hold() as verdict:
                 held = self._held_entry(line, verdict)
                 if line.before is None:
@@ -233,7 +245,15 @@ def _inbox_entry(record: DecisionRecord) -> InboxEntry:
         interests=record.interests,
         size=record.size,
         flags=record.flags,
+        would=record.decision.deciding if record.would else None,
+        handed=record.handed,
     )
+
+
+def owe_behind(entry: str, now: datetime) -> tuple[Operation, ...]:
+    """What has an entry of the inbox handed to the mail server behind."""
+    key = places.BEHIND + entry
+    return Put(key=key, value=encode(Owing(since=now))), Schedule(key=key, at=now)
 
 
 def message_commit(

@@ -75,11 +75,14 @@ class Stored(msgspec.Struct, frozen=True):
     past: tuple[Past, ...] = ()
     #: False for a document of old, which holds everything.
     apart: bool = True
+    #: Since when the consumer only watches; None where mail is filtered.
+    observing: datetime | None = None
 
 
 class _Core(msgspec.Struct, frozen=True):
     preferences: Preferences
     past: tuple[Past, ...] = ()
+    observing: datetime | None = None
 
 
 class _Row(msgspec.Struct, Generic[_Value], frozen=True):
@@ -105,7 +108,8 @@ def read(core: Document, rows: Iterable[Document]) -> Stored:
         return Stored(preferences, core.revision, pieces, apart=False)
     found = decode(core.value, _Core)
     pieces = {piece.key: piece for piece in map(_piece, rows)}
-    return Stored(join(found.preferences, pieces.values()), core.revision, pieces, found.past)
+    preferences = join(found.preferences, pieces.values())
+    return Stored(preferences, core.revision, pieces, found.past, observing=found.observing)
 
 
 def _piece(row: Document) -> Piece:
@@ -270,7 +274,7 @@ def new_name(window: Value, taken: Iterable[str]) -> str:
 
 def writing(before: Stored | None, after: Stored) -> Sequence[Operation]:
     """The operations that make ``before`` what ``after`` is, guarded by its revision."""
-    core = _Core(preferences=core_of(after.preferences), past=after.past)
+    core = _Core(core_of(after.preferences), past=after.past, observing=after.observing)
     expect = before.revision if before else 0
     operations: list[Operation] = [Put(key=places.PREFERENCES, value=encode(core), expect=expect)]
     old = before.pieces if before is not None and before.apart else {}
@@ -280,6 +284,13 @@ def writing(before: Stored | None, after: Stored) -> Sequence[Operation]:
             row = _Row(piece.value, piece.revision, piece.place, piece.at)
             operations.append(Put(key=_place(key), value=encode(row)))
     return operations
+
+
+def observing_since(before: Stored | None, after: Stored, now: datetime) -> datetime | None:
+    """Since when the consumer only watches, once ``after`` stands; None where they do not."""
+    if after.preferences.mode != "observe":
+        return None
+    return (before.observing if before else None) or now
 
 
 def _place(key: Key) -> str:

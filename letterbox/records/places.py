@@ -81,6 +81,8 @@ INBOX = "inbox/"
 #: Which entry of the inbox a held message became.
 KEPT = "kept/"
 HELD = "held/"
+#: What is to be handed to the mail server behind, by its entry in the inbox.
+BEHIND = "behind/"
 DECISION = "decision/"
 #: What was told, and what happened, beside the decisions: for the consumer alone.
 ACTIVITY = "activity/"

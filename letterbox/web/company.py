@@ -46,6 +46,7 @@ _BY: Final[dict[By, str]] = {
     "restore": N_("you, putting something back"),
     "confirm": N_("you, confirming it"),
     "request": N_("you, letting it back in"),
+    "suggestion": N_("you, by a suggestion"),
 }
 
 

@@ -1,7 +1,7 @@
 """How many wait and how many were refused: the numbers beside the navigation."""
 
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -21,10 +21,31 @@ _LATE: Final = timedelta(minutes=2)
 
 
 class Counts(msgspec.Struct, frozen=True):
-    """``waiting`` for an answer or a time; ``refused`` of late and not let in since."""
+    """``waiting`` for an answer or a time; ``refused`` of late and not let in since.
+
+    ``came`` since the consumer only watches, of late, and ``would`` of them have been stopped.
+    """
 
     waiting: int = 0
     refused: int = 0
+    came: int = 0
+    would: int = 0
+
+
+class _Known(NamedTuple):
+    """The ids of decisions: refusals; what came, and what of it would have been stopped."""
+
+    refused: frozenset[str] = frozenset()
+    came: frozenset[str] = frozenset()
+    would: frozenset[str] = frozenset()
+
+    def since(self, oldest: str, watching: str) -> "_Known":
+        """Without what is too old to count."""
+        return _Known(
+            frozenset(name for name in self.refused if name >= oldest),
+            frozenset(name for name in self.came if name >= watching),
+            frozenset(name for name in self.would if name >= watching),
+        )
 
 
 class _Brief(msgspec.Struct, frozen=True):
@@ -35,6 +56,7 @@ class _Brief(msgspec.Struct, frozen=True):
     verdict: Verdict
     follows: str | None = None
     followed_by: str | None = None
+    would: Verdict | None = None
 
 
 class Counting:
@@ -45,18 +67,24 @@ class Counting:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._seen: Recent[str, tuple[str, frozenset[str]]] = Recent(_REMEMBERED)
+        self._seen: Recent[str, tuple[str, _Known]] = Recent(_REMEMBERED)
 
-    async def of(self, consumer: str, now: datetime) -> Counts:
-        """The counts of one consumer."""
+    async def of(self, consumer: str, now: datetime, watching: datetime | None = None) -> Counts:
+        """The counts of one consumer; ``watching``: since when they only watch, if they do."""
         partition = places.consumer(consumer)
         waiting = await self._store.counters(partition, [places.WAITING])
-        return Counts(waiting[places.WAITING], len(await self._refused(consumer, now)))
+        known = await self._known(consumer, now, watching)
+        return Counts(
+            waiting[places.WAITING], len(known.refused), len(known.came), len(known.would)
+        )
 
-    async def _refused(self, consumer: str, now: datetime) -> frozenset[str]:
+    async def _known(self, consumer: str, now: datetime, watching: datetime | None) -> _Known:
         oldest = first_id(now - timedelta(days=DAYS))
-        start, before = self._seen.get(consumer) or (oldest, frozenset[str]())
-        refused = {name for name in before if name >= oldest}
+        # Whoever filters has nobody count what came.
+        since = max(oldest, first_id(watching)) if watching else first_id(now + timedelta(days=1))
+        start, before = self._seen.get(consumer) or (oldest, _Known())
+        known = before.since(oldest, since)
+        refused, came, would = set(known.refused), set(known.came), set(known.would)
         after = places.DECISION + max(start, oldest)
         while True:
             page = await self._store.documents(
@@ -68,8 +96,13 @@ class Counting:
                     refused.discard(row.follows)
                 if isinstance(row.verdict, Refuse) and row.followed_by is None:
                     refused.add(row.id)
+                if row.id >= since:
+                    came.add(row.id)
+                    if row.would is not None:
+                        would.add(row.id)
             if len(page) < _PAGE:
                 break
             after = page[-1].key
-        self._seen.put(consumer, (first_id(now - _LATE), frozenset(refused)))
-        return frozenset(refused)
+        known = _Known(frozenset(refused), frozenset(came), frozenset(would))
+        self._seen.put(consumer, (first_id(now - _LATE), known))
+        return known

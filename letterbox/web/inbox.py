@@ -9,6 +9,7 @@ from aiohttp import web
 
 from letterbox.model.fold import fold
 from letterbox.model.record import InboxEntry, MessageRecord
+from letterbox.model.verdict import Finding, Hold
 from letterbox.web import letter
 from letterbox.web.failures import Failure, missing
 from letterbox.web.kinds import KINDS
@@ -16,6 +17,7 @@ from letterbox.web.letter import Letter
 from letterbox.web.listing import address, listing
 from letterbox.web.live import stream
 from letterbox.web.rules import facts_of_change, revision_of
+from letterbox.web.texts import N_
 from letterbox.web.visit import ROWS, Page, Visit
 
 _PATH = "/inbox"
@@ -35,6 +37,8 @@ class Row(NamedTuple):
     company: str
     because: str
     kind: str
+    #: What would have become of it, had its reader not only watched.
+    would: str = ""
 
 
 async def show_list(visit: Visit) -> web.Response:
@@ -187,7 +191,17 @@ def _row(visit: Visit, entry: InboxEntry) -> Row:
         company=entry.vendor.name or entry.sender,
         because=because if entry.interests else "",
         kind=visit.say(KINDS.get(entry.kind, entry.kind)),
+        would=would(visit, entry.would) if entry.would else "",
     )
+
+
+def would(visit: Visit, finding: Finding) -> str:
+    """What a rule would have done, and why."""
+    held = isinstance(finding.verdict, Hold)
+    text = N_("would have waited: %(sentence)s")
+    if not held:
+        text = N_("would have been refused: %(sentence)s")
+    return visit.say(text, sentence=visit.parts.sentences.person(finding, visit.language))
 
 
 async def _entry(visit: Visit) -> InboxEntry:

@@ -90,9 +90,9 @@ async def show_fits(visit: Visit) -> web.Response:
 
 
 async def show_new(visit: Visit) -> web.Response:
-    """The form of a new interest. An example may fill it."""
+    """The form of a new interest. An example, or a suggestion, may fill it."""
     form = interest_form.filled(None)
-    example = {name: visit.asked(name) for name in ("any", "price") if visit.asked(name)}
+    example = {name: visit.asked(name) for name in form.texts if visit.asked(name)}
     category = visit.asked("category")
     chosen = (category,) if category in visit.parts.taxonomy.nodes else ()
     return await _form(visit, Filled({**form.texts, **example}, chosen), None)

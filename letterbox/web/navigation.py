@@ -26,6 +26,7 @@ PLACES: Mapping[Side, tuple[Place, ...]] = {
         Place("/interests", N_("Interests")),
         Place("/times", N_("Times")),
         Place("/addresses", N_("Addresses"), more=True),
+        Place("/suggestions", N_("Suggestions"), more=True),
         Place("/objections", N_("Objections"), more=True),
         Place("/activity", N_("Activity"), more=True),
         Place("/replay", N_("What if"), more=True),

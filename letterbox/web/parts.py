@@ -18,7 +18,7 @@ from letterbox.feedback.explanation import Explanations
 from letterbox.feedback.objecting import Letters
 from letterbox.feedback.sentences import Sentences
 from letterbox.feedback.spoken import Spoken
-from letterbox.hindsight import Fits, Replay, Undo
+from letterbox.hindsight import Fits, Replay, Suggestions, Undo
 from letterbox.identity.domains import Domains
 from letterbox.intake.preflight import Preflight
 from letterbox.model.configuration import Configuration
@@ -69,6 +69,7 @@ class Parts(NamedTuple):
     undo: Undo
     fits: Fits
     replay: Replay
+    suggestions: Suggestions
     taxonomy: Taxonomy
     explanations: Explanations
     sentences: Sentences

@@ -14,6 +14,7 @@ from letterbox.model.verdict import Refuse, reason_of
 from letterbox.records.strangers import StrangerCounts
 from letterbox.web.counts import DAYS
 from letterbox.web.failures import Failure, missing
+from letterbox.web.inbox import would
 from letterbox.web.kinds import KINDS
 from letterbox.web.listing import address, listing
 from letterbox.web.rules import facts_of_change, revision_of
@@ -25,7 +26,7 @@ _PERIODS = (7, DAYS, 90, 400)
 
 
 class Row(NamedTuple):
-    """One refusal in the list."""
+    """One refusal in the list, or what would have been one."""
 
     decision: DecisionRecord
     company: str
@@ -50,8 +51,37 @@ class Unproven(NamedTuple):
     messages: int
 
 
+async def show_watched(visit: Visit) -> web.Response:
+    """What would have been refused or held, newest first."""
+    oldest = visit.now - timedelta(days=DAYS)
+    page = await visit.parts.mailboxes.decisions(
+        visit.consumer,
+        after=visit.after,
+        limit=ROWS,
+        wanted=lambda row: row.would is not None and row.at >= oldest,
+    )
+    rows = [
+        Row(
+            decision,
+            company=decision.vendor.name or decision.sender,
+            sentence=would(visit, deciding),
+            kind=visit.say(KINDS.get(decision.kind, decision.kind)),
+        )
+        for decision in page.items
+        if (deciding := decision.decision.deciding) is not None
+    ]
+    to = page.after if rows and page.items[-1].at >= oldest else None
+    return await visit.page(
+        "watched.html",
+        list=listing(rows, _PATH, {"watched": "yes"}, after=visit.after, to=to),
+        days=DAYS,
+    )
+
+
 async def show_list(visit: Visit) -> web.Response:
-    """What was refused and not let in since, newest first."""
+    """What was refused and not let in since, newest first; or what would have been."""
+    if visit.asked("watched") == "yes":
+        return await show_watched(visit)
     vendor, reason, days = visit.asked("vendor"), visit.asked("reason"), _days(visit)
     oldest = visit.now - timedelta(days=days)
 

@@ -8,10 +8,11 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from aiohttp import web
 
-from letterbox.hindsight.replay import Difference, Outcome
+from letterbox.hindsight.replay import Difference
 from letterbox.model.kind import Kind
 from letterbox.model.money import Money
 from letterbox.model.preferences import Interest, Preferences, VendorRule
+from letterbox.model.verdict import Outcome
 from letterbox.records.consumers import Conflict, Refused, Stored
 from letterbox.records.pieces import name_of_piece
 from letterbox.web import phrases

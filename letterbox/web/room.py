@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from functools import partial
 from http import HTTPStatus
 from typing import NamedTuple
@@ -34,6 +34,7 @@ from letterbox.web import (
     settings,
     signin,
     status,
+    suggestions,
     times,
     vendor,
     vendors,
@@ -73,6 +74,7 @@ PAGES: tuple[Page, ...] = (
     *times.PAGES,
     *windows.PAGES,
     *replay.PAGES,
+    *suggestions.PAGES,
 )
 _FETCHED = frozenset({"cors", "no-cors"})
 #: Failures that lock out a name: links have none, and are not guessed.
@@ -84,6 +86,7 @@ _EVERYWHERE: dict[str, object] = {
     "who": None,
     "places": (),
     "counts": Counts(),
+    "watching": None,
     "path": "",
     "csrf": "",
     "visit": None,
@@ -214,15 +217,17 @@ class Room:
     ) -> web.Response:
         """A whole page: what every page shows, and what this one does."""
         done = status.read(visit.request.cookies.get(status.COOKIE))
-        counts = Counts()
+        counts, watching = Counts(), None
         if visit.who is not None and visit.who.owner.side == "consumer":
-            counts = await self._counting.of(visit.who.owner.id, visit.now)
+            watching = await self._watching(visit.who.owner.id)
+            counts = await self._counting.of(visit.who.owner.id, visit.now, watching)
         everywhere: dict[str, object] = _EVERYWHERE | {
             "who": visit.who,
             "places": tuple(navigation.places(visit.who.owner.side, self._there))
             if visit.who
             else (),
             "counts": counts,
+            "watching": watching,
             "path": visit.request.path,
             "csrf": visit.csrf,
             "visit": visit,
@@ -236,6 +241,13 @@ class Room:
         if done is not None:
             visit.set_cookie(response, status.COOKIE, "", 0)
         return response
+
+    async def _watching(self, consumer: str) -> datetime | None:
+        """Since when a consumer only watches; None where mail is filtered."""
+        if not (await self._parts.consumers.wishes(consumer)).observes:
+            return None
+        stored = await self._parts.consumers.stored(consumer)
+        return stored.observing if stored else None
 
     async def _explained(self, visit: Visit, failure: Failure) -> web.Response:
         response = await self._render(

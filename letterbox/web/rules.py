@@ -11,7 +11,11 @@ from letterbox.web.visit import Page, Visit
 
 _NUMBER: Final = re.compile(r"[0-9]{1,18}")
 #: Where a way back may lead to; else where somebody begins.
-_PAGES: Final = {"vendors": "/vendors", "addresses": "/addresses"}
+_PAGES: Final = {
+    "vendors": "/vendors",
+    "addresses": "/addresses",
+    "suggestions": "/suggestions",
+}
 
 
 async def revision_of(visit: Visit) -> int:

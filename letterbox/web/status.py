@@ -162,6 +162,22 @@ STATUS: Mapping[str, Status] = {
     "interest-removed": Status(N_("Removed: %(name)s. It lets nothing in now."), *_RULES_BACK),
     "times-saved": Status(N_("Saved. %(effect)s"), *_RULES_BACK),
     "replay-used": Status(N_("From now on: %(change)s"), *_RULES_BACK),
+    "suggestion-adopted": Status(
+        N_("From now on: %(change)s"),
+        *_back_to("suggestions"),
+    ),
+    "suggestions-adopted": Status(
+        N_("Adopted: %(count)s."),
+        *_back_to("suggestions"),
+    ),
+    "mode-observe": Status(
+        N_("From now on you only watch: everything is let in."),
+        *_RULES_BACK,
+    ),
+    "mode-filter": Status(
+        N_("From now on your rules decide what comes in."),
+        *_RULES_BACK,
+    ),
     "nothing-changed": Status(N_("Nothing was changed.")),
     "signed-out": Status(N_("You are signed out.")),
 }

@@ -30,8 +30,12 @@ MISTAKES = {
 
 
 async def show_new(visit: Visit) -> web.Response:
-    """The form of a new window."""
-    return await _form(visit, None, _filled(None))
+    """The form of a new window. A suggestion may fill it."""
+    form = _filled(None)
+    times = {name: visit.asked(name) for name in ("from", "until") if visit.asked(name)}
+    days = [day for day in _DAY_NAMES if day in visit.request.query.getall("day", ())]
+    kinds = [kind for kind in RULED_KINDS if kind in visit.request.query.getall("kind", ())]
+    return await _form(visit, None, {**form, **times, "days": days, "kinds": kinds})
 
 
 async def show_one(visit: Visit) -> web.Response:

@@ -53,6 +53,7 @@ def compile_wishes(
             for entry in preferences.bound_addresses
             if (address := parse_address(entry.address))
         },
+        observes=preferences.mode == "observe",
     )
 
 

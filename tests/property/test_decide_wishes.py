@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from filters import ORDER
-from letterbox.decide import combine, evaluate
+from letterbox.decide import STANDS, combine, evaluate, watched
 from letterbox.model.kind import Kind
 from letterbox.model.message import Categories, Offer
 from letterbox.model.money import Money
@@ -23,6 +23,7 @@ from letterbox.model.verdict import (
     Refuse,
     UntilOpen,
     name_of,
+    reason_of,
 )
 from tests.support.plain import (
     NOW,
@@ -251,6 +252,19 @@ def test_decisions_are_whole_and_repeat_themselves(declared, row):
     assert (decision.deciding is None) == isinstance(decision.verdict, Deliver)
     encoded = msgspec.json.encode(decision)
     assert msgspec.json.decode(encoded, type=type(decision)) == decision
+
+
+@given(declarations(), cases)
+def test_whoever_only_watches_gets_all_but_what_stands_and_what_the_rules_say_is_kept(
+    declared, row
+):
+    ruled = decided(row, declared)
+    seen = watched(decided(row, {**declared, "mode": "observe"}))
+    assert seen.findings == ruled.findings
+    assert (seen.would or seen.verdict) == ruled.verdict
+    assert seen.deciding == ruled.deciding
+    stands = any(reason_of(finding.verdict) in STANDS for finding in seen.findings)
+    assert name_of(seen.verdict) == ("refuse" if stands else "deliver")
 
 
 #: Enough of those that are found by their words, and by nothing else.

@@ -148,7 +148,6 @@ class Visitor:
 @asynccontextmanager
 async def open_site(people: str) -> AsyncIterator[Site]:
     """A site for the people of a people file."""
-    chromium = program("chromium")
     configuration = Configuration(
         http=HttpSection(listen="127.0.0.1:0"),
         smtp=SmtpSection(listen="127.0.0.1:0"),
@@ -158,13 +157,20 @@ async def open_site(people: str) -> AsyncIterator[Site]:
     async with open_house(people, configuration=configuration) as house:
         addresses = await house.app.start()
         try:
-            async with async_playwright() as driver:
-                browser = await driver.chromium.launch(
-                    executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"]
-                )
-                try:
-                    yield Site(house, addresses, browser)
-                finally:
-                    await browser.close()
+            async with browsing(house, addresses) as site:
+                yield site
         finally:
             await asyncio.shield(house.app.stop())
+
+
+@asynccontextmanager
+async def browsing(house: House, addresses: dict[str, str]) -> AsyncIterator[Site]:
+    """The site of a house whose doors are open."""
+    async with async_playwright() as driver:
+        browser = await driver.chromium.launch(
+            executable_path=program("chromium"), args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        try:
+            yield Site(house, addresses, browser)
+        finally:
+            await browser.close()

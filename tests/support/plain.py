@@ -76,6 +76,8 @@ class Expected(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     verdict: str
     reason: str | None = None
+    #: What the rules say, where the consumer only watches.
+    would: str | None = None
     until: datetime | None = None
     matched: tuple[str, ...] | None = None
     facts: dict[str, Any] = {}

@@ -3,7 +3,7 @@
 import pytest
 
 from filters import ORDER
-from letterbox.decide import evaluate
+from letterbox.decide import evaluate, watched
 from letterbox.model.verdict import Hold, name_of, reason_of
 from tests.support.plain import case_of, mistakes, rows, rules_of, wishes_of
 
@@ -13,10 +13,14 @@ ROWS = rows()
 @pytest.mark.parametrize(("row", "preferences"), [r[1:] for r in ROWS], ids=[r[0] for r in ROWS])
 def test_case(row, preferences):
     assert not mistakes(preferences)
-    decision = evaluate(rules_of(row), case_of(row, wishes_of(preferences)))
+    wishes = wishes_of(preferences)
+    decision = evaluate(rules_of(row), case_of(row, wishes))
+    if wishes.observes:
+        decision = watched(decision)
     expect, verdict = row.expect, decision.verdict
     found = {f.filter: reason_of(f.verdict) for f in decision.findings}
     assert (name_of(verdict), reason_of(verdict)) == (expect.verdict, expect.reason), found
+    assert (reason_of(decision.would) if decision.would else None) == expect.would
     if expect.until is not None:
         assert isinstance(verdict, Hold)
         assert verdict.until == expect.until

@@ -56,6 +56,7 @@ def test_every_key_stands_in_the_shipped_file_with_a_comment_before_it():
             assert lines[number - 1].startswith("# "), line
 
 
+BETWEEN = "[[smtp.trusted_peers]]\naddress = '127.0.0.1'\n[filter]\n"
 BAD = [
     ("[outbound]\nrelay = 'relay'", "outbound.relay", "is not host:port"),
     ("[outbound.dkim]\nselector = 's'", "outbound.dkim.key", "it is missing"),
@@ -105,6 +106,20 @@ BAD = [
     ("[submission]\nlisten = '0.0.0.0:587'", "submission.listen", "in the clear"),
     ("[submission]\nlisten_tls = '127.0.0.1:465'", "submission.listen_tls", "no certificate"),
     ("[submission]\nlisten = '127.0.0.1:2525'", "submission.listen", "is taken by smtp.listen"),
+    (f"{BETWEEN}listen = '127.0.0.1:10025'", "filter.next_hop", "no mail server behind"),
+    (f"{BETWEEN}next_hop = '127.0.0.1'", "filter.next_hop", "is not host:port"),
+    (f"{BETWEEN}next_hop = '127.0.0.1:0'", "filter.next_hop", "is not host:port"),
+    (f"{BETWEEN}next_hop = '127.0.0.1:2525'", "filter.next_hop", "in circles"),
+    (
+        f"{BETWEEN}listen = '127.0.0.1:2525'\nnext_hop = '127.0.0.1:26'",
+        "filter.listen",
+        "is taken by smtp.listen",
+    ),
+    (
+        "[filter]\nlisten = '127.0.0.1:25'\nnext_hop = '127.0.0.1:26'",
+        "smtp.trusted_peers",
+        "no mail server before filter.listen",
+    ),
     ("[identity]\narc_sealers = ['not a domain']", "identity.arc_sealers[0]", "no domain"),
     ("[identity]\narc_sealers = ['a.example', 'Co.UK']", "identity.arc_sealers[1]", "anybody"),
     ("[identity]\ntrusted_results = ['mx a']", "identity.trusted_results[0]", "no server's name"),
@@ -330,7 +345,7 @@ SEVERAL = {"LETTERBOX__STORE__URL": "redis://localhost"}
         (SEVERAL | {"LETTERBOX__HTTP__LISTEN": ""}, Role.WEB, False, "http.listen"),
         (
             SEVERAL | {"LETTERBOX__SMTP__LISTEN": ""},
-            *(Role.GATEWAY, True, "smtp.listen, lmtp.listen, submission.listen"),
+            *(Role.GATEWAY, True, "smtp.listen, lmtp.listen, submission.listen, filter.listen"),
         ),
     ],
 )

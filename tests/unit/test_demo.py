@@ -39,6 +39,16 @@ async def test_it_shows_many_verdicts_each_with_what_was_told():
     assert any(line.startswith("  waits until ") for line in said)
 
 
+async def test_who_only_watches_gets_all_that_is_proven():
+    said: list[str] = []
+    assert await play.run(once=True, json=True, observe=True, say=said.append) == 0
+    rows = json.loads(said[0])["rows"]
+    assert [row["shows"] for row in rows if row["verdict"] != "deliver"] == [
+        "an address that does not exist: the very same answer",
+        "somebody who writes as Greenleaf and is not",
+    ]
+
+
 async def test_json_is_one_document_alone():
     said: list[str] = []
     assert await play.run(once=True, json=True, say=said.append) == 0

@@ -92,7 +92,7 @@ def greets(port: int) -> bool:
 def letterbox_side(name: str, names: str) -> str:
     """What the recipe says to letterbox, with free ports, a store in the folder, and our names."""
     text = recipe(name)
-    text = re.sub(r'(listen = ")[^"]*', r"\g<1>127.0.0.1:0", text)
+    text = re.sub(r'(listen = ")[^"]+', r"\g<1>127.0.0.1:0", text)
     text = text.replace('address = "10.0.0.5"', 'address = "127.0.0.1"')
     text = re.sub(r"^\[(tls|store|admin|submission)\]\n(?:.+\n)*", "", text, flags=re.MULTILINE)
     text = re.sub(r'^\[log\]\nformat = "json"\n', "", text, flags=re.MULTILINE)
@@ -102,14 +102,14 @@ def letterbox_side(name: str, names: str) -> str:
 
 
 @pytest.fixture
-def names() -> Iterator[str]:
-    """A name server that knows no name, so that every sender is a stranger."""
+def names(request) -> Iterator[str]:
+    """A name server that knows no name, so that every sender is a stranger, unless it is given."""
     with asyncio.Runner() as loop:
         ended = asyncio.Event()
         told: Queue[str] = Queue()
 
         async def serve() -> None:
-            async with nameserver.serving(NameServer({})) as address:
+            async with nameserver.serving(NameServer(getattr(request, "param", {}))) as address:
                 told.put(address)
                 await ended.wait()
 
@@ -184,6 +184,7 @@ POSTFIX = {
         "behind-postfix.before-queue.main.cf",
         "behind-postfix.before-queue.master.cf",
     ),
+    "between": ("between-postfix.main.cf", "between-postfix.master.cf"),
     "before": ("before-postfix.main.cf", "before-postfix.master.cf"),
 }
 
@@ -246,6 +247,79 @@ def test_before_postfixs_queue_the_client_hears_letterbox_itself(tmp_path, names
     assert {line["client"] for line in lines(letterbox, "message")} == {CLIENT}
 
 
+#: What is let through, once people have it, and what is not.
+BETWEEN = """
+[[consumer]]
+id = "anna"
+addresses = ["anna@letterbox.example"]
+  [[consumer.vendor]]
+  domain = "greenleaf.example"
+  scope = "everything"
+  accepts = ["personal"]
+"""
+
+
+@contextmanager
+def between_postfix(folder: Path, names: str) -> Iterator[tuple[int, Letterbox, Path]]:
+    """letterbox between two smtpds; the port of the first, and Postfix's log."""
+    front, back = free_port(), free_port()
+    text = letterbox_side("between-postfix.letterbox.toml", names)
+    # The client is proven by its address, as greenleaf.example says in the DNS.
+    with serving(folder, text.replace("127.0.0.1:10026", f"127.0.0.1:{back}")) as letterbox:
+        assert letterbox.apply(BETWEEN).returncode == 0
+        master = recipe("between-postfix.master.cf")
+        master = master.replace("smtp      inet", f"127.0.0.1:{front} inet")
+        master = master.replace("127.0.0.1:10026", f"127.0.0.1:{back}")
+        master = master.replace(":10025", f":{letterbox.address('filter')[1]}")
+        with postfix(recipe("between-postfix.main.cf"), master) as log:
+            until(lambda: greets(front), log.read_text)
+            until(lambda: greets(back), log.read_text)
+            yield front, letterbox, log
+
+
+PROVEN = {"greenleaf.example": {"TXT": [f"v=spf1 ip4:{CLIENT} -all"]}}
+
+
+@pytest.mark.parametrize("names", [PROVEN], indirect=True)
+def test_between_two_of_postfix_what_is_delivered_is_queued_and_nothing_else(tmp_path, names):
+    with between_postfix(tmp_path, names) as (port, letterbox, log):
+        taken = send(port, f"anna@{DOMAIN}")
+        turned = send(port, f"nobody@{DOMAIN}")
+        relayed = send(port, "nobody@elsewhere.example")
+        until(lambda: "status=sent" in log.read_text(), log.read_text)
+        exported, said = letterbox.ask("export", "anna"), log.read_text()
+    assert taken[0] == 250, taken
+    # The words are letterbox's, which has them from nobody: before anything was queued.
+    assert "delivered" in taken[1]
+    assert (turned[0], relayed[0]) == (550, 554)
+    assert "no-relationship" in turned[1]
+    (entry,) = exported["inbox"]
+    assert entry["handed"]["said"].startswith("250 2.0.0 Ok: queued as ")
+    # One message has reached the queue, from the client itself.
+    assert len(re.findall(r"qmgr\[\d+\]: \w+: from=", said)) == 1
+    assert f"client=unknown[{CLIENT}]" in said
+    assert f"to=<anna@{DOMAIN}>" in said
+    assert {line["client"] for line in lines(letterbox, "message")} == {CLIENT}
+
+
+@pytest.mark.parametrize("names", [PROVEN], indirect=True)
+def test_between_two_of_postfix_the_client_hears_that_the_second_is_away(tmp_path, names):
+    text = letterbox_side("between-postfix.letterbox.toml", names)
+    front = free_port()
+    text = text.replace("127.0.0.1:10026", f"127.0.0.1:{free_port()}")  # nobody is there
+    with serving(tmp_path, text) as letterbox:
+        assert letterbox.apply(BETWEEN).returncode == 0
+        master = recipe("between-postfix.master.cf").partition("# Behind letterbox")[0]
+        master = master.replace("smtp      inet", f"127.0.0.1:{front} inet")
+        master = master.replace(":10025", f":{letterbox.address('filter')[1]}")
+        with postfix(recipe("between-postfix.main.cf"), master) as log:
+            until(lambda: greets(front), log.read_text)
+            code, text = send(front, f"anna@{DOMAIN}")
+        assert letterbox.ask("export", "anna")["inbox"] == []
+    assert code == 451
+    assert "next-hop-unavailable" in text
+
+
 # ---- balancers --------------------------------------------------------------------------------
 
 
@@ -258,7 +332,8 @@ def balanced(text: str, folder: Path, addresses: dict[str, tuple[str, int]]) -> 
         "/etc/nginx/letterbox.key",
     ):
         text = text.replace(name, str(chain))
-    for gateway, port in {"smtp": 2525, "submission": 2587, "http": 8080}.items():
+    inner = {"smtp": 2525, "submission": 2587, "submissions": 2465, "http": 8080}
+    for gateway, port in inner.items():
         own = addresses.get(gateway, ("", 9))[1]
         text = re.sub(rf"10\.0\.0\.1[12]:{port}\b", f"127.0.0.1:{own}", text)
     return text
@@ -266,7 +341,7 @@ def balanced(text: str, folder: Path, addresses: dict[str, tuple[str, int]]) -> 
 
 @pytest.mark.parametrize("name", ["haproxy", "nginx"])
 def test_behind_a_balancer_the_client_is_known(name, tmp_path, names):
-    ports = {25: free_port(), 587: free_port(), 443: free_port()}
+    ports = {outer: free_port() for outer in (25, 587, 465, 443)}
     with serving(tmp_path, letterbox_side("behind-balancer.letterbox.toml", names)) as letterbox:
         addresses = {gate: letterbox.address(gate) for gate in letterbox.addresses}
         text = balanced(

@@ -311,7 +311,8 @@ def test_numbers_are_words_up_to_twelve(n, english, dutch, first, eerste):
 FACTS = {
     "interest": "tools", "limit": "170 EUR", "vendor": "G", "kind": "offer", "value": "Felco",
     "address": "a@letterbox.example", "category": "travel", "date": "2026-11-28", "n": 3,
-    "period": "week", "from": "09:00", "until": "10:00",
+    "period": "week", "from": "09:00", "until": "10:00", "kinds": ["service", "offer"],
+    "words": ["novel", "thriller"],
 }  # fmt: skip
 
 

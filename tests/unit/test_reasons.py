@@ -30,6 +30,7 @@ OTHER_STAGES = {
     "edge",
     "form",
     "intake",
+    "next-hop",
     "proof",
     "reserved",
     "store",
@@ -57,6 +58,11 @@ OTHERS = [
         filter="custody",
         verdict=Refuse(reason="too-many-waiting"),
         facts={"n": 50, "vendor": "Greenleaf Garden"},
+    ),
+    Finding(
+        filter="next-hop",
+        verdict=Refuse(reason="next-hop-refused"),
+        facts={"detail": "550 5.2.1 mailbox closed"},
     ),
     Finding(filter="consumer", verdict=Refuse(reason="declined"), facts={"answer": "no"}),
     Finding(
@@ -223,6 +229,8 @@ def test_codes_are_those_agreed():
         "rate-limited",
         "vendor-suspended",
         "our-fault",
+        "next-hop-refused",
+        "next-hop-unavailable",
     }
 
 

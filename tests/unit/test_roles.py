@@ -8,6 +8,7 @@ from letterbox.app import App
 from letterbox.model.configuration import (
     AdminSection,
     Configuration,
+    FilterSection,
     HttpSection,
     ListenSection,
     SmtpSection,
@@ -25,10 +26,11 @@ EVERYWHERE = Configuration(
     smtp=SmtpSection(listen=ANY),
     lmtp=ListenSection(listen=ANY),
     submission=SubmissionSection(listen=ANY),
+    filter=FilterSection(listen=ANY, next_hop="127.0.0.1:10026"),
     admin=AdminSection(listen=ANY),
     store=StoreSection(url="memory:"),
 )
-MAIL = {"smtp", "lmtp", "submission", "admin"}
+MAIL = {"smtp", "lmtp", "submission", "filter", "admin"}
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from typing import Any
 
 from letterbox.feedback.events import FeedItem
 from letterbox.gateways.http.examples_relations import RELATIONS
+from letterbox.gateways.http.examples_suggestions import SUGGESTIONS
 from letterbox.gateways.http.forms import (
     AdvertisingAnswer,
     Answer,
@@ -81,6 +82,7 @@ _ENTRY = {
             "facts": {"by": "mail.school.example", "domain": "greenleaf.example"},
         }
     ],
+    "handed": {"at": _AT, "said": "250 2.0.0 Ok: queued as 4c0ffee", "taken": True},
 }
 _DOMAIN = {
     "domain": "greenleaf.example",
@@ -404,4 +406,5 @@ EXAMPLES: dict[Any, Any] = {
     },
     Erasing: {"state": "erasing"},
     **RELATIONS,
+    **SUGGESTIONS,
 }

@@ -12,7 +12,16 @@ from letterbox.model.money import Money
 from letterbox.model.preferences import Because, Preferences, Region, VendorRule, Word
 from letterbox.model.record import DecisionRecord, HeldEntry, InboxEntry
 from letterbox.model.told import Told, ToldReason, ToldVerdict
-from letterbox.model.verdict import Fact, Finding, Hold, VerdictName, name_of, reason_of
+from letterbox.model.verdict import (
+    Fact,
+    Finding,
+    Hold,
+    Outcome,
+    VerdictName,
+    name_of,
+    outcome_of,
+    reason_of,
+)
 from letterbox.records.changes import PieceChange
 
 MOST_RECIPIENTS = 100
@@ -103,8 +112,20 @@ class FlagItem(msgspec.Struct, frozen=True):
 Flags = tuple[FlagItem, ...]
 
 
+class HandedItem(msgspec.Struct, frozen=True):
+    """What the mail server behind said; where ``taken`` is false it lies here alone."""
+
+    at: datetime
+    said: str
+    taken: bool
+
+
 class InboxItem(msgspec.Struct, frozen=True):
-    """A message that was delivered. ``archived`` is there only when it is."""
+    """A message that was delivered. ``archived`` is there only when it is.
+
+    ``would`` is what had become of it, had its reader not only watched (mode "observe").
+    ``handed`` is there once a mail server behind has answered to it.
+    """
 
     id: str
     at: datetime
@@ -118,6 +139,8 @@ class InboxItem(msgspec.Struct, frozen=True):
     read: bool
     archived: bool | UnsetType = UNSET
     flags: Flags | UnsetType = UNSET
+    would: Outcome | UnsetType = UNSET
+    handed: HandedItem | UnsetType = UNSET
 
 
 class HeldItem(msgspec.Struct, frozen=True):
@@ -151,7 +174,8 @@ class DecisionItem(msgspec.Struct, frozen=True):
     """One decision with every finding. ``sentence`` is in the consumer's language.
 
     ``explanation`` tells it line by line, where one decision is asked for. ``follows`` and
-    ``followed_by`` lead to the decisions about the same message before and after.
+    ``followed_by`` lead to the decisions about the same message before and after. ``would`` is
+    what had become of it, had the consumer not only watched (mode "observe").
     """
 
     id: str
@@ -172,6 +196,7 @@ class DecisionItem(msgspec.Struct, frozen=True):
     follows: str | UnsetType = UNSET
     followed_by: str | UnsetType = UNSET
     flags: Flags | UnsetType = UNSET
+    would: Outcome | UnsetType = UNSET
 
 
 class ChangeItem(msgspec.Struct, frozen=True):
@@ -332,6 +357,10 @@ def inbox_item(entry: InboxEntry, flags: Flags = ()) -> InboxItem:
         read=entry.read,
         archived=entry.archived or UNSET,
         flags=flags or UNSET,
+        would=outcome_of(entry.would.verdict) if entry.would else UNSET,
+        handed=HandedItem(entry.handed.at, entry.handed.said, entry.handed.taken)
+        if entry.handed
+        else UNSET,
     )
 
 
@@ -390,4 +419,5 @@ def decision_item(
         follows=record.follows or UNSET,
         followed_by=record.followed_by or UNSET,
         flags=flags or UNSET,
+        would=outcome_of(record.would) if record.would else UNSET,
     )

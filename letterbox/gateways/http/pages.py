@@ -58,6 +58,8 @@ _FACTS_OF: Mapping[str, Mapping[str, Fact]] = {
     "brand-not-wanted": {"value": "Felix"},
     "keyword-excluded": {"value": "chainsaw"},
     "message-malformed": {"detail": "the header has more than 1000 fields"},
+    "next-hop-refused": {"detail": "550 5.2.1 mailbox closed"},
+    "next-hop-unavailable": {"detail": "452 4.2.2 mailbox full"},
     "rate-limited": {"detail": "at most 100 messages a second"},
     "region-not-wanted": {"value": "BE"},
     "too-often": {"kinds": ["offer"]},

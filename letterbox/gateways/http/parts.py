@@ -17,7 +17,7 @@ from letterbox.feedback.explanation import Explanations
 from letterbox.feedback.objecting import Letters
 from letterbox.feedback.sentences import Sentences
 from letterbox.feedback.spoken import Spoken
-from letterbox.hindsight import Replay, Undo
+from letterbox.hindsight import Replay, Suggestions, Undo
 from letterbox.identity import Domains
 from letterbox.intake import Received, Submission
 from letterbox.intake.preflight import Preflight
@@ -113,6 +113,7 @@ class Parts(NamedTuple):
     activity: ActivityLog
     undo: Undo
     replay: Replay
+    suggestions: Suggestions
     explanations: Explanations
     disclosure: Disclosure
     spoken: Spoken

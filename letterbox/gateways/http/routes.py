@@ -22,6 +22,7 @@ from letterbox.gateways.http import (
     preflight,
     requests,
     stats,
+    suggestions,
     times,
     told,
     vendor,
@@ -164,6 +165,7 @@ _CONSUMER = (
     + objections.ROUTES
     + held.ROUTES
     + decisions.ROUTES
+    + suggestions.ROUTES
     + told.ROUTES
     + requests.ROUTES
     + activity.ROUTES

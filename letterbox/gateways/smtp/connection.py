@@ -13,7 +13,7 @@ from letterbox.gateways.smtp.content import BLOCK
 from letterbox.gateways.smtp.deadline import Deadline, Pace
 from letterbox.gateways.smtp.dialog import Dialog
 from letterbox.gateways.smtp.house import House
-from letterbox.gateways.smtp.peers import plain_address
+from letterbox.gateways.smtp.peers import Entrant, plain_address
 from letterbox.gateways.smtp.replies import Reply
 from letterbox.records.names import new_id
 
@@ -32,13 +32,13 @@ log = structlog.get_logger("letterbox.smtp")
 class Connection(SMTP, ABC):
     """A connection, from its first octet to its last; what is said over it is the session's.
 
-    ``let_in``: it is counted at the door already.
+    ``let_in``: it is counted at the door already, and known whose it is.
 
     aiosmtpd gives the stream and its task. Its loop, verbs and reader are replaced: they take
     commands ended by LF alone, set a timer for each command, and read content line by line.
     """
 
-    def __init__(self, house: House, *, let_in: bool = False) -> None:
+    def __init__(self, house: House, *, let_in: Entrant | None = None) -> None:
         # The reader's limit while commands are read: a longest line with its LF.
         self.line_length_limit = house.max_command - 1
         super().__init__(None, hostname=house.terms.hostname, loop=asyncio.get_running_loop())
@@ -78,17 +78,20 @@ class Connection(SMTP, ABC):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Let the client in, or say why not."""
-        house = self._house
-        self._address = plain_address(transport.get_extra_info("peername"))
+        house, entrant = self._house, self._let_in
         self._link = cast("asyncio.Transport", transport)
-        if not self._let_in and (refusal := house.door.enter(self._address)) is not None:
+        if entrant is not None:
+            self._address, self._counted = entrant
+        else:
+            self._address = plain_address(transport.get_extra_info("peername"))
+            self._counted = house.door.counted(self._address)
+        if entrant is None and (refusal := house.door.enter(self._address)) is not None:
             # Without a session: whoever floods us costs one reply each.
             self._link.write(refusal.octets)
             self._link.close()
             return
         peer = house.door.peer(self._address)
-        self._begins_behind = peer is not None and peer.client == "proxy"
-        self._counted = house.door.counted(self._address)
+        self._begins_behind = entrant is None and peer is not None and peer.client == "proxy"
         if peer is not None:
             self._dialog.passes_on(peer.client)
         self._id = new_id(house.clock.now())

@@ -40,6 +40,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     tls: bool
     #: Mail is taken from those who have shown a key, and from nobody else (RFC 6409).
     submission: bool = False
+    #: What is delivered is handed to another mail server.
+    between: bool = False
 
 
 #: So many return paths of one session are looked up: each may be a hundred questions to the DNS.

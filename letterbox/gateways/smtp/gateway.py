@@ -31,7 +31,8 @@ class SmtpGateway:
     ``domains`` are ours, folded. ``certificate`` gives ours as it is now; without one STARTTLS is
     not offered. With ``keys`` it is a submission server (RFC 6409), which takes mail from those
     alone who show one; ``tls``: it speaks TLS from the first octet (RFC 8314). ``pause`` puts off
-    the answer to a wrong key.
+    the answer to a wrong key. ``between``: it stands between two mail servers, and serves nobody
+    but trusted peers.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class SmtpGateway:
         certificate: Callable[[], ssl.SSLContext] | None = None,
         tls: bool = False,
         keys: Keys | None = None,
+        between: bool = False,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         first = certificate() if certificate is not None and tls else None
@@ -65,10 +67,11 @@ class SmtpGateway:
                 lmtp=lmtp,
                 tls=certificate is not None,
                 submission=keys is not None,
+                between=between,
             ),
             bounds=Bounds(max_size=section.max_size, max_line=section.max_line),
             room=Room(max(section.max_buffered, _LARGEST * section.max_size)),
-            door=Door(section if keys is None else _balancers_alone(section, tls=tls), lmtp=lmtp),
+            door=Door(_peers(section, keys=keys, between=between), lmtp=lmtp, between=between),
             clock=clock,
             metrics=metrics,
             sessions=self._sessions,
@@ -84,7 +87,7 @@ class SmtpGateway:
             pause=pause,
         )
         self._handshakes = (
-            Handshakes(self._house.door, lambda: Session(self._house, let_in=True), first)
+            Handshakes(self._house.door, lambda who: Session(self._house, let_in=who), first)
             if first is not None
             else None
         )
@@ -149,10 +152,13 @@ class SmtpGateway:
         self._servers.clear()
 
 
-def _balancers_alone(section: SmtpSection, *, tls: bool) -> SmtpSection:
-    """Who shows a key speaks for itself, wherever it stands: no peer's word is taken about it.
+def _peers(section: SmtpSection, *, keys: Keys | None, between: bool) -> SmtpSection:
+    """The section with the peers whose word is taken at this door.
 
-    But a balancer is nobody. Where TLS comes first it cannot say whom it has connected.
+    Who shows a key speaks for itself, wherever it stands: no peer's word is taken about it, but a
+    balancer is nobody. Between two mail servers there is none.
     """
-    peers = (peer for peer in section.trusted_peers if peer.client == "proxy" and not tls)
+    if keys is None and not between:
+        return section
+    peers = (peer for peer in section.trusted_peers if (peer.client == "proxy") is not between)
     return structs.replace(section, trusted_peers=tuple(peers))

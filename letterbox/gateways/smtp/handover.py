@@ -35,6 +35,8 @@ async def hand_over(
         envelope_id=transaction.terms.envelope_id,
         requests=transaction.requests,
         one_reply=transaction.one_reply,
+        utf8=transaction.terms.utf8,
+        returns=transaction.terms.returns,
     )
     try:
         submission: Submission | None = None

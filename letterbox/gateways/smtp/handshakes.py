@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from letterbox.gateways.smtp.peers import Door, plain_address
+from letterbox.gateways.smtp.passing import NotPassedOn, read_proxy
+from letterbox.gateways.smtp.peers import Door, Entrant, plain_address
 from letterbox.gateways.smtp.session import Session
 
-#: Seconds to agree on TLS.
+#: Seconds to agree on TLS, and before that to say whom a balancer has connected.
 _SECONDS = 10.0
 #: Where no descriptor is left, one may be a moment later.
 _PAUSE = 1.0
@@ -25,7 +26,9 @@ class Handshakes:
     silent, and count nobody before the handshake is over.
     """
 
-    def __init__(self, door: Door, session: Callable[[], Session], context: ssl.SSLContext) -> None:
+    def __init__(
+        self, door: Door, session: Callable[[Entrant], Session], context: ssl.SSLContext
+    ) -> None:
         self._door = door
         self._session = session
         self._context = context
@@ -90,16 +93,58 @@ class Handshakes:
         task.add_done_callback(self._shaking.discard)
 
     async def _shake(self, connection: socket.socket, address: str) -> None:
-        session = self._session()
+        entrant, session = Entrant(address, self._door.counted(address)), None
         try:
+            peer = self._door.peer(address)
+            if peer is not None and peer.client == "proxy":
+                entrant = await self._connected(connection, entrant)
+            session = self._session(entrant)
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: session,
                 connection,
                 ssl=self._context,
                 ssl_handshake_timeout=_SECONDS,
             )
-        except OSError:  # ssl.SSLError and ConnectionError among them: it is the client's affair
+        except NotPassedOn:
+            log.warning("no-proxy-header", client=address)
             connection.close()
+        except (_Crowded, EOFError, OSError):  # ssl.SSLError and TimeoutError are among the last
+            connection.close()  # it is the client's affair
         finally:
-            if not session.has_begun:
-                self._door.leave(self._door.counted(address))
+            if session is None or not session.has_begun:
+                self._door.leave(entrant.counted)
+
+    async def _connected(self, connection: socket.socket, balancer: Entrant) -> Entrant:
+        """Whom a balancer has connected: its words stand in the clear, before the handshake."""
+        try:
+            async with asyncio.timeout(_SECONDS):
+                address = await read_proxy(_Exactly(connection))
+        except asyncio.CancelledError:
+            connection.close()  # nobody else has it yet
+            raise
+        if address is None:
+            return balancer
+        if self._door.count(address) is not None:
+            raise _Crowded
+        return Entrant(address, address)
+
+
+class _Crowded(Exception):
+    """Its client has as many sessions as it may; it could be told nothing that it understood."""
+
+
+class _Exactly:
+    """Reads a socket before anybody else does, and leaves what comes next where it is."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+
+    async def readexactly(self, n: int, /) -> bytes:
+        """So many octets. Raises IncompleteReadError, OSError."""
+        loop, found = asyncio.get_running_loop(), b""
+        while len(found) < n:
+            more = await loop.sock_recv(self._connection, n - len(found))
+            if not more:
+                raise asyncio.IncompleteReadError(found, n)
+            found += more
+        return found

@@ -70,4 +70,6 @@ class House(msgspec.Struct, frozen=True, kw_only=True):
         """Which protocol is spoken."""
         if self.terms.submission:
             return "submission"
+        if self.terms.between:
+            return "filter"
         return "lmtp" if self.terms.lmtp else "smtp"

@@ -8,7 +8,7 @@ import msgspec
 
 from letterbox.gateways.smtp import replies
 from letterbox.gateways.smtp.replies import Reply
-from letterbox.model.envelope import Notify, Request
+from letterbox.model.envelope import Notify, Request, Returns
 
 _SIZE = re.compile(r"[0-9]{1,20}")  # RFC 1870, section 5
 # RFC 3461, section 4: printable ASCII but "+" and "=", which are written in hexadecimal.
@@ -36,6 +36,8 @@ class MailTerms(msgspec.Struct, frozen=True, kw_only=True):
     each: bool = False
     #: The sender's own name for the transaction (RFC 3461, section 4.4).
     envelope_id: str | None = None
+    #: For whoever is handed the message: we send headers alone, whichever is asked for.
+    returns: Returns | None = None
 
 
 #: What MAIL may say, and whether it is well formed.
@@ -64,10 +66,12 @@ def read_mail(
             return replies.BAD_PARAMETER
     if int(parameters.get("SIZE") or 0) > max_size:
         return replies.too_large(max_size)  # RFC 1870, section 6.1
+    returns = (parameters.get("RET") or "").upper()
     return MailTerms(
         utf8="SMTPUTF8" in parameters,
         each="PRDR" in parameters,
         envelope_id=read_xtext(parameters.get("ENVID"), _LONGEST_ENVID),
+        returns="FULL" if returns == "FULL" else "HDRS" if returns else None,
     )
 
 

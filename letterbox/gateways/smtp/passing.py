@@ -1,10 +1,9 @@
 """How a peer whose word is taken passes on whose mail it brings: PROXY, XCLIENT and XFORWARD."""
 
-import asyncio
 import ipaddress
 import re
 import struct
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 import msgspec
 
@@ -37,11 +36,19 @@ class Origin(msgspec.Struct, frozen=True):
     helo: str | None = None
 
 
+class Reads(Protocol):
+    """A stream, of which no more is read than is asked for."""
+
+    async def readexactly(self, n: int, /) -> bytes:
+        """So many octets. Raises IncompleteReadError where the peer goes before."""
+        ...
+
+
 class NotPassedOn(Exception):
     """A peer that is to begin with a PROXY header did not."""
 
 
-async def read_proxy(reader: asyncio.StreamReader) -> str | None:
+async def read_proxy(reader: Reads) -> str | None:
     """Read a PROXY header of version 1 or 2; the client's address, None where it is not told.
 
     As in HAProxy's "The PROXY protocol", sections 2.1 and 2.2. Not a byte behind it is read.
@@ -58,7 +65,7 @@ async def read_proxy(reader: asyncio.StreamReader) -> str | None:
     return _address(match[1].decode("ascii", "replace")) if match[1] else None
 
 
-async def _read_v2(reader: asyncio.StreamReader) -> str | None:
+async def _read_v2(reader: Reads) -> str | None:
     version, family, length = struct.unpack("!BBH", await reader.readexactly(4))
     if length > _LONGEST_V2 or version not in {_LOCAL, _PROXIED}:
         raise NotPassedOn

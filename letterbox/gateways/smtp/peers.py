@@ -2,18 +2,30 @@
 
 import ipaddress
 from collections import Counter
+from typing import NamedTuple
 
 from letterbox.gateways.smtp.passing import Origin
-from letterbox.gateways.smtp.replies import BUSY, CROWDED, Reply
+from letterbox.gateways.smtp.replies import BUSY, CROWDED, NOT_A_PEER, Reply
 from letterbox.model.configuration import SmtpSection, TrustedPeer
 from letterbox.model.envelope import Client
 from letterbox.model.network import Network, place_of, plain_ip
 
 
-class Door:
-    """Counts the sessions of one gateway, and knows its trusted peers."""
+class Entrant(NamedTuple):
+    """Who was let in at the door; ``counted`` is the address that is counted for it, if any."""
 
-    def __init__(self, section: SmtpSection, *, lmtp: bool) -> None:
+    address: str
+    counted: str | None
+
+
+class Door:
+    """Counts the sessions of one gateway, and knows its trusted peers.
+
+    ``between``: they are the only ones it lets in.
+    """
+
+    def __init__(self, section: SmtpSection, *, lmtp: bool, between: bool = False) -> None:
+        self._peers_alone = between
         self._most = section.max_sessions
         self._most_each = section.sessions_per_address
         self._lmtp = lmtp
@@ -30,6 +42,8 @@ class Door:
         """Count a session, or say why there can be none."""
         if self._sessions >= self._most:
             return BUSY
+        if self._peers_alone and self.peer(address) is None:
+            return NOT_A_PEER
         if self.brings_many(self.peer(address)):
             self._sessions += 1  # of many clients: each is counted when it is known
             return None

@@ -148,6 +148,8 @@ NO_RELAY = reply(550, "5.7.1", "We take mail for our own domains only")
 
 # ---- the stream cannot be trusted any longer
 
+# RFC 5321, section 3.1: a server that speaks to some alone.
+NOT_A_PEER = reply(554, "5.7.1", "Mail is taken here from smtp.trusted_peers alone", closes=True)
 TALKS_EARLY = reply(554, "5.5.0", "You spoke before the greeting", closes=True)
 TALKS_AHEAD = reply(554, "5.5.0", "You spoke ahead of a reply", closes=True)
 DIRTY_COMMAND = reply(500, "5.5.2", "A command ends with CRLF, without CR or NUL", closes=True)

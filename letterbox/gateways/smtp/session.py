@@ -21,7 +21,7 @@ from letterbox.gateways.smtp.dialog import CHUNK, LAST_IN_GROUP, PATH, Transacti
 from letterbox.gateways.smtp.handover import for_all, hand_over
 from letterbox.gateways.smtp.house import House
 from letterbox.gateways.smtp.passing import NotPassedOn, read_proxy
-from letterbox.gateways.smtp.peers import network_of
+from letterbox.gateways.smtp.peers import Entrant, network_of
 from letterbox.gateways.smtp.replies import Reply
 
 #: An over-long command is read to its end up to this multiple of the limit.
@@ -37,7 +37,7 @@ log = structlog.get_logger("letterbox.smtp")
 class Session(Connection):
     """A client's session, as RFC 5321 or RFC 2033 has it."""
 
-    def __init__(self, house: House, *, let_in: bool = False) -> None:
+    def __init__(self, house: House, *, let_in: Entrant | None = None) -> None:
         super().__init__(house, let_in=let_in)
         self._chunks: Chunks | None = None
 
