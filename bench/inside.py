@@ -22,7 +22,6 @@ async def inside(place: Path, text: str) -> AsyncIterator[int]:
     configuration = load(str(config), {})
     with (place / "serve.log").open("w") as log:
         configure(configuration.log, stream=log, final=True)
-        interpreter.prepare()
         async with App.open(configuration) as app:
             people = base64.b64encode(PEOPLE.format(vendor=AUTHOR.rpartition("@")[2]).encode())
             files = [{"name": "people.toml", "content": people.decode()}]

@@ -20,25 +20,21 @@ _NEW: Final = 20_000
 _SWITCH: Final = 0.0005
 
 
-def prepare() -> None:
-    """Before anything is made: keep what a message has used for the next one.
+def settle() -> None:
+    """Once all is made that stays.
 
-    glibc gives the top of its heap back to the system, and takes it anew, page fault by page
-    fault, with every mail of more than 128 KiB in all its forms. Elsewhere nothing is done.
+    The collector passes over it from now on, and comes less often: to look for cycles among what
+    was imported and compiled at start would take some 60 ms each time, in the midst of somebody's
+    message. And what a message has used is kept for the next one: glibc would give the top of its
+    heap back to the system, and take it anew, page fault by page fault, with every mail of more
+    than 128 KiB in all its forms.
     """
     sys.setswitchinterval(_SWITCH)
-    with suppress(OSError, AttributeError):
-        libc = ctypes.CDLL(None)
-        libc.mallopt(_TRIM_THRESHOLD, _KEPT)
-        libc.mallopt(_MMAP_THRESHOLD, _MAPPED)
-
-
-def settle() -> None:
-    """Once all is made that stays: the collector passes over it from now on, and comes less often.
-
-    To look for cycles among what was imported and compiled at start would take some 60 ms each
-    time, in the midst of somebody's message.
-    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(_NEW, *gc.get_threshold()[1:])
+    with suppress(OSError, AttributeError):  # not everywhere is glibc
+        libc = ctypes.CDLL(None)
+        libc.malloc_trim(0)  # of what the start has used
+        libc.mallopt(_TRIM_THRESHOLD, _KEPT)
+        libc.mallopt(_MMAP_THRESHOLD, _MAPPED)

@@ -81,7 +81,6 @@ def _serve_one(
         of["process"] = supervised.number
     logs.configure(configuration.log, final=True, of=of)
     make_room(configuration)
-    interpreter.prepare()
     uvloop.run(_serving(configuration, role, ready_file, supervised))
 
 
