@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from letterbox import logs
+from letterbox import interpreter, logs
 from letterbox.configuration import ConfigurationError, admin_socket, load_for
 from letterbox.descriptors import make_room
 from letterbox.doors import COMMANDS, Sockets, command_socket, share
@@ -81,6 +81,7 @@ def _serve_one(
         of["process"] = supervised.number
     logs.configure(configuration.log, final=True, of=of)
     make_room(configuration)
+    interpreter.prepare()
     uvloop.run(_serving(configuration, role, ready_file, supervised))
 
 
@@ -110,6 +111,7 @@ async def _serving(
         if ready_file:
             ready_file.remove()
         addresses = await app.start(supervised.sockets if supervised else None)
+        interpreter.settle()
         try:
             if ready_file:
                 ready_file.write(addresses)
