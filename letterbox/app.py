@@ -10,6 +10,7 @@ import structlog
 from letterbox.adapters.clock import SystemClock
 from letterbox.adapters.dns import DnsResolver
 from letterbox.adapters.mail import SmtpCourier
+from letterbox.adapters.mailbox import LmtpCourier
 from letterbox.adapters.memory import MemoryStore
 from letterbox.adapters.next_hop import SmtpNextHop
 from letterbox.adapters.objects import DirectoryObjects, S3Objects
@@ -19,7 +20,7 @@ from letterbox.adapters.web import HttpCourier
 from letterbox.adapters.zones import zone_of, zones
 from letterbox.broker import Broker, Outside
 from letterbox.certificate import certificate_of
-from letterbox.configuration import admin_socket
+from letterbox.configuration import admin_socket, own_rules
 from letterbox.doors import COMMANDS, Door, Doors, Sockets, open_socket
 from letterbox.feedback.spoken import Spoken
 from letterbox.gateways.admin import AdminGateway
@@ -68,7 +69,12 @@ class App(Broker):
             relay=configuration.outbound.relay,
             seconds=configuration.outbound.timeout,
         )
-        section = configuration.webhooks
+        onward, section = configuration.onward, configuration.webhooks
+        mailbox = (
+            LmtpCourier(onward.lmtp, hostname=configuration.hostname, seconds=onward.timeout)
+            if onward.lmtp
+            else None
+        )
         allowed = (lambda _: True) if section.allow_private_addresses else is_public
         # An endpoint is a vendor's, who has a key; an unsubscription leads where a mail says.
         subscriptions = web or HttpCourier(resolver, timeout=section.timeout, allowed=is_public)
@@ -82,11 +88,12 @@ class App(Broker):
             web,
             subscriptions,
             mail,
+            mailbox,
             zone_of,
             zones,
             self._next_hop,
         )
-        super().__init__(configuration, outside, shipment or unpack())
+        super().__init__(configuration, outside, shipment or unpack(own_rules(configuration)))
         self.keys = Keys(self.credentials, clock)
         self.spoken = Spoken(
             mailboxes=self.mailboxes,
@@ -191,7 +198,10 @@ class App(Broker):
             erasure=self.erasure,
             exporting=self.exporting,
             relations=self.relations,
+            trackers=self.trackers,
             complaints=self.complaints,
+            handing=self.handing,
+            elsewhere=self.elsewhere,
             objecting=self.objecting,
             objections=self.objections,
             breaches=self.breaches,
@@ -199,6 +209,9 @@ class App(Broker):
             reconnecting=self.reconnecting,
             requests=self.requests,
             activity=self.activity,
+            digests=self.digests,
+            notifier=self.notifier,
+            channels=self.channels,
             undo=self.undo,
             replay=self.replay,
             suggestions=self.suggestions,
@@ -216,6 +229,11 @@ class App(Broker):
             clock=self.clock,
             metrics=self.metrics,
             configuration=self.configuration,
+            adoption=self.adoption,
+            imports=self.imports,
+            uploads=self.uploads,
+            sieve=self.sieve,
+            expectations=self.expectations,
             public_url=lambda: self.public_url,
         )
 

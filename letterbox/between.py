@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from letterbox.delivery.breaches import Breaches
 from letterbox.delivery.herald import Herald
+from letterbox.delivery.inbox_letters import InboxLetters
 from letterbox.delivery.notices import Notices
 from letterbox.delivery.objecting import Objecting
 from letterbox.delivery.reconnect import Reconnecting
@@ -19,7 +20,7 @@ from letterbox.judge import Judge
 from letterbox.metrics import Metrics
 from letterbox.model.configuration import Configuration
 from letterbox.ports.clock import Clock
-from letterbox.ports.store import Bodies, Store
+from letterbox.ports.store import Store
 from letterbox.reading.facts import Reader
 from letterbox.records import places
 from letterbox.records.consumers import Consumers
@@ -37,7 +38,7 @@ class Between:
         configuration: Configuration,
         *,
         store: Store,
-        bodies: Bodies,
+        letters: InboxLetters,
         clock: Clock,
         metrics: Metrics,
         consumers: Consumers,
@@ -98,13 +99,11 @@ class Between:
         )
         self.notices = Notices(
             store=store,
-            bodies=bodies,
+            letters=letters,
             clock=clock,
             consumers=consumers,
             mailboxes=mailboxes,
             sentences=sentences,
-            hostname=configuration.hostname,
-            retention=timedelta(days=retention.refused),
         )
         self.objecting = Objecting(
             store=store,

@@ -8,26 +8,36 @@ from msgspec import structs
 
 from filters import ORDER
 from letterbox.administration import Administration
+from letterbox.administration.digests import DigestCommands
 from letterbox.administration.explain import Explaining
 from letterbox.administration.objections import ObjectionCommands
 from letterbox.administration.observing import ObservingCommands
+from letterbox.administration.queue import QueueCommands
 from letterbox.administration.signin import SignInCommands
+from letterbox.afterwards import Afterwards
 from letterbox.between import Between
 from letterbox.delivery.behind import Behind
+from letterbox.delivery.inbox_letters import InboxLetters
 from letterbox.delivery.relay import Relay
+from letterbox.delivery.tracking import Trackers
 from letterbox.delivery.worker import Duty, Worker
+from letterbox.enrolment import Enrolment
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.explanation import Explanations
 from letterbox.feedback.sentences import Sentences
-from letterbox.hindsight import Changes, Fits, PastCases, Replay, Suggestions, Undo
 from letterbox.identity.prover import Prover
-from letterbox.intake.submitters import Submitters
+from letterbox.identity.srs import DAYS as COMES_BACK
+from letterbox.informing import Informing
+from letterbox.intake.returning import returning
 from letterbox.judge import Judge
 from letterbox.metrics import Metrics
 from letterbox.model.configuration import Configuration
+from letterbox.model.record import InboxEntry
+from letterbox.onboarding import Onboarding
+from letterbox.onward import Onward
 from letterbox.outgoing import Outgoing
 from letterbox.ports.clock import Clock
-from letterbox.ports.courier import MailCourier, NextHop, WebCourier
+from letterbox.ports.courier import Couriers, MailCourier, NextHop, WebCourier
 from letterbox.ports.resolver import Resolver
 from letterbox.ports.store import Bodies, Store
 from letterbox.reading.facts import Reader
@@ -41,8 +51,8 @@ from letterbox.records.claims import Claims
 from letterbox.records.consumers import Consumers, Stored
 from letterbox.records.credentials import Credentials
 from letterbox.records.custody import Custody
+from letterbox.records.elsewhere import elsewhere
 from letterbox.records.feed import Feed
-from letterbox.records.guesses import Guesses
 from letterbox.records.ledger import Ledger
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.objections import Objections
@@ -53,7 +63,6 @@ from letterbox.records.sessions import Sessions
 from letterbox.records.tallies import Tallies
 from letterbox.records.vendors import Vendors
 from letterbox.records.webhooks import WebhookRecords
-from letterbox.registration import DomainProofs, Endpoints, Registration
 from letterbox.shipment import Shipment
 from letterbox.upkeep import Upkeep
 
@@ -73,6 +82,8 @@ class Outside(NamedTuple):
     #: Calls what anybody may have written into a mail: never a private address.
     subscriptions: WebCourier
     mail: MailCourier
+    #: Brings mail to the operator's own mailbox server, where there is one.
+    mailbox: MailCourier | None
     zone_of: Callable[[str], tzinfo | None]
     zones: Callable[[], Iterable[str]]
     #: The mail server behind us, where there is one.
@@ -95,6 +106,9 @@ class Broker:
         self._records()
         limits = Limits(**structs.asdict(configuration.reading))
         self.reader = Reader(limits, self.taxonomy, self.categories.ours, shipment.tables)
+        self.trackers = Trackers(
+            shipment.trackers, limits, self.clock, self.consumers, self.mailboxes
+        )
         self._judging()
         reception = Reception(
             configuration,
@@ -109,6 +123,14 @@ class Broker:
             prover=self.prover,
             disclosure=self.disclosure,
             reader=self.reader,
+            returning=returning(
+                configuration,
+                self.elsewhere,
+                clock=self.clock,
+                limits=limits,
+                metrics=self.metrics,
+                bounced=self._bounced,
+            ),
             behind=self.behind,
         )
         self.intake, self.preflight = reception.intake, reception.preflight
@@ -135,6 +157,10 @@ class Broker:
             is_vendor=self.vendors.known,
             tells=self._tells,
         )
+        begin = self.onboarding = Onboarding(
+            configuration, self.store, self.clock, self.consumers, self.vendors, self.domains
+        )
+        self.adoption, self.imports, self.uploads, self.sieve, self.expectations = begin.parts
         self.categories = Categories(self.store)
         self.credentials = Credentials(self.store)
         self.sessions = Sessions(self.store, self.clock, configuration.web)
@@ -147,6 +173,11 @@ class Broker:
             self.store, trials_per_minute=configuration.webhooks.trials_per_minute
         )
         self.activity = ActivityLog(self.store)
+        ours = configuration.our_domains | {configuration.hostname}
+        self.elsewhere = elsewhere(
+            self.store, self.clock, ours=ours, comes_back=timedelta(days=COMES_BACK)
+        )
+        self.destinations = self.elsewhere.destinations
         self.objections = Objections(self.store)
         self.custody = Custody(
             per_vendor=configuration.limits.held_per_vendor,
@@ -178,6 +209,10 @@ class Broker:
         """Who is told of a change of preferences: known on a higher floor than they are."""
         return await self.herald.tells(consumer, before, after, by=by, now=now)
 
+    async def _bounced(self, consumer: str, entry: InboxEntry) -> None:
+        """A consumer's mail has come back: they are told by those who handed it on."""
+        await self.handing.notice(consumer, entry)
+
     def _judging(self) -> None:
         configuration = self.configuration
         self.disclosure = Disclosure(self.registry, self.sentences, lambda: self.public_url)
@@ -199,51 +234,34 @@ class Broker:
         )
 
     def _registering(self) -> None:
-        section, submission = self.configuration.vendors, self.configuration.submission
-        self.submitters = Submitters(
-            credentials=self.credentials,
-            vendors=self.vendors,
-            guesses=Guesses(
-                self.clock,
-                per_place=submission.failures_per_address,
-                per_name=submission.failures_per_vendor,
-                period=submission.failure_period,
-            ),
+        enrolment = Enrolment(
+            self.configuration,
+            store=self.store,
             clock=self.clock,
             metrics=self.metrics,
-        )
-        self.registration = Registration(
-            store=self.store,
+            resolver=self.outside.resolver,
             vendors=self.vendors,
             credentials=self.credentials,
             claims=self.claims,
             webhooks=self.webhook_records,
-            clock=self.clock,
-            section=section,
-        )
-        self.endpoints = Endpoints(
-            records=self.webhook_records,
             feed=self.feed,
-            resolver=self.outside.resolver,
-            clock=self.clock,
-            private=self.configuration.webhooks.allow_private_addresses,
         )
-        self.domain_proofs = DomainProofs(
-            store=self.store,
-            vendors=self.vendors,
-            claims=self.claims,
-            resolver=self.outside.resolver,
-            clock=self.clock,
-            recheck=timedelta(hours=section.recheck_hours),
-            grace=timedelta(days=section.grace_days),
-        )
+        self.submitters, self.registration = enrolment.submitters, enrolment.registration
+        self.endpoints, self.domain_proofs = enrolment.endpoints, enrolment.domain_proofs
 
     def _delivery(self) -> None:
         retention = self.configuration.retention
+        letters = InboxLetters(
+            self.store,
+            self.bodies,
+            self.clock,
+            hostname=self.configuration.hostname,
+            retention=timedelta(days=retention.refused),
+        )
         self.between = Between(
             self.configuration,
             store=self.store,
-            bodies=self.bodies,
+            letters=letters,
             clock=self.clock,
             metrics=self.metrics,
             consumers=self.consumers,
@@ -277,6 +295,32 @@ class Broker:
             webhooks=self.webhook_records,
         )
         self.complaints, self.webhooks = self.outgoing.complaints, self.outgoing.webhooks
+        self.onward = Onward(
+            self.configuration,
+            store=self.store,
+            clock=self.clock,
+            couriers=Couriers(self.outside.mail, self.outside.mailbox),
+            prover=self.prover,
+            domains=self.domains,
+            consumers=self.consumers,
+            mailboxes=self.mailboxes,
+            trackers=self.trackers,
+            elsewhere=self.elsewhere,
+            letters=letters,
+            sentences=self.sentences,
+            metrics=self.metrics,
+            public_url=lambda: self.public_url,
+        )
+        self.informing = Informing(
+            self,
+            mail=self.outside.mail,
+            web=self.outside.web,
+            resolver=self.outside.resolver,
+        )
+        self.digests, self.actions = self.informing.digests, self.informing.actions
+        self.notifier, self.channels = self.informing.notifier, self.informing.channels
+        self.acting = self.informing.acting
+        self.handing = self.onward.handing
         self.upkeep = Upkeep(
             retention,
             store=self.store,
@@ -289,7 +333,7 @@ class Broker:
             proofs=self.domain_proofs,
             consumers=self.consumers,
             sessions=self.sessions,
-            passkeys=self.passkeys,
+            elsewhere=self.elsewhere,
             holds=self.holds,
             registry=self.registry,
         )
@@ -313,18 +357,17 @@ class Broker:
         yield from self.between.duties()
         settle = self.consumers.settle_address
         yield Duty("address", places.PASSING, lambda name, _: settle(name, self.clock.now()))
+        yield from self.onboarding.duties()
         yield Duty("domain", places.PASSING, lambda name, _: self.vendors.settle_domain(name))
         beside = self.configuration.filter.connections
         yield Duty("consumer", places.BEHIND, self.behind.release, beside=beside)
         yield from self.upkeep.duties()
         yield from self.outgoing.duties()
+        yield from self.onward.duties()
+        yield from self.informing.duties()
 
     def _hindsight(self) -> None:
-        self.cases = PastCases(mailboxes=self.mailboxes, reader=self.reader, filters=ORDER)
-        changes = Changes(
-            cases=self.cases, consumers=self.consumers, mailboxes=self.mailboxes, clock=self.clock
-        )
-        self.undo = Undo(
+        afterwards = Afterwards(
             store=self.store,
             clock=self.clock,
             consumers=self.consumers,
@@ -332,17 +375,9 @@ class Broker:
             judge=self.judge,
             ledger=self.ledger,
             reader=self.reader,
-            changes=changes,
         )
-        self.replay = Replay(
-            cases=self.cases, consumers=self.consumers, mailboxes=self.mailboxes, clock=self.clock
-        )
-        self.suggestions = Suggestions(
-            cases=self.cases, consumers=self.consumers, mailboxes=self.mailboxes, clock=self.clock
-        )
-        interest = [rule for rule in ORDER if rule.name == "interest"]
-        asking = PastCases(mailboxes=self.mailboxes, reader=self.reader, filters=interest)
-        self.fits = Fits(asking, self.consumers, self.mailboxes, self.clock)
+        self.cases, self.undo, self.replay = afterwards.cases, afterwards.undo, afterwards.replay
+        self.suggestions, self.fits = afterwards.suggestions, afterwards.fits
 
     def _administration(self) -> Administration:
         return Administration(
@@ -376,11 +411,14 @@ class Broker:
                     self.sessions, self.consumers, self.vendors, lambda: self.public_url
                 ).table,
                 self.upkeep.leaving.table,
+                self.onboarding.commands.table,
+                QueueCommands(self.store, self.consumers, self.elsewhere).table,
                 ObservingCommands(
                     self.consumers, self.suggestions, self.explanations, self.clock
                 ).table,
                 ObjectionCommands(
                     self.objections, self.breaches, self.letters, self.consumers, self.clock
                 ).table,
+                DigestCommands(self.digests, self.consumers).table,
             ),
         )

@@ -21,20 +21,6 @@ if TYPE_CHECKING:
     from letterbox.moving import Report
 
 _DONE, _FAILED = 0, 1
-_SECTIONS = (
-    "preferences",
-    "history",
-    "inbox",
-    "held",
-    "decisions",
-    "activity",
-    "requests",
-    "objections",
-    "strangers",
-    "tokens",
-    "sessions",
-    "messages",
-)
 _STANDARD_INPUT = "-"
 #: Has a terminal begin its line anew.
 _ANEW = "\r\033[K"
@@ -131,11 +117,12 @@ def _explain(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
+    from letterbox.administration.export import SECTIONS
     from letterbox.reach import reaching
 
     whole: dict[str, Any] = {"consumer": arguments.consumer}
     with reaching(_configuration(arguments)) as ask:
-        for section in _SECTIONS:
+        for section in SECTIONS:
             after: str | None = None
             items: list[Any] = []
             while True:
@@ -163,6 +150,24 @@ def _erase(arguments: argparse.Namespace) -> int:
     done = _perform(arguments, "erase", {"consumer": name})
     lines = [f"{name} is being erased: no mail is taken any more; the worker forgets the rest"]
     return _print(arguments, done, lines)
+
+
+def _old_mail(arguments: argparse.Namespace) -> int:
+    from letterbox.collecting import run
+
+    return _print(arguments, *run(arguments, _configuration(arguments)))
+
+
+def _queue(arguments: argparse.Namespace) -> int:
+    from letterbox.administration.queue import queue_lines
+
+    items: list[dict[str, Any]] = []
+    after: str | None = ""
+    while after is not None:
+        done = _perform(arguments, "queue", {"after": after})
+        items += done["items"]
+        after = done["after"]
+    return _print(arguments, {"items": items}, queue_lines(items))
 
 
 def _import_taxonomy(arguments: argparse.Namespace) -> int:
@@ -300,48 +305,30 @@ def _check_config(arguments: argparse.Namespace) -> int:
 
 
 def _reasons(arguments: argparse.Namespace) -> int:
-    import msgspec
+    from letterbox.administration import listed
 
-    from letterbox.configuration import shipped
-    from letterbox.feedback.disclosure import CLASSES, class_title
-    from letterbox.model.reason import read_registry
-
-    registry = read_registry(shipped("reasons.toml"))
-    lines = [
-        f"{reason.code:26} {reason.reply} {reason.enhanced:6} {reason.reason_class:8} "
-        f"{'final  ' if reason.final else '       '}{reason.texts['en'].title}"
-        for reason in registry.values()
-    ]
-    classes = {name: class_title(name, "en") for name in CLASSES}
-    lines += ["", "in place of a code, at level class:"]
-    lines += [f"{name:48} {title}" for name, title in classes.items()]
-    shown = {"reasons": msgspec.to_builtins(list(registry.values())), "classes": classes}
-    return _print(arguments, shown, lines)
+    return _print(arguments, *listed.reasons())
 
 
 def _taxonomy(arguments: argparse.Namespace) -> int:
-    import msgspec
+    from letterbox.administration import listed
 
-    from letterbox.configuration import shipped
-    from letterbox.wishes import read_taxonomy
+    return _print(arguments, *listed.taxonomy())
 
-    nodes = list(read_taxonomy(shipped("taxonomy.toml")).nodes.values())
-    lines = [
-        f"{node.id:44} {node.en} / {node.nl}{' (sensitive)' if node.sensitive else ''}"
-        for node in nodes
-    ]
-    return _print(arguments, {"nodes": msgspec.to_builtins(nodes)}, lines)
+
+def _trackers(arguments: argparse.Namespace) -> int:
+    from letterbox.administration import tracker_lists, trackers
+
+    if arguments.to:
+        return _print(arguments, *tracker_lists.imported(arguments.files, arguments.to))
+    return _print(arguments, *trackers.figures(arguments.files, _configuration(arguments)))
 
 
 def _version(arguments: argparse.Namespace) -> int:
-    number = _number()
-    return _print(arguments, {"version": number}, [f"letterbox {number}"])
-
-
-def _number() -> str:
     from importlib.metadata import version
 
-    return version("letterbox")
+    number = version("letterbox")
+    return _print(arguments, {"version": number}, [f"letterbox {number}"])
 
 
 # ---- in and out -------------------------------------------------------------------------------
@@ -430,9 +417,12 @@ _COMMANDS: Mapping[str, Command] = {
     "reasons": _reasons,
     "taxonomy": _taxonomy,
     "import": _import_taxonomy,
+    "old-mail": _old_mail,
     "foreign": _foreign_taxonomy,
     "export": _export,
+    "queue": _queue,
     "erase": _erase,
+    "trackers": _trackers,
     "migrate": _migrate,
     "backup": _backup,
     "restore": _restore,

@@ -47,6 +47,11 @@ def shipped(name: str) -> bytes:
     raise FileNotFoundError(f"{name} is missing from the installation; install letterbox again")
 
 
+def own_rules(configuration: Configuration) -> list[bytes]:
+    """The operator's own rules about trackers, as checked with the configuration."""
+    return [Path(name).read_bytes() for name in configuration.trackers.rules]
+
+
 def load(path: str | None, environ: Mapping[str, str]) -> Configuration:
     """The checked configuration.
 

@@ -103,6 +103,12 @@ class Metrics:
             ["kind", "outcome"],
             registry=self.registry,
         )
+        self.onward = Counter(
+            "letterbox_onward",
+            "What became of mail that is handed on, and how often some had to wait",
+            ["by", "outcome"],
+            registry=self.registry,
+        )
         self.unsubscriptions = Counter(
             "letterbox_unsubscriptions",
             "Requests to end subscriptions, and how often one had to wait",
@@ -119,6 +125,12 @@ class Metrics:
             "letterbox_webhooks",
             "Calls of vendors' endpoints that told an event, or tried to",
             ["outcome"],
+            registry=self.registry,
+        )
+        self.notices = Counter(
+            "letterbox_notices",
+            "Calls of consumers' channels that gave notice, or tried to",
+            ["channel", "outcome"],
             registry=self.registry,
         )
         self.certificate_expiry = Gauge(

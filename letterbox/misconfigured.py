@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import msgspec
+
 from letterbox.administration.shape import nearest
 from letterbox.identity.domains import Domains
 from letterbox.identity.signing import BadKey, OwnSigner
+from letterbox.misdirected import onward
 from letterbox.model import redis_url
 from letterbox.model.address import fold_domain
 from letterbox.model.configuration import (
@@ -20,6 +23,7 @@ from letterbox.model.configuration import (
     TrustedPeer,
 )
 from letterbox.model.role import Role
+from letterbox.reading.trackers.rules import read_file
 from letterbox.wishes import Mistake
 
 _MAX_PORT = 65535
@@ -47,7 +51,20 @@ def check(configuration: Configuration, domains: Callable[[], Domains]) -> Itera
         yield from _resolver(f"dns.servers[{nth}]", server)
     yield from _trusted(configuration, domains)
     yield from _outbound(configuration.outbound)
+    yield from onward(configuration, _is_host_and_port)
     yield from _tls(configuration.tls.certificate, configuration.tls.key)
+    for nth, name in enumerate(configuration.trackers.rules):
+        yield from _tracker_rules(f"trackers.rules[{nth}]", name)
+
+
+def _tracker_rules(path: str, name: str) -> Iterator[Mistake]:
+    try:
+        read_file(Path(name).read_bytes())
+    except OSError as error:
+        yield unreadable(path, error)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        allowed = "rules as config/trackers.toml has them"
+        yield Mistake(path=path, mistake=f"{name}: {error}", allowed=allowed)
 
 
 def check_role(configuration: Configuration, role: Role, *, several: bool) -> Iterator[Mistake]:

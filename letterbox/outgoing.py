@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from datetime import timedelta
 from importlib.metadata import version
-from pathlib import Path
 
 from letterbox.delivery.complaints import Complaints
 from letterbox.delivery.relations import Relations
@@ -13,9 +12,9 @@ from letterbox.delivery.webhooks import Webhooks
 from letterbox.delivery.worker import Duty
 from letterbox.identity.domains import Domains
 from letterbox.identity.prover import Prover
-from letterbox.identity.signing import OwnSigner
+from letterbox.keys import own_signer
 from letterbox.metrics import Metrics
-from letterbox.model.configuration import Configuration, DkimSection
+from letterbox.model.configuration import Configuration
 from letterbox.ports.clock import Clock
 from letterbox.ports.courier import MailCourier, WebCourier
 from letterbox.ports.store import Store
@@ -53,7 +52,7 @@ class Outgoing:
         webhooks: WebhookRecords,
     ) -> None:
         outbound = configuration.outbound
-        signer = _signer(outbound.dkim, configuration.hostname)
+        signer = own_signer(configuration)
         self._endpoints_at_once = configuration.webhooks.at_once
         self.reports = Reports(
             store=store,
@@ -107,10 +106,3 @@ class Outgoing:
         end = self.unsubscribing.send
         yield Duty("consumer", places.UNSUBSCRIPTION, end, beside=_SUBSCRIPTIONS)
         yield Duty("vendor", places.WEBHOOK, self.webhooks.deliver, beside=self._endpoints_at_once)
-
-
-def _signer(section: DkimSection, hostname: str) -> OwnSigner | None:
-    """What signs mail of ours, where a key is configured."""
-    if not section.key:
-        return None
-    return OwnSigner(section.domain or hostname, section.selector, Path(section.key).read_bytes())

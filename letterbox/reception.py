@@ -7,6 +7,7 @@ from letterbox.identity.prover import Prover
 from letterbox.intake import Intake
 from letterbox.intake.operator import OperatorMailbox
 from letterbox.intake.preflight import Preflight
+from letterbox.intake.returning import Returning
 from letterbox.intake.settle import Settlement
 from letterbox.intake.strangers import Strangers
 from letterbox.intake.through import PassesOn, Through
@@ -40,6 +41,7 @@ class Reception:
         prover: Prover,
         disclosure: Disclosure,
         reader: Reader,
+        returning: Returning,
         behind: PassesOn,
     ) -> None:
         retention = configuration.retention
@@ -56,6 +58,7 @@ class Reception:
                 judge=judge,
                 ledger=ledger,
                 disclosure=disclosure,
+                rounds=returning.rounds,
                 retention=refused,
             ),
             through=Through(
@@ -67,6 +70,7 @@ class Reception:
                 judge=judge,
                 ledger=ledger,
                 disclosure=disclosure,
+                rounds=returning.rounds,
                 retention=refused,
             ),
             strangers=Strangers(
@@ -85,6 +89,7 @@ class Reception:
                 retention=refused,
                 claims=timedelta(days=retention.claims),
             ),
+            bounces=returning.bounces,
             disclosure=disclosure,
             metrics=metrics,
             rates=Rates(clock, configuration.limits.messages_per_vendor_second),

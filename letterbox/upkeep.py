@@ -20,8 +20,10 @@ from letterbox.model.reason import Registry
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import Bodies, Store
 from letterbox.records import places
+from letterbox.records.channels import Channels
 from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import Credentials
+from letterbox.records.elsewhere import Elsewhere
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.passkeys import Passkeys
 from letterbox.records.sessions import Sessions
@@ -50,7 +52,7 @@ class Upkeep:
         proofs: DomainProofs,
         consumers: Consumers,
         sessions: Sessions,
-        passkeys: Passkeys,
+        elsewhere: Elsewhere,
         holds: Holds,
         registry: Registry,
     ) -> None:
@@ -70,7 +72,8 @@ class Upkeep:
             consumers=consumers,
             credentials=credentials,
             sessions=sessions,
-            passkeys=passkeys,
+            passkeys=Passkeys(store, clock),
+            elsewhere=elsewhere,
             holds=holds,
             kept=timedelta(days=retention.decisions),
         )
@@ -81,6 +84,8 @@ class Upkeep:
             mailboxes=mailboxes,
             credentials=credentials,
             sessions=sessions,
+            channels=Channels(store),
+            destinations=elsewhere.destinations,
             strangers=StrangerCounts(store, registry, days=retention.strangers),
         )
         self.leaving = LeavingCommands(self.exporting, self.erasure, consumers)

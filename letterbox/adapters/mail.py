@@ -7,6 +7,7 @@ import aiosmtplib
 import structlog
 
 from letterbox.feedback.letters import ascii_value
+from letterbox.model.address import Address
 from letterbox.model.network import is_public
 from letterbox.ports.courier import Handed, Handover, Letter, Never, NotNow
 from letterbox.ports.resolver import RecordType, Resolver, ResolverTrouble
@@ -123,24 +124,52 @@ class SmtpCourier:
             tls_context=self._tls,
             start_tls=None,  # where it is offered
         )
-        # What we write is in ASCII but for an address that is not (RFC 6531, section 3.4).
-        options = [] if letter.content.isascii() else ["SMTPUTF8"]
-        try:
-            await client.connect()
-            _, reply = await client.sendmail(
-                "", [str(letter.to)], letter.content, mail_options=options
-            )
-        except aiosmtplib.SMTPNotSupported as lacking:
-            return Never(_detail(lacking))
-        except aiosmtplib.SMTPRecipientsRefused as refused:
-            return _refused(refused.recipients[0])
-        except aiosmtplib.SMTPResponseException as refused:
-            return _refused(refused)
-        except (aiosmtplib.SMTPException, OSError) as trouble:
-            return NotNow(_detail(trouble))
-        finally:
-            client.close()
-        return Handed(_detail(reply))
+        return await transact(client, letter, str(letter.to))
+
+
+async def transact(client: aiosmtplib.SMTP, letter: Letter, to: str) -> Handover:
+    """One transaction on a connection of its own, which is closed at the end."""
+    path = _path(letter.reverse_path)
+    try:
+        await client.connect()
+        if client.is_ehlo_or_helo_needed:
+            await client.ehlo()
+        options = _options(client, letter, path + to)
+        _, reply = await client.sendmail(path, [to], letter.content, mail_options=options)
+    except aiosmtplib.SMTPNotSupported as lacking:
+        return Never(_detail(lacking))
+    except aiosmtplib.SMTPConnectResponseError as closed:
+        # Who greets so takes nothing from anybody now; of this letter it has said nothing.
+        return NotNow(_detail(f"{closed.code} {closed.message}"))
+    except aiosmtplib.SMTPRecipientsRefused as refused:
+        return _refused(refused.recipients[0])
+    except aiosmtplib.SMTPResponseException as refused:
+        return _refused(refused)
+    except (aiosmtplib.SMTPException, OSError) as trouble:
+        return NotNow(_detail(trouble))
+    finally:
+        client.close()
+    return Handed(_detail(reply))
+
+
+def _path(address: Address | None) -> str:
+    return str(address) if address else ""
+
+
+def _options(client: aiosmtplib.SMTP, letter: Letter, addresses: str) -> list[str]:
+    """What is said of a letter that is not in ASCII.
+
+    An address that is not asks for a server that speaks it (RFC 6531, section 3.4). Fields and
+    bodies that are not are declared where that can be (RFC 6152), and handed on as they came where
+    it cannot: to write them anew would break their signatures.
+    """
+    options = []
+    if not letter.content.isascii() and client.supports_extension("8bitmime"):
+        options.append("BODY=8BITMIME")
+    header = letter.content.partition(b"\r\n\r\n")[0]
+    if not addresses.isascii() or (not header.isascii() and client.supports_extension("smtputf8")):
+        options.append("SMTPUTF8")
+    return options
 
 
 def _so_far(before: Handover, said: NotNow | None) -> Handover:

@@ -7,12 +7,19 @@ from typing import Any, Final, Literal, NamedTuple, get_args
 import msgspec
 
 from letterbox.administration.taking import plain
+from letterbox.model.channel import Channel
 from letterbox.model.verdict import name_of, outcome_of, reason_of
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import Store
+from letterbox.records import places
 from letterbox.records.activity import ActivityLog
+from letterbox.records.channels import Channels
+from letterbox.records.coding import decode
 from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import Credentials
+from letterbox.records.destinations import Destinations
+from letterbox.records.digests import Standing
+from letterbox.records.imports import imported_of
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.objections import Objections
 from letterbox.records.requests import RequestList
@@ -27,10 +34,14 @@ Section = Literal[
     "decisions",
     "activity",
     "requests",
+    "import",
     "objections",
     "strangers",
     "tokens",
     "sessions",
+    "destinations",
+    "channels",
+    "digest",
     "messages",
 ]
 SECTIONS: Final[tuple[Section, ...]] = get_args(Section)
@@ -58,6 +69,8 @@ class Exporting:
         mailboxes: Mailboxes,
         credentials: Credentials,
         sessions: Sessions,
+        destinations: Destinations,
+        channels: Channels,
         strangers: StrangerCounts,
     ) -> None:
         self._clock = clock
@@ -65,6 +78,9 @@ class Exporting:
         self._mailboxes = mailboxes
         self._credentials = credentials
         self._sessions = sessions
+        self._destinations = destinations
+        self._channels = channels
+        self._store = store
         self._strangers = strangers
         self._activity = ActivityLog(store)
         self._requests = RequestList(store)
@@ -99,16 +115,33 @@ class Exporting:
             case "requests":
                 asked_for = await self._requests.page(name, after=after, limit=_PAGE)
                 return Rows(plain(asked_for.items), asked_for.after)
-            case "strangers":
-                return Rows(plain(await self._strangers.of(name, self._clock.now())))
-            case "tokens":
-                return Rows(await self._credentials.prefixes("token", name))
-            case "sessions":
-                rows = await self._sessions.listed(Owner("consumer", name))
-                return Rows([_without_secret(plain(row)) for row in rows])
             case "messages" | "objections":
                 read = self._messages if section == "messages" else self._objected
                 return await read(name, after)
+            case _:
+                return Rows(await self._at_once(name, section))
+
+    async def _at_once(self, name: str, section: Section) -> Any:
+        """A section that is one page."""
+        match section:
+            case "import":
+                imported = await imported_of(self._store, name)
+                found = imported.found if imported else {}
+                return [{"id": key, **plain(each)} for key, each in found.items()]
+            case "strangers":
+                return plain(await self._strangers.of(name, self._clock.now()))
+            case "tokens":
+                return await self._credentials.prefixes("token", name)
+            case "destinations":
+                return plain(await self._destinations.listed(name))
+            case "channels":
+                return [_shown(each) for each in await self._channels.listed(name)]
+            case "digest":
+                document = await self._store.get(places.consumer(name), places.DIGEST)
+                return [plain(decode(document.value, Standing))] if document else []
+            case _:
+                rows = await self._sessions.listed(Owner("consumer", name))
+                return [_without_secret(plain(row)) for row in rows]
 
     async def _messages(self, name: str, after: str | None) -> Rows:
         inbox = await self._mailboxes.inbox(name, after=after, limit=_MESSAGES)
@@ -150,6 +183,12 @@ class Exporting:
                 rows = await self.page(name, section, rows.after)
             yield b"]"
         yield b"}\n"
+
+
+def _shown(channel: Channel) -> dict[str, Any]:
+    """A channel without what opens it."""
+    secret = {"secret", "token", "key", "auth"}
+    return {name: value for name, value in plain(channel).items() if name not in secret}
 
 
 def _without_secret(row: dict[str, Any]) -> dict[str, Any]:

@@ -137,6 +137,16 @@ def _suggestion_lines(done: Mapping[str, Any]) -> list[str]:
     return lines or [f"nothing to suggest to {done['consumer']}"]
 
 
+def _digest_lines(done: Mapping[str, Any]) -> list[str]:
+    """What the command did, or found, for people."""
+    where = done["to"] or "the inbox here"
+    if "next" in done:
+        return [f"next: {done['next'] or 'none'}; to {where}"]
+    if done["outcome"] == "sent":
+        return [f"a digest is on its way to {where}"]
+    return ["nothing new to tell: no digest was sent"]
+
+
 #: How the answer to each command is told.
 LINES: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "key list": _key_lines,
@@ -146,6 +156,7 @@ LINES: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "vendor drop": lambda done: [f"vendor {done['vendor']} has {done['domain']} no more"],
     "vendor suspend": lambda done: [f"vendor {done['vendor']} is suspended"],
     "vendor resume": lambda done: [f"vendor {done['vendor']} goes on"],
+    "digest": _digest_lines,
     "observe": _observe_lines,
     "suggestions": _suggestion_lines,
 }

@@ -46,6 +46,7 @@ from letterbox.records.checks import Owner, owners_of
 from letterbox.records.coding import decode, encode
 from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import Credentials
+from letterbox.records.elsewhere import Elsewhere
 from letterbox.records.ledger import forget_commit
 from letterbox.records.passkeys import Passkeys
 from letterbox.records.sessions import Owner as Who
@@ -95,6 +96,7 @@ class Erasure:
         credentials: Credentials,
         sessions: Sessions,
         passkeys: Passkeys,
+        elsewhere: Elsewhere,
         holds: Holds,
         kept: timedelta,
     ) -> None:
@@ -104,6 +106,7 @@ class Erasure:
         self._credentials = credentials
         self._sessions = sessions
         self._passkeys = passkeys
+        self._elsewhere = elsewhere
         self._holds = holds
         self._kept = kept
 
@@ -178,6 +181,7 @@ class Erasure:
         for passkey in await self._passkeys.listed(who):
             await self._passkeys.remove(who, passkey.id)
         await self._store.commit(Commit(who.partition, (Delete(places.PASSWORD),)))
+        await self._elsewhere.destinations.forget(consumer)
         for prefix in await self._credentials.prefixes("token", consumer):
             await self._credentials.revoke(prefix)
 
@@ -226,6 +230,9 @@ class Erasure:
                 Commit(places.reference(each), (Unclaim(places.REFERENCE),))
                 for each in references
             ))  # fmt: skip
+            await self._elsewhere.onward.forget([
+                each.onward.name for each in found if isinstance(each, InboxEntry) and each.onward
+            ])  # fmt: skip
             for message in {each.message for each in found if not isinstance(each, Activity)}:
                 await self._leave(consumer, message)
             # The addresses are found by these rows: they go by one commit with what knows them.

@@ -1,38 +1,30 @@
 """Telling consumers what went wrong in their name: a message of ours in the inbox."""
 
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import timedelta
 from typing import Final, NamedTuple
 
 import structlog
 
-from letterbox.feedback.letters import date
+from letterbox.delivery.inbox_letters import InboxLetter, InboxLetters
 from letterbox.feedback.sentences import Sentences
-from letterbox.feedback.written import part, unstructured
 from letterbox.model.flag import resembled
-from letterbox.model.record import DecisionRecord, InboxEntry, MessageRecord
-from letterbox.model.sender import Stranger, VendorRef
+from letterbox.model.record import DecisionRecord
 from letterbox.model.times import later
 from letterbox.model.verdict import Fact, reason_of
 from letterbox.model.wishes import Wishes
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import (
-    Add,
-    Bodies,
     Claim,
     Commit,
     Delete,
-    Done,
-    Put,
     Store,
     Unschedule,
 )
 from letterbox.records import places
 from letterbox.records.activity import Happened, activity
-from letterbox.records.coding import encode
 from letterbox.records.consumers import Consumers
-from letterbox.records.ledger import forget_commit, message_commit
 from letterbox.records.mailboxes import Mailboxes
-from letterbox.records.names import new_id
 from letterbox.records.notices import Cause, causes_left, is_locked_out
 from letterbox.records.objections import Objections
 
@@ -42,8 +34,6 @@ _COUNTED: Final = timedelta(days=30)
 _LOOKED_THROUGH: Final = 500
 #: Of one cause and vendor a consumer is told once in so long.
 _ONCE_IN: Final = timedelta(days=7)
-#: And so many times a week (UTC) in all: whoever has many domains must not fill an inbox.
-_MOST: Final = 10
 _HAPPENED: Final[dict[Cause, Happened]] = {
     "address": "notice.address",
     "locked-out": "notice.locked-out",
@@ -62,6 +52,7 @@ class _Notice(NamedTuple):
     record: DecisionRecord
     subject: str
     text: str
+    onward: Mapping[str, str]
 
 
 class Notices:
@@ -71,22 +62,18 @@ class Notices:
         self,
         *,
         store: Store,
-        bodies: Bodies,
+        letters: InboxLetters,
         clock: Clock,
         consumers: Consumers,
         mailboxes: Mailboxes,
         sentences: Sentences,
-        hostname: str,
-        retention: timedelta,
     ) -> None:
         self._store = store
-        self._bodies = bodies
+        self._letters = letters
         self._clock = clock
         self._consumers = consumers
         self._mailboxes = mailboxes
         self._sentences = sentences
-        self._hostname = hostname
-        self._retention = retention
         self._objections = Objections(store)
 
     async def look(self, consumer: str, about: str) -> None:
@@ -129,7 +116,7 @@ class Notices:
         names = (f"{cause}-watched" if came else f"{cause}-text", f"{cause}-helps", "since", "from")
         lines = [self._said(name, facts, language) for name in names]
         text = "\n\n".join(line for line in (f"{subject}.", *lines) if line)
-        return _Notice(consumer, cause, record, subject, f"{text}\n")
+        return _Notice(consumer, cause, record, subject, f"{text}\n", wishes.onward)
 
     async def _refusals(self, consumer: str, last: DecisionRecord) -> int:
         """How often the vendor of a decision was refused of late because it is locked out.
@@ -150,23 +137,6 @@ class Notices:
 
     async def _tell(self, notice: _Notice) -> None:
         now, record = self._clock.now(), notice.record
-        partition = places.consumer(notice.consumer)
-        name = new_id(now)
-        content = self._compose(notice, name, now)
-        me = VendorRef(id=self._hostname, name=self._hostname, registered=False)
-        entry = InboxEntry(
-            id=name,
-            at=now,
-            message=name,
-            decision=name,
-            vendor=me,
-            sender=f"postmaster@{self._hostname}",
-            recipient=record.recipient,
-            subject=notice.subject,
-            kind="service",
-            interests=(),
-            size=len(content),
-        )
         claim = places.told_of(notice.cause, record.vendor.id)
         noted = (
             Claim(name=claim, value=b"", expires=later(now, _ONCE_IN)),
@@ -180,33 +150,11 @@ class Notices:
                 decision=record.id,
             ),
         )
-        week = Add(counter=places.notices(now), expires=later(now, _ONCE_IN), limit=_MOST)
-        put = Put(key=places.INBOX + name, value=encode(entry))
-        body = await self._bodies.prepare(name, content)
-        row = _record(entry, notice.consumer)
-        message = message_commit(row, body, later(now, self._retention))
-        mailbox = Commit(partition, (*noted, week, put))
-        # The message first: a store that is cut off in between must leave no entry without it.
-        _, result = await self._store.commit(message, mailbox)
-        if isinstance(result, Done):
-            log.info("noticed", consumer=notice.consumer, cause=notice.cause, decision=record.id)
-            return
-        await self._store.commit(forget_commit(name))
-        if result.operation == week:
-            await self._store.commit(Commit(partition, noted))
-
-    def _compose(self, notice: _Notice, name: str, now: datetime) -> bytes:
-        """The message (RFC 5322). Everything said is on one line, without control characters."""
-        header = (
-            f"From: letterbox <postmaster@{self._hostname}>",
-            f"Subject: {unstructured(notice.subject)}",
-            f"Date: {date(now)}",
-            f"Message-ID: <{name}@{self._hostname}>",
-            # RFC 3834, section 5: nobody's machine is to answer this.
-            "Auto-Submitted: auto-generated",
-            "MIME-Version: 1.0",
+        letter = InboxLetter(
+            notice.consumer, record.recipient, notice.subject, notice.text, noted, notice.onward
         )
-        return "".join(f"{line}\r\n" for line in header).encode() + part("plain", notice.text)
+        if await self._letters.put(letter):
+            log.info("noticed", consumer=notice.consumer, cause=notice.cause, decision=record.id)
 
 
 def _facts(record: DecisionRecord, cause: Cause, wishes: Wishes) -> dict[str, Fact]:
@@ -222,19 +170,3 @@ def _facts(record: DecisionRecord, cause: Cause, wishes: Wishes) -> dict[str, Fa
     if cause == "lookalike":
         facts["resembles"] = resembled(record.flags)
     return facts
-
-
-def _record(entry: InboxEntry, consumer: str) -> MessageRecord:
-    """The notice as a message: written here, it is proven by nobody."""
-    return MessageRecord(
-        id=entry.message,
-        at=entry.at,
-        edge="http",
-        client="",
-        helo="",
-        reverse_path=None,
-        sender=Stranger(why="not-accepted", detail="written here"),
-        vendor=entry.vendor,
-        size=entry.size,
-        recipients=((consumer, entry.recipient, entry.decision, ""),),
-    )

@@ -217,6 +217,7 @@ class Holds:
             record=record,
             counted=tuple(judgement.counted),
             forced=final,
+            notified=frozenset() if final else judgement.wishes.notified,
             event=event,
             claim=None,
             extra=(*extra, *judgement.probed),
@@ -224,6 +225,7 @@ class Holds:
             answered=answered,
             before=entry,
             delivered=_delivered(waiting, record, judgement) if event else None,
+            onward=judgement.wishes.onward,
             tally=_tally(record, judgement, event) if event else None,
         )
         results = await self._store.commit(*self._ledger.commits(line))

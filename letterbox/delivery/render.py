@@ -14,7 +14,7 @@ from letterbox.reading.mail import with_crlf
 _HEADER_END = re.compile(rb"\r\n\r\n")
 #: Fields that only the last server writes (RFC 5321, section 4.4; RFC 8601, section 5).
 _CLAIMS = re.compile(
-    rb"^(authentication-results|letterbox-decision|return-path)"
+    rb"^(authentication-results|letterbox-decision|letterbox-removed|return-path)"
     rb"([ \t]*:[^\r\n]*(?:\r\n[ \t][^\r\n]*)*)",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -38,15 +38,25 @@ _PROTOCOLS = {
 }
 
 
-def with_trace(record: MessageRecord, entry: InboxEntry, body: bytes, hostname: str) -> bytes:
+def with_trace(
+    record: MessageRecord,
+    entry: InboxEntry,
+    body: bytes,
+    hostname: str,
+    *,
+    onward: Sequence[str] = (),
+) -> bytes:
     """The message with the trace of its way to one recipient; ``body`` are the stored bytes.
 
-    What came over HTTP is given CRLF line ends, as it was read.
+    What came over HTTP is given CRLF line ends, as it was read. ``onward`` are fields that go
+    with what is handed on, whose return path the last server writes (RFC 5321, section 4.4).
     """
     if record.edge == "http":
         body = with_crlf(body)
     header, masked, rest = _without_claims(body, hostname)
     trace = _trace(record, entry, hostname)
+    if onward:
+        trace = [*trace[1:], *onward]
     if not _DATE.search(header):
         # A submission server may add what is missing (RFC 6409, section 8.1).
         trace.append(f"Date: {format_datetime(record.at)}")

@@ -1,9 +1,8 @@
 """Sending the reports that are owed by mail: to proven return paths, bounded, tried again."""
 
-import random
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Final, NamedTuple, Protocol
@@ -12,12 +11,13 @@ import msgspec
 import structlog
 
 from letterbox.delivery.again import pause
+from letterbox.delivery.patience import Silences, Turns, step_back
 from letterbox.feedback.dsn import compose_folded, compose_report
 from letterbox.feedback.letters import Signs
 from letterbox.metrics import Metrics
 from letterbox.model.address import Address, parse_address
 from letterbox.model.envelope import Client
-from letterbox.model.report import Folded, Report, Silence
+from letterbox.model.report import Folded, Report
 from letterbox.ports.clock import Clock
 from letterbox.ports.courier import Handed, Letter, MailCourier, Never, NotNow
 from letterbox.ports.store import (
@@ -31,7 +31,6 @@ from letterbox.ports.store import (
     Rejected,
     Schedule,
     Store,
-    Unclaim,
     Unschedule,
 )
 from letterbox.reading.header import message_id
@@ -48,10 +47,6 @@ _REMEMBERED: Final = timedelta(days=7)
 _PER_PLACE: Final = 2
 #: And to one organization, whosever the mail was: many authors' reports may lead to one server.
 _PER_RECEIVER: Final = 4
-_STEP_BACK: Final = timedelta(seconds=10)
-_LONGEST_STEP_BACK: Final = timedelta(minutes=15)
-#: Of a place that took nothing, the next one tries again only after a while; the others spread.
-_SPREAD: Final = timedelta(seconds=60)
 _PAGE: Final = 500
 
 log = structlog.get_logger("letterbox.reports")
@@ -121,7 +116,8 @@ class Reports:
         self._per_hour = per_hour
         self._lasts = lasts
         self._metrics = metrics
-        self._busy: Counter[str] = Counter()
+        self._turns = Turns()
+        self._silences = Silences(store, clock, lasts)
 
     def of(self, room: Callable[[str], str]) -> Callable[[str, str], Awaitable[None]]:
         """The duty to send what is owed in the partitions of a room."""
@@ -156,7 +152,7 @@ class Reports:
         ready = await self._admitted(owed, report, to, place)
         if ready is None:
             return
-        if (silence := await self._silence(place)) is not None:
+        if (silence := await self._silences.left(place)) is not None:
             await self._put_off(owed, silence)
             return
         async with self._turn(place, to) as free:
@@ -165,19 +161,11 @@ class Reports:
             else:
                 await self._step_back(owed, report.owed)
 
-    @asynccontextmanager
-    async def _turn(self, place: str, to: Address, kind: str = "") -> AsyncIterator[bool]:
-        """Whether there is room for one more on the way to a place; it has it until the end."""
-        at, receiver = kind + place, kind + self._domains.organizational(to.domain)
-        if self._busy[at] >= _PER_PLACE or self._busy[receiver] >= _PER_RECEIVER:
-            yield False
-            return
-        self._busy.update((at, receiver))
-        try:
-            yield True
-        finally:
-            self._busy.subtract((at, receiver))
-            self._busy = +self._busy  # without those at zero
+    def _turn(self, place: str, to: Address, kind: str = "") -> AbstractAsyncContextManager[bool]:
+        """Whether there is room for one more on the way to a place."""
+        receiver = self._domains.organizational(to.domain)
+        # The two never have one name: a place is a partition.
+        return self._turns.turn({kind + place: _PER_PLACE, kind + receiver: _PER_RECEIVER})
 
     def _place(self, report: Report, to: Address) -> str:
         if self._domains.is_mailbox_provider(to.domain):
@@ -263,7 +251,7 @@ class Reports:
         elif waited >= self._lasts:
             self._count("folded", "expired")
             await self._told(owed, rows)
-        elif (silence := await self._silence(owed.partition)) is not None:
+        elif (silence := await self._silences.left(owed.partition)) is not None:
             await self._put_off(owed, silence)
         else:
             async with self._turn(owed.partition, to) as free:
@@ -285,14 +273,14 @@ class Reports:
         self._count("folded", outcome)
         match handover:
             case NotNow(alone=False):
-                await self._put_off(owed, await self._fall_silent(owed.partition))
+                await self._put_off(owed, await self._silences.begin(owed.partition))
                 return False
             case NotNow():
-                await self._heard(owed.partition)
+                await self._silences.heard(owed.partition)
                 await self._put_off(owed, max(pause(1), waited / 4))
                 return False
             case Handed():
-                await self._heard(owed.partition)
+                await self._silences.heard(owed.partition)
         return True
 
     async def _told(self, owed: _Owed, rows: list[_Row]) -> None:
@@ -330,7 +318,7 @@ class Reports:
         handover = await self._courier.hand_on(Letter(to=to, content=self._signed(content)))
         match handover:
             case Handed():
-                await self._heard(place)
+                await self._silences.heard(place)
                 await self._end(owed, report, "sent")
             case Never(detail=detail):
                 # Nobody reports on a report (RFC 5321, section 6.1).
@@ -338,44 +326,15 @@ class Reports:
             case NotNow(detail=detail, alone=alone):
                 self._count(report.action, "waits")
                 # A full mailbox, or one that wants to be asked twice, says nothing of the others.
-                await (self._heard(place) if alone else self._fall_silent(place))
+                await (self._silences.heard(place) if alone else self._silences.begin(place))
                 await self._later(owed, report, detail)
 
     def _signed(self, content: bytes) -> bytes:
         return self._signer.sign(content, self._clock.now()) if self._signer else content
 
-    async def _silence(self, place: str) -> timedelta | None:
-        """How long a place is to be left alone; None where it is not."""
-        value = await self._store.claim(place, places.SILENCE)
-        if value is None:
-            return None
-        left = decode(value, Silence).until - self._clock.now()
-        # Not all of them at the same moment.
-        return left + _SPREAD * random.random() if left > timedelta(0) else None  # noqa: S311
-
-    async def _heard(self, place: str) -> None:
-        """A place listens: it is left alone no longer."""
-        if await self._store.claim(place, places.SILENCE) is not None:
-            await self._store.commit(Commit(place, (Unclaim(places.SILENCE),)))
-
-    async def _fall_silent(self, place: str) -> timedelta:
-        """A place took nothing: leave it alone for a while, the longer the oftener."""
-        value = await self._store.claim(place, places.SILENCE)
-        attempts = decode(value, Silence).attempts + 1 if value else 1
-        until = self._clock.now() + pause(attempts)
-        silence = encode(Silence(until=until, attempts=attempts))
-        operations = (
-            Unclaim(places.SILENCE),
-            Claim(places.SILENCE, silence, until + self._lasts),
-        )
-        await self._store.commit(Commit(place, operations))
-        return pause(attempts)
-
     async def _step_back(self, owed: _Owed, since: datetime) -> None:
-        """There was no room for it: come again soon, the later the longer it has waited."""
-        waited = (self._clock.now() - since) / 8
-        later = min(max(waited, _STEP_BACK), _LONGEST_STEP_BACK)
-        await self._put_off(owed, later * (0.5 + random.random()))  # noqa: S311
+        """There was no room for it."""
+        await self._put_off(owed, step_back(self._clock.now() - since))
 
     async def _put_off(self, owed: _Owed, later: timedelta) -> None:
         again = Schedule(key=owed.key, at=self._clock.now() + later)

@@ -12,6 +12,8 @@ from letterbox.ports.resolver import Resolver, ResolverTrouble
 #: Characters of a URL; the longest that common servers take.
 LONGEST: Final = 2000
 _MOST_ADDRESSES = 20
+#: Seconds that a name server is waited for: what it says counts at each call in any case.
+_PATIENCE = 3.0
 _LAST_PORT = 65535
 # RFC 3986, section 2; beyond ASCII only a host may be written.
 _URL = re.compile(
@@ -130,3 +132,24 @@ async def addresses_of(host: str, resolver: Resolver) -> tuple[str, ...]:
     if troubles and not found:
         raise troubles[0]
     return tuple(found)
+
+
+async def look_at(text: str, resolver: Resolver, *, private: bool) -> Destination:
+    """Read a URL, and see where it leads as far as that can be known. Raises BadDestination.
+
+    A name that is not known yet may be set up later; each call looks again.
+    """
+    destination = read_destination(text, private=private)
+    if private:
+        return destination
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            addresses = await addresses_of(destination.host, resolver)
+    except (ResolverTrouble, TimeoutError):
+        return destination
+    if not all(map(is_public, addresses)):
+        raise BadDestination(
+            f"{destination.host} leads to an address that is not public",
+            "a server on the Internet",
+        )
+    return destination

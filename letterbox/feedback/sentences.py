@@ -70,7 +70,7 @@ class Sentences:
 
     def line(
         self,
-        group: Literal["explanation", "change", "flag", "notice"],
+        group: Literal["explanation", "change", "flag", "notice", "own"],
         name: str,
         facts: Mapping[str, Fact],
         language: str,

@@ -30,6 +30,8 @@ class Wording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     flag: Mapping[str, str]
     #: What the consumer is told of what went wrong in their name, or waits for their answer.
     notice: Mapping[str, str]
+    #: What the consumer's own digest and the notices to their channels say.
+    own: Mapping[str, str]
 
     def say(self, fact: Fact, form: str, facts: Mapping[str, Fact]) -> str | None:
         """A fact in one of the forms a pattern may ask for; None where it has no such form.

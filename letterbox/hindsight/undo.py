@@ -188,6 +188,7 @@ class Undo:
             extra=extra,
             your_reference=message.your_reference,
             forced=True,
+            onward=judgement.wishes.onward,
         )
         # Only while the message is there: what is collected meanwhile is not let in empty.
         there = Expect(key=places.MESSAGE, revision=document.revision)

@@ -99,7 +99,7 @@ async def validate(
     newest = await verifier.verify(resolver, message, sets[-1].message, now)
     if newest.status != "pass":
         return _broken(newest.status, f"message signature {len(sets)}: {newest.detail}")
-    sealed = b"".join(_octets(each) + relaxed_field(each.seal.field.raw) for each in sets)
+    sealed = b"".join(octets(each) + relaxed_field(each.seal.field.raw) for each in sets)
     end = len(sealed)
     for number in range(len(sets), 0, -1):
         seal = sets[number - 1].seal
@@ -114,7 +114,7 @@ async def validate(
         header = sealed[:end] + own
         if not key.verify(seal.signature, header, hashlib.sha256(header).digest()):
             return _broken("fail", f"seal {number} does not fit")
-        end -= len(_octets(sets[number - 1]))
+        end -= len(octets(sets[number - 1]))
     return Chain(status="pass")
 
 
@@ -122,7 +122,7 @@ def _broken(status: str, detail: str) -> Chain:
     return Chain(status="temperror" if status == "temperror" else "fail", detail=detail)
 
 
-def _octets(each: ArcSet) -> bytes:
+def octets(each: ArcSet) -> bytes:
     """What a seal covers of its own set, itself apart (section 5.1.1)."""
     return relaxed_field(each.results.raw) + relaxed_field(each.message.field.raw)
 

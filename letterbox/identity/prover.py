@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from letterbox.identity.arc import Chain
+from letterbox.identity.arc import BadChain, Chain, read_chain, validate
 from letterbox.identity.canon import Signable
 from letterbox.identity.dkim import (
     BadSignature,
@@ -134,6 +134,19 @@ class Prover:
         except TimeoutError:
             return None
         return None if spf.result == "temperror" else spf.result == "pass"
+
+    async def chain(self, mail: Mail, now: datetime) -> Chain:
+        """What becomes of the ARC sets of a message, whoever sealed them."""
+        try:
+            sets = read_chain(mail)
+        except BadChain as error:
+            return Chain(status="fail", detail=str(error))
+        questions = _Questions(self._resolver)
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await validate(self._dkim, questions, Signable(mail), sets, now)
+        except TimeoutError:
+            return Chain(status="temperror", detail=f"not done within {self._seconds:g} s")
 
     async def examine(self, mail: Mail, envelope: Envelope, now: datetime) -> Examined:
         """Prove the author, and tell what the proof rests on, whatever came of it."""

@@ -15,6 +15,7 @@ import structlog
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.reporting import after_reply, owe
 from letterbox.identity.prover import Proof, Prover
+from letterbox.intake.bounces import Bounces
 from letterbox.intake.keyed import proven_by_key
 from letterbox.intake.operator import OperatorMailbox
 from letterbox.intake.receipt import Answered, KeyReused, Outcome, Received, Submission
@@ -56,6 +57,7 @@ class Intake:
         through: Settlement,
         strangers: Strangers,
         operator: OperatorMailbox,
+        bounces: Bounces,
         disclosure: Disclosure,
         metrics: Metrics,
         rates: Rates,
@@ -70,6 +72,7 @@ class Intake:
         self._through = through
         self._strangers = strangers
         self._operator = operator
+        self._bounces = bounces
         self._disclosure = disclosure
         self._metrics = metrics
         self._rates = rates
@@ -123,8 +126,9 @@ class Intake:
         how = getattr(proof.sender, "how", type(proof.sender).__name__.lower())
         self._metrics.message(envelope.edge, how).inc()
         operator = tuple(a for a in envelope.recipients if self._operator.has(a))
-        others = tuple(a for a in envelope.recipients if a not in operator)
-        told: dict[Address, Told] = {}
+        back = await self._bounces.names(arrival, envelope.recipients, mail)
+        told = await self._bounces.take(back, mail)
+        others = tuple(a for a in envelope.recipients if a not in operator and a not in back)
         if operator:
             told |= await self._operator.take(arrival, operator, mail, proof)
         settled = Settled(told=told, message=arrival.id, recorded=False)

@@ -11,6 +11,7 @@ from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.events import event_of
 from letterbox.identity.prover import Proof
 from letterbox.intake.receipt import Answered, Outcome, Received, Submission
+from letterbox.intake.rounds import Rounds
 from letterbox.judge import Judge, Judgement, Question, recorded_hearing
 from letterbox.model.address import Address
 from letterbox.model.envelope import Envelope
@@ -152,6 +153,7 @@ class Settlement:
         judge: Judge,
         ledger: Ledger,
         disclosure: Disclosure,
+        rounds: Rounds,
         retention: timedelta,
     ) -> None:
         self._store = store
@@ -160,6 +162,7 @@ class Settlement:
         self._judge = judge
         self._ledger = ledger
         self._disclosure = disclosure
+        self._rounds = rounds
         self._retention = retention
 
     async def ways(
@@ -185,7 +188,13 @@ class Settlement:
         course = Course(arrival, told)
         slots = await self._slots(arrival, recipients, mail, sender)
         subject = Subject(arrival, sender, vendor, facts, slots, proof, {})
-        pending = list(slots)
+        round_again = await self._rounds.of(mail, [slot.owner.consumer for slot in slots])
+        pending = []
+        for slot in slots:
+            if slot.owner.consumer in round_again:
+                course.note(slot, self._disclosure.tell_all("mail-loop", slot.reference))
+            else:
+                pending.append(slot)
         for _ in range(_ATTEMPTS):
             ready = await self._judge_all(course, subject, pending)
             if not ready:
@@ -385,9 +394,11 @@ def line_of(subject: Subject, slot: Slot, judgement: Judgement) -> Line:
         counted=tuple(judgement.counted),
         event=event,
         claim=slot.claim,
-        extra=judgement.probed,
+        extra=judgement.probed + judgement.binds,
         your_reference=your_reference,
         tally=tally,
+        notified=judgement.wishes.notified,
+        onward=judgement.wishes.onward,
         unlisted=subject.sender.how == "via" and judgement.told.reply >= _REFUSED,
     )
 

@@ -14,6 +14,7 @@ from typing import Protocol
 from msgspec import structs
 
 from letterbox.feedback.disclosure import Disclosure
+from letterbox.intake.rounds import Rounds
 from letterbox.intake.settle import (
     Course,
     Ready,
@@ -61,6 +62,7 @@ class Through(Settlement):
         judge: Judge,
         ledger: Ledger,
         disclosure: Disclosure,
+        rounds: Rounds,
         retention: timedelta,
     ) -> None:
         super().__init__(
@@ -70,6 +72,7 @@ class Through(Settlement):
             judge=judge,
             ledger=ledger,
             disclosure=disclosure,
+            rounds=rounds,
             retention=retention,
         )
         self._behind = behind

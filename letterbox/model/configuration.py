@@ -199,6 +199,29 @@ class OutboundSection(_Section, frozen=True):
     timeout: Seconds = 120.0
 
 
+class OnwardSection(_Section, frozen=True):
+    """Handing on what was delivered to where its consumer reads mail.
+
+    ``lmtp`` is a mailbox server of yours, ``host:port`` or ``unix:`` and a path; empty: none.
+    ``lmtp_user`` says what a mailbox is called there: ``{address}`` is a consumer's first address,
+    ``{id}`` the id; ``lmtp_users`` has those that are called otherwise, by id. ``days`` is how
+    long it is tried. ``domain`` is the one that return paths are in; empty: the host name where
+    that is one of ``domains``, else the first of these.
+    """
+
+    lmtp: str = ""
+    lmtp_user: str = "{address}"
+    lmtp_users: dict[str, str] = {}
+    days: Days = 5
+    timeout: Seconds = 60.0
+    domain: str = ""
+    at_once: Count = 50
+
+    def __post_init__(self) -> None:
+        domain = fold_domain(self.domain) or self.domain
+        msgspec.structs.force_setattr(self, "domain", domain)
+
+
 class TlsSection(_Section, frozen=True):
     """Certificate chain and key, PEM files; both or neither."""
 
@@ -214,6 +237,12 @@ class ReadingSection(_Section, frozen=True):
     mime_depth: Count = 50
     mime_parts: Count = 1000
     text_chars: Size = 256 * KIB
+
+
+class TrackersSection(_Section, frozen=True):
+    """What is taken out of messages: ``rules`` are files of the operator's beside our own."""
+
+    rules: tuple[str, ...] = ()
 
 
 class LimitsSection(_Section, frozen=True):
@@ -276,6 +305,14 @@ class RetentionSection(_Section, frozen=True):
     strangers: Annotated[int, msgspec.Meta(ge=1, le=366)] = 30
     operator: Days = 400
     credentials: Days = 90
+    imports: Days = 30
+
+
+class ImportsSection(_Section, frozen=True):
+    """``max_size``: of an mbox that is uploaded; ``at_once``: how many are read in one process."""
+
+    max_size: Size = 2 * 1024**3
+    at_once: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
 
 
 class LogSection(_Section, frozen=True):
@@ -307,12 +344,15 @@ class Configuration(_Section, frozen=True):
     dns: DnsSection = DnsSection()
     identity: IdentitySection = IdentitySection()
     outbound: OutboundSection = OutboundSection()
+    onward: OnwardSection = OnwardSection()
     tls: TlsSection = TlsSection()
     reading: ReadingSection = ReadingSection()
+    trackers: TrackersSection = TrackersSection()
     limits: LimitsSection = LimitsSection()
     vendors: VendorsSection = VendorsSection()
     probes: ProbesSection = ProbesSection()
     webhooks: WebhooksSection = WebhooksSection()
+    imports: ImportsSection = ImportsSection()
     retention: RetentionSection = RetentionSection()
     log: LogSection = LogSection()
 
@@ -325,6 +365,14 @@ class Configuration(_Section, frozen=True):
     def our_domains(self) -> frozenset[str]:
         """The domains we take mail for, folded."""
         return frozenset(self.domains or (self.hostname,))
+
+    @property
+    def return_domain(self) -> str:
+        """The domain of ours that what is handed on comes back to."""
+        if self.onward.domain:
+            return self.onward.domain
+        ours = self.domains or (self.hostname,)
+        return self.hostname if self.hostname in ours else ours[0]
 
     @property
     def own_url(self) -> str:

@@ -4,8 +4,8 @@ Field names are the public names. Decoding checks types and ranges; what needs a
 (time zones, empty windows, unknown categories) is checked by :mod:`letterbox.wishes.check`.
 """
 
-from datetime import date
-from typing import Annotated, Literal
+from datetime import date, datetime
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -44,9 +44,17 @@ Newcomers = Literal["refuse", "ask", "interests"]
 Mode = Literal["filter", "observe"]
 Standing = Literal["allowed", "blocked", "ask"]
 Tells = Literal["nothing", "class", "reason", "remedy"]
+#: How much of what tells a sender about its reader is taken out of a message before it is read.
+Tracking = Literal["off", "careful", "strict"]
 Reply = Literal["refuse", "report"]
 Because = Literal["too-often", "not-relevant", "never-asked", "bad-experience", "other"]
+DigestList = Literal["delivered", "waiting", "refused"]
+About = Literal["service", "offer", "newsletter", "personal", "waiting"]
+Shows = Literal["count", "company", "subject"]
 Count = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+#: Where mail may go that is no address: nowhere on, or to the mailbox server of the operator's.
+KEEP: Final = "keep"
+MAILBOX: Final = "mailbox"
 
 
 class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -90,6 +98,28 @@ class DayException(_Document, frozen=True):
     kinds: tuple[Kind, ...] = ()
     vendors: tuple[Word, ...] = ()
     outside: Literal["hold", "refuse"] = "hold"
+
+
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class Expecting(_Document, frozen=True):
+    """Mail that is expected: from the instant ``from_`` until the instant ``until``.
+
+    Exactly one of ``vendor`` and ``address`` is given. Of a ``vendor`` (id or domain) everything
+    comes, whatever relationship there is. An ``address`` of the consumer's takes everything of
+    whoever proves to be the first to use it, and is then theirs alone.
+    """
+
+    from_: Instant = msgspec.field(name="from")
+    until: Instant
+    vendor: Word | None = None
+    address: Word | None = None
+
+    @property
+    def key(self) -> str:
+        """Whom or what it is about."""
+        return self.vendor or self.address or ""
 
 
 class Keywords(_Document, frozen=True):
@@ -152,7 +182,8 @@ class VendorRule(_Document, frozen=True):
 
     ``via`` are signing domains, each with all below it, that may speak for the other side where
     its own domain does not: it writes by way of a platform. ``share_delivered``: a registered
-    vendor finds each delivery in its feed as well.
+    vendor finds each delivery in its feed as well. ``tracking`` stands in place of the
+    consumer's own: "off" lets this vendor see what is opened.
     """
 
     vendor: Word | None = None
@@ -166,6 +197,7 @@ class VendorRule(_Document, frozen=True):
     when_unwanted: Literal["refuse", "file"] = "refuse"
     tells: Tells | None = None
     share_delivered: bool = False
+    tracking: Tracking | None = None
     proof: Literal["any", "dkim"] = "any"
     via: tuple[Word, ...] = ()
     from_: date | None = msgspec.field(name="from", default=None)
@@ -199,6 +231,22 @@ class VendorRule(_Document, frozen=True):
         return any(is_below(signer, way) for way in ways if way)
 
 
+#: What is handed on without what tells senders: what goes to the operator's mailbox server, where
+#: no signature is looked at any more, all, or nothing.
+CleanedOnward = Literal["mailbox", "everywhere", "nowhere"]
+
+
+class OnwardRule(_Document, frozen=True):
+    """Where delivered mail of some kinds goes on to; a copy stays in the letterbox.
+
+    ``to`` is a confirmed mailbox of one's own elsewhere, ``mailbox`` the one that the operator
+    keeps, ``keep`` none. No kinds: all that no other rule names.
+    """
+
+    to: Word
+    kinds: tuple[Kind, ...] = ()
+
+
 class BoundAddress(_Document, frozen=True):
     """An address of the consumer's; with ``vendor`` (id or domain) only that vendor may use it."""
 
@@ -206,11 +254,53 @@ class BoundAddress(_Document, frozen=True):
     vendor: Word | None = None
 
 
+class Digest(_Document, frozen=True):
+    """A mail that sums up what happened since the one before, ``at`` these times of local days.
+
+    No days: every day. ``lists`` are what it lists. It is sent only where there is something new.
+    """
+
+    at: Annotated[tuple[Clock, ...], msgspec.Meta(min_length=1, max_length=24)]
+    days: tuple[Day, ...] = ()
+    lists: Annotated[tuple[DigestList, ...], msgspec.Meta(min_length=1)] = (
+        "delivered",
+        "waiting",
+        "refused",
+    )
+
+
+class Quiet(_Document, frozen=True):
+    """When no notice is given, in local wall time. May pass midnight. No days: every day."""
+
+    from_: Clock = msgspec.field(name="from")
+    until: Clock
+    days: tuple[Day, ...] = ()
+
+
+class Notify(_Document, frozen=True):
+    """Short notices to the consumer's channels, at most one in ``every_minutes``.
+
+    ``about`` is what they are given of: mail that was delivered, by its kind, and mail that waits
+    for an answer. ``shows`` is how much whoever carries them may read: how many messages, from
+    which companies, or what about.
+    """
+
+    about: tuple[About, ...] = ("service", "personal", "waiting")
+    shows: Shows = "count"
+    quiet: Annotated[tuple[Quiet, ...], msgspec.Meta(max_length=50)] = ()
+    every_minutes: Annotated[int, msgspec.Meta(ge=1, le=1440)] = 10
+
+
 class Preferences(_Document, frozen=True):
     """All a consumer declares, as one document.
 
+    ``tracking`` is what is taken out of messages before they are read: "off" nothing, "careful"
+    what certainly tells the sender of its reader, "strict" whatever looks like it.
+
     ``mode`` "observe": what is proven comes in whatever the rest says of it, and what that would
     have stopped is written down with each decision (:func:`letterbox.decide.watched`).
+
+    ``cleaned_onward`` says which of what is handed on is as ``tracking`` has it, not as it came.
     """
 
     addresses: tuple[str | BoundAddress, ...] = ()
@@ -218,13 +308,19 @@ class Preferences(_Document, frozen=True):
     language: Language = "en"
     mode: Mode = "filter"
     newcomers: Newcomers = "refuse"
+    tracking: Tracking = "careful"
     ask_for_days: Annotated[int, msgspec.Meta(ge=1, le=365)] = 14
     pauses: tuple[Pause, ...] = ()
     exceptions: tuple[DayException, ...] = ()
+    expecting: tuple[Expecting, ...] = ()
     limit: Limits | None = None
+    digest: Digest | None = None
+    notify: Notify | None = None
     interest: tuple[Interest, ...] = ()
     window: tuple[Window, ...] = ()
     vendor: tuple[VendorRule, ...] = ()
+    onward: tuple[OnwardRule, ...] = ()
+    cleaned_onward: CleanedOnward = "mailbox"
 
     @property
     def bound_addresses(self) -> tuple[BoundAddress, ...]:

@@ -13,6 +13,7 @@ from letterbox.model.envelope import Edge, Request, Returns
 from letterbox.model.flag import Flag
 from letterbox.model.kind import Kind
 from letterbox.model.message import Categories, Offer, Origin
+from letterbox.model.onward import HandingOn
 from letterbox.model.preferences import Newcomers, Standing, Tells
 from letterbox.model.sender import Proven, Stranger, VendorRef
 from letterbox.model.told import Told
@@ -174,6 +175,8 @@ class InboxEntry(msgspec.Struct, frozen=True):
     read: bool = False
     archived: bool = False
     flags: tuple[Flag, ...] = ()
+    #: Its handing on, where it was to be handed on.
+    onward: HandingOn | None = None
     #: What the mail server behind said to it, where there is one; None until it has.
     handed: HandedOn | None = None
     #: What would have stopped it, where the consumer only watched.

@@ -9,7 +9,16 @@ import msgspec
 from letterbox.model.address import Address
 from letterbox.model.interests import Interests
 from letterbox.model.kind import Kind, kinds_named
-from letterbox.model.preferences import Newcomers, Per, VendorRule
+from letterbox.model.preferences import (
+    MAILBOX,
+    About,
+    CleanedOnward,
+    Expecting,
+    Newcomers,
+    Per,
+    Tracking,
+    VendorRule,
+)
 
 
 class Period(msgspec.Struct, frozen=True):
@@ -94,12 +103,14 @@ class Relationship(msgspec.Struct, frozen=True):
     """A compiled relationship: the rule as declared, and what was worked out from it.
 
     ``since`` is when the consumer last declared or confirmed it; None where it is thought of
-    just now.
+    just now. ``expected``: mail is expected of them just now, so that neither times nor limits
+    stand in its way.
     """
 
     rule: VendorRule
     quotas: tuple[Quota, ...]
     since: datetime | None = None
+    expected: bool = False
 
     @property
     def key(self) -> str:
@@ -134,6 +145,14 @@ class Wishes(msgspec.Struct, frozen=True):
     addresses: Mapping[str, Relationship]
     #: The consumer's own addresses, and the vendor each was given to, if to one alone.
     own: Mapping[str, str | None] = {}
+    #: Mail that is expected: of whom, by every name as it is compared, or at which address.
+    expecting: Mapping[str, Expecting] = {}
+    #: What the consumer is given notice of; nothing rests on it.
+    notified: frozenset[About] = frozenset()
+    #: Where mail of a kind is handed on to; kinds that stay here are not among them.
+    onward: Mapping[str, str] = {}
+    cleaned_onward: CleanedOnward = "mailbox"
+    tracking: Tracking = "careful"
     #: The consumer only watches: what these wishes would stop comes in.
     observes: bool = False
 
@@ -142,14 +161,29 @@ class Wishes(msgspec.Struct, frozen=True):
         exact = f"{recipient.local.lower()}@{recipient.domain}"
         return self.own[exact] if exact in self.own else self.own.get(str(recipient.mailbox))
 
+    def cleans(self, to: str) -> bool:
+        """Whether what is handed on there goes without what tells senders of its reader."""
+        return self.cleaned_onward == "everywhere" or (
+            self.cleaned_onward == "mailbox" and to == MAILBOX
+        )
+
+    def tracking_of(self, relationship: Relationship | None, at: datetime) -> Tracking:
+        """What is taken out of a message before it is read, of a sender at the instant ``at``."""
+        if relationship is not None and relationship.in_force(self.times.local_date(at)):
+            return relationship.rule.tracking or self.tracking
+        return self.tracking
+
     def counted(
         self, relationship: Relationship | None, kind: Kind, at: datetime
     ) -> tuple[Counted, ...]:
         """Every limit that a delivery of ``kind`` at the instant ``at`` counts towards.
 
-        A relationship that is not in force that day limits nothing.
+        A relationship that is not in force that day limits nothing; what is expected counts
+        towards none.
         """
         quotas = self.quotas
+        if relationship is not None and relationship.expected:
+            return ()
         if relationship is not None and relationship.in_force(self.times.local_date(at)):
             quotas = relationship.quotas + quotas
         counted = []

@@ -1,7 +1,7 @@
 """Sending to servers of others: calls over HTTP, and mail; and to the mail server behind."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -40,10 +40,15 @@ class WebCourier(Protocol):
 
 
 class Letter(msgspec.Struct, frozen=True):
-    """A mail of our own. Its return path is null (RFC 5321, section 4.5.5): nobody answers it."""
+    """A mail that leaves us.
+
+    Of our own its return path is null (RFC 5321, section 4.5.5): nobody answers it. What is
+    handed on comes back to ``reverse_path``, which is ours.
+    """
 
     to: Address
     content: bytes
+    reverse_path: Address | None = None
 
 
 class Handed(msgspec.Struct, frozen=True):
@@ -73,11 +78,18 @@ Handover = Handed | NotNow | Never
 
 
 class MailCourier(Protocol):
-    """Speaks SMTP to other servers (RFC 5321)."""
+    """Speaks SMTP to other servers (RFC 5321), or LMTP to one (RFC 2033)."""
 
     async def hand_on(self, letter: Letter) -> Handover:
         """Hand a letter to its recipient's server, within a bounded time. Never raises."""
         ...
+
+
+class Couriers(NamedTuple):
+    """Who brings mail: to servers of others, and to the operator's own mailbox server, if any."""
+
+    mail: MailCourier
+    mailbox: MailCourier | None = None
 
 
 class Passed(msgspec.Struct, frozen=True):

@@ -145,15 +145,25 @@ class Checks:
 
     def of_document(self, preferences: Preferences) -> list[Mistake]:
         """What is wrong with the document by itself."""
-        return list(
-            check(
-                preferences,
-                zone_of=self._zone_of,
-                zones=self._zones,
-                taxonomy=self._taxonomy,
-                domains=self._domains,
-            )
+        found = check(
+            preferences,
+            zone_of=self._zone_of,
+            zones=self._zones,
+            taxonomy=self._taxonomy,
+            domains=self._domains,
         )
+        return [*found, *self._circles(preferences)]
+
+    def _circles(self, preferences: Preferences) -> Iterator[Mistake]:
+        """Mail that would be handed on to us."""
+        for nth, rule in enumerate(preferences.onward[: MOST["onward"]]):
+            to = parse_address(rule.to)
+            if to is not None and to.domain in self._ours:
+                yield Mistake(
+                    path=f"onward[{nth}].to",
+                    mistake=f"{to.domain} is this letterbox's own: mail would go in circles",
+                    allowed="a mailbox elsewhere",
+                )
 
 
 def _addresses(preferences: Preferences) -> Iterator[tuple[str, Address]]:

@@ -33,6 +33,7 @@ from letterbox.records.changes import (
 from letterbox.records.checks import UNKNOWN, Checks, Owner, Refused, owners_of
 from letterbox.records.coding import decode, encode
 from letterbox.records.declared import Declared
+from letterbox.records.news import waking
 from letterbox.records.passing import Overtaken, decided, first_rejected, pass_on, settle
 from letterbox.records.pieces import Key, Piece, Sort, Stored, Value
 from letterbox.wishes import Domains, Mistake, Taxonomy
@@ -327,6 +328,7 @@ class Consumers(Declared):
         operations = [*pieces.writing(before, after), *remembered]
         held = await self._documents(partition, places.HELD)
         operations += [Schedule(key=document.key, at=now) for document in held]
+        operations += waking(before.preferences if before else None, after.preferences, now)
         return Commit(partition=partition, operations=tuple(operations))
 
     # ---- addresses that pass ----

@@ -12,7 +12,7 @@ from letterbox.records.addresses import Addresses
 from letterbox.records.cache import Recent
 from letterbox.records.checks import Owner
 from letterbox.records.pieces import Key, Piece, Stored
-from letterbox.wishes import Taxonomy, Times, compile_wishes, read_times, write_times
+from letterbox.wishes import Rhythm, Taxonomy, Times, compile_wishes, read_times, write_times
 
 _CACHED = 20_000
 _PAGE = 500
@@ -120,6 +120,10 @@ class Declared:
     def read_times(self, content: bytes, now: datetime) -> Times:
         """The times of an iCalendar file. Raises :class:`letterbox.wishes.Unsupported`."""
         return read_times(content, self._zone_of, now)
+
+    def rhythm(self, preferences: Preferences) -> Rhythm:
+        """When the consumer's own digest comes, and when no notice is given."""
+        return Rhythm(preferences, self._zone(preferences.timezone))
 
     def _zone(self, name: str) -> tzinfo:
         zone = self._zone_of(name) or self._zone_of("UTC")

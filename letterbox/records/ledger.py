@@ -1,14 +1,16 @@
 """The commits that write decisions down: one per consumer, atomic, guarded."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 from zlib import crc32
 
 import msgspec
 
+from letterbox.model.preferences import About
 from letterbox.model.record import DecisionRecord, HeldEntry, InboxEntry, MessageRecord
 from letterbox.model.told import Event, Told, ToldReason
-from letterbox.model.verdict import Deliver, Hold, Refuse, reason_of
+from letterbox.model.verdict import Defer, Deliver, Hold, Refuse, reason_of
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import (
     Add,
@@ -28,7 +30,9 @@ from letterbox.records import places
 from letterbox.records.coding import encode
 from letterbox.records.custody import Custody
 from letterbox.records.feed import Owed
+from letterbox.records.news import news
 from letterbox.records.notices import noticing
+from letterbox.records.onward import owing, with_onward
 from letterbox.records.tallies import Tallies, Tally
 from letterbox.wishes import Counted
 
@@ -93,6 +97,10 @@ class Line(NamedTuple):
     tally: Tally | None = None
     #: The event of a delivery, beside that of the release it came by.
     delivered: Event | None = None
+    #: What the consumer is given notice of; nothing where the decision is their own word.
+    notified: frozenset[About] = frozenset()
+    #: Where mail of each kind is handed on to.
+    onward: Mapping[str, str] = {}
 
 
 class Ledger:
@@ -170,6 +178,8 @@ class Ledger:
             wrote = places.wrote(record.vendor.id, elsewhere=elsewhere)
             operations.append(Put(key=wrote, value=record.recipient.encode()))
         operations += noticing(record)
+        if not isinstance(record.verdict, Refuse | Defer):
+            operations += news(record, line.notified)
         match record.verdict:
             case Deliver():
                 # What the rules would have refused came, and is nothing that they let come.
@@ -183,8 +193,11 @@ class Ledger:
                     )
                     for c in counted
                 ]
-                entry = _inbox_entry(record)
+                # Where a mail server stands behind, that is where its consumer has it.
+                onward = {} if record.edge == "filter" else line.onward
+                entry = with_onward(_inbox_entry(record), onward)
                 operations.append(Put(key=places.INBOX + entry.id, value=encode(entry)))
+                operations.append(owing(entry))
                 if record.edge == "filter" and record.handed is None:
                     operations += owe_behind(record.id, self._clock.now())
             case Hold() as verdict:

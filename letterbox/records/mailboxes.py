@@ -8,7 +8,17 @@ import msgspec
 
 from letterbox.model.record import DecisionRecord, HeldEntry, InboxEntry, MessageRecord
 from letterbox.model.verdict import name_of
-from letterbox.ports.store import Bodies, Commit, Delete, Document, Done, Put, Store
+from letterbox.ports.store import (
+    Bodies,
+    Commit,
+    Delete,
+    Document,
+    Done,
+    Put,
+    Store,
+    Unclaim,
+    Unschedule,
+)
 from letterbox.records import places
 from letterbox.records.coding import decode, encode
 
@@ -145,10 +155,20 @@ class Mailboxes:
 
     async def remove(self, consumer: str, name: str) -> bool:
         """Take an entry out of the inbox; its decision stays in the log."""
-        if await self.entry(consumer, name) is None:
+        entry = await self.entry(consumer, name)
+        if entry is None:
             return False
-        gone = Delete(key=places.INBOX + name)
-        await self._store.commit(Commit(partition=places.consumer(consumer), operations=(gone,)))
+        gone = (
+            Delete(key=places.INBOX + name),
+            Delete(key=places.STUCK + name),
+            Unschedule(key=places.ONWARD + name, expect=False),
+        )
+        commits = [Commit(partition=places.consumer(consumer), operations=gone)]
+        if entry.onward is not None and entry.onward.name:
+            # What comes back of it is nobody's any more.
+            handed = (Unclaim(places.HANDED),)
+            commits.append(Commit(places.handed(entry.onward.name), handed))
+        await self._store.commit(*commits)
         return True
 
     async def message(self, name: str) -> MessageRecord | None:

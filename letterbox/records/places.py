@@ -94,6 +94,38 @@ REQUEST = "request/"
 OUTCOME = "outcome/"
 #: The consumer is to be told of something that went wrong in their name.
 NOTICE = "notice/"
+#: An address that was taken by the first who used it: its consumer's document is to say so.
+BINDING = "binding/"
+#: What was found of a consumer's old mail, and how far it was read.
+IMPORT = "import"
+#: Something came of which a consumer is given notice, by decision; and that it is to be looked at.
+NEWS = "news"
+NEW = "new/"
+#: When the last notice was given.
+NOTIFIED = "notified"
+#: The channels that notices go by, as one document; a notice on its way, by its channel.
+CHANNELS = "channels"
+CALL = "channel-call/"
+#: What notices to browsers are signed with (RFC 8292), one key for the whole installation.
+PUSH_KEY = "push-key"
+#: How far a consumer's digests have come, and when the next one is due.
+DIGEST = "digest"
+#: What the links of a consumer's digests are signed with.
+ACTION_KEY = "action-key"
+#: All of a consumer's mailboxes elsewhere, as one document.
+DESTINATIONS = "destinations"
+#: A letter that asks to confirm one is owed, by its id.
+CONFIRMING = "confirming/"
+#: What a link confirms.
+CONFIRMATION = "confirmation"
+#: Mail of the inbox is to be handed on, by the id of its entry.
+ONWARD = "onward/"
+#: It was not, or not yet: the consumer may want to look at it.
+STUCK = "stuck/"
+#: Which entry of whose inbox was handed on under a name of ours.
+HANDED = "handed"
+#: The installation's own secret.
+SECRET = "secret"  # noqa: S105 - the name of a place
 #: Objections to advertising, by id.
 OBJECTION = "objection/"
 #: How far it was looked through what came since, and when that goes on.
@@ -231,6 +263,31 @@ def link(name: str) -> str:
     return f"link/{name}"
 
 
+def confirmation(name: str) -> str:
+    """The partition of one link that confirms a mailbox, found by its public part."""
+    return f"confirmation/{name}"
+
+
+def elsewhere(mailbox: str) -> str:
+    """The partition of what was sent to a mailbox elsewhere; it names no address."""
+    return f"elsewhere/{sha256(mailbox.encode()).hexdigest()}"
+
+
+def handed(name: str) -> str:
+    """The partition of what was handed on under a name, by which it may come back."""
+    return f"handed/{name}"
+
+
+def hop(domain: str) -> str:
+    """The partition of the servers of a domain that mail is handed on to."""
+    return f"hop/{domain}"
+
+
+def confirmations(day: datetime) -> str:
+    """The counter of a day's (UTC) letters that ask to confirm a mailbox."""
+    return f"confirmations/{day:%Y-%m-%d}"
+
+
 def strangers(day: datetime, reason: str) -> str:
     """The counter of a day's (UTC) unproven messages, by reason."""
     return f"strangers/{day:%Y-%m-%d}/{reason}"
@@ -299,6 +356,21 @@ def told_of(cause: str, vendor: str) -> str:
     return f"told-of/{cause}/{vendor}"
 
 
+def acted(link: str) -> str:
+    """The claim of a link of a digest's that has been used, by what it does; it names no entry."""
+    return f"acted/{sha256(link.encode()).hexdigest()}"
+
+
+def channel_call(name: str) -> str:
+    """The key of a notice that is on its way by a channel, and of its entry in the due-set."""
+    return f"{CALL}{name}"
+
+
+def channel_trials(hour: datetime) -> str:
+    """The counter of an hour's (UTC) notices that a consumer asked for to try a channel."""
+    return f"channel-trials/{hour:%Y-%m-%dT%H}"
+
+
 def notices(day: datetime) -> str:
     """The counter of what a consumer was told of its own accord in a week (UTC)."""
     return f"notices/{day:%G-%V}"
@@ -322,3 +394,8 @@ def foreign(source: str) -> str:
 def foreign_chunk(source: str, nth: int) -> str:
     """The key of one part of its lines, counted from 0."""
     return f"foreign/{source}/{nth:04}"
+
+
+def bound(address: str) -> str:
+    """The claim of whoever was the first to use an address, within its consumer's partition."""
+    return f"bound/{address}"

@@ -1,26 +1,19 @@
 """A vendor's endpoints: set up, changed, given new keys, taken away. Nothing is sent here."""
 
-import asyncio
 import os
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import structlog
 from msgspec.structs import replace
 
-from letterbox.feedback.destination import (
-    BadDestination,
-    Destination,
-    addresses_of,
-    read_destination,
-)
+from letterbox.feedback.destination import look_at
 from letterbox.feedback.retries import enabled
 from letterbox.feedback.webhooks import shown
-from letterbox.model.network import is_public
 from letterbox.model.webhook import Signing, SigningKey, Webhook
 from letterbox.ports.clock import Clock
-from letterbox.ports.resolver import Resolver, ResolverTrouble
+from letterbox.ports.resolver import Resolver
 from letterbox.ports.store import Schedule, StoreUnavailable
 from letterbox.records import places
 from letterbox.records.feed import Feed
@@ -28,8 +21,6 @@ from letterbox.records.names import new_id
 from letterbox.records.webhooks import Standing, WebhookRecords, noting, renewed
 
 _KEY_OCTETS = 32  # of an HMAC's key (24 to 64 are allowed), and exactly what Ed25519 takes
-#: How long a name server is waited for: what it says counts at each call in any case.
-_PATIENCE: Final = 3.0
 _TRIES = 8
 _PAGE = 500
 _BUSY = "an endpoint is being called just now, again and again"
@@ -72,7 +63,7 @@ class Endpoints:
 
         Raises BadDestination, and :class:`letterbox.records.webhooks.Full`.
         """
-        destination = await self._look_at(url)
+        destination = await look_at(url, self._resolver, private=self._private)
         now = self._clock.now()
         key = _new_key()
         webhook = Webhook(
@@ -95,7 +86,9 @@ class Endpoints:
 
         What is None stays; no ``events`` are all, from now on. Raises BadDestination.
         """
-        destination = await self._look_at(url) if url is not None else None
+        destination = (
+            await look_at(url, self._resolver, private=self._private) if url is not None else None
+        )
 
         def changed(webhook: Webhook) -> Webhook:
             if destination is not None:
@@ -172,26 +165,6 @@ class Endpoints:
             if webhook is not None:
                 return webhook
         raise StoreUnavailable(_BUSY)
-
-    async def _look_at(self, url: str) -> Destination:
-        """Read a URL, and see where it leads as far as that can be known. Raises BadDestination.
-
-        A name that is not known yet may be set up later; each call looks again.
-        """
-        destination = read_destination(url, private=self._private)
-        if self._private:
-            return destination
-        try:
-            async with asyncio.timeout(_PATIENCE):
-                addresses = await addresses_of(destination.host, self._resolver)
-        except (ResolverTrouble, TimeoutError):
-            return destination
-        if not all(map(is_public, addresses)):
-            raise BadDestination(
-                f"{destination.host} leads to an address that is not public",
-                "a server on the Internet",
-            )
-        return destination
 
 
 def _new_key() -> SigningKey:

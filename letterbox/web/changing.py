@@ -9,6 +9,7 @@ import msgspec
 from letterbox.model.kind import Kind
 from letterbox.model.preferences import Limit, Limits, Tells, VendorRule
 from letterbox.web.companies import PERIODS, PROOFS, SCOPES, UNWANTED
+from letterbox.web.tracking import SEES
 from letterbox.web.visit import Visit
 
 _MOST: Final = 100_000
@@ -105,6 +106,10 @@ def _proof(visit: Visit) -> dict[str, Any]:
     return {"proof": _one_of(visit, "proof", PROOFS)}
 
 
+def _tracking(visit: Visit) -> dict[str, Any]:
+    return {"tracking": _one_of(visit, "tracking", SEES) or None}
+
+
 def _tells(visit: Visit) -> dict[str, Any]:
     tells = _one_of(visit, "tells", get_args(Tells))
     return {"tells": tells, "share_delivered": visit.field("share") == "yes"}
@@ -127,4 +132,5 @@ _CHANGES: Final[Mapping[str, Callable[[Visit], dict[str, Any]]]] = {
     "days": _days,
     "proof": _proof,
     "tells": _tells,
+    "tracking": _tracking,
 }

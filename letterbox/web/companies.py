@@ -12,6 +12,7 @@ from letterbox.records.pieces import Piece, key_in_path
 from letterbox.web.failures import missing
 from letterbox.web.kinds import KINDS
 from letterbox.web.texts import N_
+from letterbox.web.tracking import SEES
 from letterbox.web.visit import Visit
 
 PATH: Final = "/vendors"
@@ -180,6 +181,7 @@ def rules(visit: Visit, company: Company, rule: VendorRule | None = None) -> Ite
     yield Rule("unwanted", say("What is unwanted"), say(UNWANTED[rule.when_unwanted]))
     yield Rule("days", say("Days"), _span(visit, rule))
     yield Rule("proof", say("Proof"), say(PROOFS[rule.proof]))
+    yield Rule("tracking", say("What they see of my reading"), say(SEES[rule.tracking or ""]))
     level = rule.tells or ("remedy" if company.vendor.registered else "reason")
     yield Rule("tells", say("What they hear"), say(TELLS[level]))
     if rule.standing == "blocked":

@@ -31,6 +31,7 @@ from letterbox.web.failures import Failure
 from letterbox.web.kinds import KINDS
 from letterbox.web.rules import facts_of_change, revision_of
 from letterbox.web.texts import N_
+from letterbox.web.tracking import SEES
 from letterbox.web.traffic import Behaviour
 from letterbox.web.visit import Page, Visit
 
@@ -46,6 +47,8 @@ _BY: Final[dict[By, str]] = {
     "restore": N_("you, putting something back"),
     "confirm": N_("you, confirming it"),
     "request": N_("you, letting it back in"),
+    "expecting": N_("you, expecting mail"),
+    "import": N_("you, by what your old mail suggested"),
     "suggestion": N_("you, by a suggestion"),
 }
 
@@ -99,6 +102,7 @@ async def _page(
         periods=names_of(PERIODS, visit),
         unwanted=names_of(UNWANTED, visit),
         proofs=names_of(PROOFS, visit),
+        sees=names_of(SEES, visit),
     )
 
 

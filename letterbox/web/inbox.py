@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
+from letterbox.feedback.onward import OnwardWords
 from letterbox.model.fold import fold
 from letterbox.model.record import InboxEntry, MessageRecord
 from letterbox.model.verdict import Finding, Hold
@@ -18,6 +19,7 @@ from letterbox.web.listing import address, listing
 from letterbox.web.live import stream
 from letterbox.web.rules import facts_of_change, revision_of
 from letterbox.web.texts import N_
+from letterbox.web.tracking import Shown, shown_of
 from letterbox.web.visit import ROWS, Page, Visit
 
 _PATH = "/inbox"
@@ -37,8 +39,17 @@ class Row(NamedTuple):
     company: str
     because: str
     kind: str
+    #: What became of handing it on, where there is something to look at.
+    stuck: str = ""
     #: What would have become of it, had its reader not only watched.
     would: str = ""
+
+
+class Opened(NamedTuple):
+    """One message as it is read, and what was taken out of it."""
+
+    letter: Letter
+    tracking: Shown
 
 
 async def show_list(visit: Visit) -> web.Response:
@@ -87,24 +98,27 @@ async def show_message(visit: Visit) -> web.Response:
         visit.parts.explanations.lines(decision, visit.language) if decision is not None else ()
     )
     flags = [visit.parts.sentences.flag(flag, visit.language) for flag in entry.flags]
+    opened = await _opened(entry, visit)
     return await visit.page(
         "message.html",
         row=_row(visit, entry),
-        letter=await _letter(entry, visit),
+        letter=opened.letter if opened else None,
+        tracking=opened.tracking if opened else None,
         explained=explained,
         flags=flags,
         ours=entry.is_ours,
+        onward=_onward(visit, entry),
     )
 
 
 async def show_letter(visit: Visit) -> web.Response:
     """What stands in the message's frame."""
     entry = await _entry(visit)
-    shown = await _letter(entry, visit)
-    if shown is None or shown.html is None:
+    opened = await _opened(entry, visit)
+    if opened is None or opened.letter.html is None:
         raise missing()
     return web.Response(
-        text=letter.framed(shown, entry.subject, visit.language),
+        text=letter.framed(opened.letter, entry.subject, visit.language),
         content_type="text/html",
         headers={"Content-Security-Policy": FRAME_POLICY},
     )
@@ -191,8 +205,16 @@ def _row(visit: Visit, entry: InboxEntry) -> Row:
         company=entry.vendor.name or entry.sender,
         because=because if entry.interests else "",
         kind=visit.say(KINDS.get(entry.kind, entry.kind)),
+        stuck=_onward(visit, entry) if entry.onward is not None and entry.onward.stuck else "",
         would=would(visit, entry.would) if entry.would else "",
     )
+
+
+def _onward(visit: Visit, entry: InboxEntry) -> str:
+    """What became of handing a message on; nothing where it was not to be."""
+    if entry.onward is None:
+        return ""
+    return OnwardWords(visit.parts.sentences, visit.language).sentence(entry.onward)
 
 
 def would(visit: Visit, finding: Finding) -> str:
@@ -224,10 +246,20 @@ async def _body(entry: InboxEntry, visit: Visit) -> tuple[MessageRecord, bytes] 
     return None if record is None or body is None else (record, body)
 
 
-async def _letter(entry: InboxEntry, visit: Visit) -> Letter | None:
+async def _opened(entry: InboxEntry, visit: Visit) -> Opened | None:
+    """A message as it is read: cleaned, unless the original is asked for this once."""
     found = await _body(entry, visit)
+    if found is None:
+        return None
+    record, body = found
+    original = visit.asked("original") == "yes"
+    trackers = visit.parts.trackers
+    sight = await trackers.sight(visit.consumer, entry)
+    cleaned = await trackers.cleaned(body, sight.grade, recipient=entry.recipient, shown=True)
+    content = body if original else cleaned.content
     # A large one takes long to read, and others are served meanwhile.
-    return await asyncio.to_thread(letter.read_letter, *found) if found else None
+    shown = await asyncio.to_thread(letter.read_letter, record, content)
+    return Opened(shown, shown_of(visit, cleaned, sight, original=original))
 
 
 PAGES = (

@@ -24,10 +24,14 @@ TITLES: Final[Mapping[Section, str]] = {
     "decisions": N_("What was decided"),
     "activity": N_("Activity"),
     "requests": N_("Who asked to come back"),
+    "import": N_("Old mail"),
     "objections": N_("Objections"),
     "strangers": N_("From nobody proven"),
     "tokens": N_("Keys of programs"),
     "sessions": N_("Where you are signed in"),
+    "destinations": N_("Your mailboxes elsewhere"),
+    "channels": N_("Channels"),
+    "digest": N_("Digest"),
 }
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 #: What a thing is headed by: the first of these that it has.

@@ -4,14 +4,19 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from letterbox.administration.export import Exporting
+from letterbox.delivery.acting import Acting
 from letterbox.delivery.breaches import Breaches
 from letterbox.delivery.complaints import Complaints
+from letterbox.delivery.digests import Digests
 from letterbox.delivery.erasure import Erasure
+from letterbox.delivery.handing import HandingOver
+from letterbox.delivery.notifier import Notifier
 from letterbox.delivery.objecting import Objecting
 from letterbox.delivery.reconnect import Reconnecting
 from letterbox.delivery.relations import Relations
 from letterbox.delivery.release import Holds
 from letterbox.delivery.requests import Requests
+from letterbox.delivery.tracking import Trackers
 from letterbox.delivery.webhooks import Webhooks
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.explanation import Explanations
@@ -26,10 +31,14 @@ from letterbox.model.reason import Registry
 from letterbox.model.taxonomy import Taxonomy
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import Store
+from letterbox.records.actions import Actions
 from letterbox.records.activity import ActivityLog
+from letterbox.records.channels import Channels
 from letterbox.records.claims import Claims
 from letterbox.records.consumers import Consumers
+from letterbox.records.elsewhere import Elsewhere
 from letterbox.records.feed import Feed
+from letterbox.records.imports import Imports
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.objections import Objections
 from letterbox.records.passkeys import Passkeys
@@ -39,6 +48,7 @@ from letterbox.records.tallies import Tallies
 from letterbox.records.vendors import Vendors
 from letterbox.records.webhooks import WebhookRecords
 from letterbox.registration import DomainProofs, Endpoints, Keys
+from letterbox.starting import Adoption, Expectations, Sieve, Uploads
 
 
 class Parts(NamedTuple):
@@ -60,7 +70,10 @@ class Parts(NamedTuple):
     erasure: Erasure
     exporting: Exporting
     relations: Relations
+    trackers: Trackers
     complaints: Complaints
+    handing: HandingOver
+    elsewhere: Elsewhere
     objecting: Objecting
     objections: Objections
     breaches: Breaches
@@ -75,6 +88,11 @@ class Parts(NamedTuple):
     sentences: Sentences
     disclosure: Disclosure
     activity: ActivityLog
+    actions: Actions
+    acting: Acting
+    digests: Digests
+    notifier: Notifier
+    channels: Channels
     registry: Registry
     feed: Feed
     tallies: Tallies
@@ -88,4 +106,9 @@ class Parts(NamedTuple):
     webhook_records: WebhookRecords
     endpoints: Endpoints
     preflight: Preflight
+    adoption: Adoption
+    imports: Imports
+    uploads: Uploads
+    sieve: Sieve
+    expectations: Expectations
     public_url: Callable[[], str]

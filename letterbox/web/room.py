@@ -16,15 +16,19 @@ from letterbox.records.consumers import Conflict, Refused
 from letterbox.records.guesses import Guesses
 from letterbox.records.sessions import SignedIn
 from letterbox.web import (
+    acting,
     activity,
     addresses,
     bulk,
     company,
+    delivery,
+    expecting,
     inbox,
     interests,
     leaving,
     locking,
     navigation,
+    notices,
     objections,
     passkeys,
     passwords,
@@ -33,9 +37,11 @@ from letterbox.web import (
     rules,
     settings,
     signin,
+    start,
     status,
     suggestions,
     times,
+    tracking,
     vendor,
     vendors,
     waiting,
@@ -57,6 +63,7 @@ PAGES: tuple[Page, ...] = (
     *passwords.PAGES,
     *signin.PAGES,
     *inbox.PAGES,
+    *tracking.PAGES,
     *objections.PAGES,
     *waiting.PAGES,
     *refused.PAGES,
@@ -68,12 +75,17 @@ PAGES: tuple[Page, ...] = (
     *locking.PAGES,
     *addresses.PAGES,
     *activity.PAGES,
+    *delivery.PAGES,
     *settings.PAGES,
     *leaving.PAGES,
+    *notices.PAGES,
+    *acting.PAGES,
     *interests.PAGES,
     *times.PAGES,
     *windows.PAGES,
     *replay.PAGES,
+    *start.PAGES,
+    *expecting.PAGES,
     *suggestions.PAGES,
 )
 _FETCHED = frozenset({"cors", "no-cors"})
@@ -143,8 +155,8 @@ class Room:
                     return _to_sign_in(visit)
                 if who.owner.side != page.who:
                     raise missing()
-            if page.method == "POST":
-                await visit.take_form(uploads=page.uploads)
+            if page.method == "POST" and not page.bears:
+                await visit.take_form(uploads=page.uploads, streams=page.streams)
             return await page.run(visit)
         except Failure as failure:
             return await self._explained(visit, failure)

@@ -17,6 +17,7 @@ from letterbox.records.sessions import Session, Side
 from letterbox.web.failures import Failure, missing
 from letterbox.web.rules import facts_of_change
 from letterbox.web.texts import N_
+from letterbox.web.tracking import GRADES
 from letterbox.web.visit import Page, Visit
 
 #: Where each side's page is.
@@ -93,6 +94,7 @@ async def page(
         names=NAMES,
         zones=visit.parts.consumers.zones() if stored else (),
         newcomers=NEWCOMERS,
+        grades=GRADES,
         browsers=await _browsers(visit),
         passkeys=await visit.parts.passkeys.listed(visit.owner),
         password=await visit.parts.passwords.since(visit.owner),
@@ -165,6 +167,7 @@ def _values(stored: Stored) -> dict[str, str]:
         "timezone": preferences.timezone,
         "newcomers": preferences.newcomers,
         "days": str(preferences.ask_for_days),
+        "tracking": preferences.tracking,
     }
 
 

@@ -43,7 +43,7 @@ async def show(visit: Visit) -> web.Response:
 
 async def show_link(visit: Visit) -> web.Response:
     """Is this me? Nothing is used up by looking."""
-    _not_guessing(visit)
+    not_guessing(visit)
     owner = await visit.parts.sessions.linked(_link(visit))
     if owner is None:
         return await _over(visit)
@@ -52,7 +52,7 @@ async def show_link(visit: Visit) -> web.Response:
 
 async def use_link(visit: Visit) -> web.Response:
     """Sign in."""
-    _not_guessing(visit)
+    not_guessing(visit)
     owner = await visit.parts.sessions.use_link(_link(visit))
     if owner is None:
         return await _over(visit)
@@ -82,7 +82,7 @@ def _link(visit: Visit) -> str:
     return token if _ANY_LINK.fullmatch(token) else ""
 
 
-def _not_guessing(visit: Visit) -> None:
+def not_guessing(visit: Visit) -> None:
     """See that an address has not failed too often."""
     if visit.inside.guesses.locked(place(visit), ""):
         seconds = int(visit.parts.configuration.web.failure_period)

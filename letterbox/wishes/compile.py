@@ -1,16 +1,25 @@
 """Preferences into their fast form, and finding one's way in it."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, tzinfo
 from types import MappingProxyType
 
 from letterbox.model.address import Address, is_below, parse_address
 from letterbox.model.kind import RULED_KINDS, Kind
-from letterbox.model.preferences import Limit, Limits, Preferences, VendorRule, each_limit
+from letterbox.model.preferences import (
+    KEEP,
+    Limit,
+    Limits,
+    OnwardRule,
+    Preferences,
+    VendorRule,
+    each_limit,
+)
 from letterbox.model.sender import VendorRef
 from letterbox.model.taxonomy import Taxonomy
 from letterbox.model.wishes import Counted, Quota, Relationship, Wishes
 from letterbox.wishes.calendar import Calendar
+from letterbox.wishes.expecting import key_of
 from letterbox.wishes.interests import compile_interests
 from letterbox.wishes.names import mailbox_of, name_of, other_side
 
@@ -53,8 +62,21 @@ def compile_wishes(
             for entry in preferences.bound_addresses
             if (address := parse_address(entry.address))
         },
+        expecting={key_of(each): each for each in preferences.expecting},
+        notified=frozenset(preferences.notify.about if preferences.notify else ()),
+        onward=_onward(preferences.onward),
+        cleaned_onward=preferences.cleaned_onward,
+        tracking=preferences.tracking,
         observes=preferences.mode == "observe",
     )
+
+
+def _onward(rules: Sequence[OnwardRule]) -> dict[str, str]:
+    """Where each kind goes: as the rule says that names it, else as the one that names none."""
+    others = [rule for rule in rules if not rule.kinds]
+    found = {str(kind): rule.to for rule in others for kind in Kind}
+    found |= {str(kind): rule.to for rule in rules for kind in rule.kinds}
+    return {kind: to for kind, to in found.items() if to != KEEP}
 
 
 def lookup(

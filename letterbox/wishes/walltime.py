@@ -39,6 +39,10 @@ class WallTime:
         """The first instant of a local day."""
         return self._instant(datetime.combine(day, time()))
 
+    def instant(self, day: date, clock: timedelta) -> datetime:
+        """The first instant of a time of a local day; the end of a gap that it lies in."""
+        return self._instant(datetime.combine(day, time()) + clock)
+
     def is_even(self, start: datetime, end: datetime) -> bool:
         """Whether the clock is not changed between two instants less than two days apart."""
         return self.local(start).utcoffset() == self.local(end).utcoffset()

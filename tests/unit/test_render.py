@@ -92,6 +92,7 @@ CLAIMS = [
     (b"Authentication-Results: relay.example; dkim=pass header.d=letterbox.example", False),
     (b"Authentication-Results: relay.example; spf=pass", False),
     (b"Letterbox-Decision: deliver", True),
+    (b"Letterbox-Removed: 3", True),
     (b"LETTERBOX-DECISION:deliver", True),
     (b"Return-Path: <ceo@bank.example>", True),
     (b"Received: from relay.example by letterbox.example; Mon, 23 Nov 2026", False),

@@ -3,7 +3,10 @@
 from typing import Any
 
 from letterbox.feedback.events import FeedItem
+from letterbox.gateways.http.examples_notices import NOTICES
+from letterbox.gateways.http.examples_onward import HANDED_ON, ONWARD
 from letterbox.gateways.http.examples_relations import RELATIONS
+from letterbox.gateways.http.examples_starting import STARTING
 from letterbox.gateways.http.examples_suggestions import SUGGESTIONS
 from letterbox.gateways.http.forms import (
     AdvertisingAnswer,
@@ -74,6 +77,7 @@ _ENTRY = {
     "interests": ["garden-tools"],
     "size": 4096,
     "read": False,
+    "onward": HANDED_ON,
     "flags": [
         {
             "code": "forwarded",
@@ -204,6 +208,11 @@ EXAMPLES: dict[Any, Any] = {
         "timezone": "Europe/Amsterdam",
         "language": "nl",
         "limit": {"messages": 20, "per": "week"},
+        "digest": {"at": ["09:00", "18:00"], "days": ["mon", "fri"]},
+        "notify": {
+            "about": ["personal", "waiting"],
+            "quiet": [{"from": "22:00", "until": "08:00"}],
+        },
         "interest": [
             {
                 "id": "garden-tools",
@@ -406,5 +415,8 @@ EXAMPLES: dict[Any, Any] = {
     },
     Erasing: {"state": "erasing"},
     **RELATIONS,
+    **STARTING,
+    **NOTICES,
+    **ONWARD,
     **SUGGESTIONS,
 }

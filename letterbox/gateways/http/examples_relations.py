@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from letterbox.gateways.http.activity import ActivityItem
+from letterbox.gateways.http.cleaned import CleanedItem
 from letterbox.gateways.http.forms import Items
 from letterbox.gateways.http.objections import (
     ObjectedAnswer,
@@ -70,6 +71,35 @@ _OBJECTION = {
 }
 
 RELATIONS: Final[dict[Any, Any]] = {
+    CleanedItem: {
+        "id": _ID,
+        "grade": "careful",
+        "text": "Pruners from 24.95: https://greenleaf.example/pruners",
+        "html": '<a href="https://greenleaf.example/pruners">Pruners from 24.95</a>',
+        "images": 3,
+        "links": 2,
+        "parameters": 1,
+        "findings": [
+            {
+                "what": "parameter",
+                "removed": True,
+                "why": "parameter",
+                "host": "greenleaf.example",
+                "address": "mc_eid=9f2c41d07a",
+                "name": "mc_eid",
+            },
+            {
+                "what": "link",
+                "removed": False,
+                "why": "unsubscribe",
+                "host": "greenleaf.example",
+                "address": "https://greenleaf.example/unsubscribe?e=9f2c41d07a",
+                "name": "",
+            },
+        ],
+        "more": 0,
+        "untouched": [],
+    },
     Reconnect: {"accept": True, "note": "We had you on two lists, and have mended that."},
     ReconnectAnswer: {"reference": _REFERENCE, "state": "asked", "until": "2026-12-07"},
     RequestItem: _REQUEST,

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from letterbox.gateways.http.handed_on import HandedItem, OnwardItem
 from letterbox.model.flag import FlagCode
 from letterbox.model.kind import Kind
 from letterbox.model.money import Money
@@ -112,19 +113,12 @@ class FlagItem(msgspec.Struct, frozen=True):
 Flags = tuple[FlagItem, ...]
 
 
-class HandedItem(msgspec.Struct, frozen=True):
-    """What the mail server behind said; where ``taken`` is false it lies here alone."""
-
-    at: datetime
-    said: str
-    taken: bool
-
-
 class InboxItem(msgspec.Struct, frozen=True):
     """A message that was delivered. ``archived`` is there only when it is.
 
     ``would`` is what had become of it, had its reader not only watched (mode "observe").
-    ``handed`` is there once a mail server behind has answered to it.
+    ``onward`` is there where it was to be handed on, ``handed`` once a mail server behind has
+    answered to it.
     """
 
     id: str
@@ -139,6 +133,7 @@ class InboxItem(msgspec.Struct, frozen=True):
     read: bool
     archived: bool | UnsetType = UNSET
     flags: Flags | UnsetType = UNSET
+    onward: OnwardItem | UnsetType = UNSET
     would: Outcome | UnsetType = UNSET
     handed: HandedItem | UnsetType = UNSET
 
@@ -342,7 +337,9 @@ def result_item(to: str, told: Told, your_reference: str | None) -> Result:
     )
 
 
-def inbox_item(entry: InboxEntry, flags: Flags = ()) -> InboxItem:
+def inbox_item(
+    entry: InboxEntry, flags: Flags = (), onward: OnwardItem | UnsetType = UNSET
+) -> InboxItem:
     """An inbox entry as its owner sees it."""
     return InboxItem(
         id=entry.id,
@@ -357,6 +354,7 @@ def inbox_item(entry: InboxEntry, flags: Flags = ()) -> InboxItem:
         read=entry.read,
         archived=entry.archived or UNSET,
         flags=flags or UNSET,
+        onward=onward,
         would=outcome_of(entry.would.verdict) if entry.would else UNSET,
         handed=HandedItem(entry.handed.at, entry.handed.said, entry.handed.taken)
         if entry.handed

@@ -1,8 +1,12 @@
 """``/v1/me/inbox``: what was delivered to a consumer."""
 
+from collections.abc import Callable
+
 from aiohttp import web
+from msgspec import UNSET
 
 from letterbox.delivery.render import with_trace
+from letterbox.feedback.onward import OnwardWords
 from letterbox.gateways.http.answers import answer, nothing
 from letterbox.gateways.http.call import Call
 from letterbox.gateways.http.flags import worded
@@ -16,17 +20,38 @@ from letterbox.gateways.http.forms import (
     UnwantedWord,
     inbox_item,
 )
+from letterbox.gateways.http.handed_on import onward_item
 from letterbox.gateways.http.problems import Problem
 from letterbox.gateways.http.route import JSON, PAGED, Route
 from letterbox.model.record import InboxEntry
+from letterbox.records.onward import NothingToRetry
 
 
 async def list_inbox(call: Call) -> web.Response:
     """What was delivered, newest first."""
     page = await call.parts.mailboxes.inbox(call.owner, after=call.after(), limit=call.limit)
-    word = await worded(call)
-    items = tuple(inbox_item(entry, word(entry.flags)) for entry in page.items)
-    return answer(Items(items=items, after=page.after))
+    item = await itemed(call)
+    return answer(Items(items=tuple(map(item, page.items)), after=page.after))
+
+
+async def list_stuck(call: Call) -> web.Response:
+    """What was to be handed on and was not, or not yet, newest first."""
+    page = await call.parts.elsewhere.onward.stuck(call.owner, after=call.after(), limit=call.limit)
+    item = await itemed(call)
+    return answer(Items(items=tuple(map(item, page.items)), after=page.after))
+
+
+async def retry(call: Call) -> web.Response:
+    """Hand a message on now, to where mail of its kind goes by now."""
+    await call.bare()
+    try:
+        entry = await call.parts.handing.retry(call.owner, call.item)
+    except NothingToRetry:
+        detail = "it was handed on, or never to be: there is nothing to try again"
+        raise Problem("conflict", detail) from None
+    if entry is None:
+        raise Problem("not-found")
+    return await _shown(call, entry)
 
 
 async def get_entry(call: Call) -> web.Response:
@@ -122,9 +147,22 @@ async def of_another(call: Call) -> None:
         raise Problem("conflict", detail)
 
 
+async def itemed(call: Call) -> Callable[[InboxEntry], InboxItem]:
+    """How entries are shown to the consumer who asks, in their language."""
+    language = (await call.parts.consumers.wishes(call.owner)).language
+    flags = await worded(call, language)
+    words = OnwardWords(call.parts.sentences, language)
+
+    def item(entry: InboxEntry) -> InboxItem:
+        onward = entry.onward
+        handed = onward_item(onward, words.sentence(onward)) if onward is not None else UNSET
+        return inbox_item(entry, flags(entry.flags), handed)
+
+    return item
+
+
 async def _shown(call: Call, entry: InboxEntry) -> web.Response:
-    word = await worded(call)
-    return answer(inbox_item(entry, word(entry.flags)))
+    return answer((await itemed(call))(entry))
 
 
 async def _entry(call: Call) -> InboxEntry:
@@ -197,6 +235,27 @@ ROUTES = (
         gives={JSON: UnwantedAnswer},
         fields=("Idempotency-Key",),
         problems=(404, 408, 409, 413, 415, 422),
+    ),
+    Route(
+        "POST",
+        "/v1/me/inbox/{id}/onward",
+        "consumer",
+        retry,
+        "Hand a message on now that stayed here, or waits for another try",
+        takes={JSON: Nothing},
+        gives={JSON: InboxItem},
+        fields=("Idempotency-Key",),
+        problems=(404, 408, 409, 413, 415, 422),
+    ),
+    Route(
+        "GET",
+        "/v1/me/onward",
+        "consumer",
+        list_stuck,
+        "What was to be handed on and was not, or not yet, newest first",
+        gives={JSON: Items[InboxItem]},
+        query=PAGED,
+        problems=(422,),
     ),
     Route(
         "GET",

@@ -6,11 +6,14 @@ from typing import NamedTuple, Protocol
 from letterbox.administration.export import Exporting
 from letterbox.delivery.breaches import Breaches
 from letterbox.delivery.complaints import Complaints
+from letterbox.delivery.digests import Digests
 from letterbox.delivery.erasure import Erasure
+from letterbox.delivery.notifier import Notifier
 from letterbox.delivery.objecting import Objecting
 from letterbox.delivery.reconnect import Reconnecting
 from letterbox.delivery.relations import Advertised
 from letterbox.delivery.requests import Requests
+from letterbox.delivery.tracking import Trackers
 from letterbox.delivery.webhooks import Webhooks
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.explanation import Explanations
@@ -26,21 +29,25 @@ from letterbox.model.configuration import Configuration
 from letterbox.model.envelope import Envelope
 from letterbox.model.preferences import VendorRule
 from letterbox.model.reason import Registry
-from letterbox.model.record import Word
+from letterbox.model.record import InboxEntry, Word
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import Bodies, Store
 from letterbox.records.activity import ActivityLog
 from letterbox.records.categories import Categories
+from letterbox.records.channels import Channels
 from letterbox.records.claims import Claims
 from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import Credentials
+from letterbox.records.elsewhere import Elsewhere
 from letterbox.records.feed import Feed
+from letterbox.records.imports import Imports
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.objections import Objections
 from letterbox.records.tallies import Tallies
 from letterbox.records.vendors import Vendors
 from letterbox.records.webhooks import WebhookRecords
 from letterbox.registration import DomainProofs, Endpoints, Keys, Registration
+from letterbox.starting import Adoption, Expectations, Sieve, Uploads
 from letterbox.wishes import Taxonomy
 
 
@@ -79,6 +86,17 @@ class Relations(Protocol):
         ...
 
 
+class Handing(Protocol):
+    """Hands mail on (:class:`letterbox.delivery.handing.HandingOver`)."""
+
+    async def retry(self, consumer: str, name: str) -> InboxEntry | None:
+        """Try a message again, now; None where there is no such message.
+
+        Raises :class:`letterbox.records.onward.NothingToRetry`.
+        """
+        ...
+
+
 class Parts(NamedTuple):
     """Everything the routes reach.
 
@@ -103,7 +121,10 @@ class Parts(NamedTuple):
     erasure: Erasure
     exporting: Exporting
     relations: Relations
+    trackers: Trackers
     complaints: Complaints
+    handing: Handing
+    elsewhere: Elsewhere
     objecting: Objecting
     objections: Objections
     breaches: Breaches
@@ -111,6 +132,9 @@ class Parts(NamedTuple):
     reconnecting: Reconnecting
     requests: Requests
     activity: ActivityLog
+    digests: Digests
+    notifier: Notifier
+    channels: Channels
     undo: Undo
     replay: Replay
     suggestions: Suggestions
@@ -128,4 +152,9 @@ class Parts(NamedTuple):
     clock: Clock
     metrics: Metrics
     configuration: Configuration
+    adoption: Adoption
+    imports: Imports
+    uploads: Uploads
+    sieve: Sieve
+    expectations: Expectations
     public_url: Callable[[], str]

@@ -8,12 +8,15 @@ from aiohttp import web
 from letterbox.feedback.events import FeedItem
 from letterbox.gateways.http import (
     activity,
+    cleaned,
     decisions,
+    destinations,
     feedback,
     held,
     inbox,
     keys,
     me,
+    notices,
     objections,
     operations,
     pages,
@@ -21,6 +24,7 @@ from letterbox.gateways.http import (
     preferences,
     preflight,
     requests,
+    starting,
     stats,
     suggestions,
     times,
@@ -162,6 +166,8 @@ _CONSUMER = (
     + pieces.ROUTES
     + times.ROUTES
     + inbox.ROUTES
+    + destinations.ROUTES
+    + cleaned.ROUTES
     + objections.ROUTES
     + held.ROUTES
     + decisions.ROUTES
@@ -169,6 +175,8 @@ _CONSUMER = (
     + told.ROUTES
     + requests.ROUTES
     + activity.ROUTES
+    + starting.ROUTES
+    + notices.ROUTES
     + me.ROUTES
 )
 

@@ -1,0 +1,38 @@
+"""When a consumer's next digest comes, and that one is sent now."""
+
+from collections.abc import Mapping
+
+from letterbox.administration.failed import Failed
+from letterbox.administration.shape import nearest
+from letterbox.administration.taking import Answer, Arguments, Command, taking
+from letterbox.delivery.digests import Digests
+from letterbox.records.consumers import Consumers
+
+
+class DigestOf(Arguments, frozen=True):
+    """A consumer; ``now``: a digest is to be sent."""
+
+    consumer: str
+    now: bool = False
+
+
+class DigestCommands:
+    """The one command."""
+
+    def __init__(self, digests: Digests, consumers: Consumers) -> None:
+        self._digests = digests
+        self._consumers = consumers
+        self.table: Mapping[str, Command] = {"digest": taking(DigestOf, self._digest)}
+
+    async def _digest(self, asked: DigestOf) -> Answer:
+        stored = await self._consumers.stored(asked.consumer)
+        if stored is None:
+            known = await self._consumers.all()
+            raise Failed(
+                f"there is no consumer {asked.consumer!r}" + nearest(asked.consumer, known)
+            )
+        how = await self._digests.shown(asked.consumer)
+        if asked.now:
+            return {"outcome": await self._digests.send_now(asked.consumer), "to": how.to}
+        planned = how.standing.planned if how.standing and stored.preferences.digest else None
+        return {"next": planned.isoformat() if planned else None, "to": how.to}
