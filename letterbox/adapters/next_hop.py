@@ -151,7 +151,7 @@ class SmtpNextHop:
             outcomes = await transaction.run()
             fit = transaction.fit
         finally:
-            if fit and client.is_connected:
+            if fit and client.is_connected and not _has_more(client):
                 self._keep(client)
             else:
                 leave(client)
@@ -306,6 +306,11 @@ class _Transaction:
         reply = await self._client.execute_command(*octets)
         if not _OK <= reply.code < _OK + 2:
             raise aiosmtplib.SMTPResponseException(reply.code, reply.message)
+
+
+def _has_more(client: aiosmtplib.SMTP) -> bool:
+    """Whether more was said than was asked for: it would be taken for the next answer."""
+    return bool(client.protocol and client.protocol._buffer)  # noqa: SLF001 - it shows it to nobody
 
 
 def _alike(recipients: Sequence[Address], said: Handover) -> Passed:
