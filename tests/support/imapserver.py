@@ -1,21 +1,16 @@
 """A real IMAP server (Dovecot) on loopback, with one mailbox that only TLS leads to."""
 
 import imaplib
-import os
-import socket
 import ssl
-import subprocess
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from grp import getgrgid
 from pathlib import Path
-from pwd import getpwnam
 
 import msgspec
-import pytest
 
-from tests.support.programs import program
+from tests.support.dovecot import listens, mail_place, running
+from tests.support.ports import free_port
 from tests.support.tls import make_chain
 
 USER, PASSWORD = "anna", "correct-horse"
@@ -77,26 +72,12 @@ class ImapServer(msgspec.Struct):
 
 
 @contextmanager
-def imap_server(place: Path) -> Iterator[ImapServer]:
-    """One of its own, below ``place``."""
-    binary = program("dovecot")
-    program("/usr/lib/dovecot/imap")
-    if os.getuid() != 0:
-        pytest.skip("Dovecot changes users when it starts: needs root")
-    owner = getpwnam("mail")
-    for above in (place, *place.parents):
-        mode = above.stat().st_mode
-        if mode & 0o011 != 0o011:  # it drops its rights, and must still reach what lies below
-            above.chmod(mode | 0o011)
-    (place / "mail").mkdir()
-    os.chown(place / "mail", owner.pw_uid, owner.pw_gid)
-    chain = make_chain(place)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    config = place / "dovecot.conf"
-    config.write_text(
-        _CONFIGURATION.format(
+def imap_server() -> Iterator[ImapServer]:
+    """One of its own."""
+    with mail_place("imap") as (place, owner):
+        chain = make_chain(place)
+        port = free_port()
+        text = _CONFIGURATION.format(
             place=place,
             chain=chain,
             user=owner.pw_name,
@@ -106,28 +87,5 @@ def imap_server(place: Path) -> Iterator[ImapServer]:
             password=PASSWORD,
             port=port,
         )
-    )
-    process = subprocess.Popen(
-        [binary, "-F", "-c", str(config)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        _until_ready(place / "log", port, process)
-        yield ImapServer(port, chain)
-    finally:
-        process.terminate()
-        process.wait(_SECONDS)
-
-
-def _until_ready(log: Path, port: int, process: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + _SECONDS
-    while True:
-        with socket.socket() as client:
-            if client.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        said = log.read_text() if log.exists() else ""
-        assert process.poll() is None, f"Dovecot did not start:\n{said}"
-        assert time.monotonic() < deadline, f"Dovecot is not ready in time:\n{said}"
-        time.sleep(0.02)
+        with running(place, text, lambda: listens(port)):
+            yield ImapServer(port, chain)
