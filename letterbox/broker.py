@@ -9,6 +9,7 @@ from msgspec import structs
 from filters import ORDER
 from letterbox.administration import Administration
 from letterbox.administration.digests import DigestCommands
+from letterbox.administration.everyday import EverydayCommands
 from letterbox.administration.explain import Explaining
 from letterbox.administration.objections import ObjectionCommands
 from letterbox.administration.observing import ObservingCommands
@@ -420,5 +421,6 @@ class Broker:
                     self.objections, self.breaches, self.letters, self.consumers, self.clock
                 ).table,
                 DigestCommands(self.digests, self.consumers).table,
+                EverydayCommands(self).table,
             ),
         )

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 MISUSED = 2
 _DONE = 0
 _MOST_PROCESSES = 64
+_BECAUSE = ("too-often", "not-relevant", "never-asked", "bad-experience", "other")
 _CONFIG_HELP = "configuration file; else LETTERBOX_CONFIG, else letterbox.toml here, else defaults"
 _READY_HELP = (
     'written whole when it is ready: the bound addresses, as {"http": "127.0.0.1:8080", …}; '
@@ -85,6 +86,7 @@ def parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
         _add_trackers,
         _add_observing,
         _add_objections,
+        _add_everyday,
         _add_leaving,
         _add_old_mail,
         _add_moving,
@@ -139,6 +141,53 @@ def _add_objections(add: Callable[..., Any]) -> None:
         "--language", choices=("en", "nl"), help="the language of the letter; the consumer's"
     )
     objections.set_defaults(command="objections", takes=("consumer", "objection", "language"))
+
+
+def _add_everyday(add: Callable[..., Any]) -> None:
+    objects = add("object", "told", "object to a company's advertising, and unsubscribe")
+    objects.add_argument("consumer", metavar="CONSUMER", help="an id")
+    objects.add_argument("entry", metavar="ENTRY", help="the id of a message in the inbox")
+    objects.add_argument("--because", choices=_BECAUSE, default="other", help="what it is told")
+    objects.add_argument(
+        "--no-service", dest="service", action="store_false", help="take nothing of it at all"
+    )
+    objects.set_defaults(command="object", takes=("consumer", "entry", "because", "service"))
+    expecting = add("expecting", "told", "list what mail a consumer expects; open, keep, end it")
+    expecting.add_argument("consumer", metavar="CONSUMER", help="an id")
+    expecting.add_argument("--domain", metavar="DOMAIN", help="expect what this company sends")
+    expecting.add_argument("--address", action="store_true", help="make a new address to give away")
+    expecting.add_argument("--hours", type=int, metavar="N", help="how long; 24, unless told")
+    ends = expecting.add_mutually_exclusive_group()
+    ends.add_argument("--keep", metavar="ID", help="take its mail for good; one of the list")
+    ends.add_argument("--end", metavar="ID", help="expect it no longer")
+    takes: tuple[str, ...] = ("consumer", "domain", "address", "hours", "keep", "end")
+    expecting.set_defaults(command="expecting", takes=takes)
+    destinations = _listing(add, "destinations", "list mailboxes that mail may be handed on to")
+    for name, about in (
+        ("add", "add one; a letter that is sent there asks its reader to confirm"),
+        ("again", "send that letter once more"),
+        ("remove", "hand nothing on to it any more"),
+    ):
+        within = add(name, "told", about, destinations)
+        within.add_argument("address", metavar="ADDRESS")
+        within.set_defaults(command=f"destinations {name}", takes=("consumer", "address"))
+    channels = _listing(add, "channels", "list where a consumer is given notice")
+    new = add("add", "told", "add one by its URL, and print once what a webhook verifies", channels)
+    new.add_argument("kind", choices=("webhook", "ntfy"))
+    new.add_argument("url", metavar="URL")
+    new.add_argument("--label", default="", help="what it is called in the list")
+    new.set_defaults(command="channels add", takes=("consumer", "kind", "url", "label"))
+    gone = add("remove", "told", "call one no more", channels)
+    gone.add_argument("id", metavar="ID", help="one of the list")
+    gone.set_defaults(command="channels remove", takes=("consumer", "id"))
+
+
+def _listing(add: Callable[..., Any], name: str, about: str) -> Any:
+    """A command that lists a consumer's; more may follow."""
+    listing = add(name, "told", about)
+    listing.add_argument("consumer", metavar="CONSUMER", help="an id")
+    listing.set_defaults(command=name, takes=("consumer",))
+    return listing.add_subparsers(metavar="add|remove|…", help="else they are listed")
 
 
 def _add_leaving(add: Callable[..., Any]) -> None:

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 
-from letterbox.administration.failed import Failed
-from letterbox.administration.shape import nearest
 from letterbox.administration.taking import Answer, Arguments, Command, taking
+from letterbox.administration.unknown import unknown
 from letterbox.delivery.digests import Digests
 from letterbox.records.consumers import Consumers
 
@@ -27,10 +26,7 @@ class DigestCommands:
     async def _digest(self, asked: DigestOf) -> Answer:
         stored = await self._consumers.stored(asked.consumer)
         if stored is None:
-            known = await self._consumers.all()
-            raise Failed(
-                f"there is no consumer {asked.consumer!r}" + nearest(asked.consumer, known)
-            )
+            raise await unknown(self._consumers, asked.consumer)
         how = await self._digests.shown(asked.consumer)
         if asked.now:
             return {"outcome": await self._digests.send_now(asked.consumer), "to": how.to}

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from letterbox.administration.failed import Failed
-from letterbox.administration.shape import nearest
 from letterbox.administration.taking import Answer, Arguments, Command, plain, taking
+from letterbox.administration.unknown import unknown
 from letterbox.model.proposal import Choice
 from letterbox.ports.clock import Clock
 from letterbox.reading.sieve import NoSieve
@@ -167,8 +167,7 @@ class ImportCommands:
 
     async def _known(self, name: str) -> None:
         if await self._consumers.stored(name) is None:
-            known = await self._consumers.all()
-            raise Failed(f"there is no consumer {name!r}" + nearest(name, known))
+            raise await unknown(self._consumers, name)
 
 
 #: Fields that are left out of a stored form where they say nothing.

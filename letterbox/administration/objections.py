@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from letterbox.administration.failed import Failed
-from letterbox.administration.shape import nearest
 from letterbox.administration.taking import Answer, Arguments, Command, plain, taking
+from letterbox.administration.unknown import unknown
 from letterbox.delivery.breaches import Breaches
 from letterbox.feedback.objecting import Letters
 from letterbox.model.preferences import Language
@@ -45,8 +45,7 @@ class ObjectionCommands:
     async def _show(self, asked: Asks) -> Answer:
         name = asked.consumer
         if await self._consumers.stored(name) is None:
-            known = await self._consumers.all()
-            raise Failed(f"there is no consumer {name!r}" + nearest(name, known))
+            raise await unknown(self._consumers, name)
         await self._breaches.look(name)
         if asked.objection is not None:
             return await self._one(name, asked.objection, asked.language)

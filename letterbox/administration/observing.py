@@ -6,8 +6,8 @@ from typing import Literal
 from msgspec import structs
 
 from letterbox.administration.failed import Failed
-from letterbox.administration.shape import nearest
 from letterbox.administration.taking import Answer, Arguments, Command, plain, taking
+from letterbox.administration.unknown import unknown
 from letterbox.feedback.explanation import Explanations
 from letterbox.hindsight import Suggestions
 from letterbox.model.preferences import Mode
@@ -53,7 +53,7 @@ class ObservingCommands:
         name, now = asked.consumer, self._clock.now()
         stored = await self._consumers.stored(name)
         if stored is None:
-            raise await self._unknown(name)
+            raise await unknown(self._consumers, name)
         after = structs.replace(stored.preferences, mode=_MODES[asked.switch])
         try:
             await self._consumers.replace(name, after, expect=stored.revision, now=now)
@@ -66,7 +66,7 @@ class ObservingCommands:
     async def _suggest(self, asked: Suggest) -> Answer:
         observed = await self._suggestions.of(asked.consumer)
         if observed is None:
-            raise await self._unknown(asked.consumer)
+            raise await unknown(self._consumers, asked.consumer)
         say, language = self._explanations.change, observed.stored.preferences.language
         items = [
             {
@@ -79,7 +79,3 @@ class ObservingCommands:
             for each in observed.suggestions
         ]
         return {"consumer": asked.consumer, "messages": observed.messages, "items": items}
-
-    async def _unknown(self, name: str) -> Failed:
-        known = await self._consumers.all()
-        return Failed(f"there is no consumer {name!r}" + nearest(name, known))

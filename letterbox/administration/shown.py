@@ -109,14 +109,22 @@ def _objection_lines(done: Mapping[str, Any]) -> list[str]:
     if "letter" in done:
         letter: str = done["letter"]
         return letter.removesuffix("\n").split("\n")
-    lines = []
-    for item in done["items"]:
-        asked = item["asked"]
-        way = f"{asked['way']} {asked.get('outcome', 'none')} {asked.get('answer', '')}".strip()
-        came = f"{item['breaches']} since"
-        name = item["vendor"]["name"]
-        lines.append("  ".join((item["id"], item["at"][:_MINUTE], f"{way:28}", f"{came:9}", name)))
+    lines = [_objection_line(item) for item in done["items"]]
     return lines or [f"{done['consumer']} has objected to nobody"]
+
+
+def _objection_line(item: Mapping[str, Any]) -> str:
+    asked = item["asked"]
+    way = f"{asked['way']} {asked.get('outcome', 'none')} {asked.get('answer', '')}".strip()
+    came = f"{item.get('breaches', 0)} since"
+    name = item["vendor"]["name"]
+    return "  ".join((item["id"], item["at"][:_MINUTE], f"{way:28}", f"{came:9}", name))
+
+
+def _objected_lines(done: Mapping[str, Any]) -> list[str]:
+    what = "objects" if done["made"] else "has objected already"
+    line = f"{done['consumer']} {what} to the advertising of {done['objection']['vendor']['name']}"
+    return [line, _objection_line(done["objection"])]
 
 
 # ---- consumers who only watch -------------------------------------------------------------------
@@ -147,6 +155,58 @@ def _digest_lines(done: Mapping[str, Any]) -> list[str]:
     return ["nothing new to tell: no digest was sent"]
 
 
+# ---- what people do every day -------------------------------------------------------------------
+
+
+def _expecting_lines(done: Mapping[str, Any]) -> list[str]:
+    consumer = done["consumer"]
+    if "kept" in done:
+        return [f"{consumer} goes on taking mail of {done['kept']}"]
+    if "ended" in done:
+        return [f"{consumer} expects nothing of {done['ended']} any longer"]
+    if "opened" in done:
+        opened = done["opened"]
+        line = f"{opened['key']} is expected until {opened['expecting']['until'][:_MINUTE]}"
+        # A new address is printed alone, to be given away.
+        return [opened["made"] or line]
+    lines = [
+        f"{safe(item['key'], _LONGEST)}  {'ended' if item['over'] else 'until'} "
+        f"{item['expecting']['until'][:_MINUTE]}"
+        for item in done["items"]
+    ]
+    return lines or [f"{consumer} expects nothing"]
+
+
+def _destination_lines(done: Mapping[str, Any]) -> list[str]:
+    lines = [f"{safe(row['address'], _LONGEST)}  {_confirmation(row)}" for row in done["items"]]
+    return lines or [f"{done['consumer']} has no mailbox elsewhere"]
+
+
+def _asked_lines(done: Mapping[str, Any]) -> list[str]:
+    if done["made"]:
+        return [f"a letter to {done['address']} asks its reader to confirm"]
+    return [f"{done['address']} was there already: {_confirmation(done)}"]
+
+
+def _confirmation(row: Mapping[str, Any]) -> str:
+    if row["confirmed_at"]:
+        return f"confirmed {row['confirmed_at'][:_MINUTE]}"
+    said = f": {safe(row['detail'], _LONGEST)}" if row["detail"] else ""
+    return f"to be confirmed; its letter is {row['letter']}{said}"
+
+
+def _channel_lines(done: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for row in done["items"]:
+        state = f"last {row['last'][:_MINUTE]}" if row["last"] else "not called yet"
+        if row["failing"]:
+            state = f"failing since {row['failing'][:_MINUTE]}: {safe(row['detail'], _LONGEST)}"
+        state = f"off; {state}" if row["off"] else state
+        parts = (row["id"], f"{row['kind']:7}", row["server"], state, row["label"])
+        lines.append("  ".join(parts).rstrip())
+    return lines or [f"{done['consumer']} has no channels"]
+
+
 #: How the answer to each command is told.
 LINES: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "key list": _key_lines,
@@ -159,4 +219,14 @@ LINES: Mapping[str, Callable[[Mapping[str, Any]], list[str]]] = {
     "digest": _digest_lines,
     "observe": _observe_lines,
     "suggestions": _suggestion_lines,
+    "object": _objected_lines,
+    "expecting": _expecting_lines,
+    "destinations": _destination_lines,
+    "destinations add": _asked_lines,
+    "destinations again": _asked_lines,
+    "destinations remove": lambda done: [f"nothing goes to {done['removed']} any more"],
+    "channels": _channel_lines,
+    # The secret of a webhook alone, as a key is printed.
+    "channels add": lambda done: [done["secret"] or f"channel {done['id']} is added"],
+    "channels remove": lambda done: [f"channel {done['removed']} is removed"],
 }
