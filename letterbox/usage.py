@@ -162,7 +162,9 @@ def _add_everyday(add: Callable[..., Any]) -> None:
     ends.add_argument("--end", metavar="ID", help="expect it no longer")
     takes: tuple[str, ...] = ("consumer", "domain", "address", "hours", "keep", "end")
     expecting.set_defaults(command="expecting", takes=takes)
-    destinations = _listing(add, "destinations", "list mailboxes that mail may be handed on to")
+    destinations = _listing(
+        add, "destinations", "list mailboxes that mail may be handed on to", "add|again|remove"
+    )
     for name, about in (
         ("add", "add one; a letter that is sent there asks its reader to confirm"),
         ("again", "send that letter once more"),
@@ -171,7 +173,7 @@ def _add_everyday(add: Callable[..., Any]) -> None:
         within = add(name, "told", about, destinations)
         within.add_argument("address", metavar="ADDRESS")
         within.set_defaults(command=f"destinations {name}", takes=("consumer", "address"))
-    channels = _listing(add, "channels", "list where a consumer is given notice")
+    channels = _listing(add, "channels", "list where a consumer is given notice", "add|remove")
     new = add("add", "told", "add one by its URL, and print once what a webhook verifies", channels)
     new.add_argument("kind", choices=("webhook", "ntfy"))
     new.add_argument("url", metavar="URL")
@@ -182,12 +184,12 @@ def _add_everyday(add: Callable[..., Any]) -> None:
     gone.set_defaults(command="channels remove", takes=("consumer", "id"))
 
 
-def _listing(add: Callable[..., Any], name: str, about: str) -> Any:
+def _listing(add: Callable[..., Any], name: str, about: str, more: str) -> Any:
     """A command that lists a consumer's; more may follow."""
     listing = add(name, "told", about)
     listing.add_argument("consumer", metavar="CONSUMER", help="an id")
     listing.set_defaults(command=name, takes=("consumer",))
-    return listing.add_subparsers(metavar="add|remove|…", help="else they are listed")
+    return listing.add_subparsers(metavar=more, help="else they are listed")
 
 
 def _add_leaving(add: Callable[..., Any]) -> None:
