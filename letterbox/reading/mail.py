@@ -89,6 +89,11 @@ class Header(msgspec.Struct, frozen=True, dict=True):
         """Every field of a name (lower case), from the top."""
         return self._by_name.get(name, ())
 
+    def fits(self, limits: Limits) -> bool:
+        """Whether the header of a whole message is within limits."""
+        within = self.body_at <= limits.header_bytes
+        return within and len(self.fields) <= limits.header_fields
+
     @cached_property
     def _by_name(self) -> dict[str, tuple[Field, ...]]:
         found: defaultdict[str, list[Field]] = defaultdict(list)
