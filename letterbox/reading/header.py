@@ -153,14 +153,14 @@ def _is_odd(name: str) -> bool:
 
 def _author(field: Field) -> Author:
     value = unfold(field)
+    if len(field.value) > _MOST or _CONTROL.search(value):
+        raise _Unclear("From is longer than 16 KiB or holds control characters")
     # Nearly all are written so, and mean the same to whoever reads them: words without any sign,
     # or what stands in quotes without one, before the address.
     if usual := _USUAL.fullmatch(value):
         address = parse_address(usual["address"])
         if address is not None:
             return Author(address, one_line(usual["name"] or usual["quoted"] or "", MAX_NAME))
-    if len(field.value) > _MOST or _CONTROL.search(value):
-        raise _Unclear("From is longer than 16 KiB or holds control characters")
     written, words = _Reader(value).read()
     address = parse_address(written)
     # An at sign of another width is one to programs that bring letters to their plain form.

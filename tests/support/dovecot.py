@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from grp import getgrgid
 from pathlib import Path
 from pwd import getpwnam, struct_passwd
+from tempfile import TemporaryDirectory
 
 import msgspec
 import pytest
@@ -47,45 +48,45 @@ class Dovecot(msgspec.Struct):
 
 
 @contextmanager
-def dovecot(place: Path, people: Mapping[str, str]) -> Iterator[Dovecot]:
+def dovecot(people: Mapping[str, str]) -> Iterator[Dovecot]:
     """One with mailboxes for ``people``, by name with their passwords."""
-    owner = reachable(place, "imap", "lmtp")
-    group = getgrgid(owner.pw_gid).gr_name
-    lines = [f"{name}:{{PLAIN}}{word}::::::\n" for name, word in people.items()]
-    (place / "people").write_text("".join(lines))
-    (place / "people").chmod(0o644)
-    port = free_port()
-    text = RECIPE.read_text()
-    text = text.replace("/etc/dovecot/people", f"{place}/people")
-    text = text.replace("/run/dovecot/letterbox", f"{place}/letterbox")
-    text = text.replace("/var/vmail", f"{place}/mail")
-    text = text.replace("=vmail gid=vmail", f"={owner.pw_name} gid={group}")
-    text = text.replace("user = letterbox", "user = root")
-    text = re.sub(r"(?m)^ssl.*\n", "", text)
-    text += _MORE.format(place=place, uid=owner.pw_uid, port=port)
-    found = Dovecot(place / "letterbox", port, place / "log")
-    with running(place, text, lambda: found.lmtp.exists() and listens(port)):
-        yield found
+    with mail_place("imap", "lmtp") as (place, owner):
+        group = getgrgid(owner.pw_gid).gr_name
+        lines = [f"{name}:{{PLAIN}}{word}::::::\n" for name, word in people.items()]
+        (place / "people").write_text("".join(lines))
+        (place / "people").chmod(0o644)
+        port = free_port()
+        text = RECIPE.read_text()
+        text = text.replace("/etc/dovecot/people", f"{place}/people")
+        text = text.replace("/run/dovecot/letterbox", f"{place}/letterbox")
+        text = text.replace("/var/vmail", f"{place}/mail")
+        text = text.replace("=vmail gid=vmail", f"={owner.pw_name} gid={group}")
+        text = text.replace("user = letterbox", "user = root")
+        text = re.sub(r"(?m)^ssl.*\n", "", text)
+        text += _MORE.format(place=place, uid=owner.pw_uid, port=port)
+        found = Dovecot(place / "letterbox", port, place / "log")
+        with running(place, text, lambda: found.lmtp.exists() and listens(port)):
+            yield found
 
 
-def reachable(place: Path, *parts: str) -> struct_passwd:
-    """Make ``place`` one where Dovecot keeps mail below, and give whose the mail is.
+@contextmanager
+def mail_place(*parts: str) -> Iterator[tuple[Path, struct_passwd]]:
+    """A folder in which Dovecot reaches its mail, and whose the mail is.
 
-    Where it, or a part of it, is not installed the test fails; only root can run it.
+    Not one of a test's own, which nobody else may enter: Dovecot drops its rights. Where it, or a
+    part of it, is not installed the test fails; only root can run it.
     """
     for part in parts:
         program(f"/usr/lib/dovecot/{part}")
     if os.getuid() != 0:
         pytest.skip("Dovecot changes users when it starts: needs root")
     owner = getpwnam("mail")
-    place.mkdir(mode=0o755, exist_ok=True)
-    for above in (place, *place.parents):
-        mode = above.stat().st_mode
-        if mode & 0o011 != 0o011:  # it drops its rights, and must still reach what lies below
-            above.chmod(mode | 0o011)
-    (place / "mail").mkdir()
-    os.chown(place / "mail", owner.pw_uid, owner.pw_gid)
-    return owner
+    with TemporaryDirectory(prefix="letterbox-") as folder:
+        place = Path(folder)
+        place.chmod(0o755)
+        (place / "mail").mkdir()
+        os.chown(place / "mail", owner.pw_uid, owner.pw_gid)
+        yield place, owner
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.support.dovecot import listens, reachable, running
+from tests.support.dovecot import listens, mail_place, running
 from tests.support.ports import free_port
 from tests.support.tls import make_chain
 
@@ -72,20 +72,20 @@ class ImapServer(msgspec.Struct):
 
 
 @contextmanager
-def imap_server(place: Path) -> Iterator[ImapServer]:
-    """One of its own, below ``place``."""
-    owner = reachable(place, "imap")
-    chain = make_chain(place)
-    port = free_port()
-    text = _CONFIGURATION.format(
-        place=place,
-        chain=chain,
-        user=owner.pw_name,
-        group=getgrgid(owner.pw_gid).gr_name,
-        uid=owner.pw_uid,
-        gid=owner.pw_gid,
-        password=PASSWORD,
-        port=port,
-    )
-    with running(place, text, lambda: listens(port)):
-        yield ImapServer(port, chain)
+def imap_server() -> Iterator[ImapServer]:
+    """One of its own."""
+    with mail_place("imap") as (place, owner):
+        chain = make_chain(place)
+        port = free_port()
+        text = _CONFIGURATION.format(
+            place=place,
+            chain=chain,
+            user=owner.pw_name,
+            group=getgrgid(owner.pw_gid).gr_name,
+            uid=owner.pw_uid,
+            gid=owner.pw_gid,
+            password=PASSWORD,
+            port=port,
+        )
+        with running(place, text, lambda: listens(port)):
+            yield ImapServer(port, chain)

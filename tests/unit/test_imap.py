@@ -19,11 +19,9 @@ def opened(server, **options) -> ImapFolder:
     return ImapFolder("127.0.0.1", USER, options.pop("password", PASSWORD), **options)
 
 
-def test_a_mailbox_is_read_left_as_it_is_and_gone_on_with(tmp_path, run, monkeypatch):
+def test_a_mailbox_is_read_left_as_it_is_and_gone_on_with(run, monkeypatch):
     monkeypatch.setenv(commands.PASSWORD, PASSWORD)
-    where = tmp_path / "imap"
-    where.mkdir()
-    with imap_server(where) as server:
+    with imap_server() as server:
         asked = ["import", "imap", "127.0.0.1", "--user", USER, "--consumer", "anna"]
         asked += ["--port", str(server.port), "--ca", str(server.chain)]
         server.put(made_up(130, vendors=10))
@@ -42,8 +40,8 @@ def test_a_mailbox_is_read_left_as_it_is_and_gone_on_with(tmp_path, run, monkeyp
         assert run(*asked, "--folder", "Aanbiedingen")["new"] == 4
 
 
-def test_it_is_read_from_any_position(tmp_path):
-    with imap_server(tmp_path) as server:
+def test_it_is_read_from_any_position():
+    with imap_server() as server:
         server.put(
             [*made_up(60), b"\n", b"no header at all\n", b"From: a@b.example\n\n" + b"x" * 200_000]
         )
@@ -57,8 +55,8 @@ def test_it_is_read_from_any_position(tmp_path):
         folder.close()
 
 
-def test_what_a_server_says_no_to_is_named(tmp_path):
-    with imap_server(tmp_path) as server:
+def test_what_a_server_says_no_to_is_named():
+    with imap_server() as server:
         for options, said in (
             ({"password": "wrong"}, "says no"),
             ({"folder": "Nowhere"}, "no folder 'Nowhere'"),
