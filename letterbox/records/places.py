@@ -94,7 +94,8 @@ REQUEST = "request/"
 OUTCOME = "outcome/"
 #: The consumer is to be told of something that went wrong in their name.
 NOTICE = "notice/"
-#: Something came of which a consumer is given notice, by decision; and that it is to be looked at.
+#: Something came of which a consumer is given notice, by decision: first that it did, then as a
+#: row; and that the rows are to be looked at.
 NEWS = "news"
 NEW = "new/"
 #: When the last notice was given.
