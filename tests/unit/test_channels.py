@@ -286,6 +286,18 @@ async def test_a_sender_measures_nothing_of_it(monkeypatch):
     assert costs[0] == costs[1]
 
 
+async def test_a_channel_that_is_silent_does_not_grow_what_it_is_told():
+    host = WebHost()
+    async with house(hook="https://hooks.example/") as opened:
+        opened.app.notifier._courier = host
+        host.answers = [500] * 99
+        for number in range(12):
+            await come(opened, number)
+            opened.clock.advance(minutes=4)
+        (row,) = await opened.app.store.documents(places.consumer("anna"), places.CALL)
+        assert row.value.count(b"Note ") <= 5
+
+
 async def test_what_two_workers_find_at_once_is_told_of_once():
     async with receiving() as there, house(hook=there.url) as opened:
         content = mail("Note", text="Hi.\r\n")

@@ -361,6 +361,11 @@ def test_hostile_html_is_cleaned_once_and_for_all(shape):
     assert len(done.text) <= 8 * len(shape) + 200
 
 
+def test_a_script_ends_where_it_ended():
+    html = f"<script><!--<img src={SHOP}/?utm_source=x&b=<script></script><b>still in it</script>"
+    assert cleaned(html).text == html
+
+
 #: Each would cost the square of its length, were it looked at from each of its beginnings.
 @pytest.mark.parametrize(
     "shape",

@@ -150,7 +150,10 @@ class _Cleaning:
                     end = closing.start() if closing else len(html)
                     if name == "style":
                         self._urls(at, end, quoted=False)
-                    self._flat(at, end)
+                    # Where a script ends may hang on what is in it (section 13.2.5.26), and no
+                    # mail program shows anything of one.
+                    if name != "script":
+                        self._flat(at, end)
                     at = end
 
     def _flat(self, start: int, end: int) -> None:
