@@ -12,6 +12,7 @@ from bench.rules import PEOPLE
 @asynccontextmanager
 async def inside(place: Path, text: str) -> AsyncIterator[int]:
     """Serve by a configuration, to the people whose wishes are the rules; the port of SMTP."""
+    from letterbox import interpreter
     from letterbox.app import App
     from letterbox.configuration import load
     from letterbox.logs import configure
@@ -26,6 +27,7 @@ async def inside(place: Path, text: str) -> AsyncIterator[int]:
             files = [{"name": "people.toml", "content": people.decode()}]
             await app.administration.perform("apply", {"files": files})
             addresses = await app.start()
+            interpreter.settle()
             try:
                 yield int(addresses["smtp"].rpartition(":")[2])
             finally:

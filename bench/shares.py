@@ -26,7 +26,7 @@ MESSAGES: Final = 3_000
 _EVERY: Final = 0.001  # seconds of CPU
 #: The files of each stage; a function stands behind its file. The innermost in the stack counts.
 _FILES: Final = {
-    "words: cut, folded, looked up": "words.py phrases.py passages.py",
+    "words: cut, folded, looked up": "words.py cut.py phrases.py passages.py",
     "HTML: structured facts, text": "html.py structured.py",
     "prices, discounts, dates": "prices.py amounts.py validity.py",
     "header and parts, decoded": "mime.py mail.py header.py encoded.py charset.py",

@@ -10,8 +10,10 @@ def apply(case: Case) -> Finding:
     """Hold what comes too early until the next opening, or refuse it where that is wanted.
 
     Where no opening is in sight it waits, too, and is looked at again: a pause has an end that
-    the consumer may set any day.
+    the consumer may set any day. What is expected comes at once.
     """
+    if case.relationship is not None and case.relationship.expected:
+        return Finding(filter=NAME, verdict=DELIVER)
     opening = case.opening
     facts: dict[str, Fact] = {"kind": str(case.message.kind)} if opening.ruled else {}
     if opening.at == case.now:

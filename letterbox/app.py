@@ -229,6 +229,11 @@ class App(Broker):
             clock=self.clock,
             metrics=self.metrics,
             configuration=self.configuration,
+            adoption=self.adoption,
+            imports=self.imports,
+            uploads=self.uploads,
+            sieve=self.sieve,
+            expectations=self.expectations,
             public_url=lambda: self.public_url,
         )
 

@@ -21,6 +21,7 @@ from letterbox.delivery.inbox_letters import InboxLetters
 from letterbox.delivery.relay import Relay
 from letterbox.delivery.tracking import Trackers
 from letterbox.delivery.worker import Duty, Worker
+from letterbox.enrolment import Enrolment
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.explanation import Explanations
 from letterbox.feedback.sentences import Sentences
@@ -28,11 +29,11 @@ from letterbox.identity.prover import Prover
 from letterbox.identity.srs import DAYS as COMES_BACK
 from letterbox.informing import Informing
 from letterbox.intake.returning import returning
-from letterbox.intake.submitters import Submitters
 from letterbox.judge import Judge
 from letterbox.metrics import Metrics
 from letterbox.model.configuration import Configuration
 from letterbox.model.record import InboxEntry
+from letterbox.onboarding import Onboarding
 from letterbox.onward import Onward
 from letterbox.outgoing import Outgoing
 from letterbox.ports.clock import Clock
@@ -52,7 +53,6 @@ from letterbox.records.credentials import Credentials
 from letterbox.records.custody import Custody
 from letterbox.records.elsewhere import elsewhere
 from letterbox.records.feed import Feed
-from letterbox.records.guesses import Guesses
 from letterbox.records.ledger import Ledger
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.objections import Objections
@@ -63,7 +63,6 @@ from letterbox.records.sessions import Sessions
 from letterbox.records.tallies import Tallies
 from letterbox.records.vendors import Vendors
 from letterbox.records.webhooks import WebhookRecords
-from letterbox.registration import DomainProofs, Endpoints, Registration
 from letterbox.shipment import Shipment
 from letterbox.upkeep import Upkeep
 
@@ -158,6 +157,10 @@ class Broker:
             is_vendor=self.vendors.known,
             tells=self._tells,
         )
+        begin = self.onboarding = Onboarding(
+            configuration, self.store, self.clock, self.consumers, self.vendors, self.domains
+        )
+        self.adoption, self.imports, self.uploads, self.sieve, self.expectations = begin.parts
         self.categories = Categories(self.store)
         self.credentials = Credentials(self.store)
         self.sessions = Sessions(self.store, self.clock, configuration.web)
@@ -231,44 +234,20 @@ class Broker:
         )
 
     def _registering(self) -> None:
-        section, submission = self.configuration.vendors, self.configuration.submission
-        self.submitters = Submitters(
-            credentials=self.credentials,
-            vendors=self.vendors,
-            guesses=Guesses(
-                self.clock,
-                per_place=submission.failures_per_address,
-                per_name=submission.failures_per_vendor,
-                period=submission.failure_period,
-            ),
+        enrolment = Enrolment(
+            self.configuration,
+            store=self.store,
             clock=self.clock,
             metrics=self.metrics,
-        )
-        self.registration = Registration(
-            store=self.store,
+            resolver=self.outside.resolver,
             vendors=self.vendors,
             credentials=self.credentials,
             claims=self.claims,
             webhooks=self.webhook_records,
-            clock=self.clock,
-            section=section,
-        )
-        self.endpoints = Endpoints(
-            records=self.webhook_records,
             feed=self.feed,
-            resolver=self.outside.resolver,
-            clock=self.clock,
-            private=self.configuration.webhooks.allow_private_addresses,
         )
-        self.domain_proofs = DomainProofs(
-            store=self.store,
-            vendors=self.vendors,
-            claims=self.claims,
-            resolver=self.outside.resolver,
-            clock=self.clock,
-            recheck=timedelta(hours=section.recheck_hours),
-            grace=timedelta(days=section.grace_days),
-        )
+        self.submitters, self.registration = enrolment.submitters, enrolment.registration
+        self.endpoints, self.domain_proofs = enrolment.endpoints, enrolment.domain_proofs
 
     def _delivery(self) -> None:
         retention = self.configuration.retention
@@ -378,6 +357,7 @@ class Broker:
         yield from self.between.duties()
         settle = self.consumers.settle_address
         yield Duty("address", places.PASSING, lambda name, _: settle(name, self.clock.now()))
+        yield from self.onboarding.duties()
         yield Duty("domain", places.PASSING, lambda name, _: self.vendors.settle_domain(name))
         beside = self.configuration.filter.connections
         yield Duty("consumer", places.BEHIND, self.behind.release, beside=beside)
@@ -431,6 +411,7 @@ class Broker:
                     self.sessions, self.consumers, self.vendors, lambda: self.public_url
                 ).table,
                 self.upkeep.leaving.table,
+                self.onboarding.commands.table,
                 QueueCommands(self.store, self.consumers, self.elsewhere).table,
                 ObservingCommands(
                     self.consumers, self.suggestions, self.explanations, self.clock

@@ -152,6 +152,12 @@ def _erase(arguments: argparse.Namespace) -> int:
     return _print(arguments, done, lines)
 
 
+def _old_mail(arguments: argparse.Namespace) -> int:
+    from letterbox.collecting import run
+
+    return _print(arguments, *run(arguments, _configuration(arguments)))
+
+
 def _queue(arguments: argparse.Namespace) -> int:
     from letterbox.administration.queue import queue_lines
 
@@ -319,14 +325,10 @@ def _trackers(arguments: argparse.Namespace) -> int:
 
 
 def _version(arguments: argparse.Namespace) -> int:
-    number = _number()
-    return _print(arguments, {"version": number}, [f"letterbox {number}"])
-
-
-def _number() -> str:
     from importlib.metadata import version
 
-    return version("letterbox")
+    number = version("letterbox")
+    return _print(arguments, {"version": number}, [f"letterbox {number}"])
 
 
 # ---- in and out -------------------------------------------------------------------------------
@@ -415,6 +417,7 @@ _COMMANDS: Mapping[str, Command] = {
     "reasons": _reasons,
     "taxonomy": _taxonomy,
     "import": _import_taxonomy,
+    "old-mail": _old_mail,
     "foreign": _foreign_taxonomy,
     "export": _export,
     "queue": _queue,

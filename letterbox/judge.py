@@ -22,13 +22,14 @@ from letterbox.model.wishes import Relationship, Wishes
 from letterbox.ports.store import Add, Claim, Operation, Store
 from letterbox.reading.words import TextWords
 from letterbox.records import places
+from letterbox.records.bindings import binding_of, binds
 from letterbox.records.coding import encode
 from letterbox.records.consumers import Consumers, Owner
 from letterbox.records.custody import Custody
 from letterbox.records.names import new_reference
 from letterbox.records.resemblances import Resemblances
 from letterbox.records.vendors import Vendors
-from letterbox.wishes import Counted, Taxonomy, lookup, quotas_for
+from letterbox.wishes import Counted, Taxonomy, expected, lookup, quotas_for
 from letterbox.wishes.provenance import flags_of, hands_of
 
 _DAY = timedelta(days=1)
@@ -79,6 +80,8 @@ class Judgement(NamedTuple):
     probed: tuple[Operation, ...]
     #: What the decision rests on, to be written down with it.
     case: RecordedCase
+    #: What gives the recipient address to its first user, and to nobody else.
+    binds: tuple[Operation, ...] = ()
 
     @property
     def shares_delivered(self) -> bool:
@@ -148,9 +151,16 @@ class Judge:
             owner = Owner(question.holder)
             wishes = await self._consumers.wishes(question.holder)
         sender, message = question.sender, question.message
-        relationship = lookup(
-            wishes, question.vendor, domains_of(sender, question.vendor), sender.author
-        )
+        binding = await binding_of(self._store, owner, wishes, question.recipient)
+        domains = domains_of(sender, question.vendor)
+        relationship = expected(
+            wishes,
+            question.vendor,
+            domains,
+            recipient=question.recipient,
+            binding=binding,
+            at=question.now,
+        ) or lookup(wishes, question.vendor, domains, sender.author)
         counted = quotas_for(wishes, relationship, message.kind, question.now)
         usage, waiting = await self._usage(owner, counted, question.vendor)
         # Whom the consumer knows looks like nobody else, whatever was agreed with them.
@@ -158,8 +168,7 @@ class Judge:
         lookalikes: tuple[Flag, ...] = ()
         if not relationship:
             names = (message.author_name, question.vendor.name)
-            known = domains_of(sender, question.vendor)
-            domain = known[0] if known else sender.domain
+            domain = domains[0] if domains else sender.domain
             lookalikes = alike.flags(names, domain, question.vendor.id)
         case = Case(
             recipient=question.recipient,
@@ -169,7 +178,7 @@ class Judge:
             wishes=wishes,
             relationship=relationship,
             now=question.now,
-            binding=owner.binding,
+            binding=binding,
             usage=usage,
             answered=question.answered,
             asked_by=question.asked_by,
@@ -210,6 +219,7 @@ class Judge:
             counted,
             probed,
             recorded_case(case, decision),
+            binds(case, decision) if not ahead else (),
         )
 
     def overrule(self, judgement: Judgement, question: Question, finding: Finding) -> Judgement:

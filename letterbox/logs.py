@@ -17,6 +17,9 @@ _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-
 _SECRET = re.compile(r"(lb[ktsw]_[0-9A-Za-z]{8}|wh(?:sec|sk)_)[0-9A-Za-z_+/=-]+")
 _LONGEST = 2000
 _LONGEST_TRACE = 20_000
+#: What most values are: short, plain, and without the sign that every secret's prefix has.
+_PLAIN = re.compile("[!-^`-~]{0,200}")
+_SAFE = frozenset({bool, int, float, type(None)})
 _NEEDS_QUOTES = re.compile(r'[\s="]')
 
 Event = MutableMapping[str, Any]
@@ -44,7 +47,7 @@ def configure(
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
             structlog.processors.format_exc_info,
-            lambda _, __, event: {**event, **(of or {})},
+            *([lambda _, __, event: {**event, **of}] if of else []),
             make_safe,
             _plain if plain else _json,
         ],
@@ -103,9 +106,9 @@ class _Library(logging.Handler):
 def make_safe(_: Any, __: str, event: Event) -> Event:
     """Escape what is unsafe to show, and mask secrets, in every value."""
     for key, value in event.items():
+        if type(value) in _SAFE or (type(value) is str and _PLAIN.fullmatch(value)):
+            continue
         match value:
-            case bool() | int() | float() | None:
-                continue
             case str() if key == "exception":
                 # A trace keeps its lines: each form writes their ends in its own way.
                 lines = value[:_LONGEST_TRACE].split("\n")

@@ -1,5 +1,7 @@
 """What is counted, for whoever watches (Prometheus)."""
 
+from functools import cache
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -41,6 +43,12 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
+        # What each message counts, with the values of its labels: finding it anew costs more than
+        # counting.
+        self.recipient = cache(self.recipients.labels)
+        self.message = cache(self.messages.labels)
+        self.octet = cache(self.octets.labels)
+        self.second = cache(self.seconds.labels)
         self.sessions = Gauge(
             "letterbox_sessions", "Open sessions", ["edge"], registry=self.registry
         )

@@ -105,6 +105,7 @@ def names_of(section: OnwardSection) -> Callable[[str, Address | None], str | No
             return given
         if address is None and "{address}" in section.lmtp_user:
             return None
-        return section.lmtp_user.replace("{address}", str(address)).replace("{id}", consumer)
+        # The id first: an address may have "{id}" in it, and would name another's mailbox.
+        return section.lmtp_user.replace("{id}", consumer).replace("{address}", str(address))
 
     return name_of

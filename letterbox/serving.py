@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from letterbox import logs
+from letterbox import interpreter, logs
 from letterbox.configuration import ConfigurationError, admin_socket, load_for
 from letterbox.descriptors import make_room
 from letterbox.doors import COMMANDS, Sockets, command_socket, share
@@ -110,6 +110,7 @@ async def _serving(
         if ready_file:
             ready_file.remove()
         addresses = await app.start(supervised.sockets if supervised else None)
+        interpreter.settle()
         try:
             if ready_file:
                 ready_file.write(addresses)

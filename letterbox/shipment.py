@@ -8,7 +8,9 @@ from letterbox.feedback.objecting import Letters, read_words
 from letterbox.feedback.wording import Wording, read_wording
 from letterbox.identity.domains import Domains
 from letterbox.model.reason import Phrases, Registry, read_phrases, read_registry
+from letterbox.reading.facts import Reader
 from letterbox.reading.prose import Tables
+from letterbox.reading.sightings import LIMITS
 from letterbox.reading.signs import read_signs
 from letterbox.reading.trackers import Rules, read_rules
 from letterbox.wishes import Taxonomy, read_taxonomy
@@ -45,3 +47,9 @@ def unpack(tracker_rules: Iterable[bytes] = ()) -> Shipment:
         trackers=read_rules(shipped("trackers.toml"), *tracker_rules),
         letters=Letters(read_words(shipped("objection.toml")), wording),
     )
+
+
+def reader_of_old_mail() -> Reader:
+    """What reads old mail, in whatever process; it knows no categories of others."""
+    taxonomy = read_taxonomy(shipped("taxonomy.toml"))
+    return Reader(LIMITS, taxonomy, tables=Tables(taxonomy, read_signs(shipped("signs.toml"))))

@@ -81,12 +81,16 @@ def parser(run: Mapping[str, Command]) -> argparse.ArgumentParser:
     imported.add_argument("--map", metavar="FILE.toml", help='corrections: "A > B" = "our/id"')
     foreign = add("foreign", "foreign", "list what was taken in, and what it means", within)
     foreign.add_argument("source", choices=("google", "shopify"))
-    _add_trackers(add)
-    _add_observing(add)
-    _add_objections(add)
-    _add_leaving(add)
-    _add_moving(add)
-    _add_shown(add)
+    for more in (
+        _add_trackers,
+        _add_observing,
+        _add_objections,
+        _add_leaving,
+        _add_old_mail,
+        _add_moving,
+        _add_shown,
+    ):
+        more(add)
     return top
 
 
@@ -147,6 +151,48 @@ def _add_leaving(add: Callable[..., Any]) -> None:
     digest.add_argument("consumer", metavar="CONSUMER", help="an id")
     digest.add_argument("--now", action="store_true", help="send one of what is new, now")
     digest.set_defaults(command="digest", takes=("consumer", "now"))
+
+
+def _add_old_mail(add: Callable[..., Any]) -> None:
+    group = add("import", "old-mail", "find vendors in old mail").add_subparsers(
+        metavar="mbox|maildir|imap|sieve|show|choose|forget", required=True
+    )
+
+    def about_mail(name: str, about: str) -> Any:
+        within = add(name, "old-mail", about, group)
+        within.add_argument("--consumer", metavar="ID", required=True, help="whose mail it is")
+        within.set_defaults(command=f"import {name}")
+        return within
+
+    for name, what in (("mbox", "an mbox"), ("maildir", "a Maildir")):
+        about = f"find who writes in {what}; the same command goes on where it was interrupted"
+        about_mail(name, about).add_argument("path", type=Path, metavar="PATH")
+    imap = about_mail("imap", "find who writes in a folder of an IMAP server, which stays as it is")
+    imap.add_argument("host", metavar="HOST")
+    imap.add_argument("--user", required=True, help="the password is asked for")
+    imap.add_argument("--folder", default="INBOX", help="INBOX, unless told")
+    imap.add_argument("--port", type=int, help="993, unless told")
+    imap.add_argument("--ca", metavar="FILE", help="certificates to trust in place of the system's")
+    imap.add_argument("--plain", action="store_true", help="without TLS; on this machine alone")
+    sieve = about_mail("sieve", "allow and lock out whom a Sieve script keeps and refuses")
+    sieve.add_argument("path", metavar="FILE", help="- is standard input")
+    sieve.add_argument("--dry-run", action="store_true", help="only say what maps, and what not")
+    show = about_mail("show", "list who was found, and what is suggested")
+    show.add_argument("--people", action="store_true", help="those who write as persons, too")
+    choose = about_mail("choose", "allow, limit and lock out who was found, as one change")
+    for name, about in (
+        ("allow", "take what they sent so far"),
+        ("limit", "the same, no more often than so far"),
+        ("lock-out", "take nothing"),
+    ):
+        choose.add_argument(
+            f"--{name}",
+            nargs="+",
+            default=[],
+            metavar="DOMAIN",
+            help=f"{about}; all: everybody else",
+        )
+    about_mail("forget", "forget what was found")
 
 
 def _add_serve(serve: Any) -> None:

@@ -10,6 +10,7 @@ from letterbox.ports.store import Announce, Append, Commit, Emit, Schedule, Stor
 
 _EVER = datetime.min.replace(tzinfo=UTC)
 _NEVER = datetime.max.replace(tzinfo=UTC)
+_HEARD = frozenset({Emit, Schedule, Append, Announce})
 
 
 class Bells:
@@ -34,6 +35,8 @@ class Bells:
         ``works``: whether what it brought to be done is done in this process.
         """
         for operation in commit.operations:
+            if type(operation) not in _HEARD:
+                continue  # most of them: what is only kept wakes nobody
             if isinstance(operation, Emit) and works:
                 self.ring_work()
             elif isinstance(operation, Schedule) and works:

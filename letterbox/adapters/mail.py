@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from asyncio import WriteTransport
 
 import aiosmtplib
 import structlog
@@ -11,6 +12,7 @@ from letterbox.model.address import Address
 from letterbox.model.network import is_public
 from letterbox.ports.courier import Handed, Handover, Letter, Never, NotNow
 from letterbox.ports.resolver import RecordType, Resolver, ResolverTrouble
+from letterbox.reading.mail import with_crlf
 
 _PORT = 25
 #: Hosts of one domain that are tried before it is put off (RFC 5321, section 5.1).
@@ -21,6 +23,8 @@ _ADDRESS_SECONDS = 30.0
 _OURS = 0.95
 _REFUSED = 500
 _CLOSING = 421
+_OK = 250
+_GO_ON = 354
 _LONGEST_DETAIL = 300
 
 log = structlog.get_logger("letterbox.mail")
@@ -128,28 +132,74 @@ class SmtpCourier:
 
 
 async def transact(client: aiosmtplib.SMTP, letter: Letter, to: str) -> Handover:
-    """One transaction on a connection of its own, which is closed at the end."""
+    """One transaction on a connection of its own, which is left at the end."""
     path = _path(letter.reverse_path)
     try:
         await client.connect()
         if client.is_ehlo_or_helo_needed:
             await client.ehlo()
         options = _options(client, letter, path + to)
-        _, reply = await client.sendmail(path, [to], letter.content, mail_options=options)
-    except aiosmtplib.SMTPNotSupported as lacking:
-        return Never(_detail(lacking))
+        utf8 = "SMTPUTF8" in options
+        if utf8 and not client.supports_extension("smtputf8"):
+            return Never("it does not offer SMTPUTF8")
+        encoding = "utf-8" if utf8 else "ascii"
+        await client.mail(path, options=options, encoding=encoding)
+        await client.rcpt(to, encoding=encoding)
+        reply = await send_content(client, letter.content, client.timeout)
     except aiosmtplib.SMTPConnectResponseError as closed:
         # Who greets so takes nothing from anybody now; of this letter it has said nothing.
         return NotNow(_detail(f"{closed.code} {closed.message}"))
-    except aiosmtplib.SMTPRecipientsRefused as refused:
-        return _refused(refused.recipients[0])
     except aiosmtplib.SMTPResponseException as refused:
         return _refused(refused)
     except (aiosmtplib.SMTPException, OSError) as trouble:
         return NotNow(_detail(trouble))
     finally:
-        client.close()
-    return Handed(_detail(reply))
+        leave(client)
+    return Handed(_detail(reply.message))
+
+
+async def send_content(
+    client: aiosmtplib.SMTP, content: bytes, seconds: float | None
+) -> aiosmtplib.SMTPResponse:
+    """DATA, and a content of lines; its answer, which takes ``seconds`` at most.
+
+    The library's own does it with regular expressions, for which everybody waits a second where a
+    message is large. Raises as that does, and leaves the connection to the caller.
+    """
+    start = await client.execute_command(b"DATA")
+    if start.code != _GO_ON:
+        raise aiosmtplib.SMTPDataError(start.code, start.message)
+    protocol = client.protocol
+    if protocol is None:
+        raise aiosmtplib.SMTPServerDisconnected("Connection lost")
+    protocol.write(_stuffed(content))
+    reply = await protocol.read_response(seconds)
+    if reply.code != _OK:
+        raise aiosmtplib.SMTPDataError(reply.code, reply.message)
+    return reply
+
+
+def _stuffed(content: bytes) -> bytes:
+    """A content as it is sent (RFC 5321, sections 2.3.8 and 4.5.2), with its end."""
+    if not content.count(b"\r\n") == content.count(b"\n") == content.count(b"\r"):
+        content = with_crlf(content)
+    end = b".\r\n" if content.endswith(b"\r\n") else b"\r\n.\r\n"
+    first = b"." if content.startswith(b".") else b""
+    return b"".join((first, content.replace(b"\r\n.", b"\r\n.."), end))
+
+
+def leave(client: aiosmtplib.SMTP) -> None:
+    """Close a connection, and say so where all that was said before has gone out.
+
+    What its server has not read is not kept for it: it may never read it.
+    """
+    protocol, transport = client.protocol, client.transport
+    if protocol is not None and protocol.is_connected and isinstance(transport, WriteTransport):
+        if transport.get_write_buffer_size():
+            transport.abort()
+        else:
+            protocol.write(b"QUIT\r\n")  # whose answer would be waited for by nobody
+    client.close()
 
 
 def _path(address: Address | None) -> str:
@@ -164,6 +214,8 @@ def _options(client: aiosmtplib.SMTP, letter: Letter, addresses: str) -> list[st
     it cannot: to write them anew would break their signatures.
     """
     options = []
+    if client.supports_extension("size"):
+        options.append(f"SIZE={len(letter.content)}")  # RFC 1870, section 6
     if not letter.content.isascii() and client.supports_extension("8bitmime"):
         options.append("BODY=8BITMIME")
     header = letter.content.partition(b"\r\n\r\n")[0]

@@ -9,6 +9,7 @@ from typing import Final
 import aiosmtplib
 import structlog
 
+from letterbox.adapters.mail import leave, send_content
 from letterbox.feedback.letters import ascii_value
 from letterbox.model.address import Address
 from letterbox.model.envelope import Request
@@ -114,7 +115,7 @@ class SmtpNextHop:
             await client.connect()
             await client.ehlo()
         except BaseException:
-            client.close()
+            leave(client)
             raise
         client.timeout = self._command_seconds
         return client
@@ -125,7 +126,7 @@ class SmtpNextHop:
             closing.cancel()
             if client.is_connected:
                 return client
-            client.close()
+            leave(client)
         return None
 
     def _keep(self, client: aiosmtplib.SMTP) -> None:
@@ -134,7 +135,7 @@ class SmtpNextHop:
 
     def _let_go(self, client: aiosmtplib.SMTP) -> None:
         self._idle.pop(client).cancel()
-        client.close()
+        leave(client)
 
     async def _over(
         self,
@@ -150,10 +151,10 @@ class SmtpNextHop:
             outcomes = await transaction.run()
             fit = transaction.fit
         finally:
-            if fit and client.is_connected:
+            if fit and client.is_connected and not _has_more(client):
                 self._keep(client)
             else:
-                client.close()
+                leave(client)
         return Passed(outcomes, reports=client.supports_extension("dsn"))
 
 
@@ -261,7 +262,7 @@ class _Transaction:
                     return tuple(_refusal(refused) for _ in self._recipients)
         if len(outcomes) < len(self._recipients):
             try:
-                reply = await self._client.data(self._content, timeout=self._seconds)
+                reply = await send_content(self._client, self._content, self._seconds)
             except aiosmtplib.SMTPDataError as refused:
                 said = await self._refused(refused)
             else:
@@ -305,6 +306,11 @@ class _Transaction:
         reply = await self._client.execute_command(*octets)
         if not _OK <= reply.code < _OK + 2:
             raise aiosmtplib.SMTPResponseException(reply.code, reply.message)
+
+
+def _has_more(client: aiosmtplib.SMTP) -> bool:
+    """Whether more was said than was asked for: it would be taken for the next answer."""
+    return bool(client.protocol and client.protocol._buffer)  # noqa: SLF001 - it shows it to nobody
 
 
 def _alike(recipients: Sequence[Address], said: Handover) -> Passed:

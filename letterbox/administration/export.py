@@ -19,6 +19,7 @@ from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import Credentials
 from letterbox.records.destinations import Destinations
 from letterbox.records.digests import Standing
+from letterbox.records.imports import imported_of
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.objections import Objections
 from letterbox.records.requests import RequestList
@@ -33,6 +34,7 @@ Section = Literal[
     "decisions",
     "activity",
     "requests",
+    "import",
     "objections",
     "strangers",
     "tokens",
@@ -113,27 +115,33 @@ class Exporting:
             case "requests":
                 asked_for = await self._requests.page(name, after=after, limit=_PAGE)
                 return Rows(plain(asked_for.items), asked_for.after)
-            case "strangers":
-                return Rows(plain(await self._strangers.of(name, self._clock.now())))
             case "messages" | "objections":
                 read = self._messages if section == "messages" else self._objected
                 return await read(name, after)
             case _:
-                return Rows(await self._access(name, section))
+                return Rows(await self._at_once(name, section))
 
-    async def _access(self, name: str, section: str) -> Any:
-        """Who comes in as them, and where their mail goes on to."""
-        if section == "tokens":
-            return await self._credentials.prefixes("token", name)
-        if section == "sessions":
-            rows = await self._sessions.listed(Owner("consumer", name))
-            return [_without_secret(plain(row)) for row in rows]
-        if section == "channels":
-            return [_shown(each) for each in await self._channels.listed(name)]
-        if section == "digest":
-            document = await self._store.get(places.consumer(name), places.DIGEST)
-            return [plain(decode(document.value, Standing))] if document else []
-        return plain(await self._destinations.listed(name))
+    async def _at_once(self, name: str, section: Section) -> Any:
+        """A section that is one page."""
+        match section:
+            case "import":
+                imported = await imported_of(self._store, name)
+                found = imported.found if imported else {}
+                return [{"id": key, **plain(each)} for key, each in found.items()]
+            case "strangers":
+                return plain(await self._strangers.of(name, self._clock.now()))
+            case "tokens":
+                return await self._credentials.prefixes("token", name)
+            case "destinations":
+                return plain(await self._destinations.listed(name))
+            case "channels":
+                return [_shown(each) for each in await self._channels.listed(name)]
+            case "digest":
+                document = await self._store.get(places.consumer(name), places.DIGEST)
+                return [plain(decode(document.value, Standing))] if document else []
+            case _:
+                rows = await self._sessions.listed(Owner("consumer", name))
+                return [_without_secret(plain(row)) for row in rows]
 
     async def _messages(self, name: str, after: str | None) -> Rows:
         inbox = await self._mailboxes.inbox(name, after=after, limit=_MESSAGES)

@@ -126,12 +126,14 @@ class HandingOver:
         if not isinstance(way, _Way):
             await self._stays(consumer, entry, onward, way)
             return
-        if now - onward.since >= self._lasts:
+        end = onward.since + self._lasts
+        if now >= end and onward.name and onward.next != end:
             await self._stays(consumer, entry, onward, "expired", onward.detail)
             return
-        if (silence := await self._silences.left(way.place)) is not None:
-            # Its last try is at its end, however long the place is left alone.
-            until = min(now + silence, onward.since + self._lasts)
+        # Its last try is at its end, however long the place is left alone; nor does it end untried.
+        silence = await self._silences.left(way.place) if now < end else None
+        if silence is not None:
+            until = min(now + silence, end)
             await self._records.note(consumer, name, replace(onward, at=now, next=until))
             return
         async with self._turns.turn(way.most) as free:
@@ -156,17 +158,14 @@ class HandingOver:
         """How mail goes to a place that a consumer has chosen; or why it does not."""
         if to == MAILBOX:
             return await self._own_server(consumer)
-        address = parse_address(to)
-        confirmed = await self._destinations.confirmed(consumer)
-        if (
-            address is None
-            or self._destinations.unfit(address)
-            or all(each.address.lower() != str(address).lower() for each in confirmed)
-        ):
+        address = await self._destinations.reached(consumer, to)
+        if address is None:
             return "unconfirmed"
         receiver = self._organizational(address.domain)
         most = {f"mailbox {consumer} {address}": _PER_MAILBOX, receiver: _PER_RECEIVER}
-        return _Way(self._mail, address, places.hop(receiver), most)
+        # One organization's servers have so many turns; of its other domains a silent one says
+        # nothing.
+        return _Way(self._mail, address, places.hop(address.domain), most)
 
     async def _own_server(self, consumer: str) -> _Way | OnwardWhy:
         if self._server is None:

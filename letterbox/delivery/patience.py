@@ -63,10 +63,16 @@ class Silences:
             await self._store.commit(Commit(place, (Unclaim(places.SILENCE),)))
 
     async def begin(self, place: str) -> timedelta:
-        """A place took nothing: leave it alone for a while, the longer the oftener."""
-        value = await self._store.claim(place, places.SILENCE)
-        attempts = decode(value, Silence).attempts + 1 if value else 1
-        until = self._clock.now() + pause(attempts)
+        """A place took nothing: leave it alone for a while, the longer the oftener.
+
+        Those that were on the way there together make it one time more, not one each.
+        """
+        value, now = await self._store.claim(place, places.SILENCE), self._clock.now()
+        before = decode(value, Silence) if value else None
+        if before is not None and before.until > now:
+            return before.until - now
+        attempts = before.attempts + 1 if before else 1
+        until = now + pause(attempts)
         silence = encode(Silence(until=until, attempts=attempts))
         operations = (
             Unclaim(places.SILENCE),

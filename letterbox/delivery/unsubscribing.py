@@ -115,7 +115,7 @@ class Unsubscribing:
         way = "one-click" if owed.mail is None else "mail"
         self._metrics.unsubscriptions.labels(way, "waits" if waits else outcome).inc()
         log.info("unsubscription", unsubscription=owed.id, way=way, answer=answered.answer)
-        await self._note(consumer, owed, outcome, answered.answer)
+        await self._note(consumer, document, owed, outcome, answered.answer)
 
     async def _call(self, owed: Unsubscription) -> _Answered:
         try:
@@ -164,15 +164,24 @@ class Unsubscribing:
         return True
 
     async def _note(
-        self, consumer: str, owed: Unsubscription, outcome: Outcome, answer: str
+        self,
+        consumer: str,
+        document: Document,
+        owed: Unsubscription,
+        outcome: Outcome,
+        answer: str,
     ) -> None:
-        """Write down how it ended, or that it is tried again later, in one commit."""
-        now, key = self._clock.now(), places.UNSUBSCRIPTION + owed.id
-        operations: list[Operation] = [Delete(key=key), Unschedule(key=key, expect=False)]
+        """Write down how it ended, or that it is tried again later, in one commit.
+
+        Nothing where its consumer has been erased meanwhile.
+        """
+        now, key, revision = self._clock.now(), document.key, document.revision
+        first: Operation = Delete(key=key, expect=revision)
+        operations: list[Operation] = [first, Unschedule(key=key, expect=False)]
         if outcome == "owed":
             tried = msgspec.structs.replace(owed, attempts=owed.attempts + 1)
-            again = Schedule(key=key, at=now + pause(tried.attempts))
-            operations = [Put(key=key, value=encode(tried)), again]
+            first = Put(key=key, value=encode(tried), expect=revision)
+            operations = [first, Schedule(key=key, at=now + pause(tried.attempts))]
         else:
             where = (safe(owed.url, _LONGEST_PLACE),)
             happened = _happened(owed, outcome)
@@ -184,7 +193,7 @@ class Unsubscribing:
             noted = await self._noted(consumer, owed, outcome, answer)
             commit = Commit(places.consumer(consumer), (*operations, *noted))
             (result,) = await self._store.commit(commit)
-            if not isinstance(result, Rejected):
+            if not isinstance(result, Rejected) or result.operation == first:
                 return
         raise StoreUnavailable(f"objection {owed.objection} keeps changing")
 

@@ -4,6 +4,7 @@ What was received goes on byte for byte behind our fields, so that the sender's 
 fits, unless its reader wants it without what tells of them. From is its author's either way.
 """
 
+import asyncio
 from datetime import datetime
 from typing import Protocol
 
@@ -14,7 +15,7 @@ from letterbox.identity.arc import Chain
 from letterbox.identity.loops import Loops
 from letterbox.identity.signing import OwnSigner
 from letterbox.identity.srs import Srs
-from letterbox.model.address import Address, parse_address
+from letterbox.model.address import Address
 from letterbox.model.record import InboxEntry, MessageRecord
 from letterbox.ports.clock import Clock
 from letterbox.reading.mail import Mail, Malformed, split, with_crlf
@@ -71,24 +72,27 @@ class Wire:
         return Content(octets, await self._path(record, entry.onward.name))
 
     async def _signed(self, record: MessageRecord, body: bytes, octets: bytes) -> bytes:
-        """With our signature, and sealed with what was found where it came in from others."""
+        """With our signature, and sealed with what was found where it came in from others.
+
+        What is too large to be signed, with our trace or within narrower limits than those it was
+        taken under, goes on without. In a thread, for a large one takes long.
+        """
         if self._signer is None:
             return octets
-        now = self._clock.now()
-        signed = self._signer.sign(octets, now)
-        if not record.results:
-            return signed  # written here
-        received = with_crlf(body) if record.edge == "http" else body
+        now, signed = self._clock.now(), octets
         try:
+            signed = await asyncio.to_thread(self._signer.sign, octets, now)
+            if not record.results:
+                return signed  # written here
+            received = with_crlf(body) if record.edge == "http" else body
             chain = await self._chains.chain(split(received), now)
-        except Malformed:  # within narrower limits than those it was taken under
+            return await asyncio.to_thread(self._signer.seal, signed, record.results, chain, now)
+        except Malformed:
             return signed
-        return self._signer.seal(signed, record.results, chain, now)
 
     async def _path(self, record: MessageRecord, name: str) -> Address | None:
         """Where it comes back to. What nobody was to answer goes on with a null path, too."""
-        sender = parse_address(record.reverse_path) if record.reverse_path else None
-        if sender is None:
+        if record.reverse_path is None:
             return None
         srs = Srs(await self._secret.key("return-path"), self._domain)
-        return srs.write(sender, name, self._clock.now())
+        return srs.write(record.reverse_path.rpartition("@")[2], name, self._clock.now())

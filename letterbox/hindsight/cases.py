@@ -15,7 +15,7 @@ from letterbox.model.wishes import Wishes
 from letterbox.reading.facts import Reader
 from letterbox.records.content import read_content
 from letterbox.records.mailboxes import Mailboxes
-from letterbox.wishes import lookup
+from letterbox.wishes import expected, lookup
 
 
 class Unjudged(Exception):
@@ -111,7 +111,15 @@ def case_again(
         vendor=record.vendor,
         message=message,
         wishes=wishes,
-        relationship=lookup(wishes, record.vendor, domains, sender.author),
+        relationship=expected(
+            wishes,
+            record.vendor,
+            domains,
+            recipient=recipient,
+            binding=recorded.binding,
+            at=now or record.at,
+        )
+        or lookup(wishes, record.vendor, domains, sender.author),
         now=now or record.at,
         binding=wishes.binding(recipient),
         usage=recorded.usage if usage is None else usage,

@@ -9,6 +9,7 @@ from typing import Final, Literal, NamedTuple
 import msgspec
 
 from letterbox.hindsight.cases import PastCases, Unjudged
+from letterbox.model.address import parse_address
 from letterbox.model.preferences import Preferences
 from letterbox.model.record import DecisionRecord
 from letterbox.model.sender import domains_of
@@ -25,7 +26,7 @@ from letterbox.model.wishes import Counted, Wishes
 from letterbox.ports.clock import Clock
 from letterbox.records.consumers import Consumers, Stored
 from letterbox.records.mailboxes import Mailboxes
-from letterbox.wishes import lookup, quotas_for
+from letterbox.wishes import expected, lookup, quotas_for
 
 #: Decisions that are looked at, and differences that are listed.
 MOST_CASES: Final = 5_000
@@ -234,7 +235,15 @@ class _Course:
         if case is None:
             return ()
         domains = domains_of(case.sender, record.vendor)
-        relationship = lookup(self._wishes, record.vendor, domains, case.sender.author)
+        recipient = parse_address(record.recipient) or case.sender.author
+        relationship = expected(
+            self._wishes,
+            record.vendor,
+            domains,
+            recipient=recipient,
+            binding=case.binding,
+            at=at,
+        ) or lookup(self._wishes, record.vendor, domains, case.sender.author)
         return tuple(quotas_for(self._wishes, relationship, case.kind, at))
 
 

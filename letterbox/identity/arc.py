@@ -27,7 +27,8 @@ from letterbox.identity.results_field import BadResults, sealed_instance
 from letterbox.ports.resolver import Resolver, ResolverTrouble
 from letterbox.reading.mail import Field, Mail
 
-_MOST_SETS = 50  # section 4.2.1
+#: Section 4.2.1.
+MOST_SETS = 50
 _INSTANCE = re.compile(r"0?[1-9]|[1-9][0-9]")
 _NAMES = ("arc-authentication-results", "arc-message-signature", "arc-seal")
 
@@ -62,8 +63,8 @@ def read_chain(mail: Mail) -> tuple[ArcSet, ...]:
     """
     results, messages, seals = (mail.all(name) for name in _NAMES)
     count = max(len(results), len(messages), len(seals))
-    if count > _MOST_SETS:
-        raise BadChain(f"there are more than {_MOST_SETS} sets")
+    if count > MOST_SETS:
+        raise BadChain(f"there are more than {MOST_SETS} sets")
     try:
         found = _numbered((sealed_instance(field.value), field) for field in results)
         signed = _numbered(map(_tagged, messages))

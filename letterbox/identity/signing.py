@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from letterbox.identity.arc import BadChain, Chain, octets, read_chain
+from letterbox.identity.arc import MOST_SETS, BadChain, Chain, octets, read_chain
 from letterbox.identity.canon import Signable, relaxed_field
 from letterbox.reading.mail import split
 
@@ -17,7 +17,8 @@ from letterbox.reading.mail import split
 _LEAST_BITS: Final = 1024
 #: Each once more than it stands there, so that nobody adds a second one (section 8.15).
 _SIGNED: Final = (
-    "from", "to", "subject", "date", "message-id", "auto-submitted", "in-reply-to", "references",
+    "from", "sender", "reply-to", "to", "cc", "subject", "date", "message-id",
+    "auto-submitted", "in-reply-to", "references",
     "mime-version", "content-type", "content-transfer-encoding",
     "list-unsubscribe", "list-unsubscribe-post",  # RFC 8058, section 4
 )  # fmt: skip
@@ -59,13 +60,14 @@ class OwnSigner:
 
         ``chain`` is what was found of the sets that are there. Where they fail it is said so, and
         only our own set is sealed (section 5.1.2). Sets that cannot be told apart, that say of
-        themselves that they fail, or whose keys cannot be had now are left as they are.
+        themselves that they fail, that are as many as there may be, or whose keys cannot be had
+        now are left as they are.
         """
         try:
             sets = read_chain(split(content))
         except BadChain:
             return content
-        if chain.status == "temperror":
+        if chain.status == "temperror" or len(sets) >= MOST_SETS:
             return content
         message, number = Signable(split(content)), len(sets) + 1
         found = ";\r\n ".join(_with_chain(results, chain).split("; "))

@@ -41,11 +41,14 @@ class Srs:
         self._secret = secret
         self._domain = domain
 
-    def write(self, sender: Address, name: str, now: datetime) -> Address:
-        """The path of a message of ``sender``'s that is handed on; ``name`` has 16 letters."""
+    def write(self, sender: str, name: str, now: datetime) -> Address:
+        """The path of a message that is handed on; ``name`` has 16 letters.
+
+        ``sender`` is the domain that it came from, or an address literal.
+        """
         stamp = _stamp(_day(now))
         room = _LONGEST - len("SRS0====") - _HASH - len(stamp) - len(name)
-        domain = _fitting(sender.domain, room)
+        domain = _fitting(sender, room)
         mark = self._mark(stamp, domain, name)
         return Address(local=f"SRS0={mark}={stamp}={domain}={name}", domain=self._domain)
 

@@ -70,8 +70,10 @@ class Bounces:
 
     async def take(self, names: dict[Address, str], mail: Mail) -> dict[Address, Told]:
         """Write down that it came back; the answer is the same where nobody minds any more."""
+        if not names:
+            return {}
         why = undelivered(mail, self._limits)
-        told = {}
+        told: dict[Address, Told] = {}
         for address, name in names.items():
             reference = new_reference()
             if why is not None:

@@ -78,7 +78,7 @@ class Intake:
         self._rates = rates
         self._hostname = hostname
         self._reader = reader
-        self._calls: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+        self._calls: WeakValueDictionary[tuple[str, ...], asyncio.Lock] = WeakValueDictionary()
 
     async def receive(
         self, envelope: Envelope, content: bytes, submission: Submission | None = None
@@ -96,8 +96,11 @@ class Intake:
             submission=submission,
         )
         try:
-            async with self._one_at_a_time(submission):
-                received = await self._recorded(submission) or await self._receive(arrival)
+            if submission is None or submission.idempotent is None:
+                received = await self._receive(arrival)
+            else:
+                async with self._one_at_a_time(submission.vendor.id, submission.idempotent.key):
+                    received = await self._recorded(submission) or await self._receive(arrival)
         except StoreUnavailable as trouble:
             # No trace: the store has told its own trouble.
             log.error("store-unavailable", message=arrival.id, error=str(trouble))  # noqa: TRY400
@@ -120,15 +123,12 @@ class Intake:
         if len(mail.all("received")) > _MAX_RECEIVED:
             return self._to_all(arrival, "mail-loop")
         proof = await self._prove(arrival, mail)
-        self._metrics.messages.labels(
-            envelope.edge, getattr(proof.sender, "how", type(proof.sender).__name__.lower())
-        ).inc()
+        how = getattr(proof.sender, "how", type(proof.sender).__name__.lower())
+        self._metrics.message(envelope.edge, how).inc()
         operator = tuple(a for a in envelope.recipients if self._operator.has(a))
         back = await self._bounces.names(arrival, envelope.recipients, mail)
         told = await self._bounces.take(back, mail)
-        others = tuple(
-            a for a in envelope.recipients if not self._operator.has(a) and a not in back
-        )
+        others = tuple(a for a in envelope.recipients if a not in operator and a not in back)
         if operator:
             told |= await self._operator.take(arrival, operator, mail, proof)
         settled = Settled(told=told, message=arrival.id, recorded=False)
@@ -265,16 +265,12 @@ class Intake:
     # ---- idempotent calls ----
 
     @asynccontextmanager
-    async def _one_at_a_time(self, submission: Submission | None) -> AsyncIterator[None]:
+    async def _one_at_a_time(self, *name: str) -> AsyncIterator[None]:
         """Calls with one key wait for one another, so that the first one's answer is recorded.
 
         That saves work. What holds between processes is that a key's messages have one id each,
         and so one claim.
         """
-        if submission is None or submission.idempotent is None:
-            yield
-            return
-        name = (submission.vendor.id, submission.idempotent.key)
         lock = self._calls.setdefault(name, asyncio.Lock())
         async with lock:
             yield
@@ -298,12 +294,12 @@ class Intake:
     def _account(self, arrival: Arrival, received: Received, seconds: float) -> None:
         """One canonical line for each recipient: no content, no secret."""
         edge = arrival.envelope.edge
-        self._metrics.seconds.labels(edge).observe(seconds)
-        self._metrics.octets.labels(edge).inc(len(arrival.content))
+        self._metrics.second(edge).observe(seconds)
+        self._metrics.octet(edge).inc(len(arrival.content))
         for outcome in received.outcomes:
             told = outcome.told
             reason = told.reason.code if told.reason else ""
-            self._metrics.recipients.labels(edge, told.verdict, reason).inc()
+            self._metrics.recipient(edge, told.verdict, reason).inc()
             log.info(
                 "message",
                 message=received.message,

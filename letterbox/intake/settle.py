@@ -394,7 +394,7 @@ def line_of(subject: Subject, slot: Slot, judgement: Judgement) -> Line:
         counted=tuple(judgement.counted),
         event=event,
         claim=slot.claim,
-        extra=judgement.probed,
+        extra=judgement.probed + judgement.binds,
         your_reference=your_reference,
         tally=tally,
         notified=judgement.wishes.notified,

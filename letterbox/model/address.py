@@ -71,6 +71,11 @@ _kept_folded = lru_cache(maxsize=4096)(_folded)
 
 def parse_address(text: str) -> Address | None:
     """Read ``local@domain``; None where it is not a plain address (quoted local parts included)."""
+    # A few senders and recipients come again and again.
+    return _kept_parsed(text) if len(text) <= _LONGEST_KEPT else _parsed(text)
+
+
+def _parsed(text: str) -> Address | None:
     local, at, domain = text.rpartition("@")
     if not at or _UNSAFE.search(text) or not _DOT_STRING.fullmatch(local):
         return None
@@ -79,6 +84,9 @@ def parse_address(text: str) -> Address | None:
         return None
     address = Address(local=local, domain=folded)
     return address if len(str(address).encode()) <= MAX_ADDRESS else None
+
+
+_kept_parsed = lru_cache(maxsize=4096)(_parsed)
 
 
 def is_below(domain: str, parent: str) -> bool:

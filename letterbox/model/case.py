@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
-from functools import cached_property
 from typing import Literal
 
 import msgspec
+from propcache.api import cached_property
 
 from letterbox.model.address import Address, fold_domain, is_below
 from letterbox.model.flag import Flag, resembled

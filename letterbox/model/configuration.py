@@ -305,6 +305,14 @@ class RetentionSection(_Section, frozen=True):
     strangers: Annotated[int, msgspec.Meta(ge=1, le=366)] = 30
     operator: Days = 400
     credentials: Days = 90
+    imports: Days = 30
+
+
+class ImportsSection(_Section, frozen=True):
+    """``max_size``: of an mbox that is uploaded; ``at_once``: how many are read in one process."""
+
+    max_size: Size = 2 * 1024**3
+    at_once: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
 
 
 class LogSection(_Section, frozen=True):
@@ -344,6 +352,7 @@ class Configuration(_Section, frozen=True):
     vendors: VendorsSection = VendorsSection()
     probes: ProbesSection = ProbesSection()
     webhooks: WebhooksSection = WebhooksSection()
+    imports: ImportsSection = ImportsSection()
     retention: RetentionSection = RetentionSection()
     log: LogSection = LogSection()
 

@@ -3,10 +3,16 @@
 import ipaddress
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
+# Few of all addresses connect, again and again; a text that is none is remembered by nobody.
+_keep = lru_cache(maxsize=4096)
+
+
+@_keep
 def plain_ip(text: str) -> str:
     """An IP address in one form: no scope, IPv4 where mapped. Raises ValueError."""
     ip = ipaddress.ip_address(text.partition("%")[0])
@@ -15,6 +21,7 @@ def plain_ip(text: str) -> str:
     return str(ip)
 
 
+@_keep
 def place_of(address: str) -> Network:
     """What counts as one address: IPv4 the address itself, IPv6 its subnet of 64 bits."""
     return ipaddress.ip_network((address, 64 if ":" in address else 32), strict=False)

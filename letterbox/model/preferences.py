@@ -4,7 +4,7 @@ Field names are the public names. Decoding checks types and ranges; what needs a
 (time zones, empty windows, unknown categories) is checked by :mod:`letterbox.wishes.check`.
 """
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -98,6 +98,28 @@ class DayException(_Document, frozen=True):
     kinds: tuple[Kind, ...] = ()
     vendors: tuple[Word, ...] = ()
     outside: Literal["hold", "refuse"] = "hold"
+
+
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class Expecting(_Document, frozen=True):
+    """Mail that is expected: from the instant ``from_`` until the instant ``until``.
+
+    Exactly one of ``vendor`` and ``address`` is given. Of a ``vendor`` (id or domain) everything
+    comes, whatever relationship there is. An ``address`` of the consumer's takes everything of
+    whoever proves to be the first to use it, and is then theirs alone.
+    """
+
+    from_: Instant = msgspec.field(name="from")
+    until: Instant
+    vendor: Word | None = None
+    address: Word | None = None
+
+    @property
+    def key(self) -> str:
+        """Whom or what it is about."""
+        return self.vendor or self.address or ""
 
 
 class Keywords(_Document, frozen=True):
@@ -290,6 +312,7 @@ class Preferences(_Document, frozen=True):
     ask_for_days: Annotated[int, msgspec.Meta(ge=1, le=365)] = 14
     pauses: tuple[Pause, ...] = ()
     exceptions: tuple[DayException, ...] = ()
+    expecting: tuple[Expecting, ...] = ()
     limit: Limits | None = None
     digest: Digest | None = None
     notify: Notify | None = None

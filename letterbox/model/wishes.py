@@ -13,6 +13,7 @@ from letterbox.model.preferences import (
     MAILBOX,
     About,
     CleanedOnward,
+    Expecting,
     Newcomers,
     Per,
     Tracking,
@@ -102,12 +103,14 @@ class Relationship(msgspec.Struct, frozen=True):
     """A compiled relationship: the rule as declared, and what was worked out from it.
 
     ``since`` is when the consumer last declared or confirmed it; None where it is thought of
-    just now.
+    just now. ``expected``: mail is expected of them just now, so that neither times nor limits
+    stand in its way.
     """
 
     rule: VendorRule
     quotas: tuple[Quota, ...]
     since: datetime | None = None
+    expected: bool = False
 
     @property
     def key(self) -> str:
@@ -142,6 +145,8 @@ class Wishes(msgspec.Struct, frozen=True):
     addresses: Mapping[str, Relationship]
     #: The consumer's own addresses, and the vendor each was given to, if to one alone.
     own: Mapping[str, str | None] = {}
+    #: Mail that is expected: of whom, by every name as it is compared, or at which address.
+    expecting: Mapping[str, Expecting] = {}
     #: What the consumer is given notice of; nothing rests on it.
     notified: frozenset[About] = frozenset()
     #: Where mail of a kind is handed on to; kinds that stay here are not among them.
@@ -173,9 +178,12 @@ class Wishes(msgspec.Struct, frozen=True):
     ) -> tuple[Counted, ...]:
         """Every limit that a delivery of ``kind`` at the instant ``at`` counts towards.
 
-        A relationship that is not in force that day limits nothing.
+        A relationship that is not in force that day limits nothing; what is expected counts
+        towards none.
         """
         quotas = self.quotas
+        if relationship is not None and relationship.expected:
+            return ()
         if relationship is not None and relationship.in_force(self.times.local_date(at)):
             quotas = relationship.quotas + quotas
         counted = []

@@ -2,6 +2,7 @@
 
 import re
 from encodings.aliases import aliases
+from functools import lru_cache
 
 # Only these are looked up. Python's registry also holds codecs that are no character sets and
 # cost more than linear time (punycode, idna), and it remembers every unknown name for ever.
@@ -49,8 +50,12 @@ def to_text(raw: bytes, charset: str = "") -> str:
 
 
 def _codec(charset: str) -> str | None:
-    if len(charset) > _LONGEST_NAME:
-        return None
+    # What is long is remembered by nobody, lest it fill the memory.
+    return _kept_codec(charset) if len(charset) <= _LONGEST_NAME else None
+
+
+@lru_cache(maxsize=512)
+def _kept_codec(charset: str) -> str | None:
     # RFC 2231, section 5: a language may follow the name, after an asterisk.
     name = _SEPARATORS.sub("_", charset.partition("*")[0].strip().lower()).strip("_")
     name = _ALSO.get(name) or aliases.get(name, name)

@@ -62,5 +62,7 @@ def base64_bytes(raw: bytes) -> bytes:
 
 def one_line(text: str, most: int) -> str:
     """Fit for one line of a page, a log or a header: at most ``most`` characters, no controls."""
+    if text.isascii() and text.isprintable() and "  " not in text:
+        return text.strip()[:most].rstrip()  # nearly all are so
     seen = _CONTROLS.sub(" ", _UNSEEN.sub("", text[: 4 * most]))
     return _SPACES.sub(" ", seen).strip()[:most].rstrip()

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Callable, Iterable
 from datetime import date
-from functools import cached_property
 from typing import Final
 
 import msgspec
+from propcache.api import cached_property
 
 from letterbox.model.kind import FREE_OF_INTERESTS, Kind
 from letterbox.model.message import Addressees, Categories, Offer, Origin
@@ -236,7 +236,7 @@ class MailFacts:
         declared = _kind_named(self._declared.kind or "")
         if self._declared.offer and (declared is None or declared in FREE_OF_INTERESTS):
             return Kind.OFFER, "declared"  # what is offered beside it says what it is
-        if declared and not self._prose.belies(declared):
+        if declared and not self._is_belied(declared):
             return declared, "declared"
         labelled = _kind_named(self._label("letterbox-kind"))
         # RFC 3865: a solicitation says of itself that it is advertising.
@@ -256,7 +256,12 @@ class MailFacts:
         """
         if label is Kind.SERVICE and (self._to_many or soliciting or self._structured.offers):
             return True
-        return self._prose.belies(label)
+        return self._is_belied(label)
+
+    def _is_belied(self, kind: Kind) -> bool:
+        """Whether the words show that it is not of a kind that would free it of limits."""
+        # What has nothing to gain by its name is believed unread.
+        return kind in FREE_OF_INTERESTS and self._prose.belies(kind)
 
     @cached_property
     def _passages(self) -> Passages:
@@ -324,8 +329,8 @@ class MailFacts:
         return header.unfold(fields[0]).strip() if len(fields) == 1 else ""
 
 
+_KINDS: Final = {str(kind): kind for kind in Kind}
+
+
 def _kind_named(name: str) -> Kind | None:
-    try:
-        return Kind(name.lower())
-    except ValueError:
-        return None
+    return _KINDS.get(name.lower())

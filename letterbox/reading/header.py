@@ -23,7 +23,8 @@ def unfold(field: Field) -> str:
 
     Cut off at 16 KiB: nothing that is understood is longer.
     """
-    return _FOLD.sub("", to_text(field.value[:_MOST])).strip(" \t")
+    value = to_text(field.value[:_MOST])
+    return (_FOLD.sub("", value) if "\n" in value else value).strip(" \t")
 
 
 def subject(mail: Mail) -> str:
@@ -86,6 +87,14 @@ _SPECIALS = {
 }
 
 
+_USUAL = re.compile(
+    r"""(?: (?P<name>[A-Za-z0-9&'+./!-]++(?:\ [A-Za-z0-9&'+./!-]++)*+)[ ]?
+          | "(?P<quoted>[A-Za-z0-9&'+./!,-]++(?:\ [A-Za-z0-9&'+./!,-]++)*+)"[ ]? )?
+    <(?P<address>[A-Za-z0-9._+-]++@[A-Za-z0-9.-]++)>""",
+    re.VERBOSE,
+)
+
+
 class _Unclear(Exception):
     """Why a From cannot be read in one way only."""
 
@@ -140,6 +149,12 @@ def _author(field: Field) -> Author:
     value = unfold(field)
     if len(field.value) > _MOST or _CONTROL.search(value):
         raise _Unclear("From is longer than 16 KiB or holds control characters")
+    # Nearly all are written so, and mean the same to whoever reads them: words without any sign,
+    # or what stands in quotes without one, before the address.
+    if usual := _USUAL.fullmatch(value):
+        address = parse_address(usual["address"])
+        if address is not None:
+            return Author(address, one_line(usual["name"] or usual["quoted"] or "", MAX_NAME))
     written, words = _Reader(value).read()
     address = parse_address(written)
     # An at sign of another width is one to programs that bring letters to their plain form.

@@ -75,8 +75,8 @@ def _alternative(picture: re.Match[str]) -> str:
 
 def structured_in(html: bytes) -> list[bytes]:
     """The contents of ``<script type="application/ld+json">`` (JSON-LD 1.1, section 7)."""
-    lower = html.lower()
-    if b"ld+json" not in lower:
+    # One octet is found thirty times as fast as a word, and few pages have a plus sign at all.
+    if b"+" not in html or b"ld+json" not in (lower := html.lower()):
         return []
     return [
         html[opening.end() : end]

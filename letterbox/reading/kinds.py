@@ -1,6 +1,5 @@
 """What sort of mail a message reads as, by the signs in its words and in its header."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -179,12 +178,16 @@ def _is_editorial(editorial: Weight) -> bool:
 def _weighed(
     sort: str, subject: frozenset[_Sign], body: frozenset[_Sign], more: float = 0.0
 ) -> Weight:
-    strong = sum(meaning == f"{sort}.strong" for meaning, _ in subject | body)
+    strong = _meant(subject | body).count(f"{sort}.strong")
     return Weight(subject=_sum(sort, subject), body=_sum(sort, body) + more, strong=strong)
+
+
+def _meant(signs: frozenset[_Sign]) -> list[str]:
+    return [meaning for meaning, _ in signs]
 
 
 def _sum(sort: str, signs: frozenset[_Sign]) -> float:
     """What distinct signs of one sort count, up to a bound."""
-    met = Counter(meaning for meaning, _ in signs)
-    strong, weak = (met[f"{sort}.{strength}"] for strength in _STRENGTHS)
+    met = _meant(signs)
+    strong, weak = met.count(f"{sort}.strong"), met.count(f"{sort}.weak")
     return _STRONG * min(strong, _MOST_STRONG) + _WEAK * min(weak, _MOST_WEAK)

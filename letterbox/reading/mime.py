@@ -58,9 +58,7 @@ def content(mail: Mail, part: Part, most: int) -> bytes:
     if part.encoding == "quoted-printable":
         raw = mail.raw[part.start : min(part.end, part.start + most * 3)]
         # Space at the end of a line was added on the way (RFC 2045, section 6.7).
-        if b"= " in raw or b"=\t" in raw:
-            raw = _PADDED_BREAK.sub(b"=", raw)
-        return binascii.a2b_qp(raw)[:most]
+        return binascii.a2b_qp(_PADDED_BREAK.sub(b"=", raw))[:most]
     return mail.raw[part.start : min(part.end, part.start + most)]
 
 

@@ -3,8 +3,9 @@
 import msgspec
 from ahocorasick_rs import AhoCorasick
 
+from letterbox.reading.cut import MAX_STEMMED
 from letterbox.reading.signs import Signs
-from letterbox.reading.words import MAX_STEMMED, Words
+from letterbox.reading.words import Words
 
 # The last lines begin in the later part of a text, and not further from its end than this.
 _EARLIEST = 0.35
@@ -36,12 +37,11 @@ class Parting:
 
     def part(self, subject: str, text: str) -> Passages:
         """The passages of a message."""
-        lower = text.lower()
-        start = max(int(_EARLIEST * len(lower)), len(lower) - _LONGEST_FOOTER)
+        start = max(int(_EARLIEST * len(text)), len(text) - _LONGEST_FOOTER)
         # In a short text how to leave may stand anywhere; in a long one that is said of others.
-        first = 0 if len(lower) < _LONGEST_FOOTER else start
-        marks = self._marks.find_matches_as_indexes(lower[first:], overlapping=True)
-        cut = min((first + at for _, at, _ in marks if first + at >= start), default=len(lower))
+        first = 0 if len(text) < _LONGEST_FOOTER else start
+        marks = self._marks.find_matches_as_indexes(text[first:].lower(), overlapping=True)
+        cut = min((first + at for _, at, _ in marks if first + at >= start), default=len(text))
         # Lower case may be longer than what it was made of; by so little that it matters not.
         cut = _word_start(text, cut)
         end = min(cut, _word_start(text, _LONGEST_BODY))

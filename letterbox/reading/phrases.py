@@ -7,7 +7,8 @@ the stems of one language mean nothing in another.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import product
+from collections.abc import Set as AbstractSet
+from itertools import chain, product
 from math import prod
 from typing import Final, NamedTuple
 
@@ -41,12 +42,16 @@ _LOOKED_AT: Final = 500
 _FEW_SPELLINGS: Final = 8
 
 
-def languages_of(words: Sequence[str]) -> tuple[Language, ...]:
-    """The languages a text may be in: one, both where that is unsure, none for any other."""
-    looked = frozenset(words[:_LOOKED_AT])
+def languages_of(*texts: Words) -> tuple[Language, ...]:
+    """The languages a text may be in: one, both where that is unsure, none for any other.
+
+    Its parts follow one another; its first 500 words are looked at.
+    """
+    opening = list(chain.from_iterable(text.opening for text in texts))
+    looked = frozenset(opening[:_LOOKED_AT])
     en, nl = (len(looked & _MARKS[language]) for language in LANGUAGES)
     if max(en, nl) < _ENOUGH:
-        return LANGUAGES if len(words) < _SHORT else ()
+        return LANGUAGES if sum(map(len, texts)) < _SHORT else ()
     if en >= _CLEARLY * nl:
         return ("en",)
     return ("nl",) if nl >= _CLEARLY * en else LANGUAGES
@@ -154,27 +159,39 @@ class _Table:
         return [Found(phrase, times) for phrase, times in found.items()]
 
     def _standing(self, words: Words) -> list[_Shape]:
-        self._vocabulary.learn(words.distinct)
         stems_there = self._vocabulary.forms_in(words.distinct)
         candidates = {nth for stem in stems_there for nth in self._by_longest.get(stem, ())}
         # In the order of the table: sets of words have another in every process, and what is
         # weighed after this must come out the same in all of them.
         shapes_there = (self._shapes[nth] for nth in sorted(candidates))
         return [
-            shape for shape in shapes_there if len(shape.stems) == 1 or self._times(shape, words)
+            shape
+            for shape in shapes_there
+            if stems_there.issuperset(shape.stems)
+            and (len(shape.stems) == 1 or self._stands(shape, words))
         ]
+
+    def _stands(self, shape: _Shape, words: Words) -> bool:
+        """Whether a phrase stands in a text that has all its stems."""
+        spelled = self._spelled(shape, words)
+        if self._is_dear(spelled):
+            return self._times(shape, words) > 0
+        return words.have(spelled)
 
     def _times(self, shape: _Shape, words: Words) -> int:
         """How many times a phrase stands in a text whose words are known."""
-        spelled = []
-        for stem in shape.stems:
-            there = self._vocabulary.spelled(stem, words.distinct)
-            if not there:
-                return 0
-            spelled.append(there)
-        if self._language is not None and prod(map(len, spelled)) > _FEW_SPELLINGS:
+        spelled = self._spelled(shape, words)
+        if self._language and self._is_dear(spelled):
             return words.times_stemmed(shape.stems, self._language)
         return words.times(spelled)
+
+    def _spelled(self, shape: _Shape, words: Words) -> list[AbstractSet[str]]:
+        """For each stem the words of a text that have it; they are known."""
+        return [self._vocabulary.spelled(stem, words.distinct) for stem in shape.stems]
+
+    def _is_dear(self, spelled: Sequence[AbstractSet[str]]) -> bool:
+        """Whether to look for each spelling costs more than to stem the whole text."""
+        return self._language is not None and prod(map(len, spelled)) > _FEW_SPELLINGS
 
     def _stem_of(self, word: str) -> Sequence[str]:
         return (word,) if self._language is None else stems((word,), self._language)

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Sequence
 from datetime import date
-from functools import cached_property
 from typing import Final
 
 import msgspec
+from propcache.api import cached_property
 
 from letterbox.model.kind import FREE_OF_INTERESTS, Kind
 from letterbox.model.message import Categories, Offer
@@ -150,4 +150,4 @@ class Prose:
     @cached_property
     def _languages(self) -> tuple[Language, ...]:
         """Those it may be in."""
-        return languages_of([*self._passages.subject.ordered, *self._passages.body.ordered])
+        return languages_of(self._passages.subject, self._passages.body)

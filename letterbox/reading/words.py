@@ -5,18 +5,28 @@ else that is neither letter nor digit stands between words. Scripts written with
 not cut into words: there a run of letters counts as one.
 """
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from functools import lru_cache, partial
-from itertools import product
+from functools import partial
+from itertools import chain, product
 from typing import Final, Generic, Literal, TypeVar, get_args
 
 import Stemmer
 
 from letterbox.model.fold import fold
 from letterbox.model.message import Keyword
+from letterbox.reading.cut import (
+    MAX_STEMMED,
+    MAX_TEXT,
+    Cut,
+    cut_up,
+    distinct_of,
+    flat_of,
+    line_of,
+    split,
+    words_of,
+)
 
 __all__ = [
     "LANGUAGES",
@@ -33,11 +43,6 @@ __all__ = [
     "stems",
     "word_set",
 ]
-
-#: Characters of a text that are looked at, so that a huge mail costs no more than a large one.
-MAX_TEXT: Final = 256 * 1024
-#: Longer runs of letters are no words of a language: they have no stem.
-MAX_STEMMED: Final = 40
 
 #: The languages whose words are known by their stems.
 Language = Literal["en", "nl"]
@@ -61,53 +66,11 @@ _IRREGULAR: Final[dict[Language, dict[str, str]]] = {
         "bladeren": "blad", "lammeren": "lam",
     },
 }  # fmt: skip
-_WORD: Final = re.compile(r"[^\W_]+")
-# Soft hyphens, zero-width characters and typographic apostrophes: they do not part words.
-_INVISIBLE: Final = re.compile("[\u00ad\u02bc\u200b-\u200d\u2019\u2060\ufeff]")
-# One pass over the bytes lowers ASCII letters and blanks what is no word; bytes from 0x80 on
-# belong to other characters, which are looked at word by word.
-_ASCII: Final = bytes(
-    byte if byte > 0x7F else ord(chr(byte).lower()) if chr(byte).isalnum() else 0x20  # noqa: PLR2004
-    for byte in range(256)
-)
-
-
-def split(text: str) -> list[str]:
-    """The folded words of a text, in order; what lies beyond ``MAX_TEXT`` characters is left."""
-    return _words_of(_flat(text))
 
 
 def word_set(text: str) -> frozenset[str]:
     """The words of a table, written with spaces between them."""
     return frozenset(text.split())
-
-
-def _flat(text: str) -> str:
-    """Runs of characters with spaces around each; those in ASCII are words as they are."""
-    cut = f" {text[:MAX_TEXT]} "
-    return cut.encode("utf-8", "replace").translate(_ASCII, b"'").decode()
-
-
-def _words_of(flat: str) -> list[str]:
-    rough = flat.split()
-    if flat.isascii():
-        return rough
-    words: list[str] = []
-    for word in rough:
-        if word.isascii():
-            words.append(word)
-        else:
-            words.extend(_folded(word))
-    return words
-
-
-def _folded(run: str) -> tuple[str, ...]:
-    """The words of a run of characters that are not all ASCII."""
-    return _kept_folded(run) if len(run) <= MAX_STEMMED else _fold_apart(run)
-
-
-def _fold_apart(run: str) -> tuple[str, ...]:
-    return tuple(_WORD.findall(fold(_INVISIBLE.sub("", run))))
 
 
 def forms(word: str) -> frozenset[str]:
@@ -177,7 +140,6 @@ class _Kept(dict[str, _Made], Generic[_Made]):
         return made
 
 
-_kept_folded: Final = lru_cache(maxsize=8192)(_fold_apart)
 _KEPT_FORMS: Final = _Kept(_forms)
 _KEPT_STEMS: Final = {language: _Kept(partial(_stem, language=language)) for language in LANGUAGES}
 
@@ -190,32 +152,47 @@ def keyword(text: str) -> Keyword:
 class Words:
     """The folded words of one stretch of text, cut when first asked for, and then once only."""
 
-    __slots__ = ("_distinct", "_joined", "_ordered", "_stemmed", "flat")
+    __slots__ = ("_cut", "_distinct", "_stemmed", "flat")
 
     def __init__(self, text: str) -> None:
         #: Runs of characters, with a space before and behind each.
-        self.flat: Final = _flat(text)
-        self._ordered: list[str] | None = None
+        self.flat: Final = flat_of(text)
+        self._cut: Cut | None = None
         self._distinct: frozenset[str] | None = None
-        self._joined: str | None = None
         self._stemmed: dict[Language, str] = {}
 
     def __len__(self) -> int:
-        return len(self.ordered)
+        return self._whole.length
 
     @property
     def ordered(self) -> list[str]:
-        """All of them, one after another."""
-        if self._ordered is None:
-            self._ordered = _words_of(self.flat)
-        return self._ordered
+        """All of them, one after another; made anew at each call."""
+        return words_of(self.flat)
+
+    @property
+    def opening(self) -> list[str]:
+        """The first of them, some 500."""
+        return self._whole.opening
 
     @property
     def distinct(self) -> frozenset[str]:
         """Each of them once."""
         if self._distinct is None:
-            self._distinct = frozenset(self.ordered)
+            whole = self._cut
+            self._distinct = whole.distinct if whole else distinct_of(self.flat)
         return self._distinct
+
+    @property
+    def _whole(self) -> Cut:
+        whole = self._cut
+        if whole is None:
+            whole = self._cut = cut_up(self.flat)
+        return whole
+
+    def have(self, spelled: Sequence[Collection[str]]) -> bool:
+        """Whether words follow one another somewhere, each in one of its spellings."""
+        line = self._whole.line
+        return any(line_of(words) in line for words in product(*spelled))
 
     def times(self, spelled: Sequence[Collection[str]]) -> int:
         """How many times words follow one another, each in one of its spellings."""
@@ -225,28 +202,21 @@ class Words:
         """The same by the stems of every word: dear, but whatever the number of spellings."""
         line = self._stemmed.get(language)
         if line is None:
-            line = self._stemmed[language] = _line(stems(self.ordered, language))
+            line = self._stemmed[language] = line_of(stems(self.ordered, language))
         return _count(line, phrase)
 
     def _count(self, words: Sequence[str]) -> int:
-        if self._joined is None:
-            self._joined = _line(self.ordered)
-        return _count(self._joined, words)
+        return _count(self._whole.line, words)
 
 
 def _count(line: str, words: Iterable[str]) -> int:
     """How many times words stand in a row in a line, overlaps included."""
-    sought = _line(words)
+    sought = line_of(words)
     times, at = 0, line.find(sought)
     while at >= 0:
         times += 1
         at = line.find(sought, at + 1)
     return times
-
-
-def _line(words: Iterable[str]) -> str:
-    """Words as they are searched: no two share the space between them."""
-    return f" {'  '.join(words)} "
 
 
 class Vocabulary:
@@ -267,18 +237,17 @@ class Vocabulary:
         self._forms_of = forms_of
         self._wanted = wanted
         self._most = most
-        self._known: set[str] = set()
+        #: By word; of most words none is wanted.
+        self._forms: dict[str, tuple[str, ...]] = {}
         self._by_form: defaultdict[str, set[str]] = defaultdict(set)
-        self._forms: dict[str, list[str]] = {}
-        self._telling: set[str] = set()
 
     def learn(self, words: frozenset[str]) -> None:
         """Know these words: others may be forgotten."""
-        new = words - self._known
-        if len(self._known) + len(new) > self._most:
+        new = words.difference(self._forms)
+        if len(self._forms) + len(new) > self._most:
             self.generation += 1
-            for kept in (self._known, self._by_form, self._forms, self._telling):
-                kept.clear()
+            self._forms.clear()
+            self._by_form.clear()
             new = words
         for word in new:
             # Only what is short is kept: mail of endless words must not fill the memory.
@@ -286,14 +255,11 @@ class Vocabulary:
                 self._know(word)
 
     def _know(self, word: str) -> None:
-        self._known.add(word)
         wanted = self._wanted
-        found = [form for form in self._forms_of(word) if wanted is None or form in wanted]
-        if found:
-            self._telling.add(word)
-            self._forms[word] = found
-            for form in found:
-                self._by_form[form].add(word)
+        found = tuple(form for form in self._forms_of(word) if wanted is None or form in wanted)
+        self._forms[word] = found
+        for form in found:
+            self._by_form[form].add(word)
 
     def spelled(self, form: str, words: frozenset[str]) -> AbstractSet[str]:
         """Those of some words, which must be known, that have a form."""
@@ -301,8 +267,13 @@ class Vocabulary:
         return _NONE if found is None else found & words
 
     def forms_in(self, words: frozenset[str]) -> set[str]:
-        """Every form that is wanted and that one of some words has; they must be known."""
-        return {form for word in words & self._telling for form in self._forms[word]}
+        """Every form that is wanted and that one of some words has; they are known then."""
+        # Each word is looked up once, mostly: where there are many, that is what costs.
+        found = [*map(self._forms.get, words)]
+        if None in found:
+            self.learn(words)
+            found = [*map(self._forms.get, words)]
+        return set(chain.from_iterable(filter(None, found)))
 
 
 _NONE: Final[frozenset[str]] = frozenset()

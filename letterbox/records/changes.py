@@ -41,6 +41,8 @@ By = Literal[
     "restore",
     "confirm",
     "request",
+    "import",
+    "expecting",
     "suggestion",
 ]
 

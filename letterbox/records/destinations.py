@@ -111,6 +111,15 @@ class Destinations:
         """One of them, by id."""
         return next((each for each in await self.listed(consumer) if each.id == name), None)
 
+    async def reached(self, consumer: str, text: str) -> Address | None:
+        """Where mail to an address of theirs goes: as it was confirmed; None where it does not."""
+        address = parse_address(text)
+        for each in await self.confirmed(consumer) if address else ():
+            confirmed = parse_address(each.address)
+            if address and confirmed and _same(each, address) and not self.unfit(confirmed):
+                return confirmed
+        return None
+
     def unfit(self, address: Address) -> bool:
         """Whether mail to an address would come back to us."""
         return address.domain in self._ours
@@ -168,8 +177,10 @@ class Destinations:
         address: Address,
     ) -> bool:
         """Write the list with a letter owed; false where it has changed meanwhile."""
-        now = self._clock.now()
+        now, own = self._clock.now(), places.consumer(consumer)
         counter, expires = places.confirmations(now), now + _DAY
+        if (await self._store.counters(own, [counter]))[counter] >= _LETTERS:
+            raise AskedEnough  # and the address has not been asked: others may be heard there
         to = Add(counter=counter, expires=expires, limit=_LETTERS_TO)
         mine = Add(counter=counter, expires=expires, limit=_LETTERS)
         operations = (
@@ -177,10 +188,11 @@ class Destinations:
             mine,
             Schedule(key=places.CONFIRMING + row.id, at=now),
         )
-        # The address first: whoever asks too often for a stranger's is stopped there.
+        # The address first, below whatever name: whoever asks too often for a stranger's is
+        # stopped there.
         results = await self._store.commit(
-            Commit(places.elsewhere(str(address).lower()), (to,)),
-            Commit(places.consumer(consumer), operations, with_all=True),
+            Commit(places.elsewhere(str(address.mailbox)), (to,)),
+            Commit(own, operations, with_all=True),
         )
         failed = next((each for each in results if isinstance(each, Rejected)), None)
         if failed is not None and failed.operation in {to, mine}:

@@ -140,16 +140,22 @@ class Ledger:
             heard=line.event.reason if line.event else record.told.reason,
             recipient=record.recipient,
         )
-        reference = msgspec.structs.replace(self.reference(row, record.at), with_previous=True)
+        reference = self.reference(row, record.at, new=record.follows is None, with_previous=True)
         counted = (self._tallies.commit(line.tally),) if line.tally else ()
         return consumer, reference, *counted
 
-    def reference(self, row: Reference, at: datetime) -> Commit:
-        """The commit that makes a reference known: what was told last is what it leads to."""
+    def reference(
+        self, row: Reference, at: datetime, *, new: bool = False, with_previous: bool = False
+    ) -> Commit:
+        """The commit that makes a reference known: what was told last is what it leads to.
+
+        ``new``: nothing was told by it before.
+        """
         claim = Claim(name=places.REFERENCE, value=encode(row), expires=at + self._decisions)
         return Commit(
             partition=places.reference(row.told.reference),
-            operations=(Unclaim(name=places.REFERENCE), claim),
+            operations=(claim,) if new else (Unclaim(name=places.REFERENCE), claim),
+            with_previous=with_previous,
         )
 
     def _operations(self, line: Line) -> tuple[Operation, ...]:

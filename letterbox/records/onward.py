@@ -98,9 +98,12 @@ class OnwardRecords:
         expires = self._clock.now() + self._comes_back
         claim = Claim(places.HANDED, encode(Handed(consumer, entry.id)), expires)
         await self._store.commit(Commit(places.handed(name), (claim,)))
-        return await self._change(
+        named = await self._change(
             consumer, entry.id, lambda had: msgspec.structs.replace(had, name=name)
         )
+        if named is None:
+            await self.forget([name])
+        return named
 
     async def put_off(self, consumer: str, name: str, at: datetime) -> None:
         """It has not had its turn: look at it again then."""
@@ -110,7 +113,7 @@ class OnwardRecords:
     async def note(self, consumer: str, name: str, after: HandingOn) -> InboxEntry | None:
         """Write down what has become of an entry that is owed, and when it is looked at again.
 
-        None where the entry has gone.
+        None where the entry has gone, or is owed to another place by now.
         """
         key = places.ONWARD + name
         if after.state == "owed" and after.next is not None:
@@ -119,7 +122,7 @@ class OnwardRecords:
             due = Unschedule(key=key, expect=False)
 
         def noted(had: HandingOn) -> HandingOn | None:
-            return after if had.state == "owed" else None
+            return after if had.state == "owed" and had.to == after.to else None
 
         return await self._change(consumer, name, noted, due)
 

@@ -94,6 +94,10 @@ REQUEST = "request/"
 OUTCOME = "outcome/"
 #: The consumer is to be told of something that went wrong in their name.
 NOTICE = "notice/"
+#: An address that was taken by the first who used it: its consumer's document is to say so.
+BINDING = "binding/"
+#: What was found of a consumer's old mail, and how far it was read.
+IMPORT = "import"
 #: Something came of which a consumer is given notice, by decision: first that it did, then as a
 #: row; and that the rows are to be looked at.
 NEWS = "news"
@@ -391,3 +395,8 @@ def foreign(source: str) -> str:
 def foreign_chunk(source: str, nth: int) -> str:
     """The key of one part of its lines, counted from 0."""
     return f"foreign/{source}/{nth:04}"
+
+
+def bound(address: str) -> str:
+    """The claim of whoever was the first to use an address, within its consumer's partition."""
+    return f"bound/{address}"

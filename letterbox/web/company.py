@@ -47,6 +47,8 @@ _BY: Final[dict[By, str]] = {
     "restore": N_("you, putting something back"),
     "confirm": N_("you, confirming it"),
     "request": N_("you, letting it back in"),
+    "expecting": N_("you, expecting mail"),
+    "import": N_("you, by what your old mail suggested"),
     "suggestion": N_("you, by a suggestion"),
 }
 

@@ -24,6 +24,7 @@ TITLES: Final[Mapping[Section, str]] = {
     "decisions": N_("What was decided"),
     "activity": N_("Activity"),
     "requests": N_("Who asked to come back"),
+    "import": N_("Old mail"),
     "objections": N_("Objections"),
     "strangers": N_("From nobody proven"),
     "tokens": N_("Keys of programs"),

@@ -26,6 +26,8 @@ PLACES: Mapping[Side, tuple[Place, ...]] = {
         Place("/interests", N_("Interests")),
         Place("/times", N_("Times")),
         Place("/addresses", N_("Addresses"), more=True),
+        Place("/expecting", N_("Expecting mail"), more=True),
+        Place("/start", N_("Old mail"), more=True),
         Place("/delivery", N_("Where mail goes"), more=True),
         Place("/suggestions", N_("Suggestions"), more=True),
         Place("/objections", N_("Objections"), more=True),

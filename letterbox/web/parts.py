@@ -38,6 +38,7 @@ from letterbox.records.claims import Claims
 from letterbox.records.consumers import Consumers
 from letterbox.records.elsewhere import Elsewhere
 from letterbox.records.feed import Feed
+from letterbox.records.imports import Imports
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.objections import Objections
 from letterbox.records.passkeys import Passkeys
@@ -47,6 +48,7 @@ from letterbox.records.tallies import Tallies
 from letterbox.records.vendors import Vendors
 from letterbox.records.webhooks import WebhookRecords
 from letterbox.registration import DomainProofs, Endpoints, Keys
+from letterbox.starting import Adoption, Expectations, Sieve, Uploads
 
 
 class Parts(NamedTuple):
@@ -104,4 +106,9 @@ class Parts(NamedTuple):
     webhook_records: WebhookRecords
     endpoints: Endpoints
     preflight: Preflight
+    adoption: Adoption
+    imports: Imports
+    uploads: Uploads
+    sieve: Sieve
+    expectations: Expectations
     public_url: Callable[[], str]

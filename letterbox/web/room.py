@@ -22,6 +22,7 @@ from letterbox.web import (
     bulk,
     company,
     delivery,
+    expecting,
     inbox,
     interests,
     leaving,
@@ -36,6 +37,7 @@ from letterbox.web import (
     rules,
     settings,
     signin,
+    start,
     status,
     suggestions,
     times,
@@ -82,6 +84,8 @@ PAGES: tuple[Page, ...] = (
     *times.PAGES,
     *windows.PAGES,
     *replay.PAGES,
+    *start.PAGES,
+    *expecting.PAGES,
     *suggestions.PAGES,
 )
 _FETCHED = frozenset({"cors", "no-cors"})
@@ -152,7 +156,7 @@ class Room:
                 if who.owner.side != page.who:
                     raise missing()
             if page.method == "POST" and not page.bears:
-                await visit.take_form(uploads=page.uploads)
+                await visit.take_form(uploads=page.uploads, streams=page.streams)
             return await page.run(visit)
         except Failure as failure:
             return await self._explained(visit, failure)

@@ -14,9 +14,11 @@ _NUMBER: Final = re.compile(r"[0-9]{1,18}")
 _PAGES: Final = {
     "vendors": "/vendors",
     "addresses": "/addresses",
+    "start": "/start",
+    "expecting": "/expecting",
+    "suggestions": "/suggestions",
     "notices": "/notices",
     "delivery": "/delivery",
-    "suggestions": "/suggestions",
 }
 
 

@@ -119,6 +119,32 @@ STATUS: Mapping[str, Status] = {
         N_("%(address)s is given up."),
         *_back_to("addresses"),
     ),
+    "expecting": Status(
+        N_("Everything of %(vendor)s comes until %(until)s."),
+        *_back_to("expecting"),
+    ),
+    "expecting-address": Status(
+        N_("%(address)s is yours to give. It waits for its first user until %(until)s."),
+        *_back_to("expecting"),
+    ),
+    "expecting-kept": Status(
+        N_("%(vendor)s is on your list."),
+        *_back_to("expecting"),
+    ),
+    "expecting-closed": Status(
+        N_("No longer expected: %(vendor)s."),
+        *_back_to("expecting"),
+    ),
+    "choices-made": Status(
+        N_("Changed: %(count)s."),
+        *_back_to("start"),
+    ),
+    "choices-made-some": Status(
+        N_("Changed: %(count)s. Not done: %(left)s."),
+        *_back_to("start"),
+    ),
+    "mail-read": Status(N_("Read to its end: %(count)s mails.")),
+    "mail-forgotten": Status(N_("What was found is forgotten.")),
     "company-confirmed": Status(N_("%(vendor)s goes on as it was.")),
     "companies-none": Status(N_("Nothing was changed.")),
     "put-back": Status(N_("Put back: the rules are as they were.")),

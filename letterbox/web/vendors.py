@@ -128,8 +128,10 @@ async def show_list(visit: Visit) -> web.Response:
     if visit.asked("all") == "yes" and len(rows) <= _ALL:
         begin, size = 0, _ALL
     end = begin + size
+    expecting = await visit.parts.expectations.of(visit.consumer)
     return await visit.page(
         "companies.html",
+        ended=sum(each.until <= visit.now for each in expecting),
         rows=rows[begin:end],
         found=len(rows),
         total=total,

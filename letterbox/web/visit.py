@@ -4,7 +4,7 @@ import asyncio
 import hmac
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime, tzinfo
 from http import HTTPStatus
 from typing import Final, Literal, NamedTuple
@@ -17,7 +17,7 @@ from multidict import MultiDict
 from letterbox.model.preferences import Language
 from letterbox.records.guesses import Guesses
 from letterbox.records.sessions import Owner, Sessions, Side, SignedIn
-from letterbox.web import status
+from letterbox.web import coming, status
 from letterbox.web.failures import Failure, missing
 from letterbox.web.parts import Parts
 from letterbox.web.texts import Texts
@@ -81,6 +81,9 @@ class Visit:
         self._form: MultiDict[str] | None = None
         #: The file that came with the form; empty where none did.
         self.upload = b""
+        #: A file that comes with the form and is read as it comes; its size, if it says one.
+        self.coming: AsyncIterator[bytes] | None = None
+        self.coming_size = 0
 
     # ---- who ----
 
@@ -155,14 +158,18 @@ class Visit:
         """All of a field of the form that stands there several times."""
         return [] if self._form is None else list(self._form.getall(name, ()))
 
-    async def take_form(self, *, uploads: bool = False) -> None:
+    async def take_form(self, *, uploads: bool = False, streams: bool = False) -> None:
         """Read the form, and see that it is one of ours. Raises :class:`Failure`.
 
-        ``uploads``: a file may come with it, as large as a mail may be.
+        ``uploads``: a file may come with it, as large as a mail may be. ``streams``: it is read up
+        to a file, which ``coming`` then yields.
         """
         _check_origin(self.request)
         section = self.parts.configuration.http
-        if uploads:
+        if streams:
+            self._form, self.coming = await coming.read_to_file(self.request, section.body_timeout)
+            self.coming_size = self.request.content_length or 0
+        elif uploads:
             most = section.max_body + _LARGEST_FORM
             self._form, self.upload = await _read_parts(self.request, section.body_timeout, most)
         else:
@@ -326,6 +333,8 @@ class Page(NamedTuple):
     run: Callable[[Visit], Awaitable[web.StreamResponse]]
     #: Whether a file may come with its form, which is sent in parts then.
     uploads: bool = False
+    #: Whether that file is read as it comes.
+    streams: bool = False
     #: Whether its path bears what is signed: that is all that is asked for, of programs too, and
     #: whatever else is posted is not read.
     bears: bool = False

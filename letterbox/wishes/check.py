@@ -1,12 +1,10 @@
 """The second look at preferences: what their types alone cannot tell to be wrong."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import date, tzinfo
+from datetime import tzinfo
 from difflib import get_close_matches
 from itertools import chain, islice
 from typing import Final, Protocol
-
-import msgspec
 
 from letterbox.model.address import Address, fold_domain, parse_address
 from letterbox.model.kind import RULED_KINDS, Kind
@@ -28,6 +26,16 @@ from letterbox.model.preferences import (
 from letterbox.model.taxonomy import Taxonomy
 from letterbox.reading.words import split
 from letterbox.wishes.calendar import minutes
+from letterbox.wishes.expecting import key_of
+from letterbox.wishes.mistakes import (
+    Mistake,
+    in_order,
+    no_address,
+    no_vendor,
+    quoted,
+    too_many,
+    unique,
+)
 from letterbox.wishes.names import name_of, other_side
 
 #: How much one consumer may declare, so that a decision about it stays bounded work.
@@ -35,6 +43,7 @@ MOST: Final = {
     "addresses": 200,
     "pauses": 200,
     "exceptions": 400,
+    "expecting": 50,
     "interest": 500,
     "window": 200,
     "vendor": 10_000,
@@ -47,7 +56,6 @@ MOST_IN_LIST: Final = 1000
 _MOST_MISTAKES: Final = 100
 #: The longest name of a time zone has 32 characters.
 _LONGEST_ZONE: Final = 64
-_LONGEST_SHOWN: Final = 60
 #: Signing domains that one relationship may trust.
 _MOST_WAYS: Final = 10
 
@@ -65,17 +73,6 @@ class Domains(Protocol):
     def is_mailbox_provider(self, domain: str) -> bool:
         """Whether anybody can have a mailbox there."""
         ...
-
-
-class Mistake(msgspec.Struct, frozen=True):
-    """One thing wrong. ``path`` names the field, such as ``window[0].until``."""
-
-    path: str
-    mistake: str
-    allowed: str
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.mistake}; allowed: {self.allowed}"
 
 
 def check(
@@ -97,6 +94,7 @@ def check(
         _zone(preferences.timezone, zone_of, zones),
         _pauses(preferences),
         _exceptions(preferences),
+        _expecting(preferences, domains),
         _limits("limit", preferences.limit),
         _own_mail(preferences.digest, preferences.notify),
         _interests(preferences.interest, taxonomy),
@@ -110,7 +108,7 @@ def check(
 def _too_much(preferences: Preferences) -> Iterator[Mistake]:
     for field, most in MOST.items():
         if len(getattr(preferences, field)) > most:
-            yield _too_many(field, most)
+            yield too_many(field, most)
 
 
 def _addresses(preferences: Preferences) -> Iterator[Mistake]:
@@ -123,12 +121,12 @@ def _addresses(preferences: Preferences) -> Iterator[Mistake]:
         path = f"addresses[{nth}]" if isinstance(entry, str) else f"addresses[{nth}].address"
         address = parse_address(bound.address)
         if address is None:
-            yield _no_address(path, bound.address)
+            yield no_address(path, bound.address)
         else:
             exact = Address(local=address.local.lower(), domain=address.domain)
-            yield from _unique(path, str(exact), "address", seen)
+            yield from unique(path, str(exact), "address", seen)
         if bound.vendor is not None and not bound.vendor.strip():
-            yield _no_vendor(f"addresses[{nth}].vendor", bound.vendor)
+            yield no_vendor(f"addresses[{nth}].vendor", bound.vendor)
 
 
 def _zone(
@@ -141,13 +139,13 @@ def _zone(
         if near := get_close_matches(name[:_LONGEST_ZONE], list(zones()), n=1):
             allowed += f"; did you mean {near[0]}?"
         yield Mistake(
-            path="timezone", mistake=f"there is no time zone {_quoted(name)}", allowed=allowed
+            path="timezone", mistake=f"there is no time zone {quoted(name)}", allowed=allowed
         )
 
 
 def _pauses(preferences: Preferences) -> Iterator[Mistake]:
     for nth, pause in enumerate(preferences.pauses):
-        yield from _in_order(f"pauses[{nth}].until", pause.from_, pause.until)
+        yield from in_order(f"pauses[{nth}].until", pause.from_, pause.until)
         yield from _spoken_of(f"pauses[{nth}]", pause)
 
 
@@ -164,6 +162,29 @@ def _exceptions(preferences: Preferences) -> Iterator[Mistake]:
                 allowed="both times, or neither where nothing may arrive that day",
             )
         yield from _spoken_of(path, exception)
+
+
+def _expecting(preferences: Preferences, domains: Domains) -> Iterator[Mistake]:
+    seen: set[str] = set()
+    own = {bound.address.lower() for bound in preferences.bound_addresses}
+    for nth, each in enumerate(preferences.expecting):
+        path = f"expecting[{nth}]"
+        if (each.vendor is None) == (each.address is None):
+            named = "vendor and address" if each.vendor is not None else "nobody"
+            allowed = "exactly one of vendor, address"
+            yield Mistake(path=path, mistake=f"it names {named}", allowed=allowed)
+            continue
+        if each.vendor is not None and not each.vendor.strip():
+            yield no_vendor(f"{path}.vendor", each.vendor)
+        elif each.vendor is not None and "." in each.vendor:
+            yield from _domain(f"{path}.vendor", each.vendor, domains)
+        elif each.address is not None and each.address.lower() not in own:
+            mistake = f"{quoted(each.address)} is none of the addresses"
+            yield Mistake(path=f"{path}.address", mistake=mistake, allowed="one of addresses")
+        yield from unique(path, key_of(each), "expectation of", seen)
+        if each.until <= each.from_:
+            allowed = f"later than {each.from_.isoformat()}"
+            yield Mistake(path=f"{path}.until", mistake="it is over at once", allowed=allowed)
 
 
 def _times(path: str, start: str, end: str) -> Iterator[Mistake]:
@@ -190,10 +211,10 @@ def _spoken_of(path: str, rule: Window | Pause | DayException) -> Iterator[Mista
 
 def _vendors(path: str, vendors: Sequence[str]) -> Iterator[Mistake]:
     if len(vendors) > MOST_IN_LIST:
-        yield _too_many(path, MOST_IN_LIST)
+        yield too_many(path, MOST_IN_LIST)
     for at, vendor in enumerate(vendors):
         if not name_of(vendor).strip():
-            yield _no_vendor(f"{path}[{at}]", vendor)
+            yield no_vendor(f"{path}[{at}]", vendor)
 
 
 def _own_mail(digest: Digest | None, notify: Notify | None) -> Iterator[Mistake]:
@@ -203,7 +224,7 @@ def _own_mail(digest: Digest | None, notify: Notify | None) -> Iterator[Mistake]
         path = f"digest.at[{nth}]"
         if clock == _DAYS_END:
             yield Mistake(path=path, mistake="no day begins there", allowed="00:00-23:59")
-        yield from _unique(path, clock, "time", seen)
+        yield from unique(path, clock, "time", seen)
     for nth, quiet in enumerate(notify.quiet if notify else ()):
         yield from _times(f"notify.quiet[{nth}]", quiet.from_, quiet.until)
 
@@ -240,17 +261,17 @@ def _interests(interests: Sequence[Interest], taxonomy: Taxonomy) -> Iterator[Mi
     seen: set[str] = set()
     for nth, interest in enumerate(interests):
         path = f"interest[{nth}]"
-        yield from _unique(f"{path}.id", interest.id, "interest", seen)
+        yield from unique(f"{path}.id", interest.id, "interest", seen)
         words = {f"keywords.{name}": getattr(interest.keywords, name) for name in _WORD_LISTS}
         words["brands"] = interest.brands
         for field, texts in {**words, **{f: getattr(interest, f) for f in _NAME_LISTS}}.items():
             if len(texts) > MOST_IN_LIST:
-                yield _too_many(f"{path}.{field}", MOST_IN_LIST)
+                yield too_many(f"{path}.{field}", MOST_IN_LIST)
         yield from _categories(f"{path}.categories", interest.categories, taxonomy)
         for field, texts in words.items():
             yield from _words(f"{path}.{field}", texts)
         yield from _vendors(f"{path}.vendors", interest.vendors)
-        yield from _in_order(f"{path}.until", interest.from_, interest.until)
+        yield from in_order(f"{path}.until", interest.from_, interest.until)
 
 
 _WORD_LISTS: Final = ("any", "all", "none")
@@ -283,7 +304,7 @@ def _windows(windows: Sequence[Window]) -> Iterator[Mistake]:
     for nth, window in enumerate(windows):
         path = f"window[{nth}]"
         if window.id is not None:
-            yield from _unique(f"{path}.id", window.id, "window", seen)
+            yield from unique(f"{path}.id", window.id, "window", seen)
         yield from _times(path, window.from_, window.until)
         yield from _spoken_of(path, window)
 
@@ -308,12 +329,12 @@ def _other_side(path: str, rule: VendorRule, domains: Domains, seen: set[str]) -
         return
     path = f"{path}.{named[0]}"
     if rule.address and parse_address(rule.address) is None:
-        yield _no_address(path, rule.address)
+        yield no_address(path, rule.address)
     elif rule.domain:
         yield from _domain(path, rule.domain, domains)
     elif rule.vendor and not rule.vendor.strip():
-        yield _no_vendor(path, rule.vendor)
-    yield from _unique(path, other_side(rule), "relationship with", seen)
+        yield no_vendor(path, rule.vendor)
+    yield from unique(path, other_side(rule), "relationship with", seen)
 
 
 def _domain(path: str, text: str, domains: Domains) -> Iterator[Mistake]:
@@ -361,7 +382,7 @@ def _rule(path: str, rule: VendorRule, domains: Domains) -> Iterator[Mistake]:
             mistake="it speaks of service mail alone",
             allowed="no kinds",
         )
-    yield from _in_order(f"{path}.until", rule.from_, rule.until)
+    yield from in_order(f"{path}.until", rule.from_, rule.until)
     yield from _ways(f"{path}.via", rule.via, domains)
 
 
@@ -373,25 +394,25 @@ def _onward(rules: Sequence[OnwardRule]) -> Iterator[Mistake]:
         if rule.to not in {KEEP, MAILBOX} and parse_address(rule.to) is None:
             yield Mistake(
                 path=f"{path}.to",
-                mistake=f"{_quoted(rule.to)} is no mail address",
+                mistake=f"{quoted(rule.to)} is no mail address",
                 allowed="a confirmed mailbox such as anna@provider.example, "
                 f'"{MAILBOX}" or "{KEEP}"',
             )
         for kind in rule.kinds or ("all the others",):
-            yield from _unique(f"{path}.kinds", str(kind), "place for", seen)
+            yield from unique(f"{path}.kinds", str(kind), "place for", seen)
 
 
 def _ways(path: str, ways: Sequence[str], domains: Domains) -> Iterator[Mistake]:
     """Signing domains that may speak for another: each of somebody who knows whom it signs for."""
     if len(ways) > _MOST_WAYS:
-        yield _too_many(path, _MOST_WAYS)
+        yield too_many(path, _MOST_WAYS)
     seen: set[str] = set()
     for nth, text in enumerate(ways[: _MOST_WAYS + 1]):
         place, name = f"{path}[{nth}]", fold_domain(text)
         if name is None or "." not in name:
             yield Mistake(
                 path=place,
-                mistake=f"{_quoted(text)} is no domain",
+                mistake=f"{quoted(text)} is no domain",
                 allowed="the domain that signs the mail (d= in its DKIM-Signature), "
                 "such as k1.platform.example",
             )
@@ -409,40 +430,4 @@ def _ways(path: str, ways: Sequence[str], domains: Domains) -> Iterator[Mistake]
                 "such as k1.platform.example",
             )
         else:
-            yield from _unique(place, name, "domain", seen)
-
-
-def _in_order(path: str, start: date | None, end: date | None) -> Iterator[Mistake]:
-    if start is not None and end is not None and end < start:
-        yield Mistake(path=path, mistake=f"{end} is before {start}", allowed=f"{start} or later")
-
-
-def _unique(path: str, key: str, what: str, seen: set[str]) -> Iterator[Mistake]:
-    if key in seen:
-        yield Mistake(
-            path=path, mistake=f"the {what} {key} stands here twice", allowed="each one once"
-        )
-    seen.add(key)
-
-
-def _no_address(path: str, text: str) -> Mistake:
-    return Mistake(
-        path=path,
-        mistake=f"{_quoted(text)} is no mail address",
-        allowed="an address such as anna@letterbox.example",
-    )
-
-
-def _no_vendor(path: str, text: str) -> Mistake:
-    return Mistake(
-        path=path, mistake=f"{text!r} names nobody", allowed="a vendor's id, or its domain"
-    )
-
-
-def _too_many(path: str, most: int) -> Mistake:
-    return Mistake(path=path, mistake="too many", allowed=f"at most {most:,}")
-
-
-def _quoted(text: str) -> str:
-    """A text in quotes, as much of it as finds it again."""
-    return repr(text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…")
+            yield from unique(place, name, "domain", seen)

@@ -19,6 +19,7 @@ from letterbox.model.sender import VendorRef
 from letterbox.model.taxonomy import Taxonomy
 from letterbox.model.wishes import Counted, Quota, Relationship, Wishes
 from letterbox.wishes.calendar import Calendar
+from letterbox.wishes.expecting import key_of
 from letterbox.wishes.interests import compile_interests
 from letterbox.wishes.names import mailbox_of, name_of, other_side
 
@@ -61,6 +62,7 @@ def compile_wishes(
             for entry in preferences.bound_addresses
             if (address := parse_address(entry.address))
         },
+        expecting={key_of(each): each for each in preferences.expecting},
         notified=frozenset(preferences.notify.about if preferences.notify else ()),
         onward=_onward(preferences.onward),
         cleaned_onward=preferences.cleaned_onward,

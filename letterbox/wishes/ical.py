@@ -25,7 +25,8 @@ import msgspec
 from letterbox.model.kind import Kind
 from letterbox.model.preferences import Day, DayException, Pause, Window
 from letterbox.model.times import days_after
-from letterbox.wishes.check import MOST, Mistake
+from letterbox.wishes.check import MOST
+from letterbox.wishes.mistakes import Mistake
 
 #: Octets of a file that is read; a thousand windows, pauses and days apart take less.
 MOST_OCTETS: Final = 256 * 1024

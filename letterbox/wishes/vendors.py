@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from letterbox.model.address import fold_domain
 from letterbox.model.preferences import DayException, Interest, Pause, Preferences, Window
-from letterbox.wishes.check import Mistake
+from letterbox.wishes.mistakes import Mistake
 from letterbox.wishes.names import name_of
 
 _ID = "the id of a vendor"
@@ -56,6 +56,9 @@ def _in_lists(preferences: Preferences) -> Iterator[tuple[str, str]]:
         for nth, entry in enumerate(entries):
             for at, name in enumerate(entry.vendors):
                 yield f"{field}[{nth}].vendors[{at}]", name
+    for nth, each in enumerate(preferences.expecting):
+        if each.vendor is not None:
+            yield f"expecting[{nth}].vendor", each.vendor
     for nth, bound in enumerate(preferences.bound_addresses):
         if bound.vendor is not None:
             yield f"addresses[{nth}].vendor", bound.vendor

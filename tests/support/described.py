@@ -36,3 +36,9 @@ def ndjson(_context: Any, value: Any) -> bytes:
 def lines(_context: Any, response: Any) -> Any:
     """The one answer to it."""
     return json.loads(response.content) if response.content else {}
+
+
+@schemathesis.serializer("application/mbox")
+def mbox(_context: Any, value: Any) -> bytes:
+    """A file, as it is."""
+    return value if isinstance(value, bytes) else str(value).encode()

@@ -10,6 +10,7 @@ import msgspec
 from letterbox.adapters.memory import MemoryStore
 from letterbox.adapters.sqlite import SqliteStore
 from letterbox.app import AnyStore, App
+from letterbox.gateways.smtp.syntax import read_mailbox
 from letterbox.intake import Received, Submission
 from letterbox.model.address import parse_address
 from letterbox.model.configuration import Configuration
@@ -61,7 +62,7 @@ class House:
             session="test",
             edge=edge,
             client=client or Client(address=HERE, helo="mail.greenleaf.example"),
-            reverse_path=parse_address(sender) if sender else None,
+            reverse_path=read_mailbox(sender) if sender else None,
             recipients=recipients,
             **said,
         )

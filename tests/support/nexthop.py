@@ -41,6 +41,8 @@ class NextHop:
         self.commands: list[str] = []
         self.address = ""
         self.reached = asyncio.Event()
+        #: Whether a connection has come to its end.
+        self.left = asyncio.Event()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -58,6 +60,7 @@ class NextHop:
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
+            self.left.set()
             writer.close()
 
     async def _say(self, stage: Stage, writer: asyncio.StreamWriter) -> bool:

@@ -2,12 +2,9 @@
 
 import io
 import json
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 
 from letterbox import cli, reach
 from letterbox.cli import main
@@ -38,17 +35,11 @@ class Told:
 
 
 @pytest.fixture(autouse=True)
-def _as_before(monkeypatch, tmp_path) -> Iterator[None]:
-    """In a folder of its own; the log as it was afterwards."""
+def _apart(monkeypatch, tmp_path) -> None:
+    """In a folder of its own, without what is set for others."""
     monkeypatch.chdir(tmp_path)
     for name in ("LETTERBOX_CONFIG", "LETTERBOX__STORE__URL"):
         monkeypatch.delenv(name, raising=False)
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -159,6 +159,22 @@ async def test_nobody_is_bombarded(asking: Asking) -> None:
         await asking.destinations.add("anna", "anna-most@provider.test")
 
 
+async def test_whoever_reads_a_mailbox_has_so_many_letters_by_whatever_name(asking: Asking) -> None:
+    for nth in range(3):
+        await asking.destinations.add("anna", f"victim+{nth}@provider.test")
+    with pytest.raises(AskedEnough):
+        await asking.destinations.add("ben", "Victim+more@provider.test")
+
+
+async def test_who_has_asked_enough_uses_up_nobody_elses_letters(asking: Asking) -> None:
+    rows = [await asking.destinations.add("anna", f"anna-{nth}@provider.test") for nth in range(10)]
+    await asking.destinations.remove("anna", rows[0].id)
+    for _ in range(3):
+        with pytest.raises(AskedEnough):
+            await asking.destinations.add("anna", "ben@provider.test")
+    assert await asking.destinations.add("ben", "ben@provider.test")
+
+
 async def test_what_became_of_the_letter_is_shown(asking: Asking) -> None:
     asking.office.recipients[ME] = "550 5.1.1 no such user"
     row = await asking.destinations.add("anna", ME)

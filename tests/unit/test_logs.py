@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -12,16 +11,6 @@ from letterbox import logs
 from letterbox.model.configuration import LogSection
 
 SECRET = "lbk_12345678_abcdefghijklmnopqrstuvwxy"
-
-
-@pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    before = root.handlers[:], root.level
-    yield
-    root.handlers[:], level = before
-    root.setLevel(level)
-    structlog.reset_defaults()
 
 
 def configured(**section) -> io.StringIO:

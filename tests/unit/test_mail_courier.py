@@ -1,6 +1,7 @@
 """Handing mail on: to a relay, or to the servers the DNS names, never into private networks."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
@@ -8,6 +9,7 @@ from letterbox.adapters.mail import SmtpCourier
 from letterbox.model.address import Address
 from letterbox.model.network import is_public
 from letterbox.ports.courier import Handed, Letter, Never, NotNow
+from tests.support.nexthop import next_hop
 from tests.support.postoffice import post_office
 from tests.support.signing import Zone
 from tests.support.tls import tls_contexts
@@ -84,6 +86,65 @@ async def test_who_keeps_silent_is_left_in_time() -> None:
         office.open.clear()
         handover = await courier(relay=office.address, seconds=0.2).hand_on(LETTER)
         assert isinstance(handover, NotNow)
+
+
+async def test_what_a_server_does_not_read_is_not_kept_for_it() -> None:
+    """It asks for the content and reads no more: what is left of it goes at once."""
+    left: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    over = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 next.example\r\n")
+        for _ in range(3):
+            await reader.readline()
+            writer.write(b"250 go on\r\n")
+        await reader.readline()
+        writer.transport.pause_reading()
+        writer.write(b"354 go on\r\n")
+        await over.wait()
+        writer.transport.resume_reading()
+        octets = 0
+        with suppress(ConnectionError):
+            while block := await reader.read(1 << 20):
+                octets += len(block)
+        writer.close()
+        left.set_result(octets)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        host, port = server.sockets[0].getsockname()[:2]
+        letter = Letter(to=TO, content=b"Subject: large\r\n\r\n" + b"x" * 20_000_000 + b"\r\n")
+        handover = await courier(relay=f"{host}:{port}", seconds=2.0).hand_on(letter)
+        assert isinstance(handover, NotNow)
+        over.set()
+        async with asyncio.timeout(20):
+            assert await left < len(letter.content)
+
+
+@pytest.mark.parametrize(
+    ("content", "sent"),
+    [
+        (b"a: b\r\n\r\n.\r\n..x\r\n", b"a: b\r\n\r\n..\r\n...x\r\n.\r\n"),
+        (b".a\r\n\r\n", b"..a\r\n\r\n.\r\n"),
+        (b"a: b\n\n.\nx\ry", b"a: b\r\n\r\n..\r\nx\r\ny\r\n.\r\n"),
+        (b"a: b\r\n\r\nx\n.\r\nMAIL", b"a: b\r\n\r\nx\r\n..\r\nMAIL\r\n.\r\n"),
+        (b"a: b\r\n\r\nx\r.\r\n", b"a: b\r\n\r\nx\r\n..\r\n.\r\n"),
+        (b"a: b", b"a: b\r\n.\r\n"),
+    ],
+)
+async def test_no_line_of_a_content_ends_it(content: bytes, sent: bytes) -> None:
+    async with next_hop() as hop:
+        letter = Letter(to=TO, content=content)
+        assert isinstance(await courier(relay=hop.address).hand_on(letter), Handed)
+        assert hop.came == [sent]
+
+
+async def test_it_says_goodbye() -> None:
+    async with next_hop() as hop:
+        assert isinstance(await courier(relay=hop.address).hand_on(LETTER), Handed)
+        async with asyncio.timeout(20):
+            await hop.left.wait()
+        assert hop.commands[-1] == "QUIT"
 
 
 async def test_tls_is_used_where_it_is_offered(tmp_path) -> None:

@@ -179,6 +179,16 @@ async def test_a_connection_is_kept_and_one_that_has_gone_is_made_anew():
     assert len(behind.came) == 4
 
 
+async def test_what_was_said_too_often_is_no_answer_to_the_next_message():
+    async with next_hop() as behind:
+        through = hop(behind)
+        behind.answers["end"] = ["250 2.0.0 taken\r\n250 2.0.0 taken"]
+        assert told(await through.pass_on(RECORD, [ANNA], CONTENT)) == ["Handed"]
+        behind.answers["RCPT bob@letterbox.example"] = "550 5.1.1 nobody"
+        passed = await through.pass_on(RECORD, [ANNA, BOB], CONTENT)
+        assert told(passed) == ["Handed", "Never"]
+
+
 async def test_so_many_connections_at_once_and_no_more():
     async with next_hop() as behind:
         through = hop(behind, connections=2)

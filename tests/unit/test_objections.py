@@ -25,7 +25,7 @@ from letterbox.model.address import Address
 from letterbox.model.configuration import Configuration, OutboundSection, RetentionSection
 from letterbox.model.objection import Asked, Evidence, Objection, is_breach
 from letterbox.model.sender import VendorRef
-from letterbox.ports.courier import WebTrouble
+from letterbox.ports.courier import Handed, Letter, NotNow, WebTrouble
 from letterbox.ports.store import StoreUnavailable
 from letterbox.records import places
 from tests.support.api import Api, open_api
@@ -432,6 +432,29 @@ async def test_who_lists_a_victim_has_it_written_to_so_often_and_no_more(
     # On another day there is room again.
     await scene.pass_time(days=1)
     assert len(scene.office.came) == 2
+
+
+@pytest.mark.parametrize("answer", [Handed("2.0.0 taken"), NotNow("451 not now")])
+async def test_of_who_is_erased_meanwhile_nothing_is_written_down(scene: Scene, answer) -> None:
+    """Their list server takes its time, and they have gone before it answers."""
+    house = scene.api.house
+
+    class Slow:
+        async def hand_on(self, letter: Letter):
+            await house.app.erasure.begin("anna")
+            for _ in range(30):
+                house.clock.advance(minutes=1)
+                await house.app.erasure.go_on("anna")
+                await house.app.worker._relay.run()
+            assert await house.app.store.documents(partition, "", limit=9) == []
+            return answer
+
+    partition = places.consumer("anna")
+    await scene.object_to(await scene.deliver(**BY_MAIL))
+    house.app.outgoing.unsubscribing._mail = Slow()
+    (row,) = await house.app.store.documents(partition, places.UNSUBSCRIPTION, limit=9)
+    await house.app.outgoing.unsubscribing.send("anna", row.key.removeprefix(places.UNSUBSCRIPTION))
+    assert await house.app.store.documents(partition, "", limit=9) == []
 
 
 async def test_one_consumer_has_so_many_mails_sent_in_a_day(scene: Scene, monkeypatch) -> None:

@@ -1,5 +1,6 @@
 """Handing on: what is delivered goes to where people read it, and stays here whatever happens."""
 
+import asyncio
 import email
 import email.policy
 from contextlib import asynccontextmanager, suppress
@@ -22,7 +23,10 @@ from letterbox.model.configuration import (
 )
 from letterbox.model.envelope import Client
 from letterbox.model.preferences import OnwardRule
+from letterbox.onward import names_of
+from letterbox.ports.courier import Handed, Letter, Never
 from letterbox.ports.store import StoreUnavailable
+from letterbox.reading.mail import DEFAULT_LIMITS, split
 from letterbox.records import places
 from letterbox.records.onward import NothingToRetry
 from tests.support.house import House, mail, open_house, signed
@@ -246,6 +250,40 @@ async def test_what_tells_of_the_reader_stays_here_where_they_want_it(
     assert dkim.DKIM(came).verify(idx=0, dnsfunc=ask)
 
 
+async def test_what_is_too_large_to_be_signed_goes_on_without(handing: Handing) -> None:
+    received = signed(mail("Order 1", Letterbox_Kind="service"))
+    more = DEFAULT_LIMITS.header_fields - len(split(received).fields)
+    received = b"".join(b"X-%d: on the way\r\n" % nth for nth in range(more)) + received
+    await handing.house.send(received, ANNA)
+    await handing.house.work()
+    assert (await handing.state()).state == "done"
+    (came,) = handing.came()
+    assert came.endswith(received)
+
+
+async def test_whoever_needs_quotes_hears_of_nothing_and_it_comes_back(handing: Handing) -> None:
+    order = signed(mail("Order", Letterbox_Kind="service"))
+    await handing.house.send(order, ANNA, sender='"a shop"@greenleaf.example')
+    await handing.house.work()
+    (path,) = (c for c in handing.hop.commands if c.startswith("MAIL"))
+    assert "=greenleaf.example=" in path
+
+
+async def test_it_goes_to_the_address_that_was_confirmed(handing: Handing) -> None:
+    await _wish(handing, "anna", "Anna@Provider.test")
+    await handing.send()
+    await handing.house.work()
+    assert f"RCPT TO:<{ME}>" in handing.hop.commands
+
+
+async def _wish(handing: Handing, consumer: str, to: str) -> None:
+    """Have all of their mail go there from now on."""
+    consumers = handing.house.app.consumers
+    stored = await consumers.stored(consumer)
+    wishes = msgspec.structs.replace(stored.preferences, onward=(OnwardRule(to=to),))
+    await consumers.replace(consumer, wishes, expect=None, now=handing.house.clock.now())
+
+
 async def test_its_return_path_passes_spf_for_our_domain(handing: Handing) -> None:
     await handing.send()
     await handing.house.work()
@@ -325,14 +363,7 @@ async def test_who_is_silent_keeps_nobody_else_waiting(tmp_path) -> None:
         to_ben = app.onward.handing._mail
         app.onward.handing._mail = _ByDomain(to_ben, {"club.test": other.address})
         await handing.confirm("ben", "ben@club.test")
-        stored = await app.consumers.stored("ben")
-        onward = msgspec.structs.replace(stored.preferences.onward[0], to="ben@club.test")
-        await app.consumers.replace(
-            "ben",
-            msgspec.structs.replace(stored.preferences, onward=(onward,)),
-            expect=None,
-            now=handing.house.clock.now(),
-        )
+        await _wish(handing, "ben", "ben@club.test")
         await handing.send(99, to=BEN)
         await handing.house.work()
         assert (await handing.state("ben")).state == "done"
@@ -342,6 +373,53 @@ async def test_who_is_silent_keeps_nobody_else_waiting(tmp_path) -> None:
         assert {state.state for state in states} == {"owed"}
         assert sum(state.attempts for state in states) <= 4
         assert len(await handing.house.inbox("anna")) == 20
+
+
+async def test_a_silent_domain_says_nothing_of_its_organizations_others(handing: Handing) -> None:
+    """Whoever has a name below a provider's must not keep the mail of all of its people waiting."""
+    await _wish(handing, "anna", "anna@mute.provider.test")
+    await handing.confirm("anna", "anna@mute.provider.test")
+    await _wish(handing, "ben", "ben@provider.test")
+    await handing.confirm("ben", "ben@provider.test")
+    over = handing.house.app.onward.handing
+    over._mail = _ByDomain(over._mail, {"mute.provider.test": "127.0.0.1:1"})
+    await handing.send(1)
+    await handing.house.work()
+    assert (await handing.state()).state == "owed"
+    await handing.send(2, to=BEN)
+    await handing.house.work()
+    assert (await handing.state("ben")).state == "done"
+
+
+async def test_those_who_meet_one_silence_together_prolong_it_once(handing: Handing) -> None:
+    silences = handing.house.app.onward.handing._silences
+    for nth, minutes in enumerate((5, 15, 30)):
+        await asyncio.gather(*(silences.begin("hop/provider.test") for _ in range(6)))
+        left = await silences.left("hop/provider.test")
+        assert timedelta(0) <= left - timedelta(minutes=minutes) <= timedelta(minutes=1), nth
+        handing.house.clock.advance(minutes=minutes)
+
+
+async def test_it_is_tried_once_however_long_we_were_down(handing: Handing) -> None:
+    await handing.send()
+    handing.house.clock.advance(days=6)
+    await handing.house.work()
+    assert (await handing.state()).state == "done"
+
+
+async def test_what_was_begun_in_vain_ends_in_time(handing: Handing, monkeypatch) -> None:
+    """A fault of ours, say, that no attempt comes to its end with."""
+    await handing.send()
+
+    async def fails(_letter) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(handing.house.app.onward.handing._mail, "hand_on", fails)
+    await handing.house.work()
+    assert (await handing.state()).state == "owed"
+    handing.house.clock.advance(days=5)
+    await handing.house.work()
+    assert (await handing.state()).why == "expired"
 
 
 class _ByDomain:
@@ -414,7 +492,7 @@ async def test_killed_before_its_record_it_is_handed_on_once_more(
     assert names[0] == names[1] == "<1@greenleaf.example>"
     # And comes back by one path, whichever of the two it is.
     paths = [c for c in handing.hop.commands if c.startswith("MAIL")]
-    assert paths[0].partition(" size")[0] == paths[1].partition(" size")[0]
+    assert paths[0].partition(" SIZE")[0] == paths[1].partition(" SIZE")[0]
 
 
 @pytest.mark.parametrize("nth", range(6))
@@ -457,6 +535,37 @@ async def test_trying_again_is_the_consumers_word(handing: Handing) -> None:
     assert (await handing.state()).state == "done"
     with pytest.raises(NothingToRetry):
         await over.retry("anna", entry.id)
+
+
+async def test_an_attempt_says_nothing_of_another_place(handing: Handing, monkeypatch) -> None:
+    """While it is on its way in vain, its consumer has it sent elsewhere."""
+    await handing.confirm(address="anna@club.test")
+    await handing.send()
+    (entry,) = await handing.entries()
+    over = handing.house.app.onward.handing
+
+    async def hand_on(letter: Letter):
+        if letter.to.domain == "club.test":
+            return Handed("2.0.0 taken")
+        await _wish(handing, "anna", "anna@club.test")
+        await over.retry("anna", entry.id)
+        return Never("554 5.7.1 spam")
+
+    monkeypatch.setattr(over._mail, "hand_on", hand_on)
+    await handing.house.work()
+    state = await handing.state()
+    assert (state.to, state.state) == ("anna@club.test", "done")
+    assert await handing.told() == []
+
+
+async def test_what_is_removed_as_it_goes_leaves_no_name(handing: Handing, monkeypatch) -> None:
+    await handing.send()
+    (entry,) = await handing.entries()
+    app, names = handing.house.app, []
+    await app.mailboxes.remove("anna", entry.id)
+    monkeypatch.setattr(places, "handed", lambda name: names.append(name) or f"handed/{name}")
+    assert await app.elsewhere.onward.named("anna", entry) is None
+    assert await app.elsewhere.onward.whose(names[0]) is None
 
 
 async def test_what_is_removed_is_not_handed_on(handing: Handing) -> None:
@@ -618,6 +727,11 @@ async def test_the_operators_server_has_it_by_lmtp(tmp_path, said, name: str) ->
         assert handing.hop.commands[0].startswith("LHLO")
         assert any(c.startswith(f"RCPT TO:{name}") for c in handing.hop.commands)
         assert len(handing.came()) == 1
+
+
+def test_no_address_names_the_mailbox_of_another() -> None:
+    name_of = names_of(OnwardSection())
+    assert name_of("anna", parse_address("{id}@letterbox.example")) == "{id}@letterbox.example"
 
 
 async def test_where_there_is_no_such_server_it_stays_and_is_told(handing: Handing) -> None:

@@ -52,8 +52,8 @@ def read(server: Dovecot) -> list[EmailMessage]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with dovecot(tmp_path_factory.mktemp("dovecot") / "d", {ANNA: WORD}) as server:
+def server():
+    with dovecot({ANNA: WORD}) as server:
         yield server
 
 

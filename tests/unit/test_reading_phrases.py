@@ -1,6 +1,7 @@
 """Phrases looked for all at once, and the tables they come from."""
 
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -114,7 +115,7 @@ def test_it_finds_what_a_plain_search_finds(words):
     ],
 )
 def test_the_language_of_a_text(text, languages):
-    assert languages_of(split(text)) == languages
+    assert languages_of(Words(text)) == languages
 
 
 @given(st.lists(st.frozensets(st.sampled_from(["tool", "tools", "men", "mens", "x" * 50, "1"]))))
@@ -175,3 +176,18 @@ def test_a_keyword_is_met_in_its_other_form(one, other):
 )
 def test_a_keyword_is_not_met_in_another_word(word, text):
     assert not TextWords(f"een {text} nu").has(keyword(word))
+
+
+@given(
+    st.lists(st.sampled_from(["garden", "tools", "foto\u2019s", "\u2014", "a" * 50]), max_size=20),
+    st.integers(0, 200),
+)
+def test_a_long_text_is_cut_as_a_short_one(run, times):
+    """It is cut in pieces: no word is lost, made or torn apart where one begins."""
+    text = " ".join(run * times)
+    words, whole = Words(text), split(text)
+    assert (len(words), words.distinct) == (len(whole), frozenset(whole))
+    assert words.opening == whole[: len(words.opening)]
+    assert words.times([["garden"], ["tools"]]) == sum(
+        pair == ("garden", "tools") for pair in pairwise(whole)
+    )

@@ -57,6 +57,7 @@ RETENTION = RetentionSection(
     strangers=100,
     operator=110,
     credentials=120,
+    imports=45,
 )
 
 
@@ -207,6 +208,18 @@ async def key(house):
     return there
 
 
+async def imported(house):
+    await house.app.imports.begin("anna", "0" * 64, "mbox", 1)
+    house.clock.advance(days=9)
+    # As long as somebody goes on with it.
+    await house.app.imports.begin("anna", "0" * 64, "mbox", 1)
+
+    async def there():
+        return await house.app.imports.of("anna") is not None
+
+    return there
+
+
 async def resend(house):
     await delivered(house)
 
@@ -253,6 +266,7 @@ KINDS = {
     "strangers": Kind(strangers, RETENTION.strangers),
     "postmaster": Kind(postmaster, RETENTION.operator),
     "credential": Kind(key, RETENTION.credentials),
+    "import": Kind(imported, RETENTION.imports),
     "resend": Kind(resend, RETENTION.claims),
 }
 

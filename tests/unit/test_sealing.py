@@ -90,6 +90,13 @@ async def test_sets_that_cannot_be_told_apart_or_read_now_are_left_alone() -> No
     assert SIGNER.seal(twice, RESULTS, Chain(status="temperror"), NOW) == twice
 
 
+async def test_a_chain_has_fifty_sets_at_most() -> None:
+    content = MAIL
+    for nth in range(50):
+        content = seal(content, FIRST, f"arc={'pass' if nth else 'none'}")
+    assert SIGNER.seal(content, RESULTS, Chain(status="pass"), NOW) == content
+
+
 @pytest.mark.parametrize(
     ("results", "said"),
     [

@@ -55,7 +55,15 @@ def test_any_body_is_signed_so_that_it_verifies(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "more", [b"From: a@b.example\r\n", b"Subject: other\r\n", b"Content-Type: text/html\r\n"]
+    "more",
+    [
+        b"From: a@b.example\r\n",
+        b"Sender: a@b.example\r\n",
+        b"Reply-To: a@b.example\r\n",
+        b"Cc: a@b.example\r\n",
+        b"Subject: other\r\n",
+        b"Content-Type: text/html\r\n",
+    ],
 )
 def test_nothing_can_be_added(more: bytes) -> None:
     assert not verifies(more + SIGNER.sign(MAIL, NOW))

@@ -275,7 +275,7 @@ async def test_a_write_that_fails_is_told_to_all_and_the_next_works(store, path)
 # ---- upkeep -----------------------------------------------------------------------------------
 
 
-async def test_what_has_expired_is_removed_a_little_with_each_commit(store, path, clock):
+async def test_what_has_expired_is_removed_a_little_at_a_time(store, path, clock):
     soon = clock.now() + timedelta(hours=1)
     await store.commit(
         on(
@@ -291,7 +291,18 @@ async def test_what_has_expired_is_removed_a_little_with_each_commit(store, path
     for number in range(4):
         await store.commit(on(Put(key=str(number), value=b"")))
         left += db.execute(count).fetchall()
+        clock.advance(seconds=1)
     assert left == [(13, 12), (5, 4), (1, 0), (1, 0)]
+
+
+async def test_what_has_expired_is_removed_under_load_without_waiting(store, path, clock):
+    soon = clock.now() + timedelta(hours=1)
+    await store.commit(on(*(Claim(name=f"{n}", value=b"", expires=soon) for n in range(200))))
+    clock.advance(hours=1)
+    for number in range(40):
+        await store.commit(on(Put(key=str(number), value=b"")))
+    db = apsw.Connection(str(path))
+    assert db.execute("SELECT count(*) FROM claims").fetchall() == [(0,)]
     db.close()
 
 

@@ -36,18 +36,31 @@ from letterbox.ports.store import (
     shard_of,
 )
 
+# What is new is written without RETURNING, which costs as much again as the row itself: whether
+# it was new tells ``changes``. Most of what a message brings is.
 _MAKE = (
     "INSERT INTO documents (partition, key, revision, value) VALUES (?, ?, 1, ?)"
-    " ON CONFLICT (partition, key) DO NOTHING RETURNING revision"
+    " ON CONFLICT (partition, key) DO NOTHING"
 )
 _WRITE = (
-    "INSERT INTO documents (partition, key, revision, value) VALUES (?, ?, 1, ?)"
-    " ON CONFLICT (partition, key) DO UPDATE"
-    " SET revision = revision + 1, value = excluded.value RETURNING revision"
+    "UPDATE documents SET revision = revision + 1, value = ? WHERE partition = ? AND key = ?"
+    " RETURNING revision"
 )
 _CHANGE = (
     "UPDATE documents SET revision = revision + 1, value = ?"
     " WHERE partition = ? AND key = ? AND revision = ? RETURNING revision"
+)
+_CLAIM = (
+    "INSERT INTO claims (partition, name, value, expires) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (partition, name) DO NOTHING"
+)
+_CLAIM_ANEW = (
+    "UPDATE claims SET value = ?, expires = ? WHERE partition = ? AND name = ? AND expires <= ?"
+)
+_FORGET = tuple(
+    f"DELETE FROM {table} WHERE (partition, name) IN"  # noqa: S608 - our own two names
+    f" (SELECT partition, name FROM {table} WHERE expires <= ? LIMIT ?)"
+    for table in ("counters", "claims")
 )
 
 
@@ -123,22 +136,18 @@ class Operations:
 
     def forget(self, limit: int) -> None:
         """Remove counters and claims that have expired, ``limit`` of each at most."""
-        for table in ("counters", "claims"):
-            self._db.execute(
-                f"DELETE FROM {table} WHERE (partition, name) IN"  # noqa: S608 - our own two names
-                f" (SELECT partition, name FROM {table} WHERE expires <= ? LIMIT ?)",
-                (self._now, limit),
-            )
-
-    def _row(self, sql: str, *bindings: object) -> Any:
-        """The first row, or None; the statement is finished after it."""
-        rows = self._db.execute(sql, bindings).fetchall()
-        return rows[0] if rows else None
+        for sql in _FORGET:
+            self._db.execute(sql, (self._now, limit))
 
     def _one(self, sql: str, *bindings: object) -> Any:
-        """The first value of the first row, or None."""
-        row = self._row(sql, *bindings)
-        return row[0] if row else None
+        """The first value of the first row, or None; the statement is finished after it."""
+        rows = self._db.execute(sql, bindings).fetchall()
+        return rows[0][0] if rows else None
+
+    def _changed(self, sql: str, *bindings: object) -> int:
+        """How many rows a statement has changed."""
+        self._db.execute(sql, bindings)
+        return self._db.changes()
 
     # ---- documents ----------------------------------------------------------------------------
 
@@ -148,13 +157,16 @@ class Operations:
 
     def _put(self, partition: str, operation: Put) -> int:
         key, value, expect = operation.key, operation.value, operation.expect
+        revision: int | None = None
         if expect:
             revision = self._one(_CHANGE, value, partition, key, expect)
-        else:
-            revision = self._one(_MAKE if expect == 0 else _WRITE, partition, key, value)
+        elif self._changed(_MAKE, partition, key, value):
+            revision = 1
+        elif expect is None:
+            revision = self._one(_WRITE, value, partition, key)
         if revision is None:
             raise _Refused(self._revision(partition, key))
-        return int(revision)
+        return revision
 
     def _delete(self, partition: str, operation: Delete) -> int:
         if operation.expect is not None:
@@ -228,13 +240,11 @@ class Operations:
     def _claim(self, partition: str, operation: Claim) -> int:
         name = operation.name
         expires = None if operation.expires is None else stored(operation.expires)
-        made = self._one(
-            "INSERT INTO claims (partition, name, value, expires) VALUES (?, ?, ?, ?)"
-            " ON CONFLICT (partition, name) DO UPDATE SET value = excluded.value,"
-            " expires = excluded.expires WHERE claims.expires <= ? RETURNING 1",
-            *(partition, name, operation.value, expires, self._now),
-        )
-        if not made:
+        value = operation.value
+        if not (
+            self._changed(_CLAIM, partition, name, value, expires)
+            or self._changed(_CLAIM_ANEW, value, expires, partition, name, self._now)
+        ):
             sql = "SELECT value FROM claims WHERE partition = ? AND name = ?"
             raise _Refused(self._one(sql, partition, name))
         return 0
@@ -252,8 +262,8 @@ class Operations:
         return 0
 
     def _unschedule(self, partition: str, operation: Unschedule) -> int:
-        sql = "DELETE FROM due WHERE partition = ? AND key = ? RETURNING 1"
-        if not self._one(sql, partition, operation.key) and operation.expect:
+        sql = "DELETE FROM due WHERE partition = ? AND key = ?"
+        if not self._changed(sql, partition, operation.key) and operation.expect:
             raise _Refused(0)
         return 0
 

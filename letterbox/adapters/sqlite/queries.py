@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import apsw
@@ -75,14 +76,18 @@ def counters(
     db: apsw.Connection, partition: str, names: Sequence[str], now: datetime
 ) -> dict[str, int]:
     """The counts; 0 for what is absent or expired."""
-    marks = ", ".join("?" * len(names))
-    rows = db.execute(
-        "SELECT name, count FROM counters WHERE partition = ? AND expires > ?"  # noqa: S608 - marks
-        f" AND name IN ({marks})",
-        (partition, stored(now), *names),
-    )
+    rows = db.execute(_counting(len(names)), (partition, stored(now), *names))
     counts: dict[Any, Any] = dict(rows.fetchall())  # type: ignore[arg-type]
     return {name: counts.get(name, 0) for name in names}
+
+
+@cache
+def _counting(names: int) -> str:
+    marks = ", ".join("?" * names)
+    return (
+        "SELECT name, count FROM counters WHERE partition = ? AND expires > ?"  # noqa: S608 - marks
+        f" AND name IN ({marks})"
+    )
 
 
 def claim(db: apsw.Connection, partition: str, name: str, now: datetime) -> bytes | None:

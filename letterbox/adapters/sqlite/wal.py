@@ -13,8 +13,10 @@ from contextlib import suppress
 import apsw
 import structlog
 
-#: The log's size, in octets, at which it is written back under load.
-LARGEST_LOG = 32 * 1024 * 1024
+#: The log's size, in octets, at which it is written back under load. Its pages go to the disk at
+#: once, and whoever commits meanwhile waits behind them: at 32 MiB the slowest hundredth of all
+#: replies took twice as long as at 8, for as many messages a second.
+LARGEST_LOG = 8 * 1024 * 1024
 
 
 class Checkpoints:

@@ -31,15 +31,27 @@ from letterbox.ports.store import Commit, Result, Rewrite, StoreUnavailable, Tri
 #: Calls in one transaction at most: bounds how long the loop is busy with them.
 LARGEST_BATCH = 32
 
+#: What a transaction waits for: so many calls, or seconds, at most, and only while more of them
+#: come with each turn of the loop. Ten sessions then make two transactions in turn, one of which is
+#: on its way to the disk while the messages of the other are decided.
+GATHERED = 6
+GATHER_SECONDS = 0.004
+
 #: Operations of one transaction that are executed on the loop at most: 32 messages have some 300.
 MOST_ON_LOOP = 512
 
-#: Expired entries of a kind that are removed with each call: more than a call adds, so that they
-#: dwindle, and few enough that nobody waits for it.
+#: Expired entries of a kind that are removed for each call: more than a call adds, so that they
+#: dwindle. They are looked for after so many calls or microseconds, whichever comes first: often
+#: enough that nobody waits for their removal, and not so often that the search is felt.
 FORGET = 8
+FORGET_CALLS = 16
+FORGET_AFTER = 1_000_000
 
 #: After this many seconds without a commit the log is written back into the file.
 IDLE = 0.5
+
+
+_MANY_ROWS = frozenset({Trim, Rewrite})
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -73,6 +85,8 @@ class Writer:
         self._most_waiting = most_waiting
         self._waiting: deque[Call] = deque()
         self._closing = False
+        self._since_forgetting = 0  # calls
+        self._forgotten = 0  # when it was done last, in microseconds since 1970
         self._changed = asyncio.Event()
         self._db: apsw.Connection | None = None
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
@@ -98,11 +112,24 @@ class Writer:
     async def _run(self) -> None:
         while not (self._closing and not self._waiting):
             if self._waiting:
+                await self._gather()
                 count = min(len(self._waiting), LARGEST_BATCH)
                 batch = [self._waiting.popleft() for _ in range(count)]
                 await self._write(batch)
             elif await self._is_quiet() and self._db is not None:
                 await self._in_thread(self._checkpoints.when_idle, self._db)
+
+    async def _gather(self) -> None:
+        """Let those come along who are about to ask: a transaction costs one as much as ten.
+
+        As long as each turn of the loop brings another call, the loop has work to do anyway.
+        """
+        loop = asyncio.get_running_loop()
+        latest = loop.time() + GATHER_SECONDS
+        before = 0
+        while before < len(self._waiting) < GATHERED and loop.time() < latest:
+            before = len(self._waiting)
+            await asyncio.sleep(0)
 
     async def _is_quiet(self) -> bool:
         """Wait for a call, or for the time to write the log back; whether that has come."""
@@ -146,12 +173,19 @@ class Writer:
 
         def write() -> list[Outcome]:
             outcomes = [(call, operations.call(call.commits)) for call in batch]
-            operations.forget(limit=len(batch) * FORGET)
+            self._forget(operations, len(batch), now)
             return outcomes
 
         outcomes = await self._in_thread(write) if _is_long(batch) else write()
         await self._in_thread(db.execute, "COMMIT")
         return outcomes, operations.dropped
+
+    def _forget(self, operations: Operations, calls: int, now: int) -> None:
+        self._since_forgetting += calls
+        waited = abs(now - self._forgotten)  # a clock may be set back
+        if self._since_forgetting >= FORGET_CALLS or waited >= FORGET_AFTER:
+            operations.forget(limit=self._since_forgetting * FORGET)
+            self._since_forgetting, self._forgotten = 0, now
 
     async def _in_thread(self, do: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         """Do what may wait for the disk."""
@@ -197,10 +231,8 @@ class Writer:
 
 def _is_long(batch: Sequence[Call]) -> bool:
     """Whether it would keep the loop from all else: by many operations, or by many rows."""
-    commits = [commit for call in batch for commit in call.commits]
-    if sum(len(commit.operations) for commit in commits) > MOST_ON_LOOP:
-        return True
-    return any(isinstance(each, Trim | Rewrite) for commit in commits for each in commit.operations)
+    operations = [each for call in batch for commit in call.commits for each in commit.operations]
+    return len(operations) > MOST_ON_LOOP or not _MANY_ROWS.isdisjoint(map(type, operations))
 
 
 def _unavailable(error: Exception) -> StoreUnavailable:

@@ -20,6 +20,7 @@ from letterbox.gateways.http.problems import Problem, Reasoned, document_of
 from letterbox.gateways.http.route import JSON
 from letterbox.gateways.http.submit import Sending, fingerprint, send, sender_of
 from letterbox.intake import Idempotent
+from letterbox.model.vendor import Registered
 
 NDJSON: Final = "application/x-ndjson"
 MOST_LINES: Final = 10_000
@@ -67,6 +68,7 @@ async def _answer_all(call: Call, key: str | None) -> web.StreamResponse:
         # So that a client may write its lines first, and read afterwards.
         request.transport.set_write_buffer_limits(high=_UNREAD)
     answers = _Answers(response, call.parts.configuration.http.body_timeout)
+    sender = _Sender(call)
     gone = False
     try:
         async with asyncio.TaskGroup() as group:
@@ -76,7 +78,7 @@ async def _answer_all(call: Call, key: str | None) -> web.StreamResponse:
             async for line in _lines(call):
                 number += 1
                 octets = len(line) if isinstance(line, bytes) else 0
-                await answers.add(_answered(call, line, number, key), octets)
+                await answers.add(_answered(call, sender, line, number, key), octets)
             answers.end()
             await writing
             watching.cancel()
@@ -226,11 +228,35 @@ async def _pieces(call: Call, patience: _Patience) -> AsyncIterator[bytes | Prob
         closing.cancel()
 
 
-async def _answered(call: Call, line: bytes | Problem, number: int, key: str | None) -> bytes:
+class _Sender:
+    """Who sends, looked at for each line: what is revoked is revoked at once.
+
+    Lines that are begun in the same turn of the loop share one look: nothing happens in between.
+    """
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._seen: Registered | None = None
+
+    async def look(self) -> Registered:
+        """The vendor whose key was shown. Raises a Problem where it may send no more."""
+        if self._seen is None:
+            await self._call.again()
+            self._seen = await sender_of(self._call)
+            asyncio.get_running_loop().call_soon(self._forget)
+        return self._seen
+
+    def _forget(self) -> None:
+        self._seen = None
+
+
+async def _answered(
+    call: Call, sender: _Sender, line: bytes | Problem, number: int, key: str | None
+) -> bytes:
     """The answer to one line, whatever happens to it."""
     instance = f"{call.session}-{number}"
     try:
-        answer: object = await _send(call, line, instance, number, key)
+        answer: object = await _send(call, sender, line, instance, number, key)
     except (Problem, Reasoned) as problem:
         document = document_of(problem, call.parts.public_url())
         again = problem.retry_after if isinstance(problem, Reasoned) else None
@@ -242,13 +268,16 @@ async def _answered(call: Call, line: bytes | Problem, number: int, key: str | N
 
 
 async def _send(
-    call: Call, line: bytes | Problem, instance: str, number: int, key: str | None
+    call: Call,
+    sender: _Sender,
+    line: bytes | Problem,
+    instance: str,
+    number: int,
+    key: str | None,
 ) -> Answer:
     if isinstance(line, Problem):
         raise line
-    # Looked at for each line: what is revoked is revoked at once.
-    await call.again()
-    vendor = await sender_of(call)
+    vendor = await sender.look()
     form = read_form(line, NewMessage)
     name = form.reference or (f"{key}#{number}" if key else None)
     idempotent = None

@@ -194,16 +194,24 @@ def _unique_names(body: bytes) -> None:
     if len(body) > _MOST_LOOKED_THROUGH:
         return
 
-    def look(pairs: list[tuple[str, Any]]) -> None:
-        seen: set[str] = set()
-        for name, _ in pairs:
-            if name in seen:
-                raise Problem("malformed-json", f"{name[:60]!r} stands there twice in one object")
-            seen.add(name)
-
     # What is no JSON at all is found out by the decoder that counts, which says where.
-    with suppress(ValueError, RecursionError):
-        json.loads(body.decode(), object_pairs_hook=look)
+    with suppress(ValueError, RecursionError, msgspec.DecodeError):
+        # Of two that are the same a plain decoder keeps one: where as many names are left as there
+        # are colons behind a string, none was lost. That is found in a fifth of the time.
+        if len(_NAMED.findall(body)) != _count(msgspec.json.decode(body)):
+            _LOOKER.decode(body.decode())
+
+
+def _look(pairs: list[tuple[str, Any]]) -> None:
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            raise Problem("malformed-json", f"{name[:60]!r} stands there twice in one object")
+        seen.add(name)
+
+
+_NAMED = re.compile(rb'"[ \t\r\n]*:')
+_LOOKER = json.JSONDecoder(object_pairs_hook=_look)
 
 
 def _mistakes(body: bytes, kind: type[Form], error: msgspec.ValidationError) -> tuple[Mistake, ...]:

@@ -6,6 +6,7 @@ from letterbox.feedback.events import FeedItem
 from letterbox.gateways.http.examples_notices import NOTICES
 from letterbox.gateways.http.examples_onward import HANDED_ON, ONWARD
 from letterbox.gateways.http.examples_relations import RELATIONS
+from letterbox.gateways.http.examples_starting import STARTING
 from letterbox.gateways.http.examples_suggestions import SUGGESTIONS
 from letterbox.gateways.http.forms import (
     AdvertisingAnswer,
@@ -414,6 +415,7 @@ EXAMPLES: dict[Any, Any] = {
     },
     Erasing: {"state": "erasing"},
     **RELATIONS,
+    **STARTING,
     **NOTICES,
     **ONWARD,
     **SUGGESTIONS,

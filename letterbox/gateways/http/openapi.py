@@ -53,6 +53,10 @@ _QUERY: dict[str, tuple[dict[str, Any], str]] = {
         {"type": "string", "enum": ["nothing", "class", "reason", "remedy"]},
         "How much is told; as much as was told, unless named",
     ),
+    "people": (
+        {"type": "integer", "enum": [0, 1], "default": 0},
+        "1: those who write as persons, too",
+    ),
     "original": (
         {"type": "integer", "enum": [0, 1], "default": 0},
         "1: as received, with nothing added or taken out",

@@ -40,12 +40,14 @@ from letterbox.records.consumers import Consumers
 from letterbox.records.credentials import Credentials
 from letterbox.records.elsewhere import Elsewhere
 from letterbox.records.feed import Feed
+from letterbox.records.imports import Imports
 from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.objections import Objections
 from letterbox.records.tallies import Tallies
 from letterbox.records.vendors import Vendors
 from letterbox.records.webhooks import WebhookRecords
 from letterbox.registration import DomainProofs, Endpoints, Keys, Registration
+from letterbox.starting import Adoption, Expectations, Sieve, Uploads
 from letterbox.wishes import Taxonomy
 
 
@@ -150,4 +152,9 @@ class Parts(NamedTuple):
     clock: Clock
     metrics: Metrics
     configuration: Configuration
+    adoption: Adoption
+    imports: Imports
+    uploads: Uploads
+    sieve: Sieve
+    expectations: Expectations
     public_url: Callable[[], str]

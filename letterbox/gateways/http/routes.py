@@ -24,6 +24,7 @@ from letterbox.gateways.http import (
     preferences,
     preflight,
     requests,
+    starting,
     stats,
     suggestions,
     times,
@@ -174,6 +175,7 @@ _CONSUMER = (
     + told.ROUTES
     + requests.ROUTES
     + activity.ROUTES
+    + starting.ROUTES
     + notices.ROUTES
     + me.ROUTES
 )

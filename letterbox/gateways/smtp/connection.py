@@ -56,6 +56,7 @@ class Connection(SMTP, ABC):
         self._leaving = False
         self._retiring = False  # another process takes whoever comes now
         self._received = 0  # octets
+        self._unsaid: list[bytes] = []  # replies that wait for others to go out with them
         self._errors = 0
         self._messages = 0
         self._ended = "lost"
@@ -159,6 +160,7 @@ class Connection(SMTP, ABC):
         try:
             reply = await self._converse()
             self._say(reply)
+            self._speak()
             await self._hang_up()
         except (asyncio.IncompleteReadError, OSError):
             pass  # it has gone, or its time was up
@@ -166,7 +168,8 @@ class Connection(SMTP, ABC):
             log.exception("session-failed", session=self._id)
             self._ended = "our-fault"
             if not self._link.is_closing():
-                self._link.write(replies.OUR_FAULT.octets)
+                self._say(replies.OUR_FAULT)
+                self._speak()
 
     def _over(self, _task: "asyncio.Task[None]") -> None:
         house = self._house
@@ -246,23 +249,29 @@ class Connection(SMTP, ABC):
         """Close from outside the session's task, which then finds its stream at an end."""
         self._ended = ended
         if not self._link.is_closing():
-            self._link.write(last.octets)
+            self._say(last)
+            self._speak()
             self._close()
 
     # ---- the wire
 
     def _say(self, reply: Reply) -> None:
-        self._write(reply.octets)
+        """Answer; with the answers to what has come already, where a client sends ahead."""
+        self._unsaid.append(reply.octets)
 
-    def _write(self, octets: bytes) -> None:
+    def _speak(self) -> None:
+        """Send what was said. Before anything is waited for (RFC 2920, section 3.2)."""
+        if not self._unsaid:
+            return
         if self._link.is_closing():
             raise ConnectionResetError
-        self._link.write(octets)
+        self._link.write(b"".join(self._unsaid))
+        self._unsaid.clear()
 
-    async def _drained(self) -> None:
-        """Wait for a client that does not read what it is told."""
-        if self._link.get_write_buffer_size() > _UNREAD:
-            await self._writer.drain()
+    @property
+    def _is_heard(self) -> bool:
+        """Whether the client reads what it is told."""
+        return self._link.get_write_buffer_size() <= _UNREAD
 
     def _waiting(self) -> bool:
         """Whether more has arrived than was read."""

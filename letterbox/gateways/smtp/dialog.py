@@ -52,6 +52,10 @@ CHUNK = Reply(octets=b"")
 PATH = Reply(octets=b"")
 
 
+_NOTHING = MailTerms()
+_NO_REQUEST = Request()
+
+
 class Chunk(NamedTuple):
     """What BDAT announces: so many octets, and whether they are the last."""
 
@@ -277,6 +281,8 @@ class Dialog:
 
     def _mail_terms(self, rest: str) -> MailTerms | Reply:
         """What is asked for at MAIL, or what is wrong with it."""
+        if not rest:
+            return _NOTHING
         parameters = read_parameters(rest)
         if parameters is None:
             return replies.BAD_PARAMETER
@@ -299,7 +305,7 @@ class Dialog:
         if split is None:
             return replies.BAD_RCPT
         path, rest = split
-        request = self._request(rest, utf8=transaction.terms.utf8) if rest else Request()
+        request = self._request(rest, utf8=transaction.terms.utf8) if rest else _NO_REQUEST
         if isinstance(request, Reply):
             return request
         if not transaction.terms.utf8 and not arg.isascii():
@@ -344,7 +350,7 @@ class Dialog:
             return replies.ONE_RECIPIENT
         transaction.recipients.setdefault(form, address)
         transaction.taken.append(first or address)
-        if first is None and request != Request():
+        if first is None and request != _NO_REQUEST:
             transaction.requests[address] = request
         return replies.RECIPIENT_TAKEN
 

@@ -35,6 +35,8 @@ class Door:
         ]
         self._counts: Counter[Network] = Counter()
         self._sessions = 0
+        #: Who was asked about last: where a relay brings everything, it is always the same one.
+        self._last: tuple[str, TrustedPeer | None] = "", None
 
     def enter(self, address: str) -> Reply | None:
         """Count a session, or say why there can be none."""
@@ -84,8 +86,11 @@ class Door:
         """Whose word is taken, of those who have an address."""
         if not self._trusted:
             return None
-        ip = ipaddress.ip_address(address)
-        return next((peer for network, peer in self._trusted if ip in network), None)
+        if address != self._last[0]:
+            ip = ipaddress.ip_address(address)
+            found = next((peer for network, peer in self._trusted if ip in network), None)
+            self._last = address, found
+        return self._last[1]
 
     def client(self, address: str, helo: str, origin: Origin | None) -> Client:
         """What is known of whom the mail comes from; ``origin`` is what a peer has passed on.

@@ -18,7 +18,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def refuses(self) -> bool:
         """Whether it is a permanent refusal (RFC 5321, section 4.2.1); of several, the last."""
-        return self.octets[:-2].rpartition(b"\n")[2].startswith(b"5")
+        octets = self.octets
+        return octets.startswith(b"5", octets.rfind(b"\n", 0, len(octets) - 1) + 1)
 
 
 def reply(code: int, enhanced: str, text: str, *, closes: bool = False) -> Reply:

@@ -26,7 +26,9 @@ from letterbox.gateways.smtp.replies import Reply
 
 #: An over-long command is read to its end up to this multiple of the limit.
 _ENDLESS = 32
-#: And a chunk up to this multiple of the largest message.
+#: So many replies go out together at most, to a client that sends many commands ahead.
+_TOGETHER = 100
+#: A chunk is read up to this multiple of the largest message.
 _ENDLESS_CHUNK = 4
 
 log = structlog.get_logger("letterbox.smtp")
@@ -52,7 +54,8 @@ class Session(Connection):
                 self._ended = "long"
                 return replies.LONG_SESSION
             self._deadline.allow(seconds)
-            await self._drained()
+            if not self._is_heard:
+                await self._writer.drain()
             reply = await self._answer()
             if reply.refuses or reply is replies.LOCKED_OUT:
                 self._errors += 1
@@ -155,6 +158,8 @@ class Session(Connection):
 
     async def _read_line(self) -> bytes | Reply:
         """One line with its LF, or the reply to one that is too long."""
+        if b"\n" not in self._ahead() or len(self._unsaid) >= _TOGETHER:
+            self._speak()
         self._idle = True
         try:
             line: bytes = await self._reader.readuntil(b"\n")
@@ -173,6 +178,7 @@ class Session(Connection):
 
     async def _secure(self, context: ssl.SSLContext) -> None:
         """Begin TLS (RFC 3207). Nothing is waiting in the clear: it was looked for just now."""
+        self._speak()
         await self._writer.start_tls(context, ssl_handshake_timeout=self._house.command_timeout)
         self._link = cast("asyncio.Transport", self._writer.transport)
         self._dialog.secured()
@@ -183,6 +189,7 @@ class Session(Connection):
         client = door.client(self._address, self._dialog.helo, self._dialog.origin)
         path = transaction.reverse_path
         self._dialog.paths += 1
+        self._speak()
         self._deadline.suspend()  # the asking has an end of its own
         transaction.path_passes = (
             path is not None
@@ -209,6 +216,7 @@ class Session(Connection):
         self._dialog.plain = None
         if reply is not LOOKING or plain is None or keys is None:
             return reply
+        self._speak()
         self._deadline.suspend()  # it takes no long, and is not to be cut short
         place = network_of(self._address)
         found = await look(keys, plain, place=place, session=self._id, pause=self._house.pause)
@@ -236,6 +244,7 @@ class Session(Connection):
         # A dot at once ends the content, too: with this before it, it is found as any other.
         reader.feed_data(b"\r\n")
         self._say(replies.GO_AHEAD)
+        self._speak()
         self._allow_content(self._house.content_timeout)
         with in_blocks(self._reader, self.line_length_limit):
             return await read_content(reader, self._house.bounds, share)
@@ -243,6 +252,7 @@ class Session(Connection):
     async def _take_chunk(self) -> Reply:
         """Read a chunk (RFC 3030, section 2), and after the last have all of them decided."""
         house, chunk = self._house, self._dialog.chunk
+        self._speak()
         if chunk.octets > _ENDLESS_CHUNK * house.bounds.max_size:
             return replies.ENDLESS_CHUNK
         if self._dialog.chunk_fault is not None:
