@@ -31,6 +31,7 @@ _BEGUN: Final = re.compile(r"</?+[a-zA-Z]")
 _COMMENT_END: Final = re.compile(r"--!?>")
 #: What is in them is text, in which no tag begins.
 _TEXT: Final = ("script", "style", "title", "textarea", "xmp", "noembed", "noframes")
+_SCRIPT: Final = re.compile("<script", re.IGNORECASE)
 _TEXT_END: Final = {name: re.compile(f"</{name}", re.IGNORECASE) for name in _TEXT}
 #: What no address is in: text, ends, and tags that say no more than how they look. It is gone
 #: through in one stride, since nine of ten tags of a newsletter are such.
@@ -150,9 +151,9 @@ class _Cleaning:
                     end = closing.start() if closing else len(html)
                     if name == "style":
                         self._urls(at, end, quoted=False)
-                    # Where a script ends may hang on what is in it (section 13.2.5.26), and no
-                    # mail program shows anything of one.
-                    if name != "script":
+                    # Where a script ends hangs on whether another seems to begin in it
+                    # (section 13.2.5.26).
+                    if name != "script" or not _SCRIPT.search(html, at, end):
                         self._flat(at, end)
                     at = end
 
