@@ -148,7 +148,7 @@ def _erase(arguments: argparse.Namespace) -> int:
         if sys.stdin.readline().strip() != name:
             return _misused("erase: nothing was done")
     done = _perform(arguments, "erase", {"consumer": name})
-    lines = [f"{name} is being erased: no mail is taken any more; the worker forgets the rest"]
+    lines = [f"{name} is being erased: nothing is taken any more; the rest goes within minutes"]
     return _print(arguments, done, lines)
 
 
@@ -391,6 +391,8 @@ def _failed(arguments: argparse.Namespace, error: Exception) -> int:
     if isinstance(error, ConfigurationError):
         mistakes = [f"{error.file}: {mistake}" for mistake in mistakes]
         message = "the configuration cannot be used"
+    elif isinstance(error, OSError) and error.filename and error.strerror:
+        message = f"{error.filename}: {error.strerror[0].lower()}{error.strerror[1:]}"
     elif not isinstance(error, Failed | StoreUnavailable | OSError):
         message = f"our own fault: {type(error).__name__}: {message}; --debug shows where"
     if arguments.json:

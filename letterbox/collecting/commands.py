@@ -74,13 +74,15 @@ def _read(arguments: argparse.Namespace, ask: Ask, origin: Origin) -> Said:
     consumer: str = arguments.consumer
     try:
         source = collect(origin, consumer, ask=ask, report=report)
+    except KeyboardInterrupt:
+        raise Failed("interrupted; the same command goes on from there") from None
     finally:
         if terminal:
             sys.stderr.write(_ANEW)
     shown = ask("import show", {"consumer": consumer})
     found = {"companies": len(shown["items"]), "people": shown["people"]}
     lines = [
-        f"read {source['new']:,} mails; {shown['unread']:,} of all could not be read",
+        f"read {source['new']:,} mails; {shown['unread']:,} in all could not be read",
         f"found {found['companies']:,} companies, and {found['people']:,} people who write to you",
         f"letterbox import show --consumer {consumer} lists them",
     ]
@@ -100,7 +102,7 @@ def _show(arguments: argparse.Namespace, ask: Ask) -> Said:
 
 
 def _line(item: Mapping[str, Any]) -> str:
-    kinds = ", ".join(f"{number} {kind}" for kind, number in item["kinds"].items())
+    kinds = ", ".join(f"{kind} {number}" for kind, number in item["kinds"].items())
     known = f"  ({item['standing']} already)" if item["known"] else ""
     name = safe(item["name"], _LONGEST)
     return f"{item['key']:{_LONGEST}} {item['per_month']:6} a month  {name}: {kinds}{known}"

@@ -313,7 +313,7 @@ def scenes(now: datetime) -> tuple[Scene, ...]:
             subject="Who gave us this address?",
         ),
         Scene(
-            shows="an address that does not exist: the very same answer",
+            shows="an address that does not exist: what every stranger hears",
             vendor="pagewise",
             to="nobody",
             headers={"List-Id": "<letter.pagewise.example>"},

@@ -68,12 +68,16 @@ class Suggestion(NamedTuple):
 
 
 class Observed(NamedTuple):
-    """The mail that suggestions rest on: ``messages``, and how many of them came by no rule."""
+    """The mail that suggestions rest on: ``messages``, and how many of them came by no rule.
+
+    ``opened``: some were read here; where none was, all of them count as wanted.
+    """
 
     suggestions: tuple[Suggestion, ...]
     messages: int
     stopped: int
     stored: Stored
+    opened: bool = True
 
 
 class Adopted(NamedTuple):
@@ -110,7 +114,8 @@ class Suggestions:
             await self._suggestion(consumer, idea, seen, stored) for idea in ideas[:MOST_SUGGESTED]
         ]
         stopped = sum(each.stopped is not None for each in seen)
-        return Observed(tuple(each for each in found if each), len(seen), stopped, stored)
+        opened = any(each.opened for each in seen)
+        return Observed(tuple(each for each in found if each), len(seen), stopped, stored, opened)
 
     async def find(self, consumer: str, name: str) -> Suggestion | None:
         """The suggestion of an id, as long as the wishes are what they were."""

@@ -6,13 +6,11 @@ from letterbox.model.address import Address
 from letterbox.ports.store import Store
 from letterbox.records import places
 from letterbox.records.cache import Recent
-from letterbox.records.checks import UNKNOWN, Owner
+from letterbox.records.checks import FREED, UNKNOWN, Owner
 from letterbox.records.coding import decode, encode
 from letterbox.records.passing import Overtaken, Passing
 
 _CACHED = 20_000
-#: Whose an address is that was freed by an erasure, for others who want it: no id is written so.
-FREED = Owner(consumer="(freed)")
 
 
 class Addresses:

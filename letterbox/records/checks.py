@@ -25,6 +25,8 @@ _MOST_NAMED = 5
 
 #: An address nobody has: it is treated as a consumer who wants nothing.
 UNKNOWN = Owner(consumer=places.NOBODY)
+#: Whose an address is that was freed by an erasure, for others who want it: no id is written so.
+FREED = Owner(consumer="(freed)")
 
 
 class Refused(Exception):
@@ -86,7 +88,12 @@ class Checks:
             return f"{address} lies below {address.mailbox}", allowed
         owner = await self._owner_of(address)
         if owner.consumer not in {places.NOBODY, consumer}:
-            return f"{address} is taken", "an address nobody has yet"
+            why = (
+                "was given up by an erasure, and is kept from others for as long as decisions are"
+                if owner.consumer == FREED.consumer
+                else "is taken"
+            )
+            return f"{address} {why}", "an address nobody has yet"
         return None
 
     async def by_consumer(

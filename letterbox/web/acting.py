@@ -68,7 +68,8 @@ async def perform(visit: Visit) -> web.Response:
         code = HTTPStatus.GONE if outcome == "gone" else HTTPStatus.NOT_FOUND
         return _kept_to_itself(await visit.page("act_over.html", code=code))
     await visit.parts.actions.use(action)
-    page = await visit.page("act.html", words=WORDS[action.act], about=about, acted=True)
+    see = "/notices" if action.act == "off" else "/inbox"
+    page = await visit.page("act.html", words=WORDS[action.act], about=about, acted=True, see=see)
     return _kept_to_itself(page)
 
 

@@ -1,6 +1,6 @@
 """Companies as a consumer rules them: relationships in words."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from typing import Final, NamedTuple
 from urllib.parse import quote
@@ -14,6 +14,7 @@ from letterbox.web.kinds import KINDS
 from letterbox.web.texts import N_
 from letterbox.web.tracking import SEES
 from letterbox.web.visit import Visit
+from letterbox.wishes import Mistake
 
 PATH: Final = "/vendors"
 STANDINGS: Final = {
@@ -217,3 +218,15 @@ def _span(visit: Visit, rule: VendorRule) -> str:
 def names_of(table: Mapping[str, str], visit: Visit) -> dict[str, str]:
     """A table of words in the visitor's language."""
     return {name: visit.say(text) for name, text in table.items()}
+
+
+def unfit(visit: Visit, name: str, mistakes: Iterable[Mistake]) -> str:
+    """Why a company cannot be called so: most often anybody may write from there."""
+    if any(each.path.endswith((".domain", ".vendor")) for each in mistakes):
+        if "." not in name:
+            return visit.say("Write a domain, such as shop.example.")
+        return visit.say(
+            "Anybody may write from %(name)s. Write the domain that is the company's alone.",
+            name=name,
+        )
+    return "; ".join(each.mistake for each in mistakes)

@@ -10,7 +10,7 @@ from aiohttp import web
 from letterbox.model.preferences import BoundAddress, Expecting, Preferences, VendorRule
 from letterbox.records.consumers import Refused
 from letterbox.starting import NotThere
-from letterbox.web.companies import stored_of
+from letterbox.web.companies import stored_of, unfit
 from letterbox.web.failures import Failure, missing
 from letterbox.web.rules import facts_of_change, revision_of
 from letterbox.web.texts import N_
@@ -68,7 +68,7 @@ async def open_(visit: Visit) -> web.Response:
             address=address,
         )
     except Refused as refused:
-        return await _page(visit, {"vendor": "; ".join(e.mistake for e in refused.mistakes)})
+        return await _page(visit, {"vendor": unfit(visit, vendor, refused.mistakes)})
     except NotThere:
         said = visit.say("You have no address here. Ask who runs this for one.")
         return await _page(visit, {"vendor": said})

@@ -97,6 +97,7 @@ _NO_NAMES = 1 << 30
 _EVERYWHERE: dict[str, object] = {
     "who": None,
     "places": (),
+    "groups": (),
     "counts": Counts(),
     "watching": None,
     "path": "",
@@ -230,14 +231,15 @@ class Room:
         """A whole page: what every page shows, and what this one does."""
         done = status.read(visit.request.cookies.get(status.COOKIE))
         counts, watching = Counts(), None
+        side = visit.who.owner.side if visit.who else None
+        shown = tuple(navigation.places(side, self._there)) if side else ()
         if visit.who is not None and visit.who.owner.side == "consumer":
             watching = await self._watching(visit.who.owner.id)
             counts = await self._counting.of(visit.who.owner.id, visit.now, watching)
         everywhere: dict[str, object] = _EVERYWHERE | {
             "who": visit.who,
-            "places": tuple(navigation.places(visit.who.owner.side, self._there))
-            if visit.who
-            else (),
+            "places": shown,
+            "groups": navigation.groups(shown),
             "counts": counts,
             "watching": watching,
             "path": visit.request.path,

@@ -112,7 +112,7 @@ async def read(visit: Visit) -> web.Response:
         raise Failure(HTTPStatus.CONFLICT) from None
     except (Busy, ReaderLost):
         raise Failure(HTTPStatus.SERVICE_UNAVAILABLE, retry_after=60) from None
-    return visit.see(_PATH, "mail-read", count=f"{source.read + source.unread:,}")
+    return visit.see(_PATH, "mail-read", count=str(source.read + source.unread))
 
 
 async def choose(visit: Visit) -> web.Response:
@@ -223,7 +223,7 @@ def _course(visit: Visit, imported: Imported | None) -> dict[str, Any]:
 
 
 def _most(visit: Visit) -> str:
-    return f"{visit.parts.uploads.most // 1024**2:,}"
+    return str(visit.parts.uploads.most // 1024**2)
 
 
 def _is_asked(proposal: Proposal, shown: str, q: str) -> bool:
@@ -236,7 +236,7 @@ def _is_asked(proposal: Proposal, shown: str, q: str) -> bool:
 def _rows(visit: Visit, proposals: Sequence[Proposal]) -> Iterable[Row]:
     for each in proposals:
         kinds = ", ".join(
-            f"{number} {visit.say(KINDS[kind])}" for kind, number in each.kinds.items()
+            f"{visit.say(KINDS[kind])}: {number}" for kind, number in each.kinds.items()
         )
         limits = each_limit(each.rule.limit)
         yield Row(each, kinds, "; ".join(limit(visit, one) for one in limits))

@@ -154,13 +154,14 @@ def _card(visit: Visit, each: Suggestion) -> Card:
 def _effect(visit: Visit, each: Suggestion) -> str:
     """What would become of the messages that it is about."""
     effect = each.effect
+    count = visit.texts.count
     said = (
-        (effect.come, N_("%(n)s would come")),
-        (effect.wait, N_("%(n)s would wait")),
-        (effect.refused, N_("%(n)s would be refused")),
-        (effect.unjudged, N_("%(n)s not known")),
+        (n := effect.come) and count("%(n)s would come", "%(n)s would come", n),
+        (n := effect.wait) and count("%(n)s would wait", "%(n)s would wait", n),
+        (n := effect.refused) and count("%(n)s would be refused", "%(n)s would be refused", n),
+        effect.unjudged and visit.say("%(n)s not known", n=effect.unjudged),
     )
-    return ", ".join(visit.say(text, n=n) for n, text in said if n)
+    return ", ".join(each for each in said if each)
 
 
 def _choice(each: Suggestion) -> tuple[str, Any]:

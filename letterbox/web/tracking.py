@@ -43,9 +43,9 @@ _REMOVED: Final[dict[Why, str]] = {
     "too-long": N_("an address too long to look into"),
 }
 _KEPT: Final[dict[Why, str]] = {
-    "unsubscribe": N_("a link to unsubscribe, which works as it is only"),
+    "unsubscribe": N_("a link to unsubscribe, which only works as it is"),
     "account": N_("a link to your account, an order or a confirmation, which is your own"),
-    "signed": N_("a link that is signed, which works as it is only"),
+    "signed": N_("a link that is signed and only works as it is"),
     "redirect-kept": N_("a link by way of a detour that counts clicks"),
     "token-in-path": N_("a link that may hold a number of yours, or name what it shows"),
     "too-long": N_("an address too long to look into"),

@@ -23,6 +23,7 @@ from letterbox.web.companies import (
     names_of,
     stored_of,
     takes,
+    unfit,
 )
 from letterbox.web.kinds import KINDS
 from letterbox.web.listing import address
@@ -200,7 +201,7 @@ async def add(visit: Visit) -> web.Response:
             try:
                 return await _added(visit, rule)
             except Refused as refused:
-                mistakes["name"] = "; ".join(each.mistake for each in refused.mistakes)
+                mistakes["name"] = unfit(visit, name, refused.mistakes)
     return await _new(visit, kinds=accepts, name=name, scope=scope, mistakes=mistakes)
 
 

@@ -44,7 +44,7 @@ async def test_who_only_watches_gets_all_that_is_proven():
     assert await play.run(once=True, json=True, observe=True, say=said.append) == 0
     rows = json.loads(said[0])["rows"]
     assert [row["shows"] for row in rows if row["verdict"] != "deliver"] == [
-        "an address that does not exist: the very same answer",
+        "an address that does not exist: what every stranger hears",
         "somebody who writes as Greenleaf and is not",
     ]
 

@@ -185,7 +185,7 @@ async def test_the_address_is_nobodys_until_the_retention_is_over():
             now = house.clock.now()
             await consumers.replace("ben", wanted, expect=None, now=now)
 
-        with pytest.raises(Refused, match="taken"):
+        with pytest.raises(Refused, match="given up by an erasure"):
             await take()
         house.clock.advance(days=401)
         await take()

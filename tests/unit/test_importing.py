@@ -258,6 +258,20 @@ async def test_interrupted_over_and_over_it_counts_the_same(tmp_path, monkeypatc
         assert ben.read == 149
 
 
+def test_who_breaks_off_or_mistypes_is_told_how_to_go_on(run, monkeypatch, capsys):
+    def broken_off(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("letterbox.collecting.commands.collect", broken_off)
+    write_mbox(Path("old.mbox"), made_up(1))
+    for name, said in (
+        ("old.mbox", "letterbox: interrupted; the same command goes on from there\n"),
+        ("new.mbox", "letterbox: new.mbox: no such file or directory\n"),
+    ):
+        assert main(["import", "mbox", name, "--consumer", "anna"]) == 1
+        assert capsys.readouterr().err == said
+
+
 async def test_of_two_who_read_the_same_one_counts(tmp_path):
     async with open_house(PEOPLE) as house:
         imports, name = house.app.imports, "a" * 64

@@ -62,7 +62,7 @@ async def test_the_demonstrations_people_come_to_what_they_would_write_by_hand()
         passed = [answer.verdict for answer in told.answers]
         shows = [scene.shows for scene in scenes(told.clock.now())]
         assert [shows[n] for n, verdict in enumerate(passed) if verdict != "deliver"] == [
-            "an address that does not exist: the very same answer",
+            "an address that does not exist: what every stranger hears",
             "somebody who writes as Greenleaf and is not",
         ]
         await told.open(
@@ -320,6 +320,7 @@ async def test_the_pages_take_what_was_chosen_and_say_what_cannot_be():
         await anna.sign_in("anna")
         await ben.sign_in("ben")
         page = await anna.get("/suggestions")
+        assert "You opened none of it here, so all of it counts as wanted." in text_of(page)
         (path,) = re.findall(r'action="(/suggestions/[0-9a-f]{32})"', page.body.decode())
         # Another's suggestion is there for nobody else.
         assert (await ben.post(path)).status == 404

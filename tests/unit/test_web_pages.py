@@ -5,6 +5,7 @@ import re
 import pytest
 
 from letterbox.ports.store import StoreUnavailable
+from letterbox.web.navigation import PLACES
 from letterbox.web.room import PAGES
 from tests.support.api import PEOPLE
 from tests.support.house import mail, signed
@@ -266,6 +267,21 @@ async def test_a_number_beside_the_navigation_is_of_so_many_rows():
         waiting = (await anna.get("/waiting")).body.decode()
         assert waiting.count('<tr role="row" id="m-') == 1
         assert 'data-count="waiting">1<' in waiting
+
+
+@pytest.mark.parametrize(("side", "who"), [("consumer", "anna"), ("vendor", "greenleaf")])
+async def test_every_place_is_in_both_menus_once(side, who):
+    async with open_pages() as site:
+        visitor = site.visitor()
+        await visitor.sign_in(who, side)
+        places = [each for each in PLACES[side] if each.path in {page.path for page in PAGES}]
+        page = (await visitor.get(places[0].path)).body.decode()
+        menus = re.findall(r"<nav.*?</nav>", page, re.DOTALL)
+        assert len(menus) == 2
+        for menu in menus:
+            leads = re.findall(r'href="([^"]+)"', menu)
+            assert sorted(leads) == sorted(place.path for place in places)
+            assert menu.count("<p ") == len({place.group for place in places} - {""})
 
 
 async def test_a_change_of_rules_lets_in_and_is_put_back():

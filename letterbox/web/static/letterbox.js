@@ -35,3 +35,20 @@ document.addEventListener("keydown", (event) => {
   const here = rows.indexOf(at.closest("tr"));
   rows[here + step]?.querySelector("td a, td button")?.focus();
 });
+
+// What is under "More" lies over the page: it closes when one goes on elsewhere, and by Escape.
+const more = document.querySelector("details.more");
+if (more) {
+  const close = () => more.removeAttribute("open");
+  more.addEventListener("focusout", (event) => {
+    if (event.relatedTarget && !more.contains(event.relatedTarget)) close();
+  });
+  document.addEventListener("click", (event) => {
+    if (!more.contains(event.target)) close();
+  });
+  more.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    close();
+    more.querySelector("summary").focus();
+  });
+}
