@@ -177,7 +177,7 @@ class Ledger:
             operations.append(Put(key=wrote, value=record.recipient.encode()))
         operations += noticing(record)
         if not isinstance(record.verdict, Refuse | Defer):
-            operations += news(record, line.notified)
+            operations.append(news(record, line.notified))
         match record.verdict:
             case Deliver():
                 # What the rules would have refused came, and is nothing that they let come.
