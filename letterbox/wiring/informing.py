@@ -35,7 +35,7 @@ _NOTICES: Final = 20
 
 
 class House(Protocol):
-    """What they are wired from (:class:`letterbox.broker.Broker`)."""
+    """What they are wired from (:class:`letterbox.wiring.broker.Broker`)."""
 
     configuration: Configuration
     store: Store
