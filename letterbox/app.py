@@ -18,7 +18,6 @@ from letterbox.adapters.redis import RedisStore
 from letterbox.adapters.sqlite import SqliteStore
 from letterbox.adapters.web import HttpCourier
 from letterbox.adapters.zones import zone_of, zones
-from letterbox.broker import Broker, Outside
 from letterbox.certificate import certificate_of
 from letterbox.configuration import admin_socket, own_rules
 from letterbox.doors import COMMANDS, Door, Doors, Sockets, open_socket
@@ -41,6 +40,7 @@ from letterbox.registration import Keys
 from letterbox.shipment import Shipment, unpack
 from letterbox.web import Parts as PageParts
 from letterbox.web import Room as Pages
+from letterbox.wiring.broker import Broker, Outside
 
 log = structlog.get_logger("letterbox.app")
 

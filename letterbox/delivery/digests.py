@@ -143,7 +143,9 @@ class Digests:
                 await self._stop(consumer, revision)
                 return
             standing = standing or Standing(since=now)
-            if standing.planned is None or standing.planned > now:
+            late = standing.planned is not None and standing.planned <= now
+            # One that is late, too, waits for the end of a pause.
+            if not late or self._consumers.rhythm(preferences).is_paused(now):
                 await self._plan(consumer, standing, revision, preferences)
                 return
             begun = replace(standing, name=new_id(now), until=now, attempts=0)

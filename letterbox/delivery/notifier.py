@@ -1,9 +1,9 @@
 """Notices to the channels of consumers: folded, never in quiet time or a pause, soon or not at all.
 
-What came is left by decisions as rows (:mod:`letterbox.records.news`). It is looked at when it may
-be told: then one notice of all of it is owed to each channel, in one commit with that it was told.
-A channel that fails is tried again for an hour. Killed after a call and before it is written
-down, the same notice goes out again, under the same id.
+What came is gathered, beside the way of the mail, as rows (:mod:`letterbox.records.news`). They are
+looked at when they may be told: then one notice of all of them is owed to each channel, in one
+commit with that it was told. A channel that fails is tried again for an hour. Killed after a call
+and before it is written down, the same notice goes out again, under the same id.
 """
 
 import os
@@ -42,8 +42,9 @@ from letterbox.records import places
 from letterbox.records.channels import Channels
 from letterbox.records.coding import decode, encode
 from letterbox.records.consumers import Consumers
+from letterbox.records.mailboxes import Mailboxes
 from letterbox.records.names import new_id
-from letterbox.records.news import News, Notified
+from letterbox.records.news import News, Notified, gathered
 from letterbox.wishes import Rhythm, name_of
 
 #: After the first failure, the second, and so on.
@@ -91,6 +92,7 @@ class Notifier:
         clock: Clock,
         consumers: Consumers,
         channels: Channels,
+        mailboxes: Mailboxes,
         courier: WebCourier,
         resolver: Resolver,
         sentences: Sentences,
@@ -103,6 +105,7 @@ class Notifier:
         self._clock = clock
         self._consumers = consumers
         self._channels = channels
+        self._mailboxes = mailboxes
         self._courier = courier
         self._resolver = resolver
         self._sentences = sentences
@@ -112,6 +115,17 @@ class Notifier:
         self._private = private
 
     # ---- what has come
+
+    async def gather(self, consumer: str, decision: str) -> None:
+        """Something came that notice is to be given of: put it among the rest."""
+        partition = places.consumer(consumer)
+        record = await self._mailboxes.decision(consumer, decision)
+        if record is None:
+            gone = Unschedule(places.NEW + decision, expect=False)
+            await self._store.commit(Commit(partition, (gone,)))
+            return
+        # Rejected where another process was faster.
+        await self._store.commit(Commit(partition, gathered(record, self._clock.now())))
 
     async def look(self, consumer: str) -> None:
         """Something came, or may be told by now: owe it to each channel, or see when it may be."""

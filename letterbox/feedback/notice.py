@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from letterbox.feedback.sentences import Sentences, safe
 from letterbox.feedback.webhooks import signature
-from letterbox.model.channel import Channel, Summary
+from letterbox.model.channel import MOST_TOLD, Channel, Summary
 from letterbox.model.preferences import Shows
 from letterbox.model.webhook import SigningKey
 
@@ -27,7 +27,6 @@ LASTS: Final = timedelta(hours=1)
 KEY_OCTETS: Final = 65
 AUTH_OCTETS: Final = 16
 _NAMED: Final = 3
-_LISTED: Final = 5
 _LONGEST: Final = 120
 _JWT_LASTS: Final = timedelta(hours=12)
 
@@ -54,7 +53,7 @@ class Request(NamedTuple):
 def shown(summary: Summary, shows: Shows) -> Summary:
     """As much of a summary as may be shown to whoever carries it."""
     companies = summary.companies[:_NAMED] if shows != "count" else ()
-    subjects = summary.subjects[:_LISTED] if shows == "subject" else ()
+    subjects = summary.subjects[:MOST_TOLD] if shows == "subject" else ()
     return Summary(summary.new, summary.waiting, companies, subjects)
 
 

@@ -17,6 +17,7 @@ _LONGEST: Final = 300
 #: Messages that a letter lists; it says how many more there are.
 _MOST_LISTED: Final = 50
 _PROOFS: Final = frozenset({"dkim", "spf", "key"})
+_REACHED: Final = frozenset({"taken", "before"})
 _WIDE: Final = 72
 
 #: The words of each language.
@@ -101,11 +102,13 @@ class _Writing:
 
     def letter(self, objection: Objection, breaches: Sequence[Evidence], now: datetime) -> Letter:
         say, company = self._say, _shown(objection.vendor.name or objection.vendor.id)
-        title = say("title" if objection.breaches else "title-first")
+        # Nobody is reminded of what did not reach them: then it is this letter that says it.
+        reached = objection.asked.outcome in _REACHED
+        title = say("title" if objection.breaches and reached else "title-first")
         paragraphs = [
             say("greeting"),
             say(
-                "objected",
+                "objected" if reached else "objecting",
                 objected=self._day(objection.at),
                 company=company,
                 address=_shown(objection.recipient),

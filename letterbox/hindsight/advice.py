@@ -14,6 +14,7 @@ import msgspec
 from letterbox.hindsight.cases import PastMessage
 from letterbox.hindsight.edits import Edit, Obstacle, edits, free_name, round_up, rule_for
 from letterbox.model.case import Case
+from letterbox.model.flag import resembled
 from letterbox.model.fold import fold
 from letterbox.model.kind import RULED_KINDS, Kind
 from letterbox.model.message import Offer
@@ -116,7 +117,9 @@ def _company(seen: Sequence[Seen], preferences: Preferences) -> Iterator[Idea]:
             return
         if not opened and len(seen) >= _FEW:
             yield _locked_out(seen, preferences, None, "never-asked")
-        yield _allowed(seen, opened, preferences)
+        # Who looks like somebody else is let in by whoever has looked, and never by many at once.
+        if all(resembled(each.record.flags) is None for each in seen):
+            yield _allowed(seen, opened, preferences)
     elif related.rule.standing != "blocked":
         if not opened and len(seen) >= _SEVERAL:
             yield _locked_out(seen, preferences, related.rule, "not-relevant")

@@ -6,6 +6,7 @@ from letterbox.model.address import Address
 from letterbox.model.preferences import Vendor
 from letterbox.model.record import Declared
 from letterbox.model.told import Told
+from letterbox.reading.mail import Mail
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -45,6 +46,8 @@ class Submission(msgspec.Struct, frozen=True):
     idempotent: Idempotent | None = None
     #: One of many that come by themselves: it waits where it comes faster than the vendor may send.
     waits: bool = False
+    #: The content as mail, where it was written here: its fields are known.
+    composed: Mail | None = None
 
 
 class Answered(msgspec.Struct, frozen=True):

@@ -30,6 +30,7 @@ from letterbox.ports.clock import Clock
 from letterbox.ports.store import Commit, Rejected, Store, StoreUnavailable
 from letterbox.reading.facts import Reader
 from letterbox.reading.mail import Mail, Malformed
+from letterbox.reading.mime import check_shape
 from letterbox.records import places
 from letterbox.records.coding import decode
 from letterbox.records.content import read_content
@@ -117,7 +118,7 @@ class Intake:
     async def _receive(self, arrival: Arrival) -> Received:
         envelope = arrival.envelope
         try:
-            mail = read_content(envelope.edge, arrival.content, self._reader.limits)
+            mail = self._read(arrival)
         except Malformed as fault:
             return self._to_all(arrival, fault.reason, fault.detail)
         if len(mail.all("received")) > _MAX_RECEIVED:
@@ -154,6 +155,14 @@ class Intake:
             await self._store.commit(*(Commit(partition, owe(each)) for each in reports))
         reported = any(each.action == "failed" for each in reports)
         return _received(arrival, settled.told, settled.message, reported=reported)
+
+    def _read(self, arrival: Arrival) -> Mail:
+        """The content as mail, within limits of form. Raises Malformed."""
+        limits = self._reader.limits
+        composed = arrival.submission.composed if arrival.submission else None
+        if composed is not None and composed.header.fits(limits):
+            return check_shape(composed, limits)
+        return read_content(arrival.envelope.edge, arrival.content, limits)
 
     async def _prove(self, arrival: Arrival, mail: Mail) -> Proof:
         if arrival.submission is not None:

@@ -1,10 +1,12 @@
 """Where a consumer is given notice: a webhook, a topic of ntfy, or a browser (Web Push)."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
+#: Companies and subjects of one notice.
+MOST_TOLD: Final = 5
 ChannelKind = Literal["webhook", "ntfy", "push"]
 #: Why a channel is called no more: it is ``gone`` (404, 410), or nothing has arrived for days.
 ChannelOff = Literal["gone", "failing"]
@@ -36,7 +38,10 @@ class Channel(msgspec.Struct, frozen=True):
 
 
 class Summary(msgspec.Struct, frozen=True):
-    """What a notice tells of: how many came, how many wait for an answer, and of whom."""
+    """What a notice tells of: how many came, how many wait for an answer, and of whom.
+
+    Of companies and subjects it has the first (:data:`MOST_TOLD`); nobody is told more of them.
+    """
 
     new: int = 0
     waiting: int = 0
@@ -48,8 +53,8 @@ class Summary(msgspec.Struct, frozen=True):
         return Summary(
             self.new + other.new,
             self.waiting + other.waiting,
-            tuple(dict.fromkeys((*self.companies, *other.companies))),
-            (*self.subjects, *other.subjects),
+            tuple(dict.fromkeys((*self.companies, *other.companies)))[:MOST_TOLD],
+            (*self.subjects, *other.subjects)[:MOST_TOLD],
         )
 
 

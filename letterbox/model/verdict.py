@@ -1,6 +1,6 @@
 """What is decided about one message for one recipient, and why."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Literal
 
@@ -108,6 +108,12 @@ class Finding(msgspec.Struct, frozen=True):
     filter: str
     verdict: Verdict
     facts: Mapping[str, Fact] = {}
+
+
+def reasons_in(findings: Iterable[Finding]) -> frozenset[str]:
+    """Every reason code that findings name, whether it counted or not."""
+    verdicts = [each.verdict for each in findings]
+    return frozenset([each.reason for each in verdicts if not isinstance(each, Deliver)])
 
 
 class Decision(msgspec.Struct, frozen=True):

@@ -17,12 +17,13 @@ def digest(mail: Mail, signed: frozenset[str]) -> bytes:
     Space within fields counts as one, so that a relay that folds anew sends the same message.
     """
     fields = signed or _IDENTIFYING
-    hashed = sha256()
-    for field in sorted(mail.fields, key=lambda field: field.name):
-        if field.name in fields:
-            value = _SPACE.sub(b" ", field.value).strip()
-            # The length keeps two fields from reading as one.
-            hashed.update(b"%s:%d:%s\n" % (field.name.encode(), len(value), value))
+    said = [
+        # The length keeps two fields from reading as one.
+        b"%s:%d:%s\n" % (name.encode(), len(value), value)
+        for name in sorted(fields)
+        for value in (_SPACE.sub(b" ", field.value).strip() for field in mail.all(name))
+    ]
+    hashed = sha256(b"".join(said))
     hashed.update(memoryview(mail.raw)[mail.header.body_at :])
     return hashed.digest()
 

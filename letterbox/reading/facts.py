@@ -321,7 +321,8 @@ class MailFacts:
 
     def _vouched(self, name: str) -> tuple[Field, ...]:
         """The fields of a name, where the sender stands behind them."""
-        return self._mail.all(name) if self._sender.vouches_for(name) else ()
+        fields = self._mail.all(name)
+        return fields if fields and self._sender.vouches_for(name) else ()
 
     def _label(self, name: str) -> str:
         """The value of a field that may stand once only: a second could be added unsigned."""

@@ -117,7 +117,10 @@ def _only_from(mail: Mail) -> Field:
     header = mail.raw[: mail.header.body_at]
     if b"\0" in header or not header.count(b"\r") == header.count(b"\n") == header.count(b"\r\n"):
         raise _Unclear("the header holds a bare CR, LF or NUL")
-    fields = [f for f in mail.fields if f.name == "from" or _passes_for_from(f.name)]
+    fields = mail.all("from")
+    # All names at once: of nearly all mail none is odd.
+    if _is_odd("".join([f.name for f in mail.fields])):
+        fields = tuple(f for f in mail.fields if f.name == "from" or _passes_for_from(f.name))
     if not fields:
         raise _Unclear("there is no From field")
     if len(fields) > 1:
@@ -141,8 +144,11 @@ def _after(mail: Mail) -> int:
 
 def _passes_for_from(name: str) -> bool:
     """Whether a name is ``from`` to a program that drops what no name may hold."""
-    odd = " " in name or not (name.isascii() and name.isprintable())
-    return odd and re.sub(r"[^!-~]", "", name) == "from"
+    return _is_odd(name) and re.sub(r"[^!-~]", "", name) == "from"
+
+
+def _is_odd(name: str) -> bool:
+    return " " in name or not (name.isascii() and name.isprintable())
 
 
 def _author(field: Field) -> Author:

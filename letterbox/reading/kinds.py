@@ -1,7 +1,7 @@
 """What sort of mail a message reads as, by the signs in its words and in its header."""
 
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -92,12 +92,21 @@ def sign_entries(signs: Signs) -> Iterator[Entry]:
 def weigh(subject: Iterable[Phrase], body: Iterable[Phrase], marks: Marks, words: int) -> Weights:
     """How much the signs found speak for each sort of mail, in a text of so many words."""
     in_subject, in_body = _distinct(subject), _distinct(body)
+    met = _Met(_meant(in_subject), _meant(in_body), _meant(in_subject | in_body))
     return Weights(
-        service=_weighed("service", in_subject, in_body, _STRONG * min(marks.numbers, _FEW)),
-        advert=_weighed("advert", in_subject, in_body, _selling(marks)),
-        editorial=_weighed("editorial", in_subject, in_body),
+        service=_weighed("service", met, _STRONG * min(marks.numbers, _FEW)),
+        advert=_weighed("advert", met, _selling(marks)),
+        editorial=_weighed("editorial", met),
         words=words,
     )
+
+
+class _Met(NamedTuple):
+    """What the distinct signs mean that stand in the subject, in the body, and in either."""
+
+    subject: list[str]
+    body: list[str]
+    either: list[str]
 
 
 _Sign = tuple[str, tuple[str, ...]]
@@ -175,19 +184,18 @@ def _is_editorial(editorial: Weight) -> bool:
     return editorial.subject >= _STRONG or editorial.body >= 2 * _STRONG
 
 
-def _weighed(
-    sort: str, subject: frozenset[_Sign], body: frozenset[_Sign], more: float = 0.0
-) -> Weight:
-    strong = _meant(subject | body).count(f"{sort}.strong")
-    return Weight(subject=_sum(sort, subject), body=_sum(sort, body) + more, strong=strong)
+def _weighed(sort: str, met: _Met, more: float = 0.0) -> Weight:
+    strong = met.either.count(f"{sort}.strong")
+    return Weight(_sum(sort, met.subject), _sum(sort, met.body) + more, strong)
 
 
 def _meant(signs: frozenset[_Sign]) -> list[str]:
     return [meaning for meaning, _ in signs]
 
 
-def _sum(sort: str, signs: frozenset[_Sign]) -> float:
+def _sum(sort: str, met: list[str]) -> float:
     """What distinct signs of one sort count, up to a bound."""
-    met = _meant(signs)
+    if not met:
+        return 0.0
     strong, weak = met.count(f"{sort}.strong"), met.count(f"{sort}.weak")
     return _STRONG * min(strong, _MOST_STRONG) + _WEAK * min(weak, _MOST_WEAK)

@@ -6,6 +6,7 @@ because signatures are verified over these very fields.
 
 import re
 from collections import defaultdict
+from functools import lru_cache
 
 import msgspec
 from propcache.api import cached_property
@@ -87,6 +88,11 @@ class Header(msgspec.Struct, frozen=True, dict=True):
     def all(self, name: str) -> tuple[Field, ...]:
         """Every field of a name (lower case), from the top."""
         return self._by_name.get(name, ())
+
+    def fits(self, limits: Limits) -> bool:
+        """Whether the header of a whole message is within limits."""
+        within = self.body_at <= limits.header_bytes
+        return within and len(self.fields) <= limits.header_fields
 
     @cached_property
     def _by_name(self) -> dict[str, tuple[Field, ...]]:
@@ -176,7 +182,7 @@ def read_header(raw: bytes, start: int, end: int, limits: Limits) -> Header:
         if name is None:
             break
         whole = piece if at + len(piece) == stop else piece + b"\r\n"
-        fields.append(Field(name=name, raw=whole))
+        fields.append(Field(name, whole))
         at += len(whole)
     if len(fields) > limits.header_fields:
         raise Malformed(f"the header has more than {limits.header_fields} fields")
@@ -210,5 +216,14 @@ def _name(piece: bytes, *, first: bool) -> str | None:
         return ""
     name, colon, _ = piece.partition(b":")
     if colon and name and (first or name[0] not in _WSP):
-        return name.rstrip(_WSP).decode("latin-1").lower()
+        # The same few come in every message; what is long is remembered by nobody.
+        return _kept_folded(name) if len(name) <= _LONGEST_KEPT else _folded(name)
     return "" if first and piece[:1] in (b" ", b"\t") else None
+
+
+def _folded(name: bytes) -> str:
+    return name.rstrip(_WSP).decode("latin-1").lower()
+
+
+_LONGEST_KEPT = 40
+_kept_folded = lru_cache(maxsize=1024)(_folded)

@@ -2,6 +2,9 @@
 
 import binascii
 import re
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
 
 import msgspec
 
@@ -181,21 +184,37 @@ class _Walk:
             raise Malformed("the message has too many lines that look like boundaries of parts")
 
 
-def _content_type(entity: _Entity) -> tuple[str, dict[bytes, bytes]]:
+def _content_type(entity: _Entity) -> tuple[str, Mapping[bytes, bytes]]:
     """Type and parameters of Content-Type; the default where it is absent or unreadable."""
     field = entity.header.first("content-type")
+    if field is None:
+        return entity.default, _NONE
+    # The same few come in every message, but for those with a boundary.
+    value = field.value
+    kept = len(value) <= _LONGEST_KEPT and b"oundary" not in value
+    kind, parameters = _kept_typed(value) if kept else _typed(value)
+    return kind or entity.default, parameters
+
+
+def _typed(value: bytes) -> tuple[str, Mapping[bytes, bytes]]:
+    """What a Content-Type says; no type where it is unreadable."""
     # A line may be folded within a quoted value, too: at the space of a boundary.
-    value = field.value.replace(b"\r\n", b"") if field else b""
+    value = value.replace(b"\r\n", b"")
     kind = _TYPE.match(value)
     if kind is None:
-        return entity.default, {}
+        return "", _NONE
     parameters: dict[bytes, bytes] = {}
     for name, quoted, bare in _PARAMETER.findall(value, kind.end()):
         parameters.setdefault(name.lower(), _ESCAPED.sub(rb"\1", quoted) or bare)
     return kind[1].decode("latin-1").lower(), parameters
 
 
-def _part(entity: _Entity, kind: str, parameters: dict[bytes, bytes]) -> Part:
+_NONE: Mapping[bytes, bytes] = MappingProxyType({})
+_LONGEST_KEPT = 60
+_kept_typed = lru_cache(maxsize=512)(_typed)
+
+
+def _part(entity: _Entity, kind: str, parameters: Mapping[bytes, bytes]) -> Part:
     header = entity.header
     encoding = header.first("content-transfer-encoding")
     return Part(

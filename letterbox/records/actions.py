@@ -1,8 +1,8 @@
 """What the links of a digest may do: each signed for one consumer, one entry and one thing to do.
 
 A link says no more than that; it signs nobody in. The key is the consumer's own, made at random
-when it is first needed, so that what is signed for one opens nothing of another's, and all links
-end with the consumer.
+when it is first needed, so that what is signed for one opens nothing of another's. All links end
+with the consumer, and with each mailbox that is removed.
 """
 
 import hashlib

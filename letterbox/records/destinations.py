@@ -200,7 +200,10 @@ class Destinations:
         return failed is None
 
     async def remove(self, consumer: str, name: str) -> bool:
-        """Forget a mailbox; false where there is none of that id."""
+        """Forget a mailbox; false where there is none of that id.
+
+        The links of digests end with it: whoever reads it now is to do nothing by those it holds.
+        """
         gone: list[Destination] = []
 
         def without(rows: tuple[Destination, ...]) -> tuple[Destination, ...] | None:
@@ -208,7 +211,7 @@ class Destinations:
             return tuple(row for row in rows if row.id != name) if gone else None
 
         stop = Unschedule(places.CONFIRMING + name, expect=False)
-        if not await self._change(consumer, without, stop):
+        if not await self._change(consumer, without, stop, Delete(places.ACTION_KEY)):
             return False
         await self._unlink(gone)
         return True

@@ -10,7 +10,7 @@ import msgspec
 from letterbox.model.preferences import About
 from letterbox.model.record import DecisionRecord, HeldEntry, InboxEntry, MessageRecord
 from letterbox.model.told import Event, Told, ToldReason
-from letterbox.model.verdict import Defer, Deliver, Hold, Refuse, reason_of
+from letterbox.model.verdict import Defer, Deliver, Hold, Refuse, reasons_in
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import (
     Add,
@@ -172,14 +172,12 @@ class Ledger:
         if record.vendor.registered and record.follows is None:
             # What is told of a changed relationship names an address that its vendor knows.
             # An address that is another's is told of nothing, and must not stand for theirs.
-            elsewhere = any(
-                reason_of(finding.verdict) == "address-of-another" for finding in record.findings
-            )
+            elsewhere = "address-of-another" in reasons_in(record.findings)
             wrote = places.wrote(record.vendor.id, elsewhere=elsewhere)
             operations.append(Put(key=wrote, value=record.recipient.encode()))
         operations += noticing(record)
         if not isinstance(record.verdict, Refuse | Defer):
-            operations += news(record, line.notified)
+            operations.append(news(record, line.notified))
         match record.verdict:
             case Deliver():
                 # What the rules would have refused came, and is nothing that they let come.

@@ -1,4 +1,4 @@
-"""What a consumer is given notice of: left by decisions for the worker."""
+"""What a consumer is given notice of: named by decisions, gathered by the worker."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -9,7 +9,7 @@ import msgspec
 from letterbox.model.preferences import About, Preferences
 from letterbox.model.record import DecisionRecord
 from letterbox.model.verdict import Deliver, reason_of
-from letterbox.ports.store import Delete, Operation, Put, Schedule, Unschedule
+from letterbox.ports.store import Operation, Put, Schedule, Unschedule
 from letterbox.records import places
 from letterbox.records.coding import encode
 
@@ -33,29 +33,35 @@ class Notified(msgspec.Struct, frozen=True):
     at: datetime
 
 
-def news(record: DecisionRecord, notified: frozenset[About]) -> tuple[Operation, ...]:
-    """The operations of a decision's commit that leave it to be given notice of.
+def news(record: DecisionRecord, notified: frozenset[About]) -> Operation:
+    """What goes with a decision into its commit, so that it is given notice of if it is to be.
 
-    Where there is none to be given as much is written: nobody who sends can measure it.
+    One operation either way: nobody who sends can measure whether it is.
     """
+    key = places.NEW + record.id
     waits = not isinstance(record.verdict, Deliver)
     wanted = "waiting" if waits else record.kind
     if wanted not in notified or (waits and reason_of(record.verdict) != _ASKED):
-        nothing = (Delete(key=places.NEW), Delete(key=places.NEW))
-        return *nothing, Unschedule(key=places.NEWS, expect=False)
+        return Unschedule(key=key, expect=False)
+    return Schedule(key=key, at=record.at)
+
+
+def gathered(record: DecisionRecord, now: datetime) -> tuple[Operation, ...]:
+    """What puts a decision that is to be given notice of among the others that are: once."""
     row = News(
         at=record.at,
         kind=record.kind,
         company=record.vendor.name or record.sender,
         subject=record.subject,
         names=(record.vendor.id, record.sender.rpartition("@")[2]),
-        waits=waits,
+        waits=not isinstance(record.verdict, Deliver),
     )
     return (
+        Unschedule(key=places.NEW + record.id),
         Put(key=places.NEW + record.id, value=encode(row)),
         # Its revision grows, so that whoever finds nothing new does not overlook this.
         Put(key=places.NEWS, value=b""),
-        Schedule(key=places.NEWS, at=record.at),
+        Schedule(key=places.NEWS, at=now),
     )
 
 

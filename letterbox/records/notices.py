@@ -6,7 +6,7 @@ from typing import Literal
 
 from letterbox.model.flag import resembled
 from letterbox.model.record import DecisionRecord
-from letterbox.model.verdict import reason_of
+from letterbox.model.verdict import reason_of, reasons_in
 from letterbox.ports.store import Delete, Operation, Put, Schedule, Unschedule
 from letterbox.records import places
 
@@ -20,7 +20,7 @@ def causes(record: DecisionRecord) -> Iterator[Cause]:
     """Why a consumer should be told of a decision; of one message once."""
     if record.consumer == places.NOBODY or record.follows is not None:
         return
-    if any(reason_of(each.verdict) == "address-of-another" for each in record.findings):
+    if "address-of-another" in reasons_in(record.findings):
         yield "address"
     if is_locked_out(record):
         yield "locked-out"

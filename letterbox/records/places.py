@@ -98,7 +98,8 @@ NOTICE = "notice/"
 BINDING = "binding/"
 #: What was found of a consumer's old mail, and how far it was read.
 IMPORT = "import"
-#: Something came of which a consumer is given notice, by decision; and that it is to be looked at.
+#: Something came of which a consumer is given notice, by decision: first that it did, then as a
+#: row; and that the rows are to be looked at.
 NEWS = "news"
 NEW = "new/"
 #: When the last notice was given.

@@ -46,6 +46,9 @@ class RegisteredVendors:
         # One reading of the directory at a time, to save work.
         self._reading = asyncio.Lock()
         self._vendors: Recent[str, Registered] = Recent(_CACHED)
+        #: Who stands behind a domain, or behind that and a vendor's key: made anew after any
+        #: change, of whichever vendor or domain.
+        self._behind: Recent[tuple[str, str | None, str], VendorRef] = Recent(_CACHED)
         #: Every vendor, as of the change of that number; and those that have changed since, all
         #: of them at first.
         self._directory: dict[str, Vendor] = {}
@@ -58,10 +61,13 @@ class RegisteredVendors:
     def _hear(self, partition: str | None) -> None:
         if partition is None:
             self.changes += 1
+            self._behind.clear()
             self._vendors.clear()
             self._unread = None
             return
         room, name = places.room(partition)
+        if room in {"vendor", "domain"}:
+            self._behind.clear()
         if room == "vendor":
             self.changes += 1
             self._vendors.drop(name)
@@ -146,13 +152,18 @@ class RegisteredVendors:
 
     async def behind(self, sender: Proven) -> VendorRef:
         """The vendor a proven sender is: registered, or known by domain, or one person."""
+        asked = (sender.domain, sender.vendor, sender.how)
+        known = self._behind.get(asked)
+        if known is not None:
+            return known
+        drops = self._behind.drops
         holder = await self.holder(sender.domain)
         registered = sender.vendor or holder.vendor
         if registered and (vendor := await self.get(registered)):
             # A key stands for the vendor whole, under whatever domain its mail is written.
             domains = vendor.own_domains if sender.how == "key" else ()
             holders = [(domain, await self.holder(domain)) for domain in domains]
-            return VendorRef(
+            found = VendorRef(
                 id=vendor.id,
                 name=vendor.name,
                 registered=True,
@@ -161,6 +172,8 @@ class RegisteredVendors:
                 changes=tuple((name, each.changed) for name, each in holders if each.changed),
                 chose_id=vendor.registered == "self",
             )
+            self._behind.put(asked, found, read_at=drops)
+            return found
         if self._is_mailbox_provider(sender.domain):
             person = str(sender.author)
             return VendorRef(id=person, name=person, registered=False)
@@ -193,6 +206,7 @@ class RegisteredVendors:
         """
         if anew:
             await self._holders.now(domain)
+            self._behind.clear()
         return await self._holders.holder(domain)
 
     async def changed(self, rule: VendorRule) -> datetime | None:

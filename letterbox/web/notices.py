@@ -58,12 +58,11 @@ TROUBLES: Final[Mapping[str, str]] = {
 
 
 class Row(NamedTuple):
-    """A channel in the list. ``secret`` is what a webhook verifies with, ``host`` where it is."""
+    """A channel in the list. ``host`` is where it is."""
 
     channel: Channel
     host: str
     trouble: str
-    secret: str
 
 
 async def show(visit: Visit) -> web.Response:
@@ -72,7 +71,10 @@ async def show(visit: Visit) -> web.Response:
 
 
 async def _page(
-    visit: Visit, mistakes: Mapping[str, str] | None = None, code: int = HTTPStatus.OK
+    visit: Visit,
+    mistakes: Mapping[str, str] | None = None,
+    code: int = HTTPStatus.OK,
+    secret: str = "",
 ) -> web.Response:
     stored = await _stored(visit)
     preferences = stored.preferences
@@ -98,6 +100,7 @@ async def _page(
         rows=[_row(visit, each) for each in await visit.parts.channels.listed(visit.consumer)],
         kinds=CHANNELS,
         push_key=key,
+        secret=secret,
     )
 
 
@@ -154,7 +157,7 @@ async def change_notify(visit: Visit) -> web.Response:
 
 
 async def add_channel(visit: Visit) -> web.Response:
-    """Add a channel: a webhook, a topic of ntfy, or this browser."""
+    """Add a channel: a webhook, whose secret is shown this once, a topic of ntfy, this browser."""
     kind = visit.field("kind")
     known: ChannelKind | None = next((each for each in CHANNELS if each == kind), None)
     if known is None:
@@ -163,7 +166,7 @@ async def add_channel(visit: Visit) -> web.Response:
     if known == "push":
         url, key, auth = _subscription(visit.field("subscription"))
     try:
-        await visit.parts.notifier.add(
+        made = await visit.parts.notifier.add(
             visit.consumer,
             known,
             url,
@@ -179,6 +182,8 @@ async def add_channel(visit: Visit) -> web.Response:
     except TooMany:
         text = visit.say(N_("At most %(most)s; remove one first."), most=MOST)
         return await _page(visit, {f"{known}-url": text}, HTTPStatus.CONFLICT)
+    if made.secret:
+        return await _page(visit, secret=shown("hmac", SigningKey(made.secret)))
     return visit.see(f"{_PATH}#channels", "channel-added")
 
 
@@ -247,8 +252,7 @@ async def _change(visit: Visit, fields: Mapping[str, Any], done: str, field: str
 
 def _row(visit: Visit, channel: Channel) -> Row:
     host = channel.url.partition("//")[2].partition("/")[0]
-    secret = shown("hmac", SigningKey(channel.secret)) if channel.kind == "webhook" else ""
-    return Row(channel, host, _trouble(visit, channel.detail), secret)
+    return Row(channel, host, _trouble(visit, channel.detail))
 
 
 def _trouble(visit: Visit, detail: str) -> str:

@@ -48,6 +48,10 @@ class Rhythm:
             day += _DAY
         return None
 
+    def is_paused(self, at: datetime) -> bool:
+        """Whether an instant lies on a day of a pause that silences everything."""
+        return self._is_paused(self._wall.local(at).date())
+
     def silent_until(self, at: datetime) -> datetime | None:
         """The end of the quiet time or pause that an instant lies in; None where it lies in none.
 

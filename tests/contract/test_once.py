@@ -5,7 +5,18 @@ from datetime import timedelta
 
 import pytest
 
-from letterbox.ports.store import Add, Append, Claim, Done, Emit, Put, Rejected, Schedule, Unclaim
+from letterbox.ports.store import (
+    Add,
+    Append,
+    Claim,
+    Done,
+    Emit,
+    Put,
+    Rejected,
+    Schedule,
+    Unclaim,
+    Uncount,
+)
 from tests.contract.acts import ANNA, BEN, done, on, rejected
 
 
@@ -54,6 +65,25 @@ async def test_the_last_count_says_when_it_is_forgotten(store, clock, tomorrow):
     assert await store.counters(ANNA, ["day"]) == {"day": 2}
     clock.advance(days=1)
     assert await store.counters(ANNA, ["day"]) == {"day": 0}
+
+
+async def test_a_count_that_was_looked_up_is_seen_to_change(store, clock, tomorrow):
+    async def seen():
+        return await store.counters(ANNA, ["day", "week"])
+
+    assert await seen() == {"day": 0, "week": 0}
+    await done(store, ANNA, Add(counter="day", expires=tomorrow))
+    assert await seen() == {"day": 1, "week": 0}
+    full = Add(counter="week", expires=tomorrow, limit=0)
+    assert await rejected(store, ANNA, Add(counter="day", expires=tomorrow), full) == (full, b"0")
+    assert await seen() == {"day": 1, "week": 0}
+    await done(store, BEN, Add(counter="week", expires=tomorrow))
+    await done(store, ANNA, Add(counter="week", expires=tomorrow, amount=2))
+    assert await seen() == {"day": 1, "week": 2}
+    await done(store, ANNA, Uncount(counter="day"))
+    assert await seen() == {"day": 0, "week": 2}
+    clock.advance(days=1)
+    assert await seen() == {"day": 0, "week": 0}
 
 
 async def test_twenty_at_once_pass_a_limit_of_seven_seven_times(store, tomorrow):

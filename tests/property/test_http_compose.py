@@ -19,7 +19,9 @@ from letterbox.model.preferences import Preferences, Vendor
 from letterbox.reading.encoded import one_line
 from letterbox.reading.header import Author, author
 from letterbox.reading.header import subject as read_subject
-from letterbox.reading.mail import split
+from letterbox.reading.mail import DEFAULT_LIMITS, split
+from letterbox.reading.mime import check_shape
+from letterbox.records.content import read_content
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=2000)
 LINE = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), max_size=300)
@@ -30,7 +32,10 @@ ANNA = Address(local="anna", domain="letterbox.example")
 def made(subject="Sale", text="Hello", html=None, name="Greenleaf", to=ANNA):
     form = NewMessage(to=(str(ANNA),), kind=Kind.OFFER, subject=subject, text=text, html=html)
     vendor = Vendor(id="greenleaf", name=name)
-    return compose(form, vendor, hostname="letterbox.example", name="n1", to=to)
+    mail = compose(form, vendor, hostname="letterbox.example", name="n1", to=to)
+    # It is what whoever reads it anew finds in it.
+    assert check_shape(mail) == read_content("http", mail.raw, DEFAULT_LIMITS)
+    return mail.raw
 
 
 def lines(text):

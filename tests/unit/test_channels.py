@@ -1,5 +1,6 @@
 """Notices to channels: what each is told, when none is given, and what becomes of failures."""
 
+import asyncio
 import base64
 import json
 from contextlib import asynccontextmanager
@@ -283,6 +284,33 @@ async def test_a_sender_measures_nothing_of_it(monkeypatch):
                 await opened.send(content, f"{name}@letterbox.example")
             costs.append(counting.taken())
     assert costs[0] == costs[1]
+
+
+async def test_a_channel_that_is_silent_does_not_grow_what_it_is_told():
+    host = WebHost()
+    async with house(hook="https://hooks.example/") as opened:
+        opened.app.notifier._courier = host
+        host.answers = [500] * 99
+        for number in range(12):
+            await come(opened, number)
+            opened.clock.advance(minutes=4)
+        (row,) = await opened.app.store.documents(places.consumer("anna"), places.CALL)
+        assert row.value.count(b"Note ") <= 5
+
+
+async def test_what_two_workers_find_at_once_is_told_of_once():
+    async with receiving() as there, house(hook=there.url) as opened:
+        content = mail("Note", text="Hi.\r\n")
+        sent = await opened.send(content, "anna@letterbox.example")
+        (entry,) = (await opened.app.mailboxes.inbox("anna", after=None, limit=9)).items
+        assert sent.outcomes[0].told.verdict == "deliver"
+        notifier = opened.app.notifier
+        await asyncio.gather(*(notifier.gather("anna", entry.decision) for _ in range(3)))
+        await opened.work()
+        await notifier.gather("anna", entry.decision)
+        opened.clock.advance(minutes=10)
+        await opened.work()
+        assert [call.json["data"]["new"] for call in there.calls] == [1]
 
 
 async def test_a_burst_is_one_notice_and_the_rest_another():

@@ -207,6 +207,26 @@ async def test_a_mail_programs_own_button_needs_no_page():
         assert reply.status == 200
 
 
+async def test_whoever_reads_a_mailbox_that_was_removed_does_nothing_by_its_links():
+    async with links() as made:
+        destinations = made.house.app.destinations
+        mailbox = await destinations.add("anna", "anna@elsewhere.example")
+        token = await destinations.link("anna", mailbox.id)
+        assert await destinations.confirm(token) is not None
+        paths = [await made.path(what) for what in DOES]
+        bens = await made.path("off", owner="ben")
+        assert (await made.visitor.get(paths[0])).status == 200
+        before = await made.state()
+        assert await destinations.remove("anna", mailbox.id)
+        for path in paths:
+            made.house.clock.advance(seconds=1000)
+            assert (await made.visitor.post(path)).status == 404
+        assert await made.state() == before
+        # What comes from then on serves, and so does what others have.
+        assert (await made.visitor.get(await made.path("archive"))).status == 200
+        assert (await made.visitor.get(bens)).status == 200
+
+
 def tampered(path: str, at: int) -> str:
     character = "A" if path[at] != "A" else "B"
     return path[:at] + character + path[at + 1 :]

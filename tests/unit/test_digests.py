@@ -288,6 +288,18 @@ async def test_after_days_without_a_worker_there_is_one():
         assert len(house.post.letters) == 1
 
 
+async def test_one_that_is_late_does_not_come_in_a_pause_either():
+    async with evening() as house:
+        await house.confirm()
+        await everything(house)
+        day = DUE.date() + timedelta(days=1)
+        await set_to(house, pauses=(Pause(from_=day, until=day),))
+        await house.until(DUE + timedelta(hours=12))
+        assert house.post.letters == []
+        await house.until(DUE + timedelta(days=2))
+        assert "Lunch?" in said(*house.sent())
+
+
 # ---- that it comes, and once --------------------------------------------------------------------
 
 

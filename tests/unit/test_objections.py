@@ -846,6 +846,15 @@ def test_every_way_and_outcome_has_its_sentence(asked: Asked, language: str) -> 
     assert "{" not in said.text.replace("{is}", "")
 
 
+@pytest.mark.parametrize(("language", "reminder"), [("en", "reminder"), ("nl", "herinnering")])
+@pytest.mark.parametrize("asked", ASKED, ids=lambda asked: f"{asked.way}-{asked.outcome}")
+def test_nobody_is_reminded_of_what_did_not_reach_them(asked, language, reminder) -> None:
+    said = letter(language, structs.replace(OBJECTION, asked=asked))
+    assert (reminder in said.text) is (asked.outcome == "before")
+    says_so = {"en": "I object to the processing", "nl": "Ik maak bezwaar tegen"}[language]
+    assert (says_so in said.text) is (asked.outcome != "before")
+
+
 def test_what_is_too_much_for_a_letter_is_counted() -> None:
     many = structs.replace(OBJECTION, breaches=1234)
     said = letter("en", many, [CAME[0]] * 1000)

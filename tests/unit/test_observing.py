@@ -132,6 +132,23 @@ async def test_suggestions_say_what_they_would_do_and_the_better_of_two_comes_fi
         assert (effect.about, effect.come, effect.refused) == (2, 0, 2)
 
 
+async def test_nobody_is_suggested_who_looks_like_somebody_else():
+    knows = """
+  [[consumer.vendor]]
+  vendor = "greenleaf"
+"""
+    async with open_house(people("observe", knows)) as house:
+        for number in range(3):
+            forged = {"From": "Greenleaf Garden <shop@other.example>"}
+            for domain, more in (("other.example", forged), ("voltshop.example", {})):
+                content = mail(f"Bargain {number}", domain=domain, number=number, **more)
+                await house.send(content, ANNA, sender=f"shop@{domain}")
+        observed = await house.app.suggestions.of("anna")
+        about = {(each.edit.name, each.piece[1]) for each in observed.suggestions}
+        assert ("company-all", "voltshop.example") in about
+        assert not any(name.startswith("company") and "other" in who for name, who in about)
+
+
 async def test_all_listed_are_one_change_and_one_way_back():
     async with told_to_watchers() as told:
         before = await told.app.consumers.stored("anna")

@@ -23,12 +23,12 @@ from letterbox.model.configuration import (
 )
 from letterbox.model.envelope import Client
 from letterbox.model.preferences import OnwardRule
-from letterbox.onward import names_of
 from letterbox.ports.courier import Handed, Letter, Never
 from letterbox.ports.store import StoreUnavailable
 from letterbox.reading.mail import DEFAULT_LIMITS, split
 from letterbox.records import places
 from letterbox.records.onward import NothingToRetry
+from letterbox.wiring.onward import names_of
 from tests.support.house import House, mail, open_house, signed
 from tests.support.nexthop import SILENT, STAGES, VANISH, NextHop, next_hop
 from tests.support.plain import shipment

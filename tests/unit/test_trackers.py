@@ -213,6 +213,22 @@ def test_nothing_is_done_where_it_is_off():
     assert clean_message(message, RULES, "off").content is message
 
 
+@pytest.mark.parametrize(
+    ("written", "left"),
+    [
+        ("?region=NL&utm_source=x", "?region=NL"),
+        ("?a=1&region=NL&utm_source=x", "?a=1&amp;region=NL"),
+        ("?a=1&copyright&utm_source=x", "?a=1&amp;copyright"),
+        ("?a=1&notit;&utm_source=x", "?a=1&amp;notit;"),
+        ("?a=1&copy;&utm_source=x", "?a=1\u00a9"),
+        ("?a=1&amp;currency=EUR&#38;utm_source=x", "?a=1&amp;currency=EUR"),
+    ],
+)
+def test_what_only_looks_like_a_reference_is_part_of_the_address(written, left):
+    done = cleaned(f'<a href="{SHOP}/{written}">Pruners</a>', grade="careful")
+    assert f'"{SHOP}/{left}"' in done.text
+
+
 def test_a_link_told_to_tell_of_its_click_does_not():
     assert (
         "ping" not in cleaned(f'<a ping="https://a.example/p" href="{SHOP}/">x</a>', "careful").text
@@ -345,6 +361,11 @@ def test_hostile_html_is_cleaned_once_and_for_all(shape):
     assert len(done.text) <= 8 * len(shape) + 200
 
 
+def test_a_script_ends_where_it_ended():
+    html = f"<script><!--<img src={SHOP}/?utm_source=x&b=<script></script><b>still in it</script>"
+    assert cleaned(html).text == html
+
+
 #: Each would cost the square of its length, were it looked at from each of its beginnings.
 @pytest.mark.parametrize(
     "shape",
@@ -378,6 +399,8 @@ def test_what_does_not_end_costs_no_more_than_its_length(shape):
         "<area href=//a.example/x>" * 15_000,
         f"<img src=//a.example/?{'u=1&' * 100_000}>",
         "<p style='" + "background:url(//a.example/x);" * 15_000 + "'>",
+        "<p style='" + "url(//a.example/x" * 30_000 + "'>",
+        "<title>" + "</titl" * 80_000,
     ],
 )
 def test_however_many_addresses_a_tag_or_a_mail_has(html):

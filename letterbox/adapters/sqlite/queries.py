@@ -7,6 +7,7 @@ from typing import Any
 
 import apsw
 
+from letterbox.adapters.sqlite.counts import ABSENT, Count
 from letterbox.adapters.times import restored, stored
 from letterbox.ports.store import Document, DueEntry, LogEntry, Names, OutboxEntry
 
@@ -72,20 +73,18 @@ def log(db: apsw.Connection, partition: str, name: str, after: int, limit: int) 
     return [LogEntry(sequence=sequence, value=value) for sequence, value in rows]
 
 
-def counters(
-    db: apsw.Connection, partition: str, names: Sequence[str], now: datetime
-) -> dict[str, int]:
-    """The counts; 0 for what is absent or expired."""
-    rows = db.execute(_counting(len(names)), (partition, stored(now), *names))
-    counts: dict[Any, Any] = dict(rows.fetchall())  # type: ignore[arg-type]
-    return {name: counts.get(name, 0) for name in names}
+def counters(db: apsw.Connection, partition: str, names: Sequence[str]) -> dict[str, Count]:
+    """The rows of these names, expired or not."""
+    rows = db.execute(_counting(len(names)), (partition, *names)).fetchall()
+    found: dict[Any, Count] = {name: Count(*row) for name, *row in rows}  # type: ignore[arg-type]
+    return {name: found.get(name, ABSENT) for name in names}
 
 
 @cache
 def _counting(names: int) -> str:
     marks = ", ".join("?" * names)
     return (
-        "SELECT name, count FROM counters WHERE partition = ? AND expires > ?"  # noqa: S608 - marks
+        "SELECT name, count, expires FROM counters WHERE partition = ?"  # noqa: S608 - marks
         f" AND name IN ({marks})"
     )
 

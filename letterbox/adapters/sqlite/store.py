@@ -14,6 +14,7 @@ import apsw
 from letterbox.adapters.bell import Bells
 from letterbox.adapters.sqlite import queries
 from letterbox.adapters.sqlite.bodies import GRACE, LARGEST_INSIDE, KeepFile
+from letterbox.adapters.sqlite.counts import Counts
 from letterbox.adapters.sqlite.opening import Opened, open_file
 from letterbox.adapters.sqlite.schema import PAGE_SIZE
 from letterbox.adapters.sqlite.wal import Checkpoints
@@ -55,6 +56,7 @@ class SqliteStore:
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
         self._loop = asyncio.get_running_loop()
         self._bells = Bells(clock.now)
+        self._counts = Counts()
         self._closed = False
         self._writer = Writer(
             opened.connect,
@@ -127,6 +129,7 @@ class SqliteStore:
     def _resolve(self, outcomes: Sequence[Outcome]) -> None:
         for call, outcome in outcomes:
             if isinstance(outcome, Exception):
+                self._counts.clear()
                 if not call.answer.done():
                     call.answer.set_exception(outcome)
                 continue
@@ -134,6 +137,7 @@ class SqliteStore:
                 call.answer.set_result(outcome)
             for commit, result in zip(call.commits, outcome, strict=True):
                 if isinstance(result, Done):
+                    self._counts.change(commit)
                     self._bells.ring(commit)
 
     # ---- reads --------------------------------------------------------------------------------
@@ -197,7 +201,14 @@ class SqliteStore:
 
     async def counters(self, partition: str, names: Sequence[str]) -> dict[str, int]:
         """The counts of these names; 0 for what is absent or expired."""
-        return self._look_up(queries.counters, partition, names, self._clock.now())
+        now = stored(self._clock.now())
+        self._check_open()
+        known = self._counts.find(partition, names, now)
+        if known is not None:
+            return known
+        rows = self._look_up(queries.counters, partition, names)
+        self._counts.learn(partition, rows)
+        return {name: each.value if each.expires > now else 0 for name, each in rows.items()}
 
     async def claim(self, partition: str, name: str) -> bytes | None:
         """The value of an unexpired claim."""

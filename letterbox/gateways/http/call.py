@@ -230,14 +230,14 @@ def _mistakes(body: bytes, kind: type[Form], error: msgspec.ValidationError) -> 
 def _count(document: Any) -> int:
     """How many fields there are, at any depth."""
     count = 0
-    pending = [document]
-    while pending:
-        value = pending.pop()
-        if isinstance(value, dict):
+    values = [document]
+    for value in values:  # it grows by what each holds
+        kind = type(value)
+        if kind is dict:
             count += len(value)
-            pending += value.values()
-        elif isinstance(value, list):
-            pending += value
+            values += value.values()
+        elif kind is list:
+            values += value
     return count
 
 

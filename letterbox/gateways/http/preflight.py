@@ -165,7 +165,7 @@ def _of_form(call: Call, vendor: Registered, form: NewMessage) -> tuple[Named, P
     hostname = call.parts.configuration.hostname
     return to, Plan(
         vendor=vendor,
-        content=compose(form, vendor, hostname=hostname, name=_NAME, to=only),
+        content=compose(form, vendor, hostname=hostname, name=_NAME, to=only).raw,
         recipients=recipients,
         declared=declared_of(form, call.parts),
     )

@@ -26,6 +26,7 @@ from letterbox.model.message import Offer
 from letterbox.model.preferences import Vendor
 from letterbox.model.record import Declared
 from letterbox.model.vendor import Registered
+from letterbox.reading.mail import Mail
 from letterbox.wishes import Mistake
 
 MAIL = "message/rfc822"
@@ -86,14 +87,16 @@ async def send(sending: Sending, form: NewMessage) -> Answer:
     """Send what a form says. Raises a Problem, or Reasoned."""
     check(form, sending.parts)
     addresses = addresses_of(form.to)
+    composed = _compose(sending, form, addresses)
     submission = Submission(
         vendor=sending.vendor,
         declared=declared_of(form, sending.parts),
         your_reference=form.reference,
         idempotent=sending.idempotent,
         waits=sending.waits,
+        composed=composed,
     )
-    return await _take(sending, form.to, addresses, _compose(sending, form, addresses), submission)
+    return await _take(sending, form.to, addresses, composed.raw, submission)
 
 
 def fingerprint(said: str, body: bytes) -> bytes:
@@ -101,7 +104,7 @@ def fingerprint(said: str, body: bytes) -> bytes:
     return sha256(f"POST\0{said}\0".encode("utf-8", "surrogateescape") + body).digest()
 
 
-def _compose(sending: Sending, form: NewMessage, addresses: tuple[Address, ...]) -> bytes:
+def _compose(sending: Sending, form: NewMessage, addresses: tuple[Address, ...]) -> Mail:
     """The mail of a form: new for each call, the same for a repeated one."""
     vendor, idempotent, name = sending.vendor, sending.idempotent, sending.name
     if idempotent is not None:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from functools import partial
 from html import escape, unescape
+from html.entities import html5
 from typing import Final, NamedTuple
 
 from letterbox.reading.html import text_of
@@ -26,9 +27,11 @@ _ATTRIBUTE: Final = re.compile(
     rf"({_NAME})(?:{_S}*+={_S}*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\t\n\f\r >\"'][^\t\n\f\r >]*+))?+)?+"
 )
 _MARK: Final = re.compile(r"<(?:!--|[a-zA-Z]|/[a-zA-Z]|[!?/])")
+_BEGUN: Final = re.compile(r"</?+[a-zA-Z]")
 _COMMENT_END: Final = re.compile(r"--!?>")
 #: What is in them is text, in which no tag begins.
 _TEXT: Final = ("script", "style", "title", "textarea", "xmp", "noembed", "noframes")
+_SCRIPT: Final = re.compile("<script", re.IGNORECASE)
 _TEXT_END: Final = {name: re.compile(f"</{name}", re.IGNORECASE) for name in _TEXT}
 #: What no address is in: text, ends, and tags that say no more than how they look. It is gone
 #: through in one stride, since nine of ten tags of a newsletter are such.
@@ -42,9 +45,14 @@ _FETCHED: Final = frozenset(
 )
 _SETS: Final = frozenset(("srcset", "imagesrcset"))
 _FOLLOWED: Final = frozenset(("a", "area", "form", "button", "input"))
+_QUOTE: Final = r"(?:quot|apos|#0*+3[49]|#x0*+2[27]);"
+#: No address goes on into the next one, so that what does not end is gone through once.
+#: A reference in an attribute: a whole name, and none where "=" follows it without a ";".
+_ESCAPED: Final = re.compile(r"&((?:#[0-9a-zA-Z]++|[a-zA-Z][0-9a-zA-Z]*+(?!=));?)")
 _STYLE_URL: Final = re.compile(
-    r"""url\(\s*+(?:["']|&(?:quot|apos|#0*+3[49]|#x0*+2[27]);)?+\s*+((?:https?:)?+//[^"')\s<>]*?)"""
-    r"""\s*+(?:["']|&(?:quot|apos|#0*+3[49]|#x0*+2[27]);)?+\s*+\)""",
+    rf"""url\(\s*+(?:["']|&{_QUOTE})?+\s*+"""
+    rf"""((?:https?:)?+//(?:[^"'()\s<>&]++|&(?!{_QUOTE})|(?<!url)\()*+)"""
+    rf"""\s*+(?:["']|&{_QUOTE})?+\s*+\)""",
     re.IGNORECASE,
 )
 _LOOKED_AT: Final = (
@@ -143,7 +151,10 @@ class _Cleaning:
                     end = closing.start() if closing else len(html)
                     if name == "style":
                         self._urls(at, end, quoted=False)
-                    self._flat(at, end)
+                    # Where a script ends hangs on whether another seems to begin in it
+                    # (section 13.2.5.26).
+                    if name != "script" or not _SCRIPT.search(html, at, end):
+                        self._flat(at, end)
                     at = end
 
     def _flat(self, start: int, end: int) -> None:
@@ -153,8 +164,8 @@ class _Cleaning:
             if tag is not None:
                 self._tag(tag)
                 start = tag.end()
-            elif _MARK.match(self._html, start, end) and self._html[start + 1].isalpha():
-                return
+            elif _BEGUN.match(self._html, start, end):
+                return  # it does not end
             else:
                 start += 1
 
@@ -216,7 +227,7 @@ class _Cleaning:
     def _urls(self, start: int, end: int, *, quoted: bool) -> None:
         """Look at what a style fetches."""
         for found in _STYLE_URL.finditer(self._html, start, end):
-            written = unescape(found[1]) if quoted else found[1]
+            written = _unescaped(found[1]) if quoted else found[1]
             put = self._judge.fetched(written)
             if put is None:
                 self._edits.append((*found.span(), "none"))
@@ -244,8 +255,18 @@ def _attributes(html: str, start: int, end: int) -> Iterator[_Attribute]:
         start = found.end()
         group = found.lastindex or 1
         if group > 1 and found[group] and found[1].lower() in _LOOKED_AT:
-            read = unescape(found[group]) if "&" in found[group] else found[group]
+            read = _unescaped(found[group]) if "&" in found[group] else found[group]
             yield _Attribute(found[1].lower(), read, *found.span(), found.span(group))
+
+
+def _unescaped(value: str) -> str:
+    """An attribute as browsers read it: "&region=" is no "®ion=" there (WHATWG, 13.2.5.73)."""
+    return _ESCAPED.sub(_character, value)
+
+
+def _character(reference: re.Match[str]) -> str:
+    known = reference[1].startswith("#") or reference[1] in html5
+    return unescape(reference[0]) if known else reference[0]
 
 
 def _why_unseen(attributes: list[_Attribute]) -> Why | None:

@@ -35,7 +35,7 @@ _NOTICES: Final = 20
 
 
 class House(Protocol):
-    """What they are wired from (:class:`letterbox.broker.Broker`)."""
+    """What they are wired from (:class:`letterbox.wiring.broker.Broker`)."""
 
     configuration: Configuration
     store: Store
@@ -92,6 +92,7 @@ class Informing:
             clock=clock,
             consumers=house.consumers,
             channels=self.channels,
+            mailboxes=house.mailboxes,
             courier=web,
             resolver=resolver,
             sentences=house.sentences,
@@ -105,6 +106,7 @@ class Informing:
         """What has come is our own work; what goes out waits for servers of others."""
         look = self.digests.look
         yield Duty("consumer", places.DIGEST, lambda name, _: look(name), beside=_DIGESTS)
+        yield Duty("consumer", places.NEW, self.notifier.gather)
         yield Duty("consumer", places.NEWS, lambda name, _: self.notifier.look(name))
         yield Duty("consumer", places.CALL, self.notifier.call, beside=_NOTICES)
 

@@ -15,35 +15,27 @@ from letterbox.administration.objections import ObjectionCommands
 from letterbox.administration.observing import ObservingCommands
 from letterbox.administration.queue import QueueCommands
 from letterbox.administration.signin import SignInCommands
-from letterbox.afterwards import Afterwards
-from letterbox.between import Between
 from letterbox.delivery.behind import Behind
 from letterbox.delivery.inbox_letters import InboxLetters
 from letterbox.delivery.relay import Relay
 from letterbox.delivery.tracking import Trackers
 from letterbox.delivery.worker import Duty, Worker
-from letterbox.enrolment import Enrolment
 from letterbox.feedback.disclosure import Disclosure
 from letterbox.feedback.explanation import Explanations
 from letterbox.feedback.sentences import Sentences
 from letterbox.identity.prover import Prover
 from letterbox.identity.srs import DAYS as COMES_BACK
-from letterbox.informing import Informing
 from letterbox.intake.returning import returning
 from letterbox.judge import Judge
 from letterbox.metrics import Metrics
 from letterbox.model.configuration import Configuration
 from letterbox.model.record import InboxEntry
-from letterbox.onboarding import Onboarding
-from letterbox.onward import Onward
-from letterbox.outgoing import Outgoing
 from letterbox.ports.clock import Clock
 from letterbox.ports.courier import Couriers, MailCourier, NextHop, WebCourier
 from letterbox.ports.resolver import Resolver
 from letterbox.ports.store import Bodies, Store
 from letterbox.reading.facts import Reader
 from letterbox.reading.mail import Limits
-from letterbox.reception import Reception
 from letterbox.records import places
 from letterbox.records.activity import ActivityLog
 from letterbox.records.categories import Categories
@@ -65,7 +57,15 @@ from letterbox.records.tallies import Tallies
 from letterbox.records.vendors import Vendors
 from letterbox.records.webhooks import WebhookRecords
 from letterbox.shipment import Shipment
-from letterbox.upkeep import Upkeep
+from letterbox.wiring.afterwards import Afterwards
+from letterbox.wiring.between import Between
+from letterbox.wiring.enrolment import Enrolment
+from letterbox.wiring.informing import Informing
+from letterbox.wiring.onboarding import Onboarding
+from letterbox.wiring.onward import Onward
+from letterbox.wiring.outgoing import Outgoing
+from letterbox.wiring.reception import Reception
+from letterbox.wiring.upkeep import Upkeep
 
 
 class Outside(NamedTuple):
