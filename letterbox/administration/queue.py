@@ -76,7 +76,7 @@ def queue_lines(items: list[dict[str, Any]]) -> list[str]:
     lines = [
         f"{row['consumer']}: and {row['more']} more"
         if "more" in row
-        else f"{row['since']}  {row['consumer']}  to {row['to']}  {row['attempts']} tries  "
+        else f"{row['since']}  {row['consumer']}  to {row['to']}  tried {row['attempts']} times  "
         f"{row['detail'] or 'not tried yet'}"
         for row in items
     ]

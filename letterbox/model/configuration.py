@@ -257,7 +257,7 @@ class LimitsSection(_Section, frozen=True):
     held_per_vendor: Count = 50
     held_per_consumer: Count = 1000
     reconnect_days: Days = 30
-    objection_grace_days: Days = 3
+    objection_grace_days: Days = 5
 
 
 class VendorsSection(_Section, frozen=True):

@@ -134,7 +134,7 @@ async def test_from_a_newsletter_to_the_letter(language: str, width: str, script
         await object_to(anna, say)
         await site.house.work()
         assert [each.url for each in host.posted] == [OFF]
-        site.house.clock.advance(days=4)
+        site.house.clock.advance(days=6)
         assert "kind-not-wanted" in await site.mail(newsletter(2), ANNA)
         site.house.clock.advance(hours=7)
         await site.house.work()

@@ -276,7 +276,7 @@ async def test_nobody_sees_or_touches_anothers(scene: Scene) -> None:
         assert (await scene.api.call(method, path, who="anna")).status == 404
     assert (await scene.objection("ben"))["id"] == objection
     # What came to anna is no breach of ben's.
-    await scene.pass_time(days=4)
+    await scene.pass_time(days=6)
     await scene.send(9)
     await scene.pass_time(hours=7)
     assert (await scene.objection("ben"))["breaches"] == 0
@@ -291,7 +291,7 @@ async def test_what_is_no_such_word_changes_nothing(scene: Scene, word: dict) ->
 async def test_what_we_wrote_ourselves_is_nobodys_advertising(scene: Scene) -> None:
     await scene.elsewhere(1, "other.example", From="Greenleaf Garden <shop@other.example>")
     await scene.object_to(await scene.deliver(2))
-    await scene.pass_time(days=4)
+    await scene.pass_time(days=6)
     await scene.send(3)
     await scene.pass_time(hours=7)
     (notice,) = await scene.notices()
@@ -566,7 +566,7 @@ async def test_killed_at_any_step_there_is_one_record_and_one_request(
 
 async def test_what_comes_after_the_grace_is_a_breach_and_nothing_before(scene: Scene) -> None:
     await scene.object_to(await scene.deliver())
-    await scene.pass_time(days=2, hours=23)
+    await scene.pass_time(days=4, hours=23)
     await scene.send(2, "offer")
     await scene.pass_time(hours=2)
     assert "550" in await scene.send(3, "offer")
@@ -582,7 +582,7 @@ async def test_what_comes_after_the_grace_is_a_breach_and_nothing_before(scene: 
 
 async def test_every_domain_of_a_vendor_counts_and_no_other(scene: Scene) -> None:
     await scene.object_to(await scene.deliver())
-    await scene.pass_time(days=4)
+    await scene.pass_time(days=6)
     await scene.elsewhere(2, "greenleaf-deals.example", List_Id="<deals>")
     await scene.elsewhere(3, "voltshop.example", List_Id="<volt>")
     await scene.elsewhere(4, "other.example", List_Id="<other.other.example>")
@@ -643,7 +643,7 @@ async def test_a_breach_is_of_the_same_company(scene: Scene, mine, theirs, domai
 
 async def test_the_person_is_told_once_a_week_and_the_log_says_so(scene: Scene) -> None:
     await scene.object_to(await scene.deliver(), {"service": False})
-    await scene.pass_time(days=4)
+    await scene.pass_time(days=6)
     for number in range(2, 7):
         await scene.send(number)
         await scene.pass_time(hours=7)
@@ -669,7 +669,7 @@ async def test_looked_at_twice_and_killed_between_each_counts_once(
     monkeypatch.setattr("letterbox.delivery.breaches._ROWS", 2)
     monkeypatch.setattr("letterbox.delivery.breaches._LOOKS", 1)
     await scene.object_to(await scene.deliver())
-    await scene.pass_time(days=4)
+    await scene.pass_time(days=6)
     for number in range(2, 9):
         await scene.send(number)
     scene.api.house.clock.advance(minutes=5)
@@ -693,7 +693,7 @@ async def test_a_text_that_is_damaged_keeps_no_breach_from_being_counted(
     scene: Scene, monkeypatch
 ) -> None:
     await scene.object_to(await scene.deliver())
-    await scene.pass_time(days=4)
+    await scene.pass_time(days=6)
     await scene.send(2)
     scene.api.house.clock.advance(minutes=5)
 
@@ -736,7 +736,7 @@ async def test_withdrawn_nothing_counts_and_one_may_object_anew(scene: Scene) ->
     first = (await scene.object_to(name)).json["objection"]["id"]
     await scene.api.call("DELETE", f"/v1/me/objections/{first}", who="anna")
     assert (await scene.api.call("DELETE", f"/v1/me/objections/{first}", who="anna")).status == 404
-    await scene.pass_time(days=4)
+    await scene.pass_time(days=6)
     await scene.send(2)
     await scene.pass_time(hours=7)
     assert await scene.notices() == []

@@ -781,7 +781,7 @@ async def test_the_operator_sees_what_waits_and_for_whom(handing: Handing) -> No
     assert (await perform("queue", {"after": "anna"})) == {"items": [], "after": None}
     assert queue_lines([]) == ["nothing waits to be handed on"]
     (line,) = queue_lines([row])
-    assert "to provider.test  1 tries  452 4.2.2 mailbox full" in line
+    assert "to provider.test  tried 1 times  452 4.2.2 mailbox full" in line
 
 
 async def test_what_comes_back_comes_in_by_the_smtp_door(gone: Gone) -> None:
