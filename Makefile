@@ -49,6 +49,7 @@ reading: $(READY)
 
 fault: $(READY) packages
 	$(BIN)/pytest tests/fault $(ARGS)
+	$(BIN)/pytest -m long tests/browser tests/unit $(ARGS)
 
 fuzz: $(READY)
 	HYPOTHESIS_PROFILE=fuzz $(BIN)/pytest tests/property tests/whole/test_described.py $(ARGS)

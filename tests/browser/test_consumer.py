@@ -54,8 +54,8 @@ WORDS = {
     ("language", "width", "script", "dark"),
     [
         ("en", "desk", True, False),
-        ("nl", "phone", True, True),
-        ("en", "phone", False, False),
+        pytest.param("nl", "phone", True, True, marks=pytest.mark.long),
+        pytest.param("en", "phone", False, False, marks=pytest.mark.long),
         ("nl", "desk", False, False),
     ],
 )

@@ -1,5 +1,7 @@
 """Hostile mail stays dead in a real browser: made safe, and in its frame; each alone is enough."""
 
+import pytest
+
 from letterbox.web.inbox import FRAME_POLICY
 from letterbox.web.letter import Letter, framed
 from letterbox.web.sanitising import sanitised
@@ -33,6 +35,7 @@ async def test_what_was_made_safe_runs_nothing_even_where_it_might():
         anna.complaints.clear()  # there is no icon
 
 
+@pytest.mark.long
 async def test_the_frame_runs_nothing_even_where_nothing_was_made_safe():
     async with open_site(PEOPLE) as site, site.visitor() as anna:
         for shape in shapes():

@@ -52,7 +52,11 @@ WORDS = {
 
 @pytest.mark.parametrize(
     ("language", "width", "script", "dark"),
-    [("en", "desk", True, False), ("nl", "phone", True, True), ("nl", "phone", False, False)],
+    [
+        ("en", "desk", True, False),
+        pytest.param("nl", "phone", True, True, marks=pytest.mark.long),
+        ("nl", "phone", False, False),
+    ],
 )
 async def test_a_vendor_learns_why_and_asks_to_come_back(language, width, script, dark):
     say = WORDS[language]

@@ -154,7 +154,11 @@ async def try_everything(anna, say) -> None:
 
 @pytest.mark.parametrize(
     ("language", "width", "script", "dark"),
-    [("en", "desk", True, False), ("nl", "phone", True, True), ("nl", "phone", False, False)],
+    [
+        ("en", "desk", True, False),
+        pytest.param("nl", "phone", True, True, marks=pytest.mark.long),
+        ("nl", "phone", False, False),
+    ],
 )
 async def test_wishes_are_said_tried_and_put_back(language, width, script, dark):
     say = WORDS[language]

@@ -53,7 +53,7 @@ def inbox(letterbox: Letterbox) -> list[str]:
     return sorted(entry["subject"] for entry in exported["inbox"])
 
 
-@pytest.mark.parametrize("after", [1, 60, 150])
+@pytest.mark.parametrize("after", [1, 60, pytest.param(150, marks=pytest.mark.long)])
 def test_killed_in_mid_delivery_nothing_is_lost_and_nothing_comes_twice(tmp_path, after):
     with ending(Letterbox(tmp_path)) as letterbox:
         kill_and_resend(letterbox, after)
