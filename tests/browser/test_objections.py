@@ -30,7 +30,7 @@ NAMES = "from:to:subject:date:message-id:letterbox-kind:list-unsubscribe:list-un
 WORDS = {
     "en": {
         "object": "Unsubscribe and object",
-        "happens": "They have 3 days to stop",
+        "happens": "They have 5 days to stop",
         "words": "Show what they would hear",
         "objected": "You objected to advertising of Greenleaf Garden.",
         "taken": "they took it",
@@ -45,7 +45,7 @@ WORDS = {
     },
     "nl": {
         "object": "Afmelden en bezwaar maken",
-        "happens": "Ze hebben 3 dagen om te stoppen",
+        "happens": "Ze hebben 5 dagen om te stoppen",
         "words": "Toon wat ze zouden horen",
         "objected": "Je maakte bezwaar tegen reclame van Greenleaf Garden.",
         "taken": "ze namen het aan",

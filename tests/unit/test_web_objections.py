@@ -65,7 +65,7 @@ async def test_the_page_says_what_will_happen_and_does_nothing_yet() -> None:
             reply = await anna.get(f"/inbox/{name}/object")
             assert reply.status == 200
             assert html.escape(says) in html.unescape(reply.body.decode()) or says in text_of(reply)
-            assert "They have 3 days to stop" in text_of(reply)
+            assert "They have 5 days to stop" in text_of(reply)
             assert "550 5.7.1 kind-not-wanted" in text_of(reply)
             # What they would hear if everything stopped, and why.
             fields = {"act": "preview", "service": "no", "because": "never-asked"}
