@@ -358,7 +358,8 @@ def test_a_role_needs_a_store_to_share_and_a_door_to_open(variables, role, sever
 
 @pytest.mark.parametrize("role", [Role.ALL, Role.GATEWAY, Role.WEB, Role.WORKER])
 def test_a_store_on_a_server_is_for_every_role(role):
-    load_for(None, SEVERAL, role=role, several=True)
+    loaded = load_for(None, SEVERAL, role=role, several=True)
+    assert loaded.store.url == SEVERAL["LETTERBOX__STORE__URL"]
 
 
 def test_shipped_files_are_found_and_missing_ones_named():
