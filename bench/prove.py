@@ -25,7 +25,7 @@ from letterbox.adapters.dns import DnsResolver
 from letterbox.demo.dns import DnsServer
 from letterbox.identity import Domains, Proof, Prover
 from letterbox.identity.canon import Signable, canonical_body, relaxed_field
-from letterbox.identity.dkim import Verified, claimed_domain, read_signature
+from letterbox.identity.dkim import Claim, Verified, read_signature
 from letterbox.identity.dkim_key import read_key
 from letterbox.identity.results import authentication_results
 from letterbox.identity.spf import SpfRecords, check_path
@@ -205,7 +205,7 @@ async def parts(prover: Prover, resolver: DnsResolver, raw: bytes) -> list[tuple
 
     signed = header()
     digest = hashlib.sha256(signed).digest()
-    if not key.verify(signature.signature, signed, digest):
+    if not key.verify(signature.signature, digest):
         raise RuntimeError("the parts that are measured do not make up a proof")
     client, path, read = _ENVELOPE.client, _ENVELOPE.reverse_path, SpfRecords().read
     zone = Zone(_RECORDS)
@@ -220,11 +220,11 @@ async def parts(prover: Prover, resolver: DnsResolver, raw: bytes) -> list[tuple
     found = [
         ("From", await part(lambda: author(mail))),
         ("reading the signature", await part(
-            lambda: (claimed_domain(fields[0]), read_signature(fields[0])))),
+            lambda: Claim(fields[0]).read())),
         ("body canonicalisation", await part(lambda: list(canonical_body("relaxed", raw, at)))),
         ("SHA-256", await part(lambda: hashlib.sha256(body).digest())),
         ("header canonicalisation", await part(header)),
-        ("RSA-2048", await part(lambda: key.verify(signature.signature, signed, digest))),
+        ("RSA-2048", await part(lambda: key.verify(signature.signature, digest))),
         (f"SPF, {len(zone.asked)} records", await microseconds(
             lambda: check_path(zone, client, path, read), ROUNDS // BATCH, BATCH)),
         (f"resolver, {len(asked)} answers kept", await microseconds(ask, ROUNDS // BATCH, BATCH)),

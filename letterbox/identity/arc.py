@@ -113,7 +113,7 @@ async def validate(
         except BadKey as error:
             return _broken("permerror", f"seal {number}: {error}")
         header = sealed[:end] + own
-        if not key.verify(seal.signature, header, hashlib.sha256(header).digest()):
+        if not key.verify(seal.signature, hashlib.sha256(header).digest()):
             return _broken("fail", f"seal {number} does not fit")
         end -= len(octets(sets[number - 1]))
     return Chain(status="pass")

@@ -5,6 +5,7 @@ import binascii
 import functools
 import hashlib
 import re
+from collections import Counter
 from datetime import datetime
 from typing import Literal, cast
 
@@ -22,7 +23,9 @@ Status = Literal["pass", "fail", "policy", "permerror", "temperror"]
 _ALGORITHMS: dict[str, KeyKind] = {"rsa-sha256": "rsa", "ed25519-sha256": "ed25519"}
 _SELECTOR = re.compile(r"[A-Za-z0-9_\-]{1,63}(?:\.[A-Za-z0-9_\-]{1,63})*")
 _NUMBER = re.compile(r"[0-9]{1,15}")
-_HEADER_NAME = re.compile(r"[!-9<-~]+")
+_HEADER_NAMES = re.compile(
+    r"[ \t\r\n]*+[!-9<-~]++[ \t\r\n]*+(?::[ \t\r\n]*+[!-9<-~]++[ \t\r\n]*+)*+"
+)
 #: What may stand once (RFC 5322, section 3.6; RFC 2045) and is shown or read: of two, programs
 #: differ about which one counts.
 _ONCE = (
@@ -74,17 +77,35 @@ class Verified(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
-def claimed_domain(field: Field) -> str | None:
-    """The domain a signature field speaks for (``d=``), whatever else it holds."""
-    try:
-        return _domain(read_tags(field.value).get("d", ""))
-    except (BadTags, BadSignature):
-        return None
+class Claim:
+    """A DKIM-Signature field of which the tags alone are read.
+
+    ``domain`` is the one it speaks for (``d=``), whatever else it holds; empty where there is none.
+    """
+
+    def __init__(self, field: Field) -> None:
+        self._field = field
+        self._tags: dict[str, str] = {}
+        self._trouble = ""
+        try:
+            self._tags = signature_tags(field)
+        except BadSignature as error:
+            self._trouble = str(error)
+        self.domain = _folded(self._tags.get("d", "")) or ""
+
+    def read(self) -> Signature:
+        """Read the rest. Raises :class:`BadSignature`."""
+        if self._trouble:
+            raise BadSignature(self._trouble)
+        return _dkim_signature(self._field, self._tags)
 
 
 def read_signature(field: Field) -> Signature:
     """Read one DKIM-Signature field (section 3.5). Raises :class:`BadSignature`."""
-    tags = signature_tags(field)
+    return Claim(field).read()
+
+
+def _dkim_signature(field: Field, tags: dict[str, str]) -> Signature:
     if "v" not in tags:
         raise BadSignature("the tag v is missing")
     if tags["v"] != "1":
@@ -164,10 +185,14 @@ def _signer(tags: dict[str, str], *needed: str) -> tuple[KeyKind, str]:
 
 
 def _domain(text: str) -> str:
-    domain = fold_domain(text)
-    if domain is None or text.endswith("."):
+    domain = _folded(text)
+    if domain is None:
         raise BadSignature("its domain is no domain")
     return domain
+
+
+def _folded(text: str) -> str | None:
+    return None if text.endswith(".") else fold_domain(text)
 
 
 def _agent(text: str | None, domain: str) -> str:
@@ -189,11 +214,10 @@ def _forms(text: str) -> tuple[Form, Form]:
 
 
 def _names(text: str) -> tuple[str, ...]:
-    names = tuple(name.strip(" \t\r\n").lower() for name in text.split(":"))
-    different = frozenset(names)
-    if not all(map(_HEADER_NAME.fullmatch, different)):
+    if not _HEADER_NAMES.fullmatch(text):
         raise BadSignature("a signed name is no field name")
-    if "from" not in different:  # section 5.4
+    names = tuple("".join(text.split()).lower().split(":"))
+    if "from" not in names:  # section 5.4
         raise BadSignature("From is not signed")
     return names
 
@@ -243,7 +267,7 @@ class DkimVerifier:
         except BadKey as error:
             return told(status="permerror", detail=str(error))
         header = _signed_header(message, signature)
-        if not key.verify(signature.signature, header, hashlib.sha256(header).digest()):
+        if not key.verify(signature.signature, hashlib.sha256(header).digest()):
             return told(status="fail", detail="the signature does not fit")
         signed = covered(message, signature.names)
         # Section 8.2: what follows the signed part of a body may be anybody's.
@@ -318,15 +342,17 @@ def without_signature(raw: bytes) -> bytes:
 
 def covered(message: Signable, names: tuple[str, ...]) -> frozenset[str]:
     """The names of which no field was left out: another of that name would have a say unsigned."""
-    counts: dict[str, int] = {}
-    for name in names:
-        counts[name] = counts.get(name, 0) + 1
-    return frozenset(name for name, count in counts.items() if count >= message.count(name))
+    all_ = frozenset(names)
+    repeated = message.repeated.keys() & all_
+    if not repeated:
+        return all_
+    listed = Counter(names)
+    return all_ - {name for name in repeated if listed[name] < message.repeated[name]}
 
 
 def _room(message: Signable, signed: frozenset[str]) -> str:
     """What others may have put above the fields that were signed (section 8.15); "" for nothing."""
     for name in _ONCE:
-        if name not in signed and message.count(name) > 1:
+        if name in message.repeated and name not in signed:
             return f"one of several {name} fields is not signed"
     return ""

@@ -1,11 +1,12 @@
 """Reading a DKIM key record (RFC 6376, section 3.6.1; RFC 8463). Pure."""
 
 import binascii
-from typing import Literal
+from typing import Literal, cast
 
 import msgspec
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
@@ -14,6 +15,8 @@ from letterbox.identity.tags import BadTags, read_tags
 _LEAST_BITS = 1024  # RFC 8301, section 3.2
 _MOST_BITS = 8192  # verifying takes a bounded time
 _MOST_EXPONENT = 1 << 33  # 3, 17 and 65537 are what is met
+_PADDING = padding.PKCS1v15()
+_HASHED = Prehashed(SHA256())
 
 KeyKind = Literal["rsa", "ed25519"]
 
@@ -33,13 +36,15 @@ class Key(msgspec.Struct, frozen=True):
     public: rsa.RSAPublicKey | ed25519.Ed25519PublicKey
     exact: bool
 
-    def verify(self, signature: bytes, header: bytes, digest: bytes) -> bool:
-        """Whether the signature fits the signed header; ``digest`` is its SHA-256."""
+    def verify(self, signature: bytes, digest: bytes) -> bool:
+        """Whether the signature fits the signed header, of which ``digest`` is the SHA-256."""
         try:
-            if isinstance(self.public, rsa.RSAPublicKey):
-                self.public.verify(signature, header, padding.PKCS1v15(), SHA256())
-            else:
-                self.public.verify(signature, digest)  # RFC 8463, section 3
+            # By its kind, for the keys' classes are abstract ones: to ask for these takes 5 us.
+            if self.kind == "rsa":
+                public = cast(rsa.RSAPublicKey, self.public)
+                public.verify(signature, digest, _PADDING, _HASHED)
+            else:  # RFC 8463, section 3
+                cast(ed25519.Ed25519PublicKey, self.public).verify(signature, digest)
         except InvalidSignature:
             return False
         return True

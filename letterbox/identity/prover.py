@@ -1,7 +1,5 @@
 """Who sent a message: one proof, which serves all its recipients."""
 
-import asyncio
-import itertools
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
@@ -12,23 +10,23 @@ from letterbox.identity.arc import BadChain, Chain, read_chain, validate
 from letterbox.identity.canon import Signable
 from letterbox.identity.dkim import (
     BadSignature,
+    Claim,
     DkimVerifier,
     Verified,
-    claimed_domain,
-    read_signature,
 )
 from letterbox.identity.dmarc import Dmarc
 from letterbox.identity.domains import Domains
 from letterbox.identity.hearsay import Hearsay
 from letterbox.identity.results import authentication_results
 from letterbox.identity.spf import Spf, SpfRecords, check_path
+from letterbox.identity.waiting import together, within
 from letterbox.model.address import Address
 from letterbox.model.configuration import IdentitySection
 from letterbox.model.envelope import Client, Envelope
 from letterbox.model.sender import Proven, Sender, Signer, Stranger, Undetermined
 from letterbox.ports.resolver import Answer, RecordType, Resolver, ResolverTrouble
 from letterbox.reading.header import Ambiguous, author
-from letterbox.reading.mail import Field, Mail
+from letterbox.reading.mail import Mail
 
 _MAX_SIGNATURES = 5  # of one message that are tried
 _MAX_SEEN = 50  # of one message that are looked at to choose those
@@ -115,8 +113,7 @@ class Prover:
         else:
             proving = self._proving(found.address)
             try:
-                async with asyncio.timeout(self._seconds):
-                    return await proving.prove(mail, envelope, now)
+                return await within(self._seconds, proving.prove(mail, envelope, now))
             except TimeoutError:
                 sender = Undetermined(detail=f"no proof within {self._seconds:g} s")
         results = authentication_results(self._server, otherwise=how)
@@ -128,9 +125,9 @@ class Prover:
         Nobody else than the owner of a path is to hear what is reported to it.
         """
         questions = _Questions(self._resolver)
+        check = check_path(questions, client, reverse_path, self._records.read)
         try:
-            async with asyncio.timeout(_SPF_SECONDS):
-                spf = await check_path(questions, client, reverse_path, self._records.read)
+            spf = await within(_SPF_SECONDS, check)
         except TimeoutError:
             return None
         return None if spf.result == "temperror" else spf.result == "pass"
@@ -142,9 +139,9 @@ class Prover:
         except BadChain as error:
             return Chain(status="fail", detail=str(error))
         questions = _Questions(self._resolver)
+        check = validate(self._dkim, questions, Signable(mail), sets, now)
         try:
-            async with asyncio.timeout(self._seconds):
-                return await validate(self._dkim, questions, Signable(mail), sets, now)
+            return await within(self._seconds, check)
         except TimeoutError:
             return Chain(status="temperror", detail=f"not done within {self._seconds:g} s")
 
@@ -155,8 +152,7 @@ class Prover:
             return Examined(await self.prove(mail, envelope, now))
         proving = self._proving(found.address)
         try:
-            async with asyncio.timeout(self._seconds):
-                return await proving.examine(mail, envelope, now)
+            return await within(self._seconds, proving.examine(mail, envelope, now))
         except TimeoutError:
             sender = Undetermined(detail=f"no proof within {self._seconds:g} s")
             return Examined(Proof(sender=sender, spf=NO_SPF, results=""), policy="unknown")
@@ -229,7 +225,8 @@ class _Proving:
 
     async def prove(self, mail: Mail, envelope: Envelope, now: datetime) -> Proof:
         message = Signable(mail)
-        dkim, spf = await self._signatures_and_path(mail, message, envelope, now)
+        # SPF is asked about while DKIM waits for the DNS, and the other way round.
+        dkim, spf = await together(self._signatures(mail, message, now), self._path(envelope))
         self._tried = dkim
         sender = (
             await self._found(spf, dkim)
@@ -240,31 +237,12 @@ class _Proving:
         results = authentication_results(self._server, spf, dkim, self._said, arc=chain)
         return Proof(sender=sender, spf=spf, results=results)
 
-    async def _signatures_and_path(
-        self, mail: Mail, message: Signable, envelope: Envelope, now: datetime
-    ) -> tuple[list[Verified], Spf]:
-        """SPF begins as soon as DKIM waits for the DNS, so that neither waits for the other.
-
-        Where every answer is at hand nothing waits, and no task is made for it.
-        """
-        begun: list[asyncio.Task[Spf]] = []
-        async with asyncio.TaskGroup() as tasks:
-            beginning = asyncio.get_running_loop().call_soon(
-                lambda: begun.append(tasks.create_task(self._path(envelope)))
-            )
-            try:
-                dkim = await self._signatures(mail, message, now)
-            finally:
-                beginning.cancel()
-            spf = await (begun[0] if begun else self._path(envelope))
-        return dkim, spf
-
     async def _path(self, envelope: Envelope) -> Spf:
+        check = check_path(
+            self._resolver, envelope.client, envelope.reverse_path, self._records.read
+        )
         try:
-            async with asyncio.timeout(_SPF_SECONDS):
-                return await check_path(
-                    self._resolver, envelope.client, envelope.reverse_path, self._records.read
-                )
+            return await within(_SPF_SECONDS, check)
         except TimeoutError:
             domain = envelope.reverse_path.domain if envelope.reverse_path else ""
             return Spf(
@@ -276,31 +254,30 @@ class _Proving:
 
     async def _signatures(self, mail: Mail, message: Signable, now: datetime) -> list[Verified]:
         """Try what may be aligned until one proves the author, else what others signed."""
-        likely: list[Field] = []
-        strange: list[Field] = []
-        for field in mail.all("dkim-signature")[:_MAX_SEEN]:
-            domain = claimed_domain(field)
-            (likely if domain and self._related(domain) else strange).append(field)
+        likely: list[Claim] = []
+        strange: list[Claim] = []
+        for claim in map(Claim, mail.all("dkim-signature")[:_MAX_SEEN]):
+            own = claim.domain and self._related(claim.domain)
+            (likely if own else strange).append(claim)
         tried: list[Verified] = []
-        for field in likely[:_MAX_SIGNATURES]:
-            tried.append(await self._signature(message, field, now))
+        for claim in likely[:_MAX_SIGNATURES]:
+            tried.append(await self._signature(message, claim, now))
             if self._own(tried):
                 return tried
-        checks = (self._signature(message, field, now) for field in strange)
         left = _MAX_SIGNATURES - len(tried)
-        return tried + await asyncio.gather(*itertools.islice(checks, left))
+        checks = [self._signature(message, claim, now) for claim in strange[:left]]
+        return [*tried, *await together(*checks)]
 
     def _own(self, dkim: Sequence[Verified]) -> list[Verified]:
         """The signatures that prove the author whatever else the DNS says."""
         name = self._author.domain
         return [one for one in dkim if one.status == "pass" and one.domain == name]
 
-    async def _signature(self, message: Signable, field: Field, now: datetime) -> Verified:
+    async def _signature(self, message: Signable, claim: Claim, now: datetime) -> Verified:
         try:
-            signature = read_signature(field)
+            signature = claim.read()
         except BadSignature as error:
-            domain = claimed_domain(field) or ""
-            return Verified(status="permerror", domain=domain, detail=str(error))
+            return Verified(status="permerror", domain=claim.domain, detail=str(error))
         return await self._verifier.verify(self._resolver, message, signature, now)
 
     def _related(self, domain: str) -> bool:

@@ -4,6 +4,7 @@ import functools
 import ipaddress
 import re
 from collections.abc import Callable
+from ipaddress import ip_network
 from typing import Literal
 from urllib.parse import quote
 
@@ -13,7 +14,6 @@ from letterbox.identity.spf_record import (
     BadRecord,
     Macro,
     Mechanism,
-    Network,
     Record,
     Spec,
     SpfResult,
@@ -28,10 +28,13 @@ _MAX_TERMS = 10  # terms that ask the DNS, section 4.6.4
 _MAX_VOID = 2  # terms whose question has no answer, section 4.6.4
 _MAX_NAMES = 10  # hosts of one MX or PTR answer, section 4.6.4
 _MAX_NAME = 253  # octets of an expanded name, section 7.3
-_MAX_LABEL = 63
 _KEPT = 500  # records that stay read
 _MAX_KEPT = 512  # octets of one that does: as long as it should be, section 3.4
 _MAX_DETAIL = 200  # characters of a record that a log line may carry
+#: At least two labels of 1 to 63 octets, and no address literal (section 4.3).
+_DOMAIN = re.compile(rb"(?!\[)[^.]{1,63}+(?:\.[^.]{1,63}+)++\.?")
+#: A few relays bring nearly all mail.
+_ip_address = functools.lru_cache(maxsize=1024)(ipaddress.ip_address)
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -70,7 +73,7 @@ async def check_path(
     identity: Literal["mailfrom", "helo"] = "mailfrom" if reverse_path else "helo"
     domain = reverse_path.domain if reverse_path else fold_domain(client.helo)
     try:
-        ip = ipaddress.ip_address(client.address)
+        ip = _ip_address(client.address)
     except ValueError:
         return Spf(result="none", identity=identity, detail="the client has no IP address")
     if domain is None:
@@ -117,6 +120,7 @@ class _Check:
         self._resolver = resolver
         self._read = read
         self._ip = ip
+        self._number = int(ip)
         self._record: RecordType = "A" if ip.version == 4 else "AAAA"  # noqa: PLR2004 - IPv4
         self._sender = sender
         self._helo = helo
@@ -130,7 +134,13 @@ class _Check:
         if record is None:
             return "none"
         for mechanism in record.mechanisms:
-            if await self._matches(mechanism, domain):
+            network = mechanism.network
+            if network is None:
+                matches = await self._matches(mechanism, domain)
+            else:
+                same = network.version == self._ip.version
+                matches = same and self._number & network.mask == network.base
+            if matches:
                 return mechanism.result
         if record.redirect is None:
             return "neutral"
@@ -141,7 +151,7 @@ class _Check:
         return result
 
     async def _fetch(self, domain: str) -> Record | None:
-        if not _is_domain(domain):  # section 4.3
+        if not _DOMAIN.fullmatch(domain.encode("utf-8", "surrogateescape")):  # section 4.3
             return None
         answer = await self._resolver.ask(domain, "TXT")
         texts = [text for text in answer.values if isinstance(text, bytes) and is_spf(text)]
@@ -173,8 +183,6 @@ class _Check:
     async def _matches(self, mechanism: Mechanism, domain: str) -> bool:
         if mechanism.kind == "all":
             return True
-        if mechanism.network is not None:
-            return self._ip in mechanism.network
         self._spend()
         target = domain
         if mechanism.domain is not None:
@@ -209,7 +217,7 @@ class _Check:
 
     def _within(self, addresses: tuple[str, ...], mechanism: Mechanism) -> bool:
         bits = mechanism.bits4 if self._record == "A" else mechanism.bits6
-        return any(self._ip in _network(address, bits) for address in addresses)
+        return any(self._ip in ip_network((address, bits), strict=False) for address in addresses)
 
     async def _names(self) -> list[str]:
         """The client's validated names (section 5.5); trouble on the way gives none."""
@@ -275,17 +283,3 @@ def _transform(value: str, macro: Macro) -> str:
         parts = parts[-macro.keep :]
     text = ".".join(parts)
     return quote(text, safe="-._~") if macro.escape else text
-
-
-def _network(address: str, bits: int) -> Network:
-    return ipaddress.ip_network((address, bits), strict=False)
-
-
-def _is_domain(name: str) -> bool:
-    """At least two labels of 1 to 63 octets, and no address literal (section 4.3)."""
-    labels = name.removesuffix(".").split(".")
-    return (
-        len(labels) > 1
-        and not name.startswith("[")
-        and all(0 < len(label.encode("utf-8", "surrogateescape")) <= _MAX_LABEL for label in labels)
-    )

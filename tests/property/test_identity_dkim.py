@@ -1,6 +1,7 @@
 """DKIM against dkimpy: whatever is changed, both say the same."""
 
 import asyncio
+import base64
 import hashlib
 import re
 
@@ -16,8 +17,8 @@ from letterbox.identity.canon import (
     relaxed_field,
     simple_body,
 )
-from letterbox.identity.dkim import BadSignature, DkimVerifier, read_signature
-from letterbox.reading.mail import Malformed, split
+from letterbox.identity.dkim import BadSignature, DkimVerifier, covered, read_signature
+from letterbox.reading.mail import Field, Malformed, split
 from tests.support.signing import NOW, Signer, Zone
 
 SIGNER = Signer(domain="greenleaf.example")
@@ -115,6 +116,14 @@ def test_relaxed_bodies_are_what_the_rfc_says(body: bytes) -> None:
     assert relaxed_body(body) == in_words_of_the_rfc(body)
 
 
+@given(ANYTHING, st.integers(1, 4000), ANYTHING)
+@example(b"a  ", 4000, b" " * 5000)
+@example(b"a  \t \r\n", 4000, b"\r\n")
+def test_so_are_those_full_of_runs(unit: bytes, count: int, rest: bytes) -> None:
+    body = unit * count + rest
+    assert relaxed_body(body) == in_words_of_the_rfc(body)
+
+
 @given(ANYTHING, st.integers(1, 7), ANYTHING)
 @example(b"x" + b" " * 20 + b"\r\nx", 4, b"")
 @example(b"x" + b"\r\n" * 20 + b"x" + b"\r\n" * 20, 4, b"")
@@ -178,6 +187,34 @@ FIELDS = st.lists(
 NAMES = st.lists(
     st.sampled_from(["subject", "Subject", "to", "x-a", "letterbox-kind", "gone"]), max_size=8
 )
+
+
+LISTED = st.lists(
+    st.sampled_from(["from", "From", "to", "x-a", "", "a b", "é", "\v", ";", " ", "\t", "\r\n "])
+).map(":".join)
+
+
+@given(LISTED)
+@example(" from :\r\n to:from")
+def test_names_are_listed_between_colons(listed: str) -> None:
+    names = tuple(name.strip(" \t\r\n").lower() for name in listed.split(":"))
+    fit = all(re.fullmatch("[!-9<-~]+", name) for name in names) and "from" in names
+    raw = b"DKIM-Signature: v=1; a=rsa-sha256; d=a.example; s=s1; b=AAAA; bh="
+    raw += base64.b64encode(bytes(32)) + f"; h={listed}\r\n".encode()
+    try:
+        read = read_signature(Field(name="dkim-signature", raw=raw)).names
+    except BadSignature:
+        read = ()
+    assert read == (names if fit and ";" not in listed else ())
+
+
+@given(FIELDS, NAMES)
+def test_what_stands_as_often_as_it_is_signed_is_covered(fields, names) -> None:
+    header = "".join(f"{name}:{value}\r\n" for name, value in fields).encode()
+    message = Signable(split(b"From: a@greenleaf.example\r\n" + header + b"\r\nx\r\n"))
+    names = tuple(name.lower() for name in ["from", *names])
+    covered_ = {name for name in names if names.count(name) >= message.count(name)}
+    assert covered(message, names) == covered_
 
 
 @settings(max_examples=60)  # each signs anew

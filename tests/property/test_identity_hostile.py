@@ -4,7 +4,7 @@ import asyncio
 import ipaddress
 from contextlib import suppress
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from letterbox.identity.dkim import BadSignature, read_signature
@@ -43,6 +43,36 @@ def test_any_spf_record_comes_to_an_end(records: list[bytes], ip: str) -> None:
     assert result in RESULTS
     assert len(detail) <= 200
     assert len(zone.asked) < 130
+
+
+ADDRESSES = st.one_of(st.ip_addresses(), st.sampled_from(["10.0.0.0", "::ffff:10.0.0.1", "::"]))
+
+
+@given(ADDRESSES, ADDRESSES, st.integers(0, 128))
+def test_networks_are_those_of_the_library(address, client, bits: int) -> None:
+    address, client = (ipaddress.ip_address(str(each)) for each in (address, client))
+    bits = min(bits, address.max_prefixlen)
+    network = ipaddress.ip_network(f"{address}/{bits}", strict=False)
+    zone = Zone({"a.example": {"TXT": [f"v=spf1 ip{address.version}:{network} -all"]}})
+    check = check_host(zone, client, "a.example", local="a", helo="mta.a.example")
+    seen = getattr(client, "ipv4_mapped", None) or client
+    assert asyncio.run(check) == ("pass" if seen in network else "fail", "")
+
+
+LABELS = st.lists(st.sampled_from(["", "a", "é" * 31, "é" * 32, "a" * 63, "a" * 64, "[a", "\n"]))
+
+
+@given(LABELS)
+@example(["a", "b", ""])
+@example(["a", "b", "", ""])
+def test_only_a_domain_is_asked_about(labels: list[str]) -> None:
+    name = ".".join(labels)
+    octets = [label.encode() for label in (labels[:-1] if labels[-1:] == [""] else labels)]
+    is_domain = len(octets) > 1 and all(0 < len(each) <= 63 for each in octets)
+    zone = Zone({})
+    client = ipaddress.ip_address("192.0.2.1")
+    asyncio.run(check_host(zone, client, name, local="a", helo="mta.a.example"))
+    assert bool(zone.asked) == (is_domain and not name.startswith("["))
 
 
 @given(st.binary(max_size=200))

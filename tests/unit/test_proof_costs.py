@@ -191,6 +191,17 @@ def test_records_are_read_once_unless_they_are_long(monkeypatch) -> None:
             records.read(b"v=spf1 nonsense")
 
 
+@pytest.mark.parametrize("others", [0, 1, 3])
+@pytest.mark.parametrize("letter", [LETTER, GREEN.sign(LETTER)])
+def test_a_proof_whose_answers_are_at_hand_takes_no_turn_of_the_loop(others, letter) -> None:
+    """Nor a timer or a task: here is no loop at all."""
+    raw = b"".join(field(n, d="platform.example") for n in range(others)) + letter
+    proving = prove(raw, Zone(SPF | GREEN.records))
+    with pytest.raises(StopIteration) as done:
+        proving.send(None)
+    assert isinstance(done.value.value.sender, Proven)
+
+
 async def test_neither_spf_nor_dkim_waits_for_the_other() -> None:
     """The key is told only once the path's record was asked for."""
     asked = asyncio.Event()
