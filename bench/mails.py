@@ -77,19 +77,20 @@ def newsletter(size: int) -> str:
 
 
 class Prepared(Sequence[bytes]):
-    """Multipart messages as they go over the wire, no two of them the same in one process."""
+    """Messages as they go over the wire, no two of them the same in one process."""
 
     def __init__(self, made: Sequence[bytes], numbers: Sequence[int]) -> None:
         self._made = made
         self._numbers = numbers
 
     @classmethod
-    def anew(cls, messages: int, size: int, first: int = 0) -> "Prepared":
-        """So many of about ``size`` octets that were never sent before.
+    def anew(cls, messages: int, size: int, first: int = 0, *, plain: bool = False) -> "Prepared":
+        """So many of about ``size`` octets that were never sent before, in parts unless ``plain``.
 
         ``first`` keeps those of several processes apart.
         """
-        return cls(_made(size), [first + next(_NUMBERS) for _ in range(messages)])
+        made = (_plain(size),) if plain else _made(size)
+        return cls(made, [first + next(_NUMBERS) for _ in range(messages)])
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -109,6 +110,17 @@ class Prepared(Sequence[bytes]):
 @cache
 def _made(size: int) -> tuple[bytes, ...]:
     return tuple(on_the_wire(multipart(number, size)) for number in range(_DIFFERENT))
+
+
+@cache
+def _plain(size: int) -> bytes:
+    """What smtp-source makes of :func:`newsletter`."""
+    head = (
+        f"From: <{AUTHOR}>\r\nTo: <garden-news@greenleaf.example>\r\n"
+        "Date: Fri, 27 Nov 2026 09:00:00 +0000\r\n"
+        f"Message-ID: <{_TOKEN}@greenleaf.example>\r\nSubject: "
+    )
+    return on_the_wire(f"{head}{newsletter(size)}\r\n".encode())
 
 
 def multipart(seed: int, size: int) -> bytes:

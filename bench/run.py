@@ -100,7 +100,7 @@ Microseconds at the median, for a consumer with 200 relationships and 20 windows
 
 _SHARES = """
 # Where the time of one message goes
-The same load of multipart messages; the server's stack is looked at each millisecond of CPU.
+Both loads over 10 sessions kept; the server's stack is looked at each millisecond of CPU.
 
 {table}
 """
