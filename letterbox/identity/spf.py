@@ -121,6 +121,7 @@ class _Check:
         self._read = read
         self._ip = ip
         self._number = int(ip)
+        self._version = ip.version
         self._record: RecordType = "A" if ip.version == 4 else "AAAA"  # noqa: PLR2004 - IPv4
         self._sender = sender
         self._helo = helo
@@ -138,7 +139,7 @@ class _Check:
             if network is None:
                 matches = await self._matches(mechanism, domain)
             else:
-                same = network.version == self._ip.version
+                same = network.version == self._version
                 matches = same and self._number & network.mask == network.base
             if matches:
                 return mechanism.result
