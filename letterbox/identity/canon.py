@@ -107,8 +107,8 @@ def _without_ends(piece: bytes) -> bytes:
 def relaxed_field(raw: bytes) -> bytes:
     """Section 3.4.2: lower name, one line, single spaces."""
     name, _, value = raw.partition(b":")
-    words = value.replace(b"\r\n", b"").replace(b"\t", b" ").split(b" ")
-    return name.rstrip(b" \t").lower() + b":" + b" ".join(filter(None, words)) + b"\r\n"
+    text = value.replace(b"\r\n", b"").replace(b"\t", b" ").strip(b" ")
+    return b"%b:%b\r\n" % (name.rstrip(_SPACE).lower(), b" ".join(_RUN.split(text)))
 
 
 def simple_field(raw: bytes) -> bytes:
