@@ -1,4 +1,4 @@
-"""letterbox itself on the embedded store, in one process or several; wishes as in the Sieve script."""
+"""letterbox itself on the embedded store, in one process or two; wishes as in the Sieve script."""
 
 import json
 import os
