@@ -27,7 +27,7 @@ class Load(msgspec.Struct, frozen=True):
 
 
 class Run(msgspec.Struct, frozen=True):
-    """Messages a second, and milliseconds of CPU that each took of the one process that serves."""
+    """Messages a second, and milliseconds of CPU that each took of all processes that serve."""
 
     rate: float
     cpu: float | None
@@ -66,9 +66,11 @@ def waits(peer: Running, size: int, pace: float, seconds: float) -> list[float]:
 
 
 def cpu_of(process: int) -> float:
-    """Seconds of CPU that a process has used (proc(5), stat)."""
+    """Seconds of CPU that a process has used, and those it keeps running (proc(5), stat)."""
     fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    own = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    kept = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return own + sum(cpu_of(int(each)) for each in kept)
 
 
 def _send(peer: Running, load: Load, deadline: float) -> None:

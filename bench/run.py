@@ -18,7 +18,7 @@ from bench.load import Load, Run, run, waits
 from bench.peers import Missing, Peer
 from bench.peers.classic import CLASSIC
 from bench.peers.dovecot import DOVECOT
-from bench.peers.ours import OURS, Footprint, footprint
+from bench.peers.ours import OURS, SEVERAL, Footprint, footprint
 from bench.peers.sink import SINK
 from bench.peers.stock import STOCK
 
@@ -35,8 +35,8 @@ class Situation(msgspec.Struct, frozen=True):
     runs: int | None = None
 
 
-_ALL = (SINK, STOCK, DOVECOT, CLASSIC, OURS)
-_FEW = (SINK, DOVECOT, CLASSIC, OURS)
+_ALL = (SINK, STOCK, DOVECOT, CLASSIC, OURS, SEVERAL)
+_FEW = (SINK, DOVECOT, CLASSIC, OURS, SEVERAL)
 SITUATIONS = (
     Situation("plain, 10 KB", Load(0, 10 * KIB), _ALL),
     Situation("plain, 60 KB", Load(0, 60 * KIB), _ALL, share=1 / 3),
@@ -50,7 +50,7 @@ SITUATIONS = (
 _TEN = SITUATIONS[0]
 #: At half of the rate of this situation it is seen how long a reply takes.
 _WAITING = SITUATIONS[2]
-_WAITED = (DOVECOT, CLASSIC, OURS)
+_WAITED = (DOVECOT, CLASSIC, OURS, SEVERAL)
 _WAITING_SECONDS = 10.0
 RESULTS = Path(__file__).with_name("RESULTS.md")
 CHART = RESULTS.with_suffix(".svg")
@@ -80,7 +80,9 @@ a time.
 
 {sessions}
 
-CPU of letterbox a message: {cpu}.
+Processor time of all processes of letterbox:
+
+{cpu}
 
 ## From the final dot to the reply
 Multipart messages of 13 KB over ten kept sessions, at half of the rate above.
@@ -226,13 +228,19 @@ def _middle(measured: Sequence[Measured], peer: Peer, situation: Situation) -> f
 
 
 def _cpu(measured: Sequence[Measured]) -> str:
-    """What the one process that is ours used, in every situation."""
-    ours = next((one for one in measured if one.peer is OURS), None)
-    found = [
-        f"{median([each.cpu for each in runs if each.cpu]):.2f} ms ({name})"
-        for name, runs in (ours.runs.items() if ours else ())
+    """What our processes used, in every situation."""
+    ours = [one for one in measured if one.peer in {OURS, SEVERAL}]
+    rows = [
+        "| CPU a message, ms | " + " | ".join(one.peer.name for one in ours) + " |",
+        "| --- | " + " | ".join("---:" for _ in ours) + " |",
     ]
-    return ", ".join(found) or "not measured"
+    for situation in SITUATIONS:
+        used = [
+            f"{median([each.cpu or 0.0 for each in one.runs.get(situation.name, ())] or [0.0]):.2f}"
+            for one in ours
+        ]
+        rows.append(f"| {situation.name} | " + " | ".join(used) + " |")
+    return "\n".join(rows)
 
 
 def waiting(measured: Sequence[Measured]) -> str:

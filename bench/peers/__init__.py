@@ -31,7 +31,7 @@ class Running(msgspec.Struct, frozen=True):
     #: Returns once nothing accepted is still on its way.
     drain: Callable[[], None] = lambda: None
     lmtp: bool = False
-    #: The process that serves, where its memory is of interest.
+    #: The process that serves, or that keeps others which do.
     process: int | None = None
 
 

@@ -1,4 +1,4 @@
-"""letterbox itself: one process on the embedded store, the same wishes as the Sieve script."""
+"""letterbox itself on the embedded store, in one process or two; wishes as in the Sieve script."""
 
 import json
 import os
@@ -64,11 +64,11 @@ class _Server(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def serving(place: Path, text: str = CONFIG) -> Iterator[_Server]:
-    """A server of its own, of that configuration."""
+def serving(place: Path, text: str = CONFIG, *more: str) -> Iterator[_Server]:
+    """A server of its own, of that configuration; ``more`` of its command line."""
     config, ready, log = (place / name for name in ("letterbox.toml", "ready.json", "serve.log"))
     config.write_text(text.format(place=place))
-    command = [COMMAND, "serve", "--config", str(config), "--ready-file", str(ready)]
+    command = [COMMAND, "serve", "--config", str(config), "--ready-file", str(ready), *more]
     with daemon(command, log) as process:
         until_ready(process, log, ready.exists)
         bound = json.loads(ready.read_text())
@@ -76,9 +76,9 @@ def serving(place: Path, text: str = CONFIG) -> Iterator[_Server]:
 
 
 @contextmanager
-def started(place: Path, text: str = CONFIG) -> Iterator[Running]:
+def started(place: Path, text: str = CONFIG, *more: str) -> Iterator[Running]:
     """The same, with people whose wishes are the rules of :mod:`bench.rules`."""
-    with serving(place, text) as server:
+    with serving(place, text, *more) as server:
         people = place / "people.toml"
         people.write_text(PEOPLE.format(vendor=AUTHOR.rpartition("@")[2]))
         letterbox(place, "apply", str(people))
@@ -124,4 +124,12 @@ OURS = Peer(
     versions=lambda: f"letterbox {version('letterbox')}",
     start=started,
     pace=1_200,
+)
+#: As many as the machine of the aims has cores; the peers spread over them by themselves.
+TWO = ("--processes", "2")
+SEVERAL = Peer(
+    name="letterbox, two processes",
+    versions=OURS.versions,
+    start=lambda place: started(place, CONFIG, *TWO),
+    pace=2_000,
 )

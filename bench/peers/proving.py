@@ -83,19 +83,24 @@ class Proving(msgspec.Struct, frozen=True):
     proofs: tuple[str, ...]
 
 
-def ours_proving(records: Records) -> Proving:
-    """Letterbox with no peer that it trusts."""
+def ours_proving(records: Records, peer: Peer = ours.OURS, *more: str) -> Proving:
+    """Letterbox with no peer that it trusts; ``more`` of its command line."""
 
     @contextmanager
     def started(place: Path) -> Iterator[Running]:
         with (
             naming(place, records) as server,
-            ours.started(place, ours.PROVING + _DNS.format(server=server)) as running,
+            ours.started(place, ours.PROVING + _DNS.format(server=server), *more) as running,
         ):
             yield running
 
-    peer = Peer(name="letterbox", versions=ours.OURS.versions, start=started, pace=600)
-    return Proving(peer, _decided, ("proven by dkim",))
+    proving = msgspec.structs.replace(peer, start=started, pace=peer.pace // 2)
+    return Proving(proving, _decided, ("proven by dkim",))
+
+
+def several_proving(records: Records) -> Proving:
+    """The same in several processes."""
+    return ours_proving(records, ours.SEVERAL, *ours.TWO)
 
 
 def _decided(place: Path) -> str:
