@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from letterbox.gateways.smtp.content import Bounds, Room, read_content
+from letterbox.gateways.smtp.incoming import Incoming
 from letterbox.gateways.smtp.replies import DIRTY_CONTENT, Reply
 
 #: What content is made of: mostly what could be taken for an end.
@@ -41,18 +42,15 @@ def plainly(stream: bytes, bounds: Bounds) -> tuple[bytes | str, bytes]:
 
 def read(stream: bytes, cuts: list[int], limit: int, bounds: Bounds) -> tuple[bytes | str, bytes]:
     async def run() -> tuple[bytes | Reply, bytes]:
-        reader = asyncio.StreamReader(limit=limit)
-        reader.feed_data(b"\r\n")
-        reading = asyncio.ensure_future(
-            read_content(reader, bounds, Room(100 * 1024 * 1024).share())
-        )
+        incoming = Incoming(asyncio.get_running_loop(), 1_000_000)
+        incoming.feed(b"\r\n")
+        share = Room(100 * 1024 * 1024).share()
+        reading = asyncio.ensure_future(read_content(incoming, bounds, share, most=limit))
         edges = [0, *sorted(cut % (len(stream) + 1) for cut in cuts), len(stream)]
         for begin, end in itertools.pairwise(edges):
-            reader.feed_data(stream[begin:end])
+            incoming.feed(stream[begin:end])
             await asyncio.sleep(0)
-        content = await reading
-        reader.feed_eof()
-        return content, await reader.read()
+        return await reading, bytes(incoming.waiting)
 
     content, rest = asyncio.run(run())
     if isinstance(content, Reply):
