@@ -4,6 +4,7 @@ import logging
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any, TextIO
 
 import msgspec
@@ -20,6 +21,9 @@ _LONGEST_TRACE = 20_000
 #: What most values are: short, plain, and without the sign that every secret's prefix has.
 _PLAIN = re.compile("[!-^`-~]{0,200}")
 _SAFE = frozenset({bool, int, float, type(None)})
+_SCALARS = _SAFE | {str}
+#: What printable ASCII is in JSON, but for the sign of every secret's prefix and for escapes.
+_HARMLESS = bytes(set(range(0x20, 0x7F)) - set(b"_\\"))
 _NEEDS_QUOTES = re.compile(r'[\s="]')
 
 Event = MutableMapping[str, Any]
@@ -48,8 +52,7 @@ def configure(
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
             structlog.processors.format_exc_info,
             *([lambda _, __, event: {**event, **of}] if of else []),
-            make_safe,
-            _plain if plain else _json,
+            *([make_safe, _plain] if plain else [to_json]),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=_Factory(stream),
@@ -136,8 +139,17 @@ def _escaped(found: re.Match[str]) -> str:
     return found[0].encode("unicode_escape").decode()
 
 
-def _json(_: Any, __: str, event: Event) -> str:
-    return msgspec.json.encode(event).decode()
+def to_json(_: Any, __: str, event: Event) -> str:
+    """The line, made safe.
+
+    Most are as they stand, which the whole of one tells sooner than its values do (1.5 us of 4.5).
+    """
+    if _SCALARS.issuperset(map(type, event.values())):
+        with suppress(UnicodeEncodeError):  # a lone surrogate
+            line = msgspec.json.encode(event)
+            if len(line) <= _LONGEST and not line.translate(None, _HARMLESS):
+                return line.decode("ascii")
+    return msgspec.json.encode(make_safe(_, __, event)).decode()
 
 
 def _plain(_: Any, __: str, event: Event) -> str:
