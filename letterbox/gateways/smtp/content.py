@@ -1,7 +1,6 @@
 """Reading the content of a message in blocks, to its true end and no other."""
 
 import io
-import re
 
 import msgspec
 from ahocorasick_rs import BytesAhoCorasick
@@ -19,11 +18,10 @@ from letterbox.gateways.smtp.replies import (
 #: RFC 5321, section 4.1.1.4: the one end of the content. Nothing else ends it.
 _END = b"\r\n.\r\n"
 _CRLF = b"\r\n"
-# These look at many octets at once, `find` at one: of 57 KB it takes 24 us to find the end, and 36
-# to know that no dot was stuffed. (The first gives all ends there are, and so is asked about one
-# block at a time; the second stops at the first dot.)
-_ENDS = BytesAhoCorasick([_END])  # 1.5 us
-_STUFFED = re.compile(rb"\r\n\.")  # 17 us
+# Finds lines that begin with a dot, the end among them, sixteen octets at a time: 2 us for 57 KB,
+# where `find` takes 60 for the end and to know that no dot was stuffed. Where there is nothing but
+# such lines it takes 0.1 us for each, since it gives them all: less than a command does.
+_DOTTED = BytesAhoCorasick([b"\r\n."])
 
 #: How much is read at once. Up to this a message is one block, found by one search; and so much
 #: may lie unread in each connection, beside what there is room for.
@@ -91,72 +89,87 @@ class _LineEnds:
         return not self._nul and self._seen.newlines in {None, "\r\n"}
 
 
-async def read_content(
-    incoming: Incoming, bounds: Bounds, share: Share, *, most: int = BLOCK
-) -> bytes | Reply:
-    """Read to the end of the content; give it without dots stuffed, or what is wrong with it.
+class Content:
+    """The content after DATA, taken in as it comes, to its end.
 
-    CRLF must stand before the content, so that an end at once is found as any other. Too large a
-    content, or one that finds no room, is read to its end, and not kept; of any other ``share``
-    holds the octets. It is read in blocks of about ``most`` octets. Raises IncompleteReadError
-    where the client goes.
+    CRLF must stand before it, so that an end at once is found as any other. Too large a content,
+    or one that finds no room, is taken to its end, and not kept; of any other ``share`` holds the
+    octets until it is let go of. It is taken in blocks of about ``most`` octets.
     """
-    # Without a dot stuffed in each line of one octet it would be a quarter shorter, at most.
-    keep = bounds.max_size * 4 // 3 + len(_CRLF + _END)
-    ends = _LineEnds()
-    kept: list[bytes] = []
-    size, last, crowded = 0, False, False
-    looked = 0  # so far there is no end in what waits
 
-    def block(waiting: bytearray) -> bytes | None:
-        nonlocal last, looked
+    def __init__(self, bounds: Bounds, share: Share, *, most: int = BLOCK) -> None:
+        #: The content without dots stuffed, or what is wrong with it; None until its end has come.
+        self.found: bytes | Reply | None = None
+        self._bounds = bounds
+        # Without a dot stuffed in each line of one octet it would be a quarter shorter, at most.
+        self._keep = bounds.max_size * 4 // 3 + len(_CRLF + _END)
+        self._share = share
+        self._most = most
+        self._ends = _LineEnds()
+        self._kept: list[bytes] = []
+        self._size = 0
+        self._crowded = False
+        self._stuffed = False  # with dots
+        self._looked = 0  # so far there is no end in what waits
+
+    def take(self, waiting: bytearray) -> bool:
+        """Take what has come; whether that is all."""
         with memoryview(waiting) as view:
-            found = _ENDS.find_matches_as_indexes(view[looked:])
-        if found:
-            last = True
-            return cut(waiting, looked + found[0][2])
-        looked = max(len(waiting) + 1 - len(_END), 0)
-        if looked <= most:
-            return None
-        end, looked = looked, 0
-        return cut(waiting, end)
+            dotted = _DOTTED.find_matches_as_indexes(view[self._looked :])
+        for _, _, dot in dotted:
+            end = self._looked + dot + len(_CRLF)
+            if end > len(waiting):
+                break  # it is looked at again when more has come
+            if waiting.startswith(_CRLF, end - len(_CRLF)):
+                self._add(cut(waiting, end), last=True)
+                self.found = self._whole()
+                return True
+            self._stuffed = True
+        self._looked = max(len(waiting) + 1 - len(_END), 0)
+        if self._looked > self._most:
+            self._add(cut(waiting, self._looked), last=False)
+            self._looked = 0
+        return False
 
-    while not last:
-        octets = await incoming.take(block)
-        ends.add(octets, last=last)
-        size += len(octets)
-        crowded = crowded or (size <= keep and not share.take(len(octets)))
-        if crowded or size > keep:
-            kept.clear()
-            share.give_back()
+    def let_go(self) -> None:
+        """Keep nothing of it."""
+        self._kept.clear()
+        self._share.give_back()
+
+    def _add(self, block: bytes, *, last: bool) -> None:
+        self._ends.add(block, last=last)
+        self._size += len(block)
+        fits = self._size <= self._keep
+        self._crowded = self._crowded or (fits and not self._share.take(len(block)))
+        if fits and not self._crowded:
+            self._kept.append(block)
         else:
-            kept.append(octets)
-    if not ends.clean:
-        # RFC 5321, section 2.3.8: CR and LF only together. Whoever forwarded this may see other
-        # ends in it than we do (SMTP smuggling), so what follows it cannot be trusted.
-        return DIRTY_CONTENT
-    if size > keep:
-        return too_large(bounds.max_size)
-    if crowded:
-        return NO_ROOM
-    content = _unstuffed(kept)
-    if len(content) > bounds.max_size:
-        return too_large(bounds.max_size)
-    if _has_longer_line(content, bounds.max_line):
-        return line_too_long(bounds.max_line)
-    return content
+            self.let_go()
 
+    def _whole(self) -> bytes | Reply:
+        if not self._ends.clean:
+            # RFC 5321, section 2.3.8: CR and LF only together. Whoever forwarded this may see
+            # other ends in it than we do (SMTP smuggling), so what follows it cannot be trusted.
+            return DIRTY_CONTENT
+        if self._size > self._keep:
+            return too_large(self._bounds.max_size)
+        if self._crowded:
+            return NO_ROOM
+        content = self._unstuffed()
+        if len(content) > self._bounds.max_size:
+            return too_large(self._bounds.max_size)
+        if _has_longer_line(content, self._bounds.max_line):
+            return line_too_long(self._bounds.max_line)
+        return content
 
-def _unstuffed(blocks: list[bytes]) -> bytes:
-    """The content between the CRLF before it and its end. ``blocks`` are let go of."""
-    whole = b"".join(blocks)
-    blocks.clear()
-    first = _STUFFED.search(whole)
-    if first is not None and first.start() == len(whole) - len(_END):
-        return whole[len(_CRLF) : -len(b".\r\n")]
-    # RFC 5321, section 4.5.2: the first dot of a line goes. The one of the end goes with them.
-    whole = whole.replace(b"\r\n.", _CRLF)
-    return whole[len(_CRLF) : -len(_CRLF)]
+    def _unstuffed(self) -> bytes:
+        """What stands between the CRLF before it and its end. The blocks are let go of."""
+        whole = b"".join(self._kept)
+        self._kept.clear()
+        if not self._stuffed:
+            return whole[len(_CRLF) : -len(b".\r\n")]
+        # RFC 5321, section 4.5.2: the first dot of a line goes. The one of the end goes with them.
+        return whole.replace(b"\r\n.", _CRLF)[len(_CRLF) : -len(_CRLF)]
 
 
 def _has_longer_line(content: bytes, limit: int) -> bool:

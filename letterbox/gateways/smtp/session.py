@@ -7,7 +7,7 @@ import structlog
 from letterbox.gateways.smtp import replies
 from letterbox.gateways.smtp.auth import LOOKING, look
 from letterbox.gateways.smtp.connection import Connection
-from letterbox.gateways.smtp.content import Chunks, Share, read_content, skip
+from letterbox.gateways.smtp.content import Chunks, Content, skip
 from letterbox.gateways.smtp.dialog import CHUNK, LAST_IN_GROUP, PATH, Transaction
 from letterbox.gateways.smtp.handover import for_all, hand_over
 from letterbox.gateways.smtp.house import House
@@ -35,6 +35,7 @@ class Session(Connection):
     def __init__(self, house: House, *, let_in: Entrant | None = None) -> None:
         super().__init__(house, let_in=let_in)
         self._chunks: Chunks | None = None
+        self._content: Content | None = None
         self._line = b""  # the last command
 
     async def _converse(self) -> Reply:
@@ -45,8 +46,8 @@ class Session(Connection):
             self._ended = "early"
             return replies.TALKS_EARLY
         self._say(replies.greeting(self._house.terms.hostname, lmtp=self._house.terms.lmtp))
-        while True:
-            self._deadline.allow(self._time_for_a_command())
+        while (seconds := self._time_for_a_command()) > 0:
+            self._deadline.allow(seconds)
             await self._heard.wait()
             reply = await self._incoming.take(self._talk)
             if reply.closes:
@@ -57,31 +58,51 @@ class Session(Connection):
                 return last
             if reply is replies.START_TLS and self._house.tls is not None:
                 await self._secure(self._house.tls())
+        return self._too_long()
 
     def _talk(self, waiting: bytearray) -> Reply | None:
-        """Answer the commands that have come.
+        """Answer the commands that have come, and take in the content that is asked for.
 
         None where more must come; else the last reply, or one that something is waited for with.
         It is called as they come, past the session's task: to wake that for each command took
         longer than to answer it.
         """
+        if self._content is not None:
+            return replies.GO_AHEAD if self._content.take(waiting) else None
         self._idle = answered = False
-        while (reply := self._last_word()) is None:
+        while not (self._leaving or (self._retiring and self._may_retire())):
             if len(self._unsaid) >= _TOGETHER:
                 self._speak()
             if not self._heard.is_set():
                 return _UNHEARD
-            line = take_line(waiting, self._house.max_command)
+            line = take_line(waiting, self._house.max_command) if waiting else None
             if line is None:
-                if answered:
-                    self._deadline.allow(self._time_for_a_command())
-                self._speak()
-                self._idle = True
+                return self._pause(answered=answered)
+            answered = True
+            reply = self._reply_to(line) if line else _TOO_LONG
+            if reply is replies.GO_AHEAD:
+                self._ask_for_content(waiting)
                 return None
-            reply, answered = self._reply_to(line) if line else _TOO_LONG, True
-            if reply.waits or (reply := self._said(reply)) is not None:
-                break
-        return reply
+            if reply.waits:
+                return reply
+            if (last := self._said(reply)) is not None:
+                return last
+        self._ended = "leaving"
+        return replies.LEAVING
+
+    def _pause(self, *, answered: bool) -> Reply | None:
+        """Wait for a command, ``answered`` the one before; the last reply if it is too late."""
+        if answered:
+            if (seconds := self._time_for_a_command()) <= 0:
+                return self._too_long()
+            self._deadline.allow(seconds)
+        self._speak()
+        self._idle = True
+        return None
+
+    def _too_long(self) -> Reply:
+        self._ended = "long"
+        return replies.LONG_SESSION
 
     def _said(self, reply: Reply) -> Reply | None:
         """Say a reply; give it back, or another, where it is the last."""
@@ -94,16 +115,6 @@ class Session(Connection):
             self._ended = "errors"
             return replies.TOO_MANY_ERRORS
         self._say(reply)
-        return None
-
-    def _last_word(self) -> Reply | None:
-        """Why the session ends before another command, or None."""
-        if self._leaving or self._may_retire():
-            self._ended = "leaving"
-            return replies.LEAVING
-        if self._time_left() <= 0:
-            self._ended = "long"
-            return replies.LONG_SESSION
         return None
 
     async def _find_client(self) -> Reply | None:
@@ -138,12 +149,11 @@ class Session(Connection):
         self._counted = address
         return None
 
-    def _time_left(self) -> float:
-        return self._house.session_timeout - (self._house.clock.monotonic() - self._began)
-
     def _time_for_a_command(self) -> float:
         """Seconds; a session and a content in chunks have an end of their own."""
-        seconds = min(self._house.command_timeout, self._time_left())
+        house = self._house
+        spent = house.clock.monotonic() - self._began
+        seconds = min(house.command_timeout, house.session_timeout - spent)
         if self._chunks is not None:
             seconds = min(seconds, max(self._chunks.until - self._loop.time(), 0.001))
         return seconds
@@ -162,8 +172,8 @@ class Session(Connection):
 
     async def _carried_out(self, reply: Reply) -> Reply:
         """The reply in the end to a command that something is waited for with."""
-        if reply is replies.GO_AHEAD:
-            return await self._take_message()
+        if self._content is not None:
+            return await self._take_message(self._content)
         if reply is CHUNK:
             return await self._take_chunk()
         if reply is PATH:
@@ -268,25 +278,23 @@ class Session(Connection):
 
     # ---- the content
 
-    async def _take_message(self) -> Reply:
-        """Read the content and have it decided; what is replied to it."""
-        transaction = self._dialog.begun()
-        share = self._house.room.share()
-        try:
-            content = await self._read_content(share)
-            return await self._decided(transaction, content)
-        finally:
-            share.give_back()
-
-    async def _read_content(self, share: Share) -> bytes | Reply:
+    def _ask_for_content(self, waiting: bytearray) -> None:
         if self._incoming.is_over:
             raise ConnectionResetError  # it asked to send, and has said that it sends no more
         # A dot at once ends the content, too: with this before it, it is found as any other.
-        self._incoming.waiting += b"\r\n"
+        waiting += b"\r\n"
+        self._content = Content(self._house.bounds, self._house.room.share())
         self._say(replies.GO_AHEAD)
         self._speak()
         self._allow_content(self._house.content_timeout)
-        return await read_content(self._incoming, self._house.bounds, share)
+
+    async def _take_message(self, content: Content) -> Reply:
+        """Have what has come decided; what is replied to it."""
+        assert content.found is not None  # noqa: S101 - its end has come
+        try:
+            return await self._decided(self._dialog.begun(), content.found)
+        finally:
+            self._forget()
 
     async def _take_chunk(self) -> Reply:
         """Read a chunk (RFC 3030, section 2), and after the last have all of them decided."""
@@ -317,9 +325,10 @@ class Session(Connection):
             self._forget()
 
     def _forget(self) -> None:
-        if self._chunks is not None:
-            self._chunks.let_go()
-            self._chunks = None
+        for held in (self._chunks, self._content):
+            if held is not None:
+                held.let_go()
+        self._chunks = self._content = None
 
     async def _decided(self, transaction: Transaction, content: bytes | Reply) -> Reply:
         """Hand the message over, if there is one; what is replied to it."""
