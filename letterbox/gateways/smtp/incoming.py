@@ -89,7 +89,8 @@ class Incoming:
 
     def _go_on(self) -> None:
         self._stopped = False
-        self.link.resume_reading()
+        if not self.link.is_closing():
+            self.link.resume_reading()
 
     def _incomplete(self) -> asyncio.IncompleteReadError:
         partial = bytes(self.waiting)
