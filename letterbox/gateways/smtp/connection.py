@@ -96,7 +96,7 @@ class Connection(asyncio.Protocol, ABC):
         self._began = house.clock.monotonic()
         self._dialog.secure = transport.get_extra_info("sslcontext") is not None
         house.sessions.add(self)
-        house.metrics.sessions.labels(house.edge).inc()
+        house.metrics.session(house.edge).inc()
         self._deadline.allow(house.command_timeout)
         self.task = self._loop.create_task(self._handle_client())
         self.task.add_done_callback(self._over)
@@ -208,7 +208,7 @@ class Connection(asyncio.Protocol, ABC):
             self._left = True
             house.sessions.discard(self)
             house.door.leave(self._counted)
-            house.metrics.sessions.labels(house.edge).dec()
+            house.metrics.session(house.edge).dec()
 
     def _close(self) -> None:
         """Close once the client has read the last reply; it need not ever do so."""
