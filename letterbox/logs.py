@@ -1,9 +1,11 @@
 """The log: lines on standard error, safe to show, without secrets."""
 
+import asyncio
 import logging
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any, TextIO
 
 import msgspec
@@ -20,6 +22,9 @@ _LONGEST_TRACE = 20_000
 #: What most values are: short, plain, and without the sign that every secret's prefix has.
 _PLAIN = re.compile("[!-^`-~]{0,200}")
 _SAFE = frozenset({bool, int, float, type(None)})
+_SCALARS = _SAFE | {str}
+#: What printable ASCII is in JSON, but for the sign of every secret's prefix and for escapes.
+_HARMLESS = bytes(set(range(0x20, 0x7F)) - set(b"_\\"))
 _NEEDS_QUOTES = re.compile(r'[\s="]')
 
 Event = MutableMapping[str, Any]
@@ -36,8 +41,8 @@ def configure(
 
     ``of`` stands in every line: which process it is, where there are several.
 
-    ``final`` keeps each logger as it is first made, which is faster: for a server, where the
-    log is set up once.
+    ``final`` keeps each logger as it is first made, and writes lines together that are told at
+    once, which is faster: for a server, where the log is set up once.
     """
     stream = stream or sys.stderr
     plain = section.format == "plain" or (section.format == "auto" and stream.isatty())
@@ -48,11 +53,10 @@ def configure(
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
             structlog.processors.format_exc_info,
             *([lambda _, __, event: {**event, **of}] if of else []),
-            make_safe,
-            _plain if plain else _json,
+            *([make_safe, _plain] if plain else [to_json]),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=_Factory(stream),
+        logger_factory=_Factory(stream, gathers=final),
         cache_logger_on_first_use=final,
     )
     root = logging.getLogger()
@@ -65,26 +69,65 @@ def configure(
 
 
 class _Lines:
-    """Writes lines. A log that cannot be written must not stop the mail."""
+    """Writes lines. A log that cannot be written must not stop the mail.
 
-    def __init__(self, stream: TextIO) -> None:
+    ``gathers``: what went well and is told within one turn of the event loop is written together
+    at its end, since messages are committed together, too: five or six of ten sessions (10 us less
+    for each).
+    """
+
+    def __init__(self, stream: TextIO, *, gathers: bool = False) -> None:
         self._stream = stream
+        self._gathers = gathers
+        self._gathered: list[str] = []
 
     def msg(self, line: str) -> None:
+        """Write at once, behind what was told before."""
+        if self._turn() is None:
+            self._write([line])
+        else:
+            self._gathered.append(line)
+            self._write_gathered()
+
+    warning = error = exception = critical = msg
+
+    def info(self, line: str) -> None:
+        """Write at the end of the turn."""
+        if (loop := self._turn()) is None:
+            self._write([line])
+            return
+        self._gathered.append(line)
+        if len(self._gathered) == 1:
+            loop.call_soon(self._write_gathered)
+
+    debug = info
+
+    def _turn(self) -> asyncio.AbstractEventLoop | None:
+        """The loop whose turn it is: none in a thread beside it, and before it runs."""
+        if not self._gathers:
+            return None
         try:
-            self._stream.write(line + "\n")
+            return asyncio.get_running_loop()
+        except RuntimeError:
+            return None
+
+    def _write_gathered(self) -> None:
+        lines, self._gathered = self._gathered, []
+        self._write(lines)
+
+    def _write(self, lines: list[str]) -> None:
+        try:
+            self._stream.write("".join(f"{line}\n" for line in lines))
             self._stream.flush()
         except (OSError, ValueError):
             return
-
-    debug = info = warning = error = exception = critical = msg
 
 
 class _Factory:
     """Makes what structlog writes to; a logger's name becomes part of its lines elsewhere."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._lines = _Lines(stream)
+    def __init__(self, stream: TextIO, *, gathers: bool) -> None:
+        self._lines = _Lines(stream, gathers=gathers)
 
     def __call__(self, *_: Any) -> _Lines:
         return self._lines
@@ -136,8 +179,17 @@ def _escaped(found: re.Match[str]) -> str:
     return found[0].encode("unicode_escape").decode()
 
 
-def _json(_: Any, __: str, event: Event) -> str:
-    return msgspec.json.encode(event).decode()
+def to_json(_: Any, __: str, event: Event) -> str:
+    """The line, made safe.
+
+    Most are as they stand, which the whole of one tells sooner than its values do (1.5 us of 4.5).
+    """
+    if _SCALARS.issuperset(map(type, event.values())):
+        with suppress(UnicodeEncodeError):  # a lone surrogate
+            line = msgspec.json.encode(event)
+            if len(line) <= _LONGEST and not line.translate(None, _HARMLESS):
+                return line.decode("ascii")
+    return msgspec.json.encode(make_safe(_, __, event)).decode()
 
 
 def _plain(_: Any, __: str, event: Event) -> str:

@@ -43,8 +43,8 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
-        # What each message counts, with the values of its labels: finding it anew costs more than
-        # counting.
+        # What each message and session counts, with the values of its labels: finding it anew costs
+        # more than counting.
         self.recipient = cache(self.recipients.labels)
         self.message = cache(self.messages.labels)
         self.octet = cache(self.octets.labels)
@@ -52,6 +52,7 @@ class Metrics:
         self.sessions = Gauge(
             "letterbox_sessions", "Open sessions", ["edge"], registry=self.registry
         )
+        self.session = cache(self.sessions.labels)
         self.authentications = Counter(
             "letterbox_authentications",
             "Keys shown at the submission port",

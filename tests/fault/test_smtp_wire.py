@@ -51,7 +51,9 @@ async def test_gone_while_it_is_decided():
             link = wire.writer.get_extra_info("socket")
             link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # reset
         (session,) = house.gateway._sessions
-        await asyncio.wait([session._closed])  # the server knows that it has gone
+        async with asyncio.timeout(20):
+            while not session._lost:  # noqa: ASYNC110 - the server is to know that it has gone
+                await asyncio.sleep(0.01)
         assert not house.intake.finished
         house.intake.go_on.set()
         await session.task  # ended by itself: what was begun was not cut short

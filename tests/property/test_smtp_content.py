@@ -1,13 +1,12 @@
 """The content reader against one that reads octet by octet, however the octets come."""
 
-import asyncio
 import itertools
 import re
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from letterbox.gateways.smtp.content import Bounds, Room, read_content
+from letterbox.gateways.smtp.content import Bounds, Content, Room
 from letterbox.gateways.smtp.replies import DIRTY_CONTENT, Reply
 
 #: What content is made of: mostly what could be taken for an end.
@@ -40,25 +39,19 @@ def plainly(stream: bytes, bounds: Bounds) -> tuple[bytes | str, bytes]:
 
 
 def read(stream: bytes, cuts: list[int], limit: int, bounds: Bounds) -> tuple[bytes | str, bytes]:
-    async def run() -> tuple[bytes | Reply, bytes]:
-        reader = asyncio.StreamReader(limit=limit)
-        reader.feed_data(b"\r\n")
-        reading = asyncio.ensure_future(
-            read_content(reader, bounds, Room(100 * 1024 * 1024).share())
-        )
-        edges = [0, *sorted(cut % (len(stream) + 1) for cut in cuts), len(stream)]
-        for begin, end in itertools.pairwise(edges):
-            reader.feed_data(stream[begin:end])
-            await asyncio.sleep(0)
-        content = await reading
-        reader.feed_eof()
-        return content, await reader.read()
-
-    content, rest = asyncio.run(run())
-    if isinstance(content, Reply):
-        said = content.octets[:3].decode()
-        return ("dirty" if content is DIRTY_CONTENT else said), rest
-    return content, rest
+    waiting = bytearray(b"\r\n")
+    content = Content(bounds, Room(100 * 1024 * 1024).share(), most=limit)
+    edges = [0, *sorted(cut % (len(stream) + 1) for cut in cuts), len(stream)]
+    for begin, end in itertools.pairwise(edges):
+        waiting += stream[begin:end]
+        if content.found is None:
+            content.take(waiting)
+    found, rest = content.found, bytes(waiting)
+    if isinstance(found, Reply):
+        said = found.octets[:3].decode()
+        return ("dirty" if found is DIRTY_CONTENT else said), rest
+    assert found is not None
+    return found, rest
 
 
 @given(

@@ -1,11 +1,17 @@
 """Log lines: one each, safe to show, without secrets."""
 
+import asyncio
 import io
 import json
 import logging
+import threading
 
+import msgspec
 import pytest
 import structlog
+import uvloop
+from hypothesis import given
+from hypothesis import strategies as st
 
 from letterbox import logs
 from letterbox.model.configuration import LogSection
@@ -158,3 +164,64 @@ def test_a_trace_is_one_line_of_json_with_its_line_ends_escaped_once():
     trace = json.loads(line)["exception"].split("\n")
     assert trace[0] == "Traceback (most recent call last):"
     assert trace[-3:] == ["ValueError: one", r"two \x1b[2J", "2026 INFO forged"]
+
+
+VALUES = st.one_of(
+    st.text(max_size=30),
+    st.text('ab_lk\\"\x7f\x1f\u2028é… ', max_size=300),
+    st.sampled_from([SECRET, f"x{SECRET}", "x" * 2500, "\udc80", "one\ntwo"]),
+    st.integers(-(2**40), 2**40),
+    st.floats(allow_nan=False),
+    st.booleans(),
+    st.none(),
+    st.lists(st.text(max_size=5), max_size=3),
+    st.builds(ValueError, st.text(max_size=5)),
+)
+
+
+@given(st.dictionaries(st.sampled_from(["event", "who", "exception", "a_b", "octets"]), VALUES))
+def test_a_line_that_is_safe_as_it_stands_is_the_same(event):
+    """What most lines hold is seen at once to be safe; it is what their values tell singly."""
+    safe = logs.make_safe(None, "", dict(event))
+    assert logs.to_json(None, "", dict(event)) == msgspec.json.encode(safe).decode()
+
+
+@pytest.fixture
+def of_a_server():
+    """The log as a server sets it up, once for all."""
+    stream = io.StringIO()
+    logs.configure(LogSection(format="json"), stream=stream, final=True)
+    yield stream
+    configured()
+
+
+def told(stream: io.StringIO) -> list[str]:
+    return [json.loads(line)["event"] for line in stream.getvalue().splitlines()]
+
+
+async def test_a_server_writes_what_goes_well_together_and_what_does_not_at_once(of_a_server):
+    log = structlog.get_logger().bind()
+    log.info("a")
+    log.info("b")
+    assert told(of_a_server) == []
+    log.warning("c")
+    log.info("d")
+    assert told(of_a_server) == ["a", "b", "c"]
+    await asyncio.sleep(0)
+    assert told(of_a_server) == ["a", "b", "c", "d"]
+
+
+async def test_what_a_thread_of_a_server_tells_is_written_at_once(of_a_server):
+    log = structlog.get_logger().bind()
+    thread = threading.Thread(target=log.info, args=("a",))
+    thread.start()
+    thread.join()
+    assert told(of_a_server) == ["a"]
+
+
+def test_a_server_that_ends_has_written_all(of_a_server):
+    async def end() -> None:
+        structlog.get_logger().info("stopped")
+
+    uvloop.run(end())
+    assert told(of_a_server) == ["stopped"]

@@ -11,7 +11,7 @@ import pytest
 from letterbox.gateways.smtp import connection
 from letterbox.model.configuration import TrustedPeer
 from tests.support.clock import FakeClock
-from tests.support.wire import Serving, Wire, connected, greeted, serving
+from tests.support.wire import Serving, Wire, connected, greeted, on_both_loops, serving
 
 
 @pytest.mark.parametrize("edge", ["smtp", "lmtp"])
@@ -467,3 +467,24 @@ async def test_no_address_to_listen_on(listen):
     with pytest.raises(ValueError, match="host:port"):
         async with serving(listen=listen):
             pass
+
+
+@on_both_loops
+async def test_who_sends_on_while_a_message_is_decided_is_stopped():
+    """What nobody reads yet waits at the client, and is answered afterwards."""
+    async with serving() as house, greeted(house.address) as wire:
+        await wire.begin("slow")
+        await wire.send(b"x\r\n.\r\n")
+        await house.intake.entered.wait()
+        commands = 50_000
+        sending = asyncio.ensure_future(wire.send((b"NOOP" + b" " * 200 + b"\r\n") * commands))
+        (session,) = house.gateway._sessions
+        assert await until(lambda: session._incoming.waiting)
+        await asyncio.sleep(0.2)
+        assert not sending.done()
+        assert len(session._incoming.waiting) < 1024 * 1024
+        house.intake.go_on.set()
+        assert await wire.line() == "250 2.0.0 delivered slow"
+        for _ in range(commands):
+            assert await wire.line() == "250 2.0.0 OK"
+        await sending

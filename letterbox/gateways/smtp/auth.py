@@ -12,7 +12,7 @@ from letterbox.model.vendor import Registered
 from letterbox.ports.store import StoreUnavailable
 
 #: Says nothing to anybody: what was shown is being looked at.
-LOOKING = Reply(octets=b"")
+LOOKING = Reply(octets=b"", waits=True)
 #: Octets of an id and of a key: no real one is a fifth as long.
 _LONGEST = 255
 

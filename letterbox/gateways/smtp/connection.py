@@ -6,13 +6,12 @@ from abc import ABC, abstractmethod
 from typing import Any, cast
 
 import structlog
-from aiosmtpd.smtp import SMTP
 
 from letterbox.gateways.smtp import replies
-from letterbox.gateways.smtp.content import BLOCK
 from letterbox.gateways.smtp.deadline import Deadline, Pace
 from letterbox.gateways.smtp.dialog import Dialog
 from letterbox.gateways.smtp.house import House
+from letterbox.gateways.smtp.incoming import Incoming
 from letterbox.gateways.smtp.peers import Entrant, plain_address
 from letterbox.gateways.smtp.replies import Reply
 from letterbox.records.names import new_id
@@ -29,24 +28,23 @@ _AT_ONCE = frozenset({"quit", "crowded"})
 log = structlog.get_logger("letterbox.smtp")
 
 
-class Connection(SMTP, ABC):
+class Connection(asyncio.Protocol, ABC):
     """A connection, from its first octet to its last; what is said over it is the session's.
 
     ``let_in``: it is counted at the door already, and known whose it is.
-
-    aiosmtpd gives the stream and its task. Its loop, verbs and reader are replaced: they take
-    commands ended by LF alone, set a timer for each command, and read content line by line.
     """
 
     def __init__(self, house: House, *, let_in: Entrant | None = None) -> None:
-        # The reader's limit while commands are read: a longest line with its LF.
-        self.line_length_limit = house.max_command - 1
-        super().__init__(None, hostname=house.terms.hostname, loop=asyncio.get_running_loop())
+        self.task: asyncio.Task[None]  # what speaks with the client
+        self._loop = asyncio.get_running_loop()
         self._house = house
         self._let_in = let_in
         self._dialog = Dialog(house.terms)
-        self._link: asyncio.Transport  # aiosmtpd's own is typed too widely, and None at the end
-        self._deadline = Deadline(self.loop, self._time_is_up, house.command_timeout)
+        self._link: asyncio.Transport
+        self._incoming = Incoming(self._loop, house.max_command)
+        self._heard = asyncio.Event()  # the client reads what it is told
+        self._heard.set()
+        self._deadline = Deadline(self._loop, self._time_is_up, house.command_timeout)
         self._address = ""
         self._counted: str | None = None  # the address this session is counted for
         self._begins_behind = False  # a balancer says first whom it has connected
@@ -79,7 +77,7 @@ class Connection(SMTP, ABC):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Let the client in, or say why not."""
         house, entrant = self._house, self._let_in
-        self._link = cast("asyncio.Transport", transport)
+        self._linked(cast("asyncio.Transport", transport))
         if entrant is not None:
             self._address, self._counted = entrant
         else:
@@ -98,17 +96,23 @@ class Connection(SMTP, ABC):
         self._began = house.clock.monotonic()
         self._dialog.secure = transport.get_extra_info("sslcontext") is not None
         house.sessions.add(self)
-        house.metrics.sessions.labels(house.edge).inc()
-        super().connection_made(transport)
+        house.metrics.session(house.edge).inc()
+        self._deadline.allow(house.command_timeout)
+        self.task = self._loop.create_task(self._handle_client())
         self.task.add_done_callback(self._over)
+
+    def _linked(self, link: asyncio.Transport) -> None:
+        link.set_write_buffer_limits(high=_UNREAD)
+        self._link = self._incoming.link = link
 
     def connection_lost(self, error: Exception | None) -> None:
         """The client has gone.
 
-        Past aiosmtpd's own, which would cancel a message in the midst of its commit: the session
-        ends by itself when it next reads or writes.
+        A message in the midst of its commit is not cut short: the session ends by itself when it
+        next reads or writes.
         """
-        asyncio.StreamReaderProtocol.connection_lost(self, error)
+        self._incoming.end(error)
+        self._heard.set()
         self._lost = True
         if self._id and self.task.done():
             self._leave()
@@ -116,22 +120,25 @@ class Connection(SMTP, ABC):
     def data_received(self, data: bytes) -> None:
         """Octets of the client's."""
         self._received += len(data)
-        super().data_received(data)
+        self._incoming.feed(data)
 
     def eof_received(self) -> bool:
         """The client sends no more, and may yet read: it is owed the replies to what it sent."""
-        asyncio.StreamReaderProtocol.eof_received(self)
+        self._incoming.end()
         return not self._dialog.secure  # a TLS transport cannot stay half open
+
+    def pause_writing(self) -> None:
+        """The client leaves its replies unread."""
+        self._heard.clear()
+
+    def resume_writing(self) -> None:
+        """It has read them."""
+        self._heard.set()
 
     @property
     def has_begun(self) -> bool:
         """Whether it was let in, and leaves by itself."""
         return bool(self._id)
-
-    @property
-    def task(self) -> "asyncio.Task[None]":
-        """What speaks with the client."""
-        return cast("asyncio.Task[None]", self._handler_coroutine)
 
     def retire(self) -> None:
         """Say goodbye after a message, at once where one was sent and no other is begun."""
@@ -201,13 +208,13 @@ class Connection(SMTP, ABC):
             self._left = True
             house.sessions.discard(self)
             house.door.leave(self._counted)
-            house.metrics.sessions.labels(house.edge).dec()
+            house.metrics.session(house.edge).dec()
 
     def _close(self) -> None:
         """Close once the client has read the last reply; it need not ever do so."""
         self._link.close()
         if not self._lost and self._aborting is None:
-            self._aborting = self.loop.call_later(_LINGER_SECONDS, self._cut_off)
+            self._aborting = self._loop.call_later(_LINGER_SECONDS, self._cut_off)
 
     def _cut_off(self) -> None:
         self._lost = True
@@ -226,14 +233,10 @@ class Connection(SMTP, ABC):
         self._link.write_eof()
         left = _LINGER_OCTETS
         async with asyncio.timeout(_LINGER_SECONDS):
-            while left > 0 and (more := await self._reader.read(BLOCK)):
-                left -= len(more)
+            while left > 0:
+                left -= await self._incoming.take(_passed_over)
 
     # ---- time
-
-    def _reset_timeout(self, duration: float | None = None) -> None:
-        """Called by aiosmtpd when the connection is made."""
-        self._deadline.allow(duration or self._house.command_timeout)
 
     def _time_is_up(self) -> None:
         # RFC 5321, sections 3.8 and 4.5.3.2.
@@ -268,24 +271,17 @@ class Connection(SMTP, ABC):
         self._link.write(b"".join(self._unsaid))
         self._unsaid.clear()
 
-    @property
-    def _is_heard(self) -> bool:
-        """Whether the client reads what it is told."""
-        return self._link.get_write_buffer_size() <= _UNREAD
-
-    def _waiting(self) -> bool:
-        """Whether more has arrived than was read."""
-        return bool(self._ahead())
-
-    def _ahead(self) -> bytearray:
-        reader: Any = self._reader
-        return cast("bytearray", reader._buffer)  # noqa: SLF001 - a StreamReader does not tell
-
     def _spoke_first(self) -> bool:
         """Whether the client spoke before the greeting (RFC 5321, section 3.1)."""
         socket: Any = self._link.get_extra_info("socket")
-        if self._waiting():
+        if self._incoming.waiting:
             return True
         arrived = select.poll()
         arrived.register(socket.fileno(), select.POLLIN)
         return bool(arrived.poll(0))
+
+
+def _passed_over(waiting: bytearray) -> int | None:
+    octets = len(waiting)
+    waiting.clear()
+    return octets or None

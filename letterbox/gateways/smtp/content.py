@@ -1,12 +1,11 @@
 """Reading the content of a message in blocks, to its true end and no other."""
 
-import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+import io
 
 import msgspec
+from ahocorasick_rs import BytesAhoCorasick
 
+from letterbox.gateways.smtp.incoming import Incoming, cut
 from letterbox.gateways.smtp.replies import (
     DIRTY_CHUNKS,
     DIRTY_CONTENT,
@@ -19,7 +18,10 @@ from letterbox.gateways.smtp.replies import (
 #: RFC 5321, section 4.1.1.4: the one end of the content. Nothing else ends it.
 _END = b"\r\n.\r\n"
 _CRLF = b"\r\n"
-_ORDINARY = bytes(set(range(256)) - {0x00, 0x0A, 0x0D})
+# Finds lines that begin with a dot, the end among them, sixteen octets at a time: 2 us for 57 KB,
+# where `find` takes 60 for the end and to know that no dot was stuffed. It gives all there are, so
+# that it is asked until there is one, and no more.
+_DOTTED = BytesAhoCorasick([b"\r\n."])
 
 #: How much is read at once. Up to this a message is one block, found by one search; and so much
 #: may lie unread in each connection, beside what there is room for.
@@ -73,83 +75,108 @@ class _LineEnds:
     """Whether every CR and LF stands in a CRLF, and NUL nowhere; over blocks as they come."""
 
     def __init__(self) -> None:
-        self._strays = 0
-        self._before = b""
+        # The standard library's own eye for kinds of line ends, in one pass of 20 us for 57 KB.
+        # Counting takes three of 65 us together, a regular expression 1,300 us.
+        self._seen = io.IncrementalNewlineDecoder(None, translate=False)
+        self._nul = False
 
-    def add(self, block: bytes) -> None:
-        # A regular expression takes forty times as long.
-        pairs = block.count(_CRLF)
-        if self._before == b"\r" and block.startswith(b"\n"):
-            pairs += 1
-        self._strays += len(block.translate(None, _ORDINARY)) - 2 * pairs
-        self._before = block[-1:]
+    def add(self, block: bytes, *, last: bool) -> None:
+        self._seen.decode(block.decode("latin-1"), final=last)
+        self._nul = self._nul or b"\0" in block
 
     @property
     def clean(self) -> bool:
-        return not self._strays
+        return not self._nul and self._seen.newlines in {None, "\r\n"}
 
 
-@contextmanager
-def in_blocks(reader: Any, limit: int) -> Iterator[None]:
-    """Under the ``limit`` for commands the stream would be stopped every few thousand octets."""
-    reader._limit = BLOCK  # noqa: SLF001 - a StreamReader's limit cannot be changed otherwise
-    try:
-        yield
-    finally:
-        reader._limit = limit  # noqa: SLF001
+class Content:
+    """The content after DATA, taken in as it comes, to its end.
 
-
-async def read_content(reader: asyncio.StreamReader, bounds: Bounds, share: Share) -> bytes | Reply:
-    """Read to the end of the content; give it without dots stuffed, or what is wrong with it.
-
-    ``reader`` must have been fed CRLF before the content, so that an end at once is found as any
-    other. Too large a content, or one that finds no room, is read to its end, and not kept; of
-    any other ``share`` holds the octets. Raises IncompleteReadError where the client goes.
+    CRLF must stand before it, so that an end at once is found as any other. Too large a content,
+    or one that finds no room, is taken to its end, and not kept; of any other ``share`` holds the
+    octets until it is let go of. It is taken in blocks of about ``most`` octets.
     """
-    # Without a dot stuffed in each line of one octet it would be a quarter shorter, at most.
-    keep = bounds.max_size * 4 // 3 + len(_CRLF + _END)
-    ends = _LineEnds()
-    kept: list[bytes] = []
-    size, last, crowded = 0, False, False
-    while not last:
-        try:
-            block = await reader.readuntil(_END)
-            last = True
-        except asyncio.LimitOverrunError as overrun:
-            block = await reader.readexactly(overrun.consumed)
-        ends.add(block)
-        size += len(block)
-        crowded = crowded or (size <= keep and not share.take(len(block)))
-        if crowded or size > keep:
-            kept.clear()
-            share.give_back()
+
+    def __init__(self, bounds: Bounds, share: Share, *, most: int = BLOCK) -> None:
+        #: The content without dots stuffed, or what is wrong with it; None until its end has come.
+        self.found: bytes | Reply | None = None
+        self._bounds = bounds
+        # Without a dot stuffed in each line of one octet it would be a quarter shorter, at most.
+        self._keep = bounds.max_size * 4 // 3 + len(_CRLF + _END)
+        self._share = share
+        self._most = most
+        self._ends = _LineEnds()
+        self._kept: list[bytes] = []
+        self._size = 0
+        self._crowded = False
+        self._stuffed = False  # with dots
+        self._looked = 0  # so far there is no end in what waits
+
+    def take(self, waiting: bytearray) -> bool:
+        """Take what has come; whether that is all."""
+        if end := self._end(waiting):
+            self._add(cut(waiting, end), last=True)
+            self.found = self._whole()
+            return True
+        self._looked = max(len(waiting) + 1 - len(_END), 0)
+        if self._looked > self._most:
+            self._add(cut(waiting, self._looked), last=False)
+            self._looked = 0
+        return False
+
+    def let_go(self) -> None:
+        """Keep nothing of it."""
+        self._kept.clear()
+        self._share.give_back()
+
+    def _end(self, waiting: bytearray) -> int:
+        """Where the content has its end; 0 where that has not come."""
+        if not self._stuffed:
+            with memoryview(waiting) as view:
+                dotted = _DOTTED.find_matches_as_indexes(view[self._looked :])
+            end = self._looked + dotted[0][2] + len(_CRLF) if dotted else 0
+            if end == 0 or end > len(waiting):
+                return 0  # what may be one is looked at again when more has come
+            if waiting.startswith(_CRLF, end - len(_CRLF)):
+                return end
+            self._stuffed = True
+        found = waiting.find(_END, self._looked)
+        return found + len(_END) if found >= 0 else 0
+
+    def _add(self, block: bytes, *, last: bool) -> None:
+        self._ends.add(block, last=last)
+        self._size += len(block)
+        fits = self._size <= self._keep
+        self._crowded = self._crowded or (fits and not self._share.take(len(block)))
+        if fits and not self._crowded:
+            self._kept.append(block)
         else:
-            kept.append(block)
-    if not ends.clean:
-        # RFC 5321, section 2.3.8: CR and LF only together. Whoever forwarded this may see other
-        # ends in it than we do (SMTP smuggling), so what follows it cannot be trusted.
-        return DIRTY_CONTENT
-    if size > keep:
-        return too_large(bounds.max_size)
-    if crowded:
-        return NO_ROOM
-    content = _unstuffed(kept)
-    if len(content) > bounds.max_size:
-        return too_large(bounds.max_size)
-    if _has_longer_line(content, bounds.max_line):
-        return line_too_long(bounds.max_line)
-    return content
+            self.let_go()
 
+    def _whole(self) -> bytes | Reply:
+        if not self._ends.clean:
+            # RFC 5321, section 2.3.8: CR and LF only together. Whoever forwarded this may see
+            # other ends in it than we do (SMTP smuggling), so what follows it cannot be trusted.
+            return DIRTY_CONTENT
+        if self._size > self._keep:
+            return too_large(self._bounds.max_size)
+        if self._crowded:
+            return NO_ROOM
+        content = self._unstuffed()
+        if len(content) > self._bounds.max_size:
+            return too_large(self._bounds.max_size)
+        if _has_longer_line(content, self._bounds.max_line):
+            return line_too_long(self._bounds.max_line)
+        return content
 
-def _unstuffed(blocks: list[bytes]) -> bytes:
-    """The content between the CRLF before it and its end. ``blocks`` are let go of."""
-    whole = b"".join(blocks)
-    blocks.clear()
-    if whole.find(b"\r\n.") == len(whole) - len(_END):
-        return whole[len(_CRLF) : -len(b".\r\n")]
-    # RFC 5321, section 4.5.2: the first dot of a line goes. The one of the end goes with them.
-    whole = whole.replace(b"\r\n.", _CRLF)
-    return whole[len(_CRLF) : -len(_CRLF)]
+    def _unstuffed(self) -> bytes:
+        """What stands between the CRLF before it and its end. The blocks are let go of."""
+        whole = b"".join(self._kept)
+        self._kept.clear()
+        if not self._stuffed:
+            return whole[len(_CRLF) : -len(b".\r\n")]
+        # RFC 5321, section 4.5.2: the first dot of a line goes. The one of the end goes with them.
+        return whole.replace(b"\r\n.", _CRLF)[len(_CRLF) : -len(_CRLF)]
 
 
 def _has_longer_line(content: bytes, limit: int) -> bool:
@@ -177,7 +204,7 @@ class Chunks:
         self._share = share
         self._kept = bytearray()
 
-    async def take(self, reader: asyncio.StreamReader, octets: int) -> Reply | None:
+    async def take(self, incoming: Incoming, octets: int) -> Reply | None:
         """Read one chunk; what is wrong with the message, or None.
 
         It finds room as it comes, and is read to its end whatever is wrong. Raises
@@ -186,7 +213,7 @@ class Chunks:
         self.size += octets
         fault = too_large(self._bounds.max_size) if self.size > self._bounds.max_size else None
         while octets > 0:
-            block = await reader.readexactly(min(octets, BLOCK))
+            block = await incoming.readexactly(min(octets, BLOCK))
             octets -= len(block)
             if fault is None and not self._share.take(len(block)):
                 fault = NO_ROOM
@@ -201,7 +228,7 @@ class Chunks:
         content = bytes(self._kept)
         self._kept.clear()
         ends = _LineEnds()
-        ends.add(content)
+        ends.add(content, last=True)
         if not ends.clean:
             return DIRTY_CHUNKS
         if _has_longer_line(content, self._bounds.max_line):
@@ -214,22 +241,7 @@ class Chunks:
         self._share.give_back()
 
 
-async def skip(reader: asyncio.StreamReader, octets: int) -> None:
+async def skip(incoming: Incoming, octets: int) -> None:
     """Read so much and keep nothing. Raises IncompleteReadError where the client goes."""
     while octets > 0:
-        octets -= len(await reader.readexactly(min(octets, BLOCK)))
-
-
-async def skip_line(
-    reader: asyncio.StreamReader, overrun: asyncio.LimitOverrunError, most: int
-) -> bool:
-    """Read an over-long line to its LF; false where it does not end within ``most`` octets."""
-    most -= len(await reader.readexactly(overrun.consumed))
-    while most > 0:
-        try:
-            await reader.readuntil(b"\n")
-        except asyncio.LimitOverrunError as more:
-            most -= len(await reader.readexactly(more.consumed))
-        else:
-            return True
-    return False
+        octets -= len(await incoming.readexactly(min(octets, BLOCK)))

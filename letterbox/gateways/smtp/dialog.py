@@ -47,9 +47,9 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 #: So many return paths of one session are looked up: each may be a hundred questions to the DNS.
 _MOST_PATHS = 20
 #: Says nothing to anybody: a chunk of the content follows the command.
-CHUNK = Reply(octets=b"")
+CHUNK = Reply(octets=b"", waits=True)
 #: And neither does this: whether the return path is proven is to be found out, and asked again.
-PATH = Reply(octets=b"")
+PATH = Reply(octets=b"", waits=True)
 
 
 _NOTHING = MailTerms()

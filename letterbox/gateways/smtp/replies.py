@@ -10,10 +10,14 @@ _PASSING, _REFUSED = 400, 500  # replies from here on (RFC 5321, section 4.2.1)
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
-    """One reply, ended by CRLF. ``closes``: the connection is closed after it."""
+    """One reply, ended by CRLF. ``closes``: the connection is closed after it.
+
+    ``waits``: it is not just said, but something is waited for before it or after it.
+    """
 
     octets: bytes
     closes: bool = False
+    waits: bool = False
 
     @property
     def refuses(self) -> bool:
@@ -22,10 +26,13 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
         return octets.startswith(b"5", octets.rfind(b"\n", 0, len(octets) - 1) + 1)
 
 
-def reply(code: int, enhanced: str, text: str, *, closes: bool = False) -> Reply:
+def reply(
+    code: int, enhanced: str, text: str, *, closes: bool = False, waits: bool = False
+) -> Reply:
     """A reply of one line. An empty ``enhanced`` leaves it out, where RFC 2034 does."""
     status = f"{code} {enhanced} " if enhanced else f"{code} "
-    return Reply(octets=f"{status}{text}\r\n".encode("ascii", "replace"), closes=closes)
+    octets = f"{status}{text}\r\n".encode("ascii", "replace")
+    return Reply(octets=octets, closes=closes, waits=waits)
 
 
 def greeting(hostname: str, *, lmtp: bool) -> Reply:
@@ -69,19 +76,19 @@ def for_each(answers: Sequence[Told]) -> tuple[Told, ...]:
 # ---- success
 
 # RFC 2034, section 4: neither the greeting nor 3yz replies carry an enhanced code.
-GO_AHEAD = reply(354, "", "Go ahead; end with <CR><LF>.<CR><LF>")
+GO_AHEAD = reply(354, "", "Go ahead; end with <CR><LF>.<CR><LF>", waits=True)
 EACH = reply(353, "", "One reply for each recipient follows, and one for the message")
 OK = reply(250, "2.0.0", "OK")
 CLIENT_TAKEN = reply(250, "2.0.0", "Client taken")
 SENDER_TAKEN = reply(250, "2.1.0", "Sender taken")
 RECIPIENT_TAKEN = reply(250, "2.1.5", "Recipient taken")
 FAREWELL = reply(221, "2.0.0", "Goodbye", closes=True)
-START_TLS = reply(220, "2.0.0", "Go ahead with TLS")
+START_TLS = reply(220, "2.0.0", "Go ahead with TLS", waits=True)
 # RFC 5321, section 7.3: who exists is not told.
 CANNOT_VERIFY = reply(252, "2.0.0", "Every well-formed address of ours is taken; send and see")
 
 # RFC 4954, sections 4 and 6.
-SHOW_KEY = reply(334, "", "")  # an empty challenge: PLAIN has none
+SHOW_KEY = reply(334, "", "", waits=True)  # an empty challenge: PLAIN has none
 AUTHENTICATED = reply(235, "2.7.0", "Welcome")
 
 # ---- not now

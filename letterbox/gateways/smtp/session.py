@@ -1,25 +1,17 @@
 """What is said over one connection: commands and content off the wire, replies onto it."""
 
-import asyncio
 import ssl
-from typing import Any, cast
 
 import structlog
 
 from letterbox.gateways.smtp import replies
 from letterbox.gateways.smtp.auth import LOOKING, look
 from letterbox.gateways.smtp.connection import Connection
-from letterbox.gateways.smtp.content import (
-    Chunks,
-    Share,
-    in_blocks,
-    read_content,
-    skip,
-    skip_line,
-)
+from letterbox.gateways.smtp.content import Chunks, Content, skip
 from letterbox.gateways.smtp.dialog import CHUNK, LAST_IN_GROUP, PATH, Transaction
 from letterbox.gateways.smtp.handover import for_all, hand_over
 from letterbox.gateways.smtp.house import House
+from letterbox.gateways.smtp.incoming import Skipped, take_line
 from letterbox.gateways.smtp.passing import NotPassedOn, read_proxy
 from letterbox.gateways.smtp.peers import Entrant, network_of
 from letterbox.gateways.smtp.replies import Reply
@@ -30,6 +22,9 @@ _ENDLESS = 32
 _TOGETHER = 100
 #: A chunk is read up to this multiple of the largest message.
 _ENDLESS_CHUNK = 4
+#: Say nothing to anybody: the line that has come is too long; the client is to read first.
+_TOO_LONG = Reply(octets=b"", waits=True)
+_UNHEARD = Reply(octets=b"", waits=True)
 
 log = structlog.get_logger("letterbox.smtp")
 
@@ -40,6 +35,8 @@ class Session(Connection):
     def __init__(self, house: House, *, let_in: Entrant | None = None) -> None:
         super().__init__(house, let_in=let_in)
         self._chunks: Chunks | None = None
+        self._content: Content | None = None
+        self._line = b""  # the last command
 
     async def _converse(self) -> Reply:
         """Greet, and answer commands; the reply returned is the last."""
@@ -49,32 +46,81 @@ class Session(Connection):
             self._ended = "early"
             return replies.TALKS_EARLY
         self._say(replies.greeting(self._house.terms.hostname, lmtp=self._house.terms.lmtp))
-        while not (self._leaving or self._may_retire()):
-            if (seconds := self._time_for_a_command()) <= 0:
-                self._ended = "long"
-                return replies.LONG_SESSION
+        while (seconds := self._time_for_a_command()) > 0:
             self._deadline.allow(seconds)
-            if not self._is_heard:
-                await self._writer.drain()
-            reply = await self._answer()
-            if reply.refuses or reply is replies.LOCKED_OUT:
-                self._errors += 1
+            await self._heard.wait()
+            reply = await self._incoming.take(self._talk)
             if reply.closes:
-                self._ended = "quit" if reply is replies.FAREWELL else "closed"
                 return reply
-            if self._errors > self._house.max_errors:
-                self._ended = "errors"
-                return replies.TOO_MANY_ERRORS
-            self._say(reply)
+            if reply is _UNHEARD:
+                continue
+            if (last := self._said(await self._carried_out(reply))) is not None:
+                return last
             if reply is replies.START_TLS and self._house.tls is not None:
                 await self._secure(self._house.tls())
+        return self._too_long()
+
+    def _talk(self, waiting: bytearray) -> Reply | None:
+        """Answer the commands that have come, and take in the content that is asked for.
+
+        None where more must come; else the last reply, or one that something is waited for with.
+        It is called as they come, past the session's task: to wake that for each command took
+        longer than to answer it.
+        """
+        if self._content is not None:
+            return replies.GO_AHEAD if self._content.take(waiting) else None
+        self._idle = answered = False
+        while not (self._leaving or (self._retiring and self._may_retire())):
+            if len(self._unsaid) >= _TOGETHER:
+                self._speak()
+            if not self._heard.is_set():
+                return _UNHEARD
+            line = take_line(waiting, self._house.max_command) if waiting else None
+            if line is None:
+                return self._pause(answered=answered)
+            answered = True
+            reply = self._reply_to(line) if line else _TOO_LONG
+            if reply is replies.GO_AHEAD:
+                self._ask_for_content(waiting)
+                return None
+            if reply.waits:
+                return reply
+            if (last := self._said(reply)) is not None:
+                return last
         self._ended = "leaving"
         return replies.LEAVING
+
+    def _pause(self, *, answered: bool) -> Reply | None:
+        """Wait for a command, ``answered`` the one before; the last reply if it is too late."""
+        if answered:
+            if (seconds := self._time_for_a_command()) <= 0:
+                return self._too_long()
+            self._deadline.allow(seconds)
+        self._speak()
+        self._idle = True
+        return None
+
+    def _too_long(self) -> Reply:
+        self._ended = "long"
+        return replies.LONG_SESSION
+
+    def _said(self, reply: Reply) -> Reply | None:
+        """Say a reply; give it back, or another, where it is the last."""
+        if reply.refuses or reply is replies.LOCKED_OUT:
+            self._errors += 1
+        if reply.closes:
+            self._ended = "quit" if reply is replies.FAREWELL else "closed"
+            return reply
+        if self._errors > self._house.max_errors:
+            self._ended = "errors"
+            return replies.TOO_MANY_ERRORS
+        self._say(reply)
+        return None
 
     async def _find_client(self) -> Reply | None:
         """Read whom a balancer has connected; why there can be no session, or None."""
         try:
-            address = await read_proxy(self._reader)
+            address = await read_proxy(self._incoming)
         except NotPassedOn:
             log.warning("no-proxy-header", session=self._id, client=self._address)
             self._ended = "no-proxy-header"
@@ -109,36 +155,35 @@ class Session(Connection):
         spent = house.clock.monotonic() - self._began
         seconds = min(house.command_timeout, house.session_timeout - spent)
         if self._chunks is not None:
-            seconds = min(seconds, max(self._chunks.until - self.loop.time(), 0.001))
+            seconds = min(seconds, max(self._chunks.until - self._loop.time(), 0.001))
         return seconds
 
-    async def _answer(self) -> Reply:
-        """Read one command, and all that comes with it; its reply."""
-        reply = await self._turn()
+    def _reply_to(self, line: bytes) -> Reply:
+        """The reply to a command; or one that something is waited for with."""
+        self._line = line
+        reply = self._understood(line)
+        if reply.refuses and not reply.closes and _announces_chunk(line):
+            reply = replies.BAD_CHUNK
         if self._dialog.arrived and (full := self._count_client()):
             return full
         if self._chunks is not None and self._dialog.transaction is None:
             self._forget()
-        if reply is replies.SHOW_KEY or reply is LOOKING:
-            reply = await self._look_at_key(reply)
-        elif reply is replies.GO_AHEAD:
-            reply = await self._take_message()
-        elif reply is CHUNK:
-            reply = await self._take_chunk()
         return reply
 
-    async def _turn(self) -> Reply:
-        """Read one command; its reply."""
-        line = await self._read_line()
-        if isinstance(line, Reply):
-            return line
-        reply = self._understood(line)
+    async def _carried_out(self, reply: Reply) -> Reply:
+        """The reply in the end to a command that something is waited for with."""
+        if self._content is not None:
+            return await self._take_message(self._content)
+        if reply is CHUNK:
+            return await self._take_chunk()
         if reply is PATH:
             await self._look_at_path()
-            reply = self._understood(line)
-        if reply.refuses and not reply.closes and _announces_chunk(line):
-            return replies.BAD_CHUNK
-        return reply
+            return self._reply_to(self._line)
+        if reply is _TOO_LONG:
+            return await self._skip_line()
+        if reply is replies.START_TLS:
+            return reply
+        return await self._look_at_key(reply)
 
     def _understood(self, line: bytes) -> Reply:
         # RFC 5321, section 2.3.8: a line ends with CRLF, and CR and LF stand nowhere else.
@@ -152,35 +197,32 @@ class Session(Connection):
         verb = verb.upper()
         # RFC 2920, section 3.1: nothing behind these before their reply, and no groups at all
         # for a client that was not offered them.
-        if (verb in LAST_IN_GROUP or not self._dialog.extended) and self._waiting():
+        if (verb in LAST_IN_GROUP or not self._dialog.extended) and self._incoming.waiting:
             return replies.TALKS_AHEAD
         return self._dialog.answer(verb, arg.strip(" "))
 
-    async def _read_line(self) -> bytes | Reply:
-        """One line with its LF, or the reply to one that is too long."""
-        if b"\n" not in self._ahead() or len(self._unsaid) >= _TOGETHER:
-            self._speak()
-        self._idle = True
-        try:
-            line: bytes = await self._reader.readuntil(b"\n")
-        except asyncio.LimitOverrunError as overrun:
-            return await self._skip_line(overrun)
-        finally:
-            self._idle = False
-        return line
-
-    async def _skip_line(self, overrun: asyncio.LimitOverrunError) -> Reply:
-        chunk = _announces_chunk(self._ahead())
-        most = self._house.max_command * _ENDLESS
-        if not await skip_line(self._reader, overrun, most):
+    async def _skip_line(self) -> Reply:
+        self._speak()
+        chunk = _announces_chunk(self._incoming.waiting)
+        if not await self._incoming.take(Skipped(self._house.max_command * _ENDLESS)):
             return replies.ENDLESS_COMMAND
         return replies.BAD_CHUNK if chunk else replies.COMMAND_TOO_LONG
 
     async def _secure(self, context: ssl.SSLContext) -> None:
         """Begin TLS (RFC 3207). Nothing is waiting in the clear: it was looked for just now."""
         self._speak()
-        await self._writer.start_tls(context, ssl_handshake_timeout=self._house.command_timeout)
-        self._link = cast("asyncio.Transport", self._writer.transport)
+        await self._heard.wait()
+        self._incoming.waiting.clear()  # or what is said in the clear would count under TLS
+        link = await self._loop.start_tls(
+            self._link,
+            self,
+            context,
+            server_side=True,
+            ssl_handshake_timeout=self._house.command_timeout,
+        )
+        if link is None:
+            raise ConnectionResetError  # it has gone meanwhile
+        self._linked(link)
         self._dialog.secured()
 
     async def _look_at_path(self) -> None:
@@ -204,12 +246,18 @@ class Session(Connection):
         if reply is replies.SHOW_KEY:
             self._say(reply)
             self._deadline.allow(self._house.command_timeout)
-            line = await self._read_line()
-            if isinstance(line, Reply):
-                return line if line.closes else replies.RESPONSE_TOO_LONG
+            self._speak()
+            self._idle = True
+            try:
+                line = await self._incoming.take(self._response)
+            finally:
+                self._idle = False
+            if not line:
+                refused = await self._skip_line()
+                return refused if refused.closes else replies.RESPONSE_TOO_LONG
             if not line.endswith(b"\r\n") or not line.isascii():
                 return replies.DIRTY_COMMAND
-            if self._waiting():
+            if self._incoming.waiting:
                 return replies.TALKS_AHEAD
             reply = self._dialog.respond(line[:-2].decode("ascii"))
         plain, keys = self._dialog.plain, self._house.keys
@@ -225,29 +273,28 @@ class Session(Connection):
         self._dialog.shown = found
         return replies.AUTHENTICATED
 
+    def _response(self, waiting: bytearray) -> bytes | None:
+        return take_line(waiting, self._house.max_command)
+
     # ---- the content
 
-    async def _take_message(self) -> Reply:
-        """Read the content and have it decided; what is replied to it."""
-        transaction = self._dialog.begun()
-        share = self._house.room.share()
-        try:
-            content = await self._read_content(share)
-            return await self._decided(transaction, content)
-        finally:
-            share.give_back()
-
-    async def _read_content(self, share: Share) -> bytes | Reply:
-        reader: Any = self._reader
-        if reader.at_eof():
+    def _ask_for_content(self, waiting: bytearray) -> None:
+        if self._incoming.is_over:
             raise ConnectionResetError  # it asked to send, and has said that it sends no more
         # A dot at once ends the content, too: with this before it, it is found as any other.
-        reader.feed_data(b"\r\n")
+        waiting += b"\r\n"
+        self._content = Content(self._house.bounds, self._house.room.share())
         self._say(replies.GO_AHEAD)
         self._speak()
         self._allow_content(self._house.content_timeout)
-        with in_blocks(self._reader, self.line_length_limit):
-            return await read_content(reader, self._house.bounds, share)
+
+    async def _take_message(self, content: Content) -> Reply:
+        """Have what has come decided; what is replied to it."""
+        assert content.found is not None  # noqa: S101 - its end has come
+        try:
+            return await self._decided(self._dialog.begun(), content.found)
+        finally:
+            self._forget()
 
     async def _take_chunk(self) -> Reply:
         """Read a chunk (RFC 3030, section 2), and after the last have all of them decided."""
@@ -257,17 +304,16 @@ class Session(Connection):
             return replies.ENDLESS_CHUNK
         if self._dialog.chunk_fault is not None:
             self._allow_content(house.content_timeout)
-            await skip(self._reader, chunk.octets)
+            await skip(self._incoming, chunk.octets)
             return self._dialog.chunk_fault
         transaction = self._dialog.begun()
-        now = self.loop.time()
+        now = self._loop.time()
         if self._chunks is None:
             share = house.room.share()
             self._chunks = Chunks(house.bounds, share, now + house.content_timeout)
         chunks = self._chunks
         self._allow_content(max(chunks.until - now, 0.001))
-        with in_blocks(self._reader, self.line_length_limit):
-            fault = await chunks.take(self._reader, chunk.octets)
+        fault = await chunks.take(self._incoming, chunk.octets)
         if not chunk.last:
             if fault is None:
                 return replies.chunk_taken(chunk.octets)
@@ -279,9 +325,10 @@ class Session(Connection):
             self._forget()
 
     def _forget(self) -> None:
-        if self._chunks is not None:
-            self._chunks.let_go()
-            self._chunks = None
+        for held in (self._chunks, self._content):
+            if held is not None:
+                held.let_go()
+        self._chunks = self._content = None
 
     async def _decided(self, transaction: Transaction, content: bytes | Reply) -> Reply:
         """Hand the message over, if there is one; what is replied to it."""
