@@ -55,7 +55,7 @@ class Bench:
         self._mode = folder / "mode"
         self.mode("serves")
         configuration = Configuration(smtp=SmtpSection(listen="127.0.0.1:0"))
-        self.shares = share(configuration, Role.GATEWAY, processes)
+        self.shares = share(configuration, [Role.GATEWAY] * processes)
         self.place = self.shares[0]["smtp"][0].getsockname()
         self.ready = asyncio.Event()
         self.supervisor = Supervisor(
@@ -267,16 +267,16 @@ def ports(shares: Sequence[Sockets], name: str) -> list[int]:
 def test_operators_have_a_door_at_each_process():
     first = free_port()
     listen = f"127.0.0.1:{first}"
-    shares = share(Configuration(admin=AdminSection(listen=listen)), Role.WORKER, 3)
+    shares = share(Configuration(admin=AdminSection(listen=listen)), [Role.WORKER] * 3)
     assert ports(shares, "admin") == [first, first + 1, first + 2]
     close(shares)
-    shares = share(Configuration(admin=AdminSection(listen="127.0.0.1:0")), Role.WORKER, 3)
+    shares = share(Configuration(admin=AdminSection(listen="127.0.0.1:0")), [Role.WORKER] * 3)
     assert len(set(ports(shares, "admin"))) == 3
     close(shares)
 
 
 def test_every_address_of_a_host_has_the_same_port():
-    shares = share(Configuration(smtp=SmtpSection(listen="localhost:0")), Role.GATEWAY, 2)
+    shares = share(Configuration(smtp=SmtpSection(listen="localhost:0")), [Role.GATEWAY] * 2)
     found = {each.getsockname()[1] for mine in shares for each in mine["smtp"]}
     assert len(found) == 1
     close(shares)
@@ -285,7 +285,7 @@ def test_every_address_of_a_host_has_the_same_port():
 @pytest.mark.parametrize("listens", [True, False])
 def test_a_door_of_another_supervisor_is_not_shared(listens):
     configuration = Configuration(smtp=SmtpSection(listen="127.0.0.1:0"))
-    others = share(configuration, Role.GATEWAY, 2)
+    others = share(configuration, [Role.GATEWAY] * 2)
     place = f"127.0.0.1:{ports(others, 'smtp')[0]}"
     if not listens:
         close(others)
@@ -294,10 +294,10 @@ def test_a_door_of_another_supervisor_is_not_shared(listens):
     ours = Configuration(smtp=SmtpSection(listen=place))
     if listens:
         with pytest.raises(Failed, match="another program listens there"):
-            share(ours, Role.GATEWAY, 2)
+            share(ours, [Role.GATEWAY] * 2)
         close(others)
     else:
-        close(share(ours, Role.GATEWAY, 2))
+        close(share(ours, [Role.GATEWAY] * 2))
 
 
 async def _be_killed(folder: Path) -> None:
