@@ -17,8 +17,8 @@ class Beside:
         self.wait = owner.wait
 
     @classmethod
-    async def open(cls, path: Path, clock: Clock) -> "Beside":
-        owner = await SqliteStore.open(path, clock)
+    async def open(cls, path: Path, clock: Clock, **settings: Any) -> "Beside":
+        owner = await SqliteStore.open(path, clock, **settings)
         keeper = owner.keeper()
         await keeper.start()
         return cls(owner, keeper, await SqliteStore.join(path, clock))
