@@ -48,7 +48,7 @@ async def another(path: Path) -> AsyncIterator[SqliteStore]:
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110 - it is asked of what has no event
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0)
 
 
 def cut_off(house: Beside) -> None:
@@ -245,17 +245,43 @@ def asking(number: int, *commits) -> bytes:
     [
         b"GET / HTTP/1.1\r\n\r\n" * 9,
         b"\xff\xff\xff\xff",
-        bytes_of(Hello("0.0")),
         b"\0\0\0\1\xc1",
+        b"\0\0\0\x09\x92\xa5hello\xa1\xff",
         asking(1, on(ANNA, Put(key="k", value=b""))),
         bytes_of(Answer(1, ())),
     ],
-    ids=["HTTP", "too large", "another version", "no MessagePack", "no greeting", "a keeper's"],
+    ids=["HTTP", "too large", "no MessagePack", "no text", "no greeting", "a keeper's"],
 )
 async def test_who_is_none_of_us_is_shown_out_alone(house, path, says):
     async with stranger(path, says=says) as hear, asyncio.timeout(10):
         assert await hear() is None
     await done(house.guest, ANNA, Put(key="k", value=b"", expect=0))
+
+
+async def test_another_version_is_told_of_ours_and_shown_out(house, path):
+    said = bytes_of(Hello("0.0")) + asking(1, on(ANNA, Put(key="k", value=b"")))
+    async with stranger(path, says=said[:-1]) as hear, asyncio.timeout(10):
+        assert await hear() == Hello(frames.VERSION)
+        assert await hear() is None
+    assert await house.owner.get(ANNA, "k") is None
+
+
+async def test_no_commit_goes_to_a_keeper_of_another_version(house, path, monkeypatch):
+    heard = []
+
+    async def keep(reader, writer):
+        writer.write(bytes_of(Hello("0.0")))
+        heard.append(await reader.read())
+        writer.close()
+
+    monkeypatch.setattr(house.guest._writer, "_patience", 0.2)
+    cut_off(house)
+    frames.place(path).unlink()
+    async with await asyncio.start_unix_server(keep, frames.place(path)):
+        await until(lambda: bool(heard))
+        with pytest.raises(StoreUnavailable, match="nothing was done"):
+            await done(house.guest, ANNA, Put(key="k", value=b""))
+    assert set(heard) == {HELLO}
 
 
 async def test_a_frame_may_come_in_any_pieces(house, path):

@@ -213,6 +213,44 @@ async def test_all_are_replaced_and_nobody_is_turned_away(tmp_path):
         assert (await bench.pids(2)).isdisjoint(before)
 
 
+async def test_one_that_the_others_need_ends_before_its_successor_begins(tmp_path):
+    async with at_work(tmp_path, first_ends_first=True) as bench:
+        (first, second), before = bench.supervisor._posts, await bench.pids(2)
+        assert first.child is not None
+        pid = first.child.pid
+        gone: list[bool] = []
+
+        def command(given: str) -> Sequence[str]:
+            gone.append(not is_there(pid))
+            return bench.command(given)
+
+        bench.supervisor._command = command
+        os.kill(os.getpid(), signal.SIGHUP)
+        await until(lambda: len(gone) == 2 and second.child is not None and not is_there(pid))
+        await until(lambda: not any(is_there(each) for each in before))
+        assert gone == [True, True]
+        assert (await bench.pids(2)).isdisjoint(before)
+
+
+async def test_where_its_successor_fails_it_is_tried_again_and_nobody_else_goes(tmp_path, capsys):
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        await asyncio.sleep(0.05)
+
+    async with at_work(tmp_path, first_ends_first=True, pause=pause) as bench:
+        before = await bench.pids(2)
+        bench.mode("fails")
+        os.kill(os.getpid(), signal.SIGHUP)
+        said: list[str] = []
+        await until(lambda: bool(said.extend(events(capsys, "not-replaced")) or said))
+        await until(lambda: len(pauses) > 3)
+        bench.mode("serves")
+        now = await bench.pids(2)
+        assert len(now & before) == 1
+
+
 @pytest.mark.parametrize("mode", ["fails", "mute"])
 async def test_a_successor_that_is_not_ready_replaces_nobody(tmp_path, mode, capsys):
     async with at_work(tmp_path, ready_within=0.5) as bench:

@@ -35,8 +35,18 @@ class Hello(msgspec.Struct, frozen=True, tag="hello", array_like=True):
     version: str
 
 
+class Asking(msgspec.Struct, frozen=True, tag="ask", array_like=True):
+    """A call of ``commit``, as it is sent."""
+
+    number: int
+    commits: Sequence[Commit]
+
+
 class Ask(msgspec.Struct, frozen=True, tag="ask", array_like=True):
-    """A call of ``commit``; ``commits`` are a list of :class:`Asked`."""
+    """The same as it comes. ``commits``, :class:`Asked` all, are read by themselves.
+
+    So what cannot be read of them is answered to whoever asked.
+    """
 
     number: int
     commits: msgspec.Raw
@@ -76,7 +86,7 @@ RAISED: Final[Mapping[str, type[Exception]]] = MappingProxyType(
     {"type": TypeError, "overflow": OverflowError, "value": ValueError}
 )
 #: Decoders raise this for what they cannot read.
-UNREADABLE: Final = (msgspec.DecodeError, msgspec.ValidationError)
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError)
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 
@@ -88,7 +98,7 @@ def place(store: Path) -> Path:
 
 def asking(number: int, commits: Sequence[Commit]) -> tuple[bytes, bytes]:
     """The frame of a call. Raises ValueError or TypeError for what no store could keep."""
-    return frame(Ask(number=number, commits=msgspec.Raw(_encode(commits))))
+    return frame(Asking(number, commits))
 
 
 def frame(said: msgspec.Struct) -> tuple[bytes, bytes]:

@@ -64,13 +64,12 @@ class Guest:
         deliver: Callable[[Sequence[Outcome]], None],
         bells: Bells,
         most_waiting: int,
-        patience: float = PATIENCE,
     ) -> None:
         self._path = frames.place(path)
         self._deliver = deliver
         self._bells = bells
         self._most_waiting = most_waiting
-        self._patience = patience
+        self._patience = PATIENCE
         self._loop = asyncio.get_running_loop()
         self._numbers = count()
         self._unsent: deque[_Unsent] = deque()
@@ -164,7 +163,7 @@ class Guest:
                 missed = False
             except (OSError, Broken, TimeoutError) as error:
                 if not missed:
-                    log.warning("store.no-keeper", error=str(error))
+                    log.warning("store.no-keeper", error=str(error) or "it is silent")
                 missed = True
                 await asyncio.sleep(_REFUSED if isinstance(error, Broken) else _AGAIN)
 
@@ -244,8 +243,7 @@ class _Line(asyncio.Protocol):
             for body in self._frames.cut(data):
                 said = FromKeeper.decode(body)
                 if isinstance(said, Hello):
-                    if not self.welcome.done():
-                        self.welcome.set_result(None)
+                    self._greeted(said.version)
                 elif isinstance(said, Leave):
                     self._guest.leaves(self)
                 else:
@@ -258,9 +256,17 @@ class _Line(asyncio.Protocol):
     def connection_lost(self, _error: Exception | None) -> None:
         self._transport = None
         if not self.welcome.done():
-            self.welcome.set_exception(Broken("it does not take us in; is it of another version?"))
+            self.welcome.set_exception(ConnectionResetError("it went before it took us in"))
         if not self.lost.done():
             self.lost.set_result(None)
+
+    def _greeted(self, version: str) -> None:
+        if self.welcome.done():
+            return
+        if version == frames.VERSION:
+            self.welcome.set_result(None)
+        else:
+            self.welcome.set_exception(Broken(f"it is of version {version[:40]}"))
 
     def write(self, parts: Sequence[bytes]) -> None:
         """Send frames."""

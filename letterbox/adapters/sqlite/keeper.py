@@ -149,12 +149,16 @@ class _Visit(asyncio.Protocol):
     def _hear(self, said: Hello | Ask) -> None:
         if isinstance(said, Ask) and self._in:
             self._ask(said)
-        elif isinstance(said, Hello) and said.version == frames.VERSION:
-            self._in = True
-            self._keeper.came(self)
+        elif isinstance(said, Hello):
             self.say(frame(Hello(frames.VERSION)))
+            if said.version == frames.VERSION:
+                self._in = True
+                self._keeper.came(self)
+            else:
+                log.error("store.guest-refused", reason=f"it is of version {said.version[:40]}")
+                self.eof_received()
         else:
-            raise Broken(f"it is of another version than {frames.VERSION}")
+            raise Broken("it does not say first of what version it is")
 
     def _refuse(self, reason: str) -> None:
         log.error("store.guest-refused", reason=reason)
