@@ -233,7 +233,7 @@ def bytes_of(*said) -> bytes:
     return b"".join(part for each in said for part in frame(each))
 
 
-HELLO = bytes_of(Hello(frames.VERSION))
+HELLO = bytes_of(Hello(frames.our_version()))
 
 
 def asking(number: int, *commits) -> bytes:
@@ -261,7 +261,7 @@ async def test_who_is_none_of_us_is_shown_out_alone(house, path, says):
 async def test_another_version_is_told_of_ours_and_shown_out(house, path):
     said = bytes_of(Hello("0.0")) + asking(1, on(ANNA, Put(key="k", value=b"")))
     async with stranger(path, says=said[:-1]) as hear, asyncio.timeout(10):
-        assert await hear() == Hello(frames.VERSION)
+        assert await hear() == Hello(frames.our_version())
         assert await hear() is None
     assert await house.owner.get(ANNA, "k") is None
 
@@ -289,7 +289,7 @@ async def test_a_frame_may_come_in_any_pieces(house, path):
         for octet in HELLO + asking(7, on(ANNA, Put(key="k", value=b"v"))):
             hear.write(bytes([octet]))
             await asyncio.sleep(0)
-        assert await hear() == Hello(frames.VERSION)
+        assert await hear() == Hello(frames.our_version())
         assert await hear() == Answer(7, ((1,),))
 
 
@@ -304,7 +304,7 @@ async def test_what_no_store_could_keep_fails_alone(house, path):
     nonsense = bytes_of(Ask(1, msgspec.Raw(msgspec.msgpack.encode([{"partition": 7}]))))
     said = HELLO + nonsense + asking(2, on(ANNA, Put(key="k", value=b"v")))
     async with stranger(path, says=said) as hear, asyncio.timeout(10):
-        assert await hear() == Hello(frames.VERSION)
+        assert await hear() == Hello(frames.our_version())
         assert (await hear()).kind == "type"
         assert await hear() == Answer(2, ((1,),))
 

@@ -1,6 +1,7 @@
 """What a keeper and its guests say to each other: lengths, and MessagePack of that many octets."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
@@ -14,8 +15,6 @@ from letterbox.ports.store import Commit, Operation, Rejected
 #: Octets of one frame at most. What is larger than a small body lies in a file, so that this is
 #: for documents: the largest there are have some megabytes.
 LARGEST: Final = 64 << 20
-#: Both ends must be of one version: what they say to each other is nobody else's business.
-VERSION: Final = version("letterbox")
 _HEAD: Final = 4
 
 
@@ -89,6 +88,12 @@ RAISED: Final[Mapping[str, type[Exception]]] = MappingProxyType(
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError)
 
 _encode: Final = msgspec.msgpack.Encoder().encode
+
+
+@cache
+def our_version() -> str:
+    """Both ends must be of one version: what they say to each other is nobody else's business."""
+    return version("letterbox")
 
 
 def place(store: Path) -> Path:

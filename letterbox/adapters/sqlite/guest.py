@@ -233,7 +233,7 @@ class _Line(asyncio.Protocol):
         # Another loop's is none by its class.
         self._transport = cast(asyncio.Transport, transport)
         if is_ours(transport.get_extra_info("socket")):
-            self.write([*frame(Hello(frames.VERSION))])
+            self.write([*frame(Hello(frames.our_version()))])
         else:
             self.end()
 
@@ -263,7 +263,7 @@ class _Line(asyncio.Protocol):
     def _greeted(self, version: str) -> None:
         if self.welcome.done():
             return
-        if version == frames.VERSION:
+        if version == frames.our_version():
             self.welcome.set_result(None)
         else:
             self.welcome.set_exception(Broken(f"it is of version {version[:40]}"))

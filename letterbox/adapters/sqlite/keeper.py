@@ -150,8 +150,8 @@ class _Visit(asyncio.Protocol):
         if isinstance(said, Ask) and self._in:
             self._ask(said)
         elif isinstance(said, Hello):
-            self.say(frame(Hello(frames.VERSION)))
-            if said.version == frames.VERSION:
+            self.say(frame(Hello(frames.our_version())))
+            if said.version == frames.our_version():
                 self._in = True
                 self._keeper.came(self)
             else:
