@@ -180,6 +180,7 @@ class Guest:
             self._found.clear()
             sent, self._sent = self._sent, {}
             self._fail([*sent.values()], "the keeper of the store has gone before it answered")
+            self._idle.set()  # at the end nobody waits for another
 
     async def _connect(self, line: "_Line") -> None:
         """Return when the keeper takes us in."""
