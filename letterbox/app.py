@@ -15,12 +15,12 @@ from letterbox.adapters.memory import MemoryStore
 from letterbox.adapters.next_hop import SmtpNextHop
 from letterbox.adapters.objects import DirectoryObjects, S3Objects
 from letterbox.adapters.redis import RedisStore
-from letterbox.adapters.sqlite import SqliteStore
+from letterbox.adapters.sqlite import Keeper, SqliteStore
 from letterbox.adapters.web import HttpCourier
 from letterbox.adapters.zones import zone_of, zones
 from letterbox.certificate import certificate_of
 from letterbox.configuration import admin_socket, own_rules
-from letterbox.doors import COMMANDS, Door, Doors, Sockets, open_socket
+from letterbox.doors import COMMANDS, OUTLAST_SECONDS, Door, Doors, Sockets, open_socket
 from letterbox.feedback.spoken import Spoken
 from letterbox.gateways.admin import AdminGateway
 from letterbox.gateways.http import AdminGateway as AdminHttpGateway
@@ -62,6 +62,7 @@ class App(Broker):
         web: WebCourier | None = None,
         shipment: Shipment | None = None,
         role: Role = Role.ALL,
+        keeper: Keeper | None = None,
     ) -> None:
         mail = SmtpCourier(
             resolver,
@@ -102,6 +103,7 @@ class App(Broker):
             registry=self.registry,
         )
         self._role = role
+        self._keeper = keeper
         self._doors = Doors()
         self._socket = AdminGateway(self.administration)
 
@@ -112,6 +114,8 @@ class App(Broker):
         """
         addresses = {}
         try:
+            if self._keeper is not None:
+                await self._keeper.start()
             gateways = self._gateways()
             for name, listen in self._role.doors(self.configuration).items():
                 if not listen:
@@ -134,9 +138,16 @@ class App(Broker):
         ``grace``: so many seconds before that they go on as they would.
         """
         log.info("stopping")
+        if self._keeper is not None:
+            if not grace:
+                await self._keeper.outlast(OUTLAST_SECONDS)
+            # A successor cannot begin before we are gone: guests and operators come back to it.
+            grace = 0.0
         await self._doors.close(grace=grace)
         await self._socket.stop()
         await self.worker.stop()
+        if self._keeper is not None:
+            await self._keeper.close()
         if self._next_hop is not None:
             self._next_hop.close()
         log.info("stopped")
@@ -250,7 +261,10 @@ class App(Broker):
         """Open the store and wire everything; close the store at the end."""
         clock = clock or SystemClock()
         resolver = DnsResolver(configuration.dns.servers, timeout=configuration.dns.timeout)
-        store = await _open_store(configuration.store, clock, works=role.works)
+        store = await _open_store(configuration.store, clock, role)
+        keeper = None
+        if role is Role.KEEPER and isinstance(store, SqliteStore):
+            keeper = store.keeper()
         objects = _open_objects(configuration.bodies)
         try:
             app = cls(
@@ -260,6 +274,7 @@ class App(Broker):
                 clock=clock,
                 resolver=resolver,
                 role=role,
+                keeper=keeper,
             )
             await app.categories.load()
             yield app
@@ -301,16 +316,17 @@ def _open_objects(section: BodiesSection) -> Objects | None:
     return None
 
 
-async def _open_store(section: StoreSection, clock: Clock, *, works: bool) -> AnyStore:
+async def _open_store(section: StoreSection, clock: Clock, role: Role) -> AnyStore:
     scheme, _, rest = section.url.partition(":")
     if scheme == "memory":
         return MemoryStore(clock)
     if scheme == "sqlite":
-        return await SqliteStore.open(Path(rest), clock)
+        opened = SqliteStore.join if role is Role.SERVING else SqliteStore.open
+        return await opened(Path(rest), clock)
     return await RedisStore.open(
         section.url,
         clock,
-        works=works,
+        works=role.works,
         replicas=section.replicas,
         patience=section.patience,
         unsafe=section.unsafe,

@@ -9,12 +9,15 @@ from typing import Final, Protocol
 
 from letterbox.administration import Failed
 from letterbox.gateways import listening
-from letterbox.gateways.admin import AdminGateway, NotASocket, SocketInUse, bind_socket
+from letterbox.gateways.admin import AdminGateway
 from letterbox.gateways.listening import Place
 from letterbox.model.configuration import Configuration
 from letterbox.model.role import Role
+from letterbox.unix import NotASocket, SocketInUse, bind_socket
 
 _DRAIN_SECONDS: Final = 20.0  # within the 30 s that supervisors give before they kill
+#: So long a process that others need waits for those to drain: they close their stores after it.
+OUTLAST_SECONDS: Final = _DRAIN_SECONDS + 4.0
 #: The door that every process has to itself: what it tells is of that process.
 _OWN: Final = "admin"
 
@@ -66,25 +69,27 @@ class Doors:
         self._open.clear()
 
 
-def share(configuration: Configuration, role: Role, processes: int) -> list[Sockets]:
-    """Sockets for so many processes, each with its own, which listen at the same addresses.
+def share(configuration: Configuration, roles: Sequence[Role]) -> list[Sockets]:
+    """Sockets for a process of each role, with its own, which listen at the same addresses.
 
     Those of operators do not: process k has its door k ports above the first. Raises
     :class:`Failed`.
     """
-    shares: list[dict[str, Sequence[socket.socket]]] = [{} for _ in range(processes)]
-    for name, listen in role.doors(configuration).items():
+    shares: list[dict[str, Sequence[socket.socket]]] = [{} for _ in roles]
+    doors = [role.doors(configuration) for role in roles]
+    for name, listen in {name: listen for each in doors for name, listen in each.items()}.items():
         if not listen:
             continue
+        theirs = [number for number, each in enumerate(doors) if name in each]
         try:
             if name == _OWN:
-                sets = [listening.bind(listen, above=number) for number in range(processes)]
+                sets = [listening.bind(listen, above=number) for number in theirs]
             else:
-                sets = listening.bind_shared(listen, processes)
+                sets = listening.bind_shared(listen, len(theirs))
         except OSError as error:
             raise _closed(name, listen, error) from error
-        for mine, sockets in zip(shares, sets, strict=True):
-            mine[name] = sockets
+        for number, sockets in zip(theirs, sets, strict=True):
+            shares[number][name] = sockets
     return [*shares]
 
 
@@ -98,8 +103,10 @@ def command_socket(path: Path) -> socket.socket:
     """Bind the socket of the command line. Raises :class:`Failed`."""
     try:
         return bind_socket(path)
-    except (SocketInUse, NotASocket) as error:
-        raise Failed(str(error)) from error
+    except SocketInUse as error:
+        raise Failed(f"{error}; stop it, or set admin.socket") from error
+    except NotASocket as error:
+        raise Failed(f"{error}; set admin.socket to another place") from error
     except OSError as error:
         why = error.strerror or str(error)
         raise Failed(f"the admin socket {path}: {why}; set admin.socket elsewhere") from error

@@ -70,11 +70,17 @@ def _tracker_rules(path: str, name: str) -> Iterator[Mistake]:
 def check_role(configuration: Configuration, role: Role, *, several: bool) -> Iterator[Mistake]:
     """What keeps processes of a role from serving by a configuration that is sound by itself."""
     scheme = configuration.store.url.partition(":")[0]
-    if (several or role is not Role.ALL) and scheme in {"sqlite", "memory"}:
+    if scheme == "memory" and (several or role is not Role.ALL):
         yield Mistake(
             path="store.url",
-            mistake=f"{scheme}: is for one process, and --role and --processes are for several",
-            allowed="redis://HOST:PORT, which they share; or serve without --role and --processes",
+            mistake="memory: is for one process, and --role and --processes are for several",
+            allowed="sqlite:FILE or redis://HOST:PORT, which they share; or one process",
+        )
+    elif scheme == "sqlite" and role is not Role.ALL:
+        yield Mistake(
+            path="store.url",
+            mistake=f"sqlite: is for one machine, and --role {role} is for one of several",
+            allowed="redis://HOST:PORT, which they share; or serve without --role",
         )
     doors = role.doors(configuration)
     if role is not Role.WORKER and not any(doors[name] for name in doors if name != "admin"):

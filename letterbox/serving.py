@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from letterbox import interpreter, logs
-from letterbox.configuration import ConfigurationError, admin_socket, load_for
+from letterbox.configuration import ConfigurationError, admin_socket, load_for, store_file
 from letterbox.descriptors import make_room
 from letterbox.doors import COMMANDS, Sockets, command_socket, share
 from letterbox.gateways.listening import address_of
@@ -39,6 +39,12 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
         several = self.processes is not None
         return load_for(self.config, os.environ, role=self.role, several=several)
 
+    def role_of(self, number: int, configuration: Configuration) -> Role:
+        """What a process of several is there for: on an embedded store the first one keeps it."""
+        if store_file(configuration) is None:
+            return self.role
+        return Role.SERVING if number else Role.KEEPER
+
     def command(self, given: str) -> list[str]:
         """The command line of a process that a supervisor starts."""
         # Modules of ours are not to be looked for where we happen to stand, unless ours are there.
@@ -55,7 +61,9 @@ def serve(service: Service, *, given: str | None) -> None:
     """Serve until asked to stop. ``given`` is what a supervisor has told this process."""
     configuration = service.configuration()
     if given is not None:
-        _serve_one(configuration, service.role, supervised=_supervised(given))
+        supervised = _supervised(given)
+        role = service.role_of(supervised.number, configuration)
+        _serve_one(configuration, role, supervised=supervised)
         return
     ready_file = ReadyFile(service.ready_file) if service.ready_file else None
     if service.processes is None:
@@ -139,10 +147,17 @@ def _supervise(
     configuration: Configuration, service: Service, processes: int, ready_file: ReadyFile | None
 ) -> None:
     logs.configure(configuration.log, final=True, of={"role": service.role})
-    shares: list[Sockets] = share(configuration, service.role, processes)
+    file = store_file(configuration)
+    if file is not None:
+        processes += 1  # the one that keeps the store, and opens no door
+    roles = [service.role_of(number, configuration) for number in range(processes)]
+    shares: list[Sockets] = share(configuration, roles)
     path = admin_socket(configuration)
     if path is not None:
-        shares[0] = {**shares[0], COMMANDS: [command_socket(path)]}
+        commands = command_socket(path)
+        # From now on another supervisor of the same store sees that somebody is there.
+        commands.listen()
+        shares[0] = {**shares[0], COMMANDS: [commands]}
 
     def unfit() -> str | None:
         try:
@@ -152,6 +167,8 @@ def _supervise(
         listened = service.role.doors(configuration), path
         if (service.role.doors(anew), admin_socket(anew)) != listened:
             return "where it listens has changed, which takes a stop and a start"
+        if store_file(anew) != file:
+            return "the store is another one, which takes a stop and a start"
         return None
 
     supervisor = Supervisor(
@@ -159,6 +176,8 @@ def _supervise(
         service.command,
         announce=lambda: ready_file.write(addresses) if ready_file else None,
         unfit=unfit,
+        # Its successor cannot have the store before it has let it go.
+        first_ends_first=file is not None,
     )
     addresses = _addresses(shares)
     if ready_file:
@@ -174,8 +193,11 @@ def _supervise(
 
 def _addresses(shares: Sequence[Sockets]) -> Mapping[str, str]:
     """Where all of them listen, by name; operators' doors of all but the first by number, too."""
-    addresses = {name: address_of(s) for name, s in shares[0].items() if name != COMMANDS}
-    for number, mine in enumerate(shares[1:], start=1):
-        if "admin" in mine:
-            addresses[f"admin.{number}"] = address_of(mine["admin"])
+    addresses: dict[str, str] = {}
+    for number, mine in enumerate(shares):
+        for name, sockets in mine.items():
+            if name == "admin" and number:
+                addresses[f"admin.{number}"] = address_of(sockets)
+            elif name != COMMANDS:
+                addresses.setdefault(name, address_of(sockets))
     return addresses

@@ -88,9 +88,11 @@ class _Child:
 class _Post:
     """A place among the processes: its number, its sockets, and who stands there now."""
 
-    def __init__(self, number: int, sockets: Sockets) -> None:
+    def __init__(self, number: int, sockets: Sockets, *, ends_first: bool) -> None:
         self.number = number
         self.sockets = sockets
+        #: Whoever stands there ends before its successor begins.
+        self.ends_first = ends_first
         self.child: _Child | None = None
         self.was_ready = asyncio.Event()
         #: Held by whoever puts somebody there.
@@ -108,8 +110,10 @@ class Supervisor:
     """Keeps one process for each of ``shares``, which are their sockets.
 
     ``command`` is the command line of one, given what it is told. ``announce`` is called when all
-    are ready. ``unfit`` says why successors would not be what is there, or nothing: it is asked
-    before they are started, and each has ``ready_within`` seconds to be ready.
+    are ready. With ``first_ends_first`` the first one is needed by the others, and ends before its
+    successor begins: both cannot be there at once. ``unfit`` says why successors would not be what
+    is there, or nothing: it is asked before they are started, and each has ``ready_within`` seconds
+    to be ready.
     """
 
     def __init__(
@@ -121,8 +125,12 @@ class Supervisor:
         unfit: Callable[[], str | None] = lambda: None,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
         ready_within: float = 60.0,
+        first_ends_first: bool = False,
     ) -> None:
-        self._posts = [_Post(number, sockets) for number, sockets in enumerate(shares)]
+        self._posts = [
+            _Post(number, sockets, ends_first=first_ends_first and number == 0)
+            for number, sockets in enumerate(shares)
+        ]
         self._command = command
         self._announce = announce
         self._unfit = unfit
@@ -270,6 +278,9 @@ class Supervisor:
     async def _replace(self, post: _Post) -> bool:
         """Put a successor there, who takes over the sockets; whether it was ready in time."""
         async with post.changing:
+            if post.ends_first:
+                before, post.child = post.child, None
+                await _retire(before)
             try:
                 successor = self._make(post)
             except OSError as error:
@@ -283,9 +294,7 @@ class Supervisor:
                 return False
             before, post.child = post.child, successor
             post.deaths = 0
-        if before is not None:
-            before.retire()
-            await before.end()
+        await _retire(before)
         return True
 
     # ---- the end
@@ -302,6 +311,13 @@ class Supervisor:
             child.signal(signal.SIGTERM)
         await asyncio.gather(*(child.end() for child in tuple(self._children)))
         log.info("stopped")
+
+
+async def _retire(before: _Child | None) -> None:
+    """Have one end that has, or will have, a successor."""
+    if before is not None:
+        before.retire()
+        await before.end()
 
 
 def _how(code: int) -> str:

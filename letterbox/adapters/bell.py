@@ -67,6 +67,20 @@ class Bells:
         for heard in self._listeners:
             heard(partition)
 
+    def hear(self, partition: str, log: str | None) -> None:
+        """Another process has appended to this log or, without one, announced the partition."""
+        if log is None:
+            self.tell(partition)
+        else:
+            self.ring_log(partition, log)
+
+    def ring_all(self) -> None:
+        """What others did may have gone unheard: all is to be looked at anew."""
+        self.tell(None)
+        self._work.set()
+        for partition, log in self._followers:
+            self.ring_log(partition, log)
+
     def silence(self) -> None:
         """The store closes: wake everybody, for nothing will come any more."""
         self._silenced = True

@@ -7,11 +7,9 @@ A Unix socket, for its owner alone. One line of JSON asks, one line answers::
 """
 
 import asyncio
-import os
 import socket
-import stat
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,13 +17,12 @@ import msgspec
 import structlog
 
 from letterbox.administration import Failed
+from letterbox.unix import NotASocket, reachable
 
 #: People files of a large installation, and an export's page, with room to spare.
 MAX_LINE = 64 << 20
 _MAX_SESSIONS = 16
 _IDLE_SECONDS = 60.0
-# sun_path holds 108 octets on Linux and 104 elsewhere, the final NUL included (unix(7)).
-_LONGEST_PATH = 100
 
 _SAID = ("dry_run", "vendor", "consumer", "prefix", "revoked", "source", "version")
 _COUNTED = ("changes", "kept", "items")
@@ -42,14 +39,6 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     command: str
     arguments: dict[str, Any] = {}
-
-
-class SocketInUse(Exception):
-    """Another server answers at the socket."""
-
-
-class NotASocket(Exception):
-    """Something else stands where the socket is to be."""
 
 
 class AdminGateway:
@@ -158,7 +147,7 @@ def ask(
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(seconds)
         try:
-            with _bindable(path) as short:
+            with reachable(path) as short:
                 connection.connect(short)
         except (OSError, NotASocket) as error:
             raise Unreachable(f"no server answers at {path}: {error}") from error
@@ -176,63 +165,3 @@ def ask(
         raise Failed(answer["error"]["message"], answer["error"]["mistakes"])
     result: dict[str, Any] = answer["result"]
     return result
-
-
-# ---- the place --------------------------------------------------------------------------------
-
-
-def bind_socket(path: Path) -> socket.socket:
-    """Bind a socket at a path. One left over by a server that is gone is replaced.
-
-    The caller owns the store the socket belongs to, so that no other server can come between.
-    Raises :class:`SocketInUse`, :class:`NotASocket`, OSError.
-    """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _remove_stale(path)
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        with _bindable(path) as short:
-            # Nobody else's from its first moment on: rights set later would come too late.
-            before = os.umask(0o177)
-            try:
-                listening.bind(short)
-            finally:
-                os.umask(before)
-    except BaseException:
-        listening.close()
-        raise
-    return listening
-
-
-@contextmanager
-def _bindable(path: Path) -> Iterator[str]:
-    """A name for the path that fits into a socket address, however deep the folder lies."""
-    if len(os.fsencode(path)) <= _LONGEST_PATH:
-        yield str(path)
-        return
-    # The folder is reached through a descriptor of ours instead of by its name (proc(5)).
-    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        short = f"/proc/self/fd/{descriptor}/{path.name}"
-        if len(os.fsencode(short)) > _LONGEST_PATH or not Path("/proc/self/fd").is_dir():
-            raise OSError(f"{path} is too long for a socket; set admin.socket to a shorter one")
-        yield short
-    finally:
-        os.close(descriptor)
-
-
-def _remove_stale(path: Path) -> None:
-    try:
-        mode = path.lstat().st_mode
-    except FileNotFoundError:
-        return
-    if not stat.S_ISSOCK(mode):
-        raise NotASocket(f"{path} is no socket; set admin.socket to another place")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            with _bindable(path) as short:
-                probe.connect(short)
-        except ConnectionRefusedError:
-            path.unlink()
-            return
-    raise SocketInUse(f"another server answers at {path}; stop it, or set admin.socket")

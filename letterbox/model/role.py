@@ -15,13 +15,16 @@ class Role(StrEnum):
     WEB = "web"
     #: Releases what is held, carries feedback, calls endpoints, sends what goes out by mail.
     WORKER = "worker"
+    #: Of several on an embedded store the one that has it, and works; and one that has the doors.
+    KEEPER = "keeper"
+    SERVING = "serving"
     #: The command line, beside the others: no door, no work.
     COMMAND = "command"
 
     @property
     def works(self) -> bool:
         """Whether what is due and owed is worked on."""
-        return self in {Role.ALL, Role.WORKER}
+        return self in {Role.ALL, Role.WORKER, Role.KEEPER}
 
     def doors(self, configuration: Configuration) -> dict[str, str]:
         """Where a process of this role is to listen, by the door's name; empty for nowhere.
@@ -31,9 +34,9 @@ class Role(StrEnum):
         if self is Role.COMMAND:
             return {}
         doors = {}
-        if self in {Role.ALL, Role.WEB}:
+        if self in {Role.ALL, Role.WEB, Role.SERVING}:
             doors["http"] = configuration.http.listen
-        if self in {Role.ALL, Role.GATEWAY}:
+        if self in {Role.ALL, Role.GATEWAY, Role.SERVING}:
             submission = configuration.submission
             doors["smtp"] = configuration.smtp.listen
             doors["lmtp"] = configuration.lmtp.listen

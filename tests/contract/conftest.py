@@ -13,11 +13,12 @@ from letterbox.adapters.redis import RedisStore
 from letterbox.adapters.sqlite import SqliteStore
 from letterbox.ports.objects import Objects
 from letterbox.records.bodies import OutsideBodies
+from tests.support.beside import Beside, InTurn
 from tests.support.clock import FakeClock
 from tests.support.objects import KEYS, object_server
 from tests.support.redis import RedisCluster, RedisServer
 
-AnyStore = MemoryStore | SqliteStore | RedisStore
+AnyStore = MemoryStore | SqliteStore | RedisStore | Beside
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def clock() -> FakeClock:
 
 
 #: Stores that are whole, and such as have their bodies outside.
-STORES = ["memory", "sqlite", "redis", "cluster"]
+STORES = ["memory", "sqlite", "guest", "in turn", "redis", "cluster"]
 WITH_BODIES = [*STORES, "sqlite and dir", "memory and s3", "redis and dir"]
 
 
@@ -54,6 +55,10 @@ async def store(
             opened = MemoryStore(clock)
         case "sqlite":
             opened = await SqliteStore.open(tmp_path / "store.db", clock)
+        case "guest":
+            opened = await Beside.open(tmp_path / "store.db", clock)
+        case "in turn":
+            opened = await InTurn.open(tmp_path / "store.db", clock)
         case "cluster":
             cluster: RedisCluster = request.getfixturevalue("redis_cluster")
             cluster.empty()

@@ -99,6 +99,7 @@ class Load:
                 said = mail(f"Number {number}", number=number)
                 client.sendmail("bounces@greenleaf.example", ["anna@letterbox.example"], said)
                 self.acknowledged.add(number)
+                number += CLIENTS  # what failed is sent again, as every server would
             except (smtplib.SMTPException, OSError) as error:
                 self.failed.append(error)
                 if isinstance(error, ConnectionRefusedError):
@@ -107,7 +108,6 @@ class Load:
             with suppress(smtplib.SMTPException, OSError):
                 client.quit()
             client.close()
-            number += CLIENTS
 
     def grows(self) -> None:
         """Wait for more to be acknowledged."""

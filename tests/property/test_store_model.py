@@ -4,6 +4,7 @@ import asyncio
 import tempfile
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from letterbox.adapters.memory import MemoryStore
 from letterbox.adapters.redis import RedisStore
 from letterbox.adapters.sqlite import SqliteStore
+from letterbox.adapters.sqlite.frames import Frames, FromKeeper, Trouble, frame
 from letterbox.ports.store import (
     Add,
     Append,
@@ -33,6 +35,7 @@ from letterbox.ports.store import (
     Unschedule,
     shard_of,
 )
+from tests.support.beside import InTurn
 from tests.support.clock import FakeClock
 
 START = FakeClock().now()
@@ -158,6 +161,25 @@ def test_the_embedded_store_says_what_the_model_says(plan):
         path = Path(folder) / "store.db"
         reopen = partial(SqliteStore.open, path, synchronous="OFF")
         asyncio.run(compare(plan, PARTITIONS, reopen))
+
+
+@pytest.mark.timeout(1200)
+@FEWER
+@given(plan=plans(PARTITIONS))
+def test_the_embedded_store_and_a_guest_of_it_in_turn_say_what_the_model_says(plan):
+    with tempfile.TemporaryDirectory() as folder:
+        reopen = partial(InTurn.open, Path(folder) / "store.db", synchronous="OFF")
+        asyncio.run(compare(plan, PARTITIONS, reopen))
+
+
+@given(bodies=st.lists(st.binary(max_size=9)), cuts=st.lists(st.integers(0, 200)))
+def test_frames_are_the_same_however_they_come(bodies, cuts):
+    said = [Trouble(0, "", body.hex()) for body in bodies]
+    stream = b"".join(part for each in said for part in frame(each))
+    cuts = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
+    heard = Frames()
+    came = [body for begin, end in pairwise(cuts) for body in heard.cut(stream[begin:end])]
+    assert [FromKeeper.decode(body) for body in came] == said
 
 
 @pytest.mark.timeout(1200)  # seconds, for `make fuzz`: each restart is a new connection

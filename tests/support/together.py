@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import msgspec
 
@@ -10,6 +11,7 @@ from letterbox.adapters.redis import RedisStore
 from letterbox.app import App
 from letterbox.model.configuration import Configuration
 from letterbox.ports.store import Rejected, StoreUnavailable
+from tests.support.beside import Beside
 from tests.support.clock import FakeClock
 from tests.support.house import SPF_HERE, House
 from tests.support.plain import shipment
@@ -102,6 +104,19 @@ async def two_redis_houses(people: str, server):
         yield houses
     finally:
         await asyncio.gather(*(store.close() for store in stores))
+
+
+@asynccontextmanager
+async def two_houses_of_a_file(people: str, path: Path):
+    """The broker that has the file of a store, and one that is its guest."""
+    clock, barrier = FakeClock(), asyncio.Barrier(2)
+    beside = await Beside.open(path, clock)
+    try:
+        houses = [house_over(Desk(store, barrier), clock) for store in (beside.owner, beside.guest)]
+        await houses[0].people(people)
+        yield houses
+    finally:
+        await beside.close()
 
 
 async def at_once(houses, *acts):

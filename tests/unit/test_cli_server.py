@@ -204,7 +204,7 @@ def test_a_file_where_the_admin_socket_is_to_be_is_one_line(tmp_path):
         (["apply"], 2),
         (["serve", "--config", "missing.toml"], 1),
         (["serve", "--processes", "0"], 2),
-        (["serve", "--processes", "2"], 1),
+        (["serve", "--role", "gateway", "--processes", "2"], 1),
         (["serve", "--role", "command"], 2),
         (["serve", "--given", '{"number": 0, "channel": 0}'], 1),
     ],

@@ -339,7 +339,8 @@ SEVERAL = {"LETTERBOX__STORE__URL": "redis://localhost"}
 @pytest.mark.parametrize(
     ("variables", "role", "several", "path"),
     [
-        ({}, Role.ALL, True, "store.url"),
+        ({"LETTERBOX__STORE__URL": "memory:"}, Role.ALL, True, "store.url"),
+        ({}, Role.GATEWAY, True, "store.url"),
         ({}, Role.GATEWAY, False, "store.url"),
         ({"LETTERBOX__STORE__URL": "memory:"}, Role.WORKER, False, "store.url"),
         (SEVERAL | {"LETTERBOX__HTTP__LISTEN": ""}, Role.WEB, False, "http.listen"),
@@ -360,6 +361,10 @@ def test_a_role_needs_a_store_to_share_and_a_door_to_open(variables, role, sever
 def test_a_store_on_a_server_is_for_every_role(role):
     loaded = load_for(None, SEVERAL, role=role, several=True)
     assert loaded.store.url == SEVERAL["LETTERBOX__STORE__URL"]
+
+
+def test_the_embedded_store_is_for_several_processes_of_one_machine():
+    assert load_for(None, {}, role=Role.ALL, several=True) == load(None, {})
 
 
 def test_shipped_files_are_found_and_missing_ones_named():

@@ -40,6 +40,8 @@ MAIL = {"smtp", "lmtp", "submission", "filter", "admin"}
         (Role.GATEWAY, MAIL, False),
         (Role.WEB, {"http", "admin"}, False),
         (Role.WORKER, {"admin"}, True),
+        (Role.KEEPER, {"admin"}, True),
+        (Role.SERVING, MAIL | {"http"}, False),
     ],
 )
 async def test_a_role_has_its_doors_and_its_work(role, doors, works):

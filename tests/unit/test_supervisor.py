@@ -55,7 +55,7 @@ class Bench:
         self._mode = folder / "mode"
         self.mode("serves")
         configuration = Configuration(smtp=SmtpSection(listen="127.0.0.1:0"))
-        self.shares = share(configuration, Role.GATEWAY, processes)
+        self.shares = share(configuration, [Role.GATEWAY] * processes)
         self.place = self.shares[0]["smtp"][0].getsockname()
         self.ready = asyncio.Event()
         self.supervisor = Supervisor(
@@ -213,6 +213,44 @@ async def test_all_are_replaced_and_nobody_is_turned_away(tmp_path):
         assert (await bench.pids(2)).isdisjoint(before)
 
 
+async def test_one_that_the_others_need_ends_before_its_successor_begins(tmp_path):
+    async with at_work(tmp_path, first_ends_first=True) as bench:
+        (first, second), before = bench.supervisor._posts, await bench.pids(2)
+        assert first.child is not None
+        pid = first.child.pid
+        gone: list[bool] = []
+
+        def command(given: str) -> Sequence[str]:
+            gone.append(not is_there(pid))
+            return bench.command(given)
+
+        bench.supervisor._command = command
+        os.kill(os.getpid(), signal.SIGHUP)
+        await until(lambda: len(gone) == 2 and second.child is not None and not is_there(pid))
+        await until(lambda: not any(is_there(each) for each in before))
+        assert gone == [True, True]
+        assert (await bench.pids(2)).isdisjoint(before)
+
+
+async def test_where_its_successor_fails_it_is_tried_again_and_nobody_else_goes(tmp_path, capsys):
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        await asyncio.sleep(0.05)
+
+    async with at_work(tmp_path, first_ends_first=True, pause=pause) as bench:
+        before = await bench.pids(2)
+        bench.mode("fails")
+        os.kill(os.getpid(), signal.SIGHUP)
+        said: list[str] = []
+        await until(lambda: bool(said.extend(events(capsys, "not-replaced")) or said))
+        await until(lambda: len(pauses) > 3)
+        bench.mode("serves")
+        now = await bench.pids(2)
+        assert len(now & before) == 1
+
+
 @pytest.mark.parametrize("mode", ["fails", "mute"])
 async def test_a_successor_that_is_not_ready_replaces_nobody(tmp_path, mode, capsys):
     async with at_work(tmp_path, ready_within=0.5) as bench:
@@ -267,16 +305,16 @@ def ports(shares: Sequence[Sockets], name: str) -> list[int]:
 def test_operators_have_a_door_at_each_process():
     first = free_port()
     listen = f"127.0.0.1:{first}"
-    shares = share(Configuration(admin=AdminSection(listen=listen)), Role.WORKER, 3)
+    shares = share(Configuration(admin=AdminSection(listen=listen)), [Role.WORKER] * 3)
     assert ports(shares, "admin") == [first, first + 1, first + 2]
     close(shares)
-    shares = share(Configuration(admin=AdminSection(listen="127.0.0.1:0")), Role.WORKER, 3)
+    shares = share(Configuration(admin=AdminSection(listen="127.0.0.1:0")), [Role.WORKER] * 3)
     assert len(set(ports(shares, "admin"))) == 3
     close(shares)
 
 
 def test_every_address_of_a_host_has_the_same_port():
-    shares = share(Configuration(smtp=SmtpSection(listen="localhost:0")), Role.GATEWAY, 2)
+    shares = share(Configuration(smtp=SmtpSection(listen="localhost:0")), [Role.GATEWAY] * 2)
     found = {each.getsockname()[1] for mine in shares for each in mine["smtp"]}
     assert len(found) == 1
     close(shares)
@@ -285,7 +323,7 @@ def test_every_address_of_a_host_has_the_same_port():
 @pytest.mark.parametrize("listens", [True, False])
 def test_a_door_of_another_supervisor_is_not_shared(listens):
     configuration = Configuration(smtp=SmtpSection(listen="127.0.0.1:0"))
-    others = share(configuration, Role.GATEWAY, 2)
+    others = share(configuration, [Role.GATEWAY] * 2)
     place = f"127.0.0.1:{ports(others, 'smtp')[0]}"
     if not listens:
         close(others)
@@ -294,10 +332,10 @@ def test_a_door_of_another_supervisor_is_not_shared(listens):
     ours = Configuration(smtp=SmtpSection(listen=place))
     if listens:
         with pytest.raises(Failed, match="another program listens there"):
-            share(ours, Role.GATEWAY, 2)
+            share(ours, [Role.GATEWAY] * 2)
         close(others)
     else:
-        close(share(ours, Role.GATEWAY, 2))
+        close(share(ours, [Role.GATEWAY] * 2))
 
 
 async def _be_killed(folder: Path) -> None:

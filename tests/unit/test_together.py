@@ -24,6 +24,7 @@ from tests.support.together import (
     at_once,
     house_over,
     two_houses,
+    two_houses_of_a_file,
     two_redis_houses,
 )
 
@@ -53,9 +54,12 @@ NEW = "new@letterbox.example"
 ANNA = "anna@letterbox.example"
 
 
-@pytest.fixture(params=["memory", "redis"])
-async def houses(request):
-    if request.param == "redis":
+@pytest.fixture(params=["memory", "sqlite", "redis"])
+async def houses(request, tmp_path):
+    if request.param == "sqlite":
+        async with two_houses_of_a_file(PEOPLE, tmp_path / "store.db") as two:
+            yield two
+    elif request.param == "redis":
         server = request.getfixturevalue("redis_server")
         async with two_redis_houses(PEOPLE, server) as two:
             yield two

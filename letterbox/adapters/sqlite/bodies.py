@@ -20,7 +20,7 @@ LARGEST_INSIDE = 256 * 1024
 GRACE = 3600.0
 
 
-class KeepFile(KeepBody, frozen=True, kw_only=True):
+class KeepFile(KeepBody, frozen=True, kw_only=True, tag="keep-file"):
     """Keep a body that is in a file already; ``content`` is empty."""
 
     file: str

@@ -16,19 +16,24 @@ from letterbox.ports.copying import Incomplete
 from letterbox.ports.store import StoreUnavailable
 
 
-class Opened(msgspec.Struct, frozen=True):
-    """A file that is ours: locked, of the newest schema, with two connections that read.
+class Readable(msgspec.Struct, frozen=True):
+    """A file, with two connections that read.
 
     ``reader`` is the reader thread's, ``quick`` the event loop's.
     """
 
     path: Path
-    synchronous: str
-    page_size: int
-    lock: Lock
     reader: apsw.Connection
     quick: apsw.Connection
     files: BodyFiles
+
+
+class Opened(Readable, frozen=True, kw_only=True):
+    """A file that is ours: locked, and of the newest schema."""
+
+    synchronous: str
+    page_size: int
+    lock: Lock
 
     def connect(self) -> apsw.Connection:
         """A connection more, one that may write."""
@@ -86,6 +91,15 @@ def open_file(path: Path, synchronous: str, page_size: int, *, unfinished: bool 
         quick=quick,
         files=BodyFiles(path),
     )
+
+
+def open_beside(path: Path) -> Readable:
+    """Open for reading what another process has locked. Blocks. Raises StoreUnavailable."""
+    path = path.absolute()
+    try:
+        return Readable(path, connect(path), connect(path), BodyFiles(path))
+    except apsw.Error as error:
+        raise StoreUnavailable(f"{path} cannot be opened: {error}") from error
 
 
 def _create(path: Path) -> None:

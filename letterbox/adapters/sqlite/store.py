@@ -1,4 +1,4 @@
-"""The embedded store: one file, owned by one process."""
+"""The embedded store: one file, owned by one process, which may let others in."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -15,10 +15,12 @@ from letterbox.adapters.bell import Bells
 from letterbox.adapters.sqlite import queries
 from letterbox.adapters.sqlite.bodies import GRACE, LARGEST_INSIDE, KeepFile
 from letterbox.adapters.sqlite.counts import Counts
-from letterbox.adapters.sqlite.opening import Opened, open_file
+from letterbox.adapters.sqlite.guest import Guest
+from letterbox.adapters.sqlite.keeper import Keeper
+from letterbox.adapters.sqlite.opening import Opened, Readable, open_beside, open_file
 from letterbox.adapters.sqlite.schema import PAGE_SIZE
 from letterbox.adapters.sqlite.wal import Checkpoints
-from letterbox.adapters.sqlite.writer import Call, Outcome, Writer
+from letterbox.adapters.sqlite.writer import Call, Outcome, Waiting, Writer
 from letterbox.adapters.times import stored
 from letterbox.ports.clock import Clock
 from letterbox.ports.store import (
@@ -46,26 +48,32 @@ class SqliteStore:
     commit that has returned. What reads many rows goes to a reader thread; what looks up a single
     row by its key is read at once, on the loop: that takes 5 us, the way to a thread and back 35
     to 70, and neither a writer nor a checkpoint ever makes a reader of a write-ahead log wait.
-    An instance belongs to the event loop it was opened on.
+    An instance belongs to the event loop it was opened on. One made by :meth:`join` has another
+    process write, which has the file and lets it in by a :meth:`keeper`.
     """
 
-    def __init__(self, clock: Clock, opened: Opened, most_waiting: int) -> None:
+    def __init__(self, clock: Clock, opened: Readable, most_waiting: int) -> None:
         self._clock = clock
         self._opened = opened
         self._files = opened.files
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
         self._loop = asyncio.get_running_loop()
         self._bells = Bells(clock.now)
-        self._counts = Counts()
+        #: None where commits are made that are not seen here.
+        self._counts: Counts | None = None
+        self._keeper: Keeper | None = None
+        self._sweeping: asyncio.Task[None] | None = None
         self._closed = False
-        self._writer = Writer(
-            opened.connect,
-            opened.files,
-            self._deliver,
-            Checkpoints(opened.connect, opened.page_size),
-            most_waiting,
-        )
-        self._sweeping = asyncio.create_task(self._sweep())
+        self._writer: Writer | Guest
+        if isinstance(opened, Opened):
+            checkpoints = Checkpoints(opened.connect, opened.page_size)
+            self._writer = Writer(
+                opened.connect, opened.files, self._deliver, checkpoints, most_waiting
+            )
+            self._counts = Counts()
+            self._sweeping = asyncio.create_task(self._sweep(opened))
+        else:
+            self._writer = Guest(opened.path, self._deliver, self._bells, most_waiting)
 
     @classmethod
     async def open(
@@ -90,19 +98,40 @@ class SqliteStore:
         opened = await asyncio.to_thread(open_file, path, synchronous, page_size)
         return cls(clock, opened, most_waiting)
 
+    @classmethod
+    async def join(cls, path: Path, clock: Clock, *, most_waiting: int = 4096) -> "SqliteStore":
+        """Open the store at ``path`` beside the process that keeps it.
+
+        Raises StoreUnavailable where no keeper comes within some seconds.
+        """
+        store = cls(clock, await asyncio.to_thread(open_beside, path), most_waiting)
+        assert isinstance(store._writer, Guest)  # noqa: S101 - it is made of what only reads
+        try:
+            await store._writer.found()
+        except BaseException:
+            await store.close()
+            raise
+        return store
+
+    def keeper(self) -> Keeper:
+        """What lets other processes in, once it is started. To be closed before the store."""
+        self._keeper = Keeper(self._opened.path, self._submit)
+        return self._keeper
+
     async def close(self) -> None:
         """Write what waits, write the log back, and let the file go. A second call does nothing."""
         if self._closed:
             return
         self._closed = True
         self._bells.silence()
-        self._sweeping.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._sweeping
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            await asyncio.gather(self._sweeping, return_exceptions=True)
         # The writer's is the last connection to close: SQLite then removes the log.
         await asyncio.to_thread(self._stop_reading)
         await self._writer.close()
-        self._opened.lock.release()
+        if isinstance(self._opened, Opened):
+            self._opened.lock.release()
 
     def _stop_reading(self) -> None:
         self._reading.shutdown()
@@ -118,9 +147,12 @@ class SqliteStore:
         where an operation holds what cannot be stored (a lone surrogate, a naive time).
         """
         answer: asyncio.Future[Sequence[Result]] = self._loop.create_future()
+        self._submit(commits, answer)
+        return await answer
+
+    def _submit(self, commits: Sequence[Commit], answer: Waiting) -> None:
         now = stored(self._clock.now())
         self._writer.submit(Call(commits=commits, now=now, answer=answer))
-        return await answer
 
     def _deliver(self, outcomes: Sequence[Outcome]) -> None:
         # In a turn of its own: whatever is raised there must not stop the writer.
@@ -129,7 +161,8 @@ class SqliteStore:
     def _resolve(self, outcomes: Sequence[Outcome]) -> None:
         for call, outcome in outcomes:
             if isinstance(outcome, Exception):
-                self._counts.clear()
+                if self._counts is not None:
+                    self._counts.clear()
                 if not call.answer.done():
                     call.answer.set_exception(outcome)
                 continue
@@ -137,8 +170,11 @@ class SqliteStore:
                 call.answer.set_result(outcome)
             for commit, result in zip(call.commits, outcome, strict=True):
                 if isinstance(result, Done):
-                    self._counts.change(commit)
+                    if self._counts is not None:
+                        self._counts.change(commit)
                     self._bells.ring(commit)
+                    if self._keeper is not None:
+                        self._keeper.overhear(call, commit)
 
     # ---- reads --------------------------------------------------------------------------------
 
@@ -203,11 +239,13 @@ class SqliteStore:
         """The counts of these names; 0 for what is absent or expired."""
         now = stored(self._clock.now())
         self._check_open()
-        known = self._counts.find(partition, names, now)
-        if known is not None:
-            return known
+        if self._counts is not None:
+            known = self._counts.find(partition, names, now)
+            if known is not None:
+                return known
         rows = self._look_up(queries.counters, partition, names)
-        self._counts.learn(partition, rows)
+        if self._counts is not None:
+            self._counts.learn(partition, rows)
         return {name: each.value if each.expires > now else 0 for name, each in rows.items()}
 
     async def claim(self, partition: str, name: str) -> bytes | None:
@@ -261,8 +299,8 @@ class SqliteStore:
         except OSError as error:
             raise StoreUnavailable(f"body {body} could not be read: {error}") from error
 
-    async def _sweep(self) -> None:
+    async def _sweep(self, opened: Opened) -> None:
         while True:
             with suppress(OSError, apsw.Error):  # nothing waits for it: another time, then
-                await asyncio.to_thread(self._opened.sweep, self._clock.now().timestamp())
+                await asyncio.to_thread(opened.sweep, self._clock.now().timestamp())
             await asyncio.sleep(GRACE)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from typing import ParamSpec, TypeAlias, TypeVar
+from typing import ParamSpec, Protocol, TypeAlias, TypeVar
 
 import apsw
 import msgspec
@@ -54,12 +54,28 @@ IDLE = 0.5
 _MANY_ROWS = frozenset({Trim, Rewrite})
 
 
+class Waiting(Protocol):
+    """Whoever waits for the answer to a call: a Future, or a guest."""
+
+    def done(self) -> bool:
+        """Whether nobody waits any more."""
+        ...
+
+    def set_result(self, results: Sequence[Result], /) -> None:
+        """Say what has become of each commit."""
+        ...
+
+    def set_exception(self, error: Exception, /) -> None:
+        """Say that nothing is done, or nobody knows."""
+        ...
+
+
 class Call(msgspec.Struct, frozen=True):
     """One call of ``commit``: what is asked, since when (microseconds), and who waits."""
 
     commits: Sequence[Commit]
     now: int
-    answer: asyncio.Future[Sequence[Result]]
+    answer: Waiting
 
 
 P = ParamSpec("P")
