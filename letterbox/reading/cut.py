@@ -1,9 +1,9 @@
 """Text cut into words: folded for case and accents, in order, or each of them once."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 
 from letterbox.model.fold import fold
 
@@ -22,9 +22,8 @@ _ASCII: Final = bytes(
     for byte in range(256)
 )
 
-#: Words that are cut at once, and characters that have about as many.
-_PIECE: Final = 500
-_PIECE_CHARACTERS: Final = 4096
+#: Characters that are cut at once where only distinct words are kept.
+_PIECE: Final = 4096
 
 
 def split(text: str) -> list[str]:
@@ -44,14 +43,17 @@ def words_of(flat: str) -> list[str]:
     return rough if flat.isascii() else _all_folded(rough)
 
 
-def _all_folded(runs: Iterable[str]) -> list[str]:
+def _all_folded(runs: list[str]) -> list[str]:
+    plain = [*map(str.isascii, runs)]
     words: list[str] = []
-    for word in runs:
-        if word.isascii():
-            words.append(word)
-        else:
-            words.extend(_folded(word))
-    return words
+    done = 0
+    # Most are words as they are, and are passed over together.
+    for _ in range(plain.count(False)):
+        odd = plain.index(False, done)
+        words += runs[done:odd]
+        words += _folded(runs[odd])
+        done = odd + 1
+    return words + runs[done:]
 
 
 def _folded(run: str) -> tuple[str, ...]:
@@ -66,40 +68,12 @@ def _fold_apart(run: str) -> tuple[str, ...]:
 _kept_folded: Final = lru_cache(maxsize=8192)(_fold_apart)
 
 
-class Cut(NamedTuple):
-    """What is asked of all words of a text. ``line`` has them as they are searched."""
-
-    distinct: frozenset[str]
-    opening: list[str]
-    length: int
-    line: str
-
-
-def cut_up(flat: str) -> Cut:
-    """Cut a text into words, piece by piece.
+def distinct_of(flat: str) -> frozenset[str]:
+    """The words alone, where nobody asks for more: of what is long, that is most of the work.
 
     What is kept of a text are its distinct words, a fraction. The others are gone before those of
-    the next piece are made, in the same memory: all at once would be dearer to make and to let go
-    than everything that is done with them.
+    the next piece are made, in the same memory.
     """
-    rough = flat.split(None, _PIECE)
-    rest = rough.pop() if len(rough) > _PIECE else ""
-    opening = rough if flat.isascii() else _all_folded(rough)
-    if not rest:
-        return Cut(frozenset(opening), opening, len(opening), line_of(opening))
-    distinct, length, lines = set(opening), len(opening), ["  ".join(opening)]
-    for piece in _pieces(rest):
-        words = words_of(piece)
-        distinct.update(words)
-        length += len(words)
-        if words:
-            lines.append("  ".join(words))
-        del words
-    return Cut(frozenset(distinct), opening, length, line_of(lines))
-
-
-def distinct_of(flat: str) -> frozenset[str]:
-    """The words alone, where nobody asks for more: of what is long, that is most of the work."""
     distinct: set[str] = set()
     for piece in _pieces(flat):
         distinct.update(words_of(piece))
@@ -110,11 +84,6 @@ def _pieces(flat: str) -> Iterator[str]:
     """A text in pieces that end where a word does."""
     at = 0
     while at >= 0:
-        end = flat.find(" ", at + _PIECE_CHARACTERS)
+        end = flat.find(" ", at + _PIECE)
         yield flat[at:] if end < 0 else flat[at:end]
         at = end
-
-
-def line_of(words: Iterable[str]) -> str:
-    """Words as they are searched: no two share the space between them."""
-    return f" {'  '.join(words)} "

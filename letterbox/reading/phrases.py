@@ -7,15 +7,16 @@ the stems of one language mean nothing in another.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from collections.abc import Set as AbstractSet
-from itertools import chain, product
-from math import prod
+from itertools import chain, islice, product
 from typing import Final, NamedTuple
+
+from propcache.api import cached_property
 
 from letterbox.reading.words import (
     LANGUAGES,
+    MAX_STEMMED,
+    Kept,
     Language,
-    Vocabulary,
     Words,
     shapes,
     split,
@@ -34,12 +35,13 @@ _MARKS: Final[dict[Language, frozenset[str]]] = {
         " dit dat te zo heeft hebben kun kunt onder als tot er om en wij jij geen worden"
     ),
 }
+_ANY_MARK: Final = frozenset().union(*_MARKS.values())
 _ENOUGH: Final = 3  # so many different ones tell a language
 _CLEARLY: Final = 3  # so many times as many as of the other tell that it is the only one
 _SHORT: Final = 40  # words; a text without marks is in another language only if it is longer
 _LOOKED_AT: Final = 500
-#: To look for each spelling is cheaper than to stem the whole text, while they are few.
-_FEW_SPELLINGS: Final = 8
+#: What stands for a word whose stem no phrase has.
+_OTHER: Final = "\0"
 
 
 def languages_of(*texts: Words) -> tuple[Language, ...]:
@@ -47,8 +49,8 @@ def languages_of(*texts: Words) -> tuple[Language, ...]:
 
     Its parts follow one another; its first 500 words are looked at.
     """
-    opening = list(chain.from_iterable(text.opening for text in texts))
-    looked = frozenset(opening[:_LOOKED_AT])
+    opening = chain.from_iterable(text.ordered[:_LOOKED_AT] for text in texts)
+    looked = _ANY_MARK.intersection(islice(opening, _LOOKED_AT))
     en, nl = (len(looked & _MARKS[language]) for language in LANGUAGES)
     if max(en, nl) < _ENOUGH:
         return LANGUAGES if sum(map(len, texts)) < _SHORT else ()
@@ -117,17 +119,21 @@ class Phrases:
 
 
 class _Shape(NamedTuple):
-    """Stems in a row, and the phrases that read so: at categories below one another, perhaps."""
+    """Stems in a row, each as one sign, and the phrases that read so.
 
-    stems: tuple[str, ...]
+    These are several where categories lie below one another.
+    """
+
+    signs: str
     phrases: tuple[Phrase, ...]
 
 
 class _Table:
-    """Phrases in one form, looked for by what each word of a text may be part of.
+    """Phrases in one form, looked for in a text of which each word has become one character.
 
-    Most words of a text are part of none, and each is looked at once however often it stands
-    there: that takes a fraction of going through the text.
+    That character stands for the word's stem, however it is spelled, if a phrase has it, and for
+    nothing else where none has: then a phrase of any words is found as a short string in a string
+    is, in a twentieth of the time that its letters take.
     """
 
     def __init__(
@@ -137,61 +143,74 @@ class _Table:
         for phrase, words in phrases:
             alike[tuple(words)].append(phrase)
         self._language = language
-        self._shapes = [_Shape(each, tuple(found)) for each, found in alike.items()]
+        stems_ = dict.fromkeys(stem for each in alike for stem in each)
+        self._signs = {stem: chr(nth) for nth, stem in enumerate(stems_, ord(_OTHER) + 1)}
+        self._shapes = [
+            _Shape("".join(self._signs[stem] for stem in each), tuple(found))
+            for each, found in alike.items()
+        ]
         # A phrase is looked for by its longest word, which is the rarest, mostly.
         by_longest: defaultdict[str, list[int]] = defaultdict(list)
-        for nth, shape in enumerate(self._shapes):
-            by_longest[max(shape.stems, key=len, default="")].append(nth)
-        self._by_longest = {stem: tuple(found) for stem, found in by_longest.items()}
-        self._vocabulary = Vocabulary(self._stem_of, frozenset(stem for e in alike for stem in e))
+        for nth, each in enumerate(alike):
+            if each:
+                by_longest[self._signs[max(each, key=len)]].append(nth)
+        self._by_longest = {sign: tuple(found) for sign, found in by_longest.items()}
+        #: Most words of a text stand in many others: each is stemmed once.
+        self._kept = Kept(self._sign_of)
 
     def present(self, words: Words) -> list[Phrase]:
         """The phrases that stand in a text."""
-        return list(dict.fromkeys(p for shape in self._standing(words) for p in shape.phrases))
+        row = _Row(words, self._kept)
+        return list(dict.fromkeys(p for shape in self._standing(row) for p in shape.phrases))
 
     def find(self, words: Words) -> list[Found]:
         """The phrases that stand in a text, and how many times."""
+        row = _Row(words, self._kept)
         found: Counter[Phrase] = Counter()
-        for shape in self._standing(words):
-            times = self._times(shape, words)
+        for shape in self._standing(row):
+            times = row.times(shape.signs)
             for phrase in shape.phrases:
                 found[phrase] += times
         return [Found(phrase, times) for phrase, times in found.items()]
 
-    def _standing(self, words: Words) -> list[_Shape]:
-        stems_there = self._vocabulary.forms_in(words.distinct)
-        candidates = {nth for stem in stems_there for nth in self._by_longest.get(stem, ())}
+    def _standing(self, row: "_Row") -> list[_Shape]:
+        there = row.distinct
+        candidates = {nth for sign in there for nth in self._by_longest.get(sign, ())}
         # In the order of the table: sets of words have another in every process, and what is
         # weighed after this must come out the same in all of them.
         shapes_there = (self._shapes[nth] for nth in sorted(candidates))
         return [
             shape
             for shape in shapes_there
-            if stems_there.issuperset(shape.stems)
-            and (len(shape.stems) == 1 or self._stands(shape, words))
+            if len(shape.signs) == 1 or (there.issuperset(shape.signs) and shape.signs in row.whole)
         ]
 
-    def _stands(self, shape: _Shape, words: Words) -> bool:
-        """Whether a phrase stands in a text that has all its stems."""
-        spelled = self._spelled(shape, words)
-        if self._is_dear(spelled):
-            return self._times(shape, words) > 0
-        return words.have(spelled)
+    def _sign_of(self, word: str) -> str:
+        if len(word) > MAX_STEMMED:
+            return _OTHER
+        stem = word if self._language is None else stems((word,), self._language)[0]
+        return self._signs.get(stem, _OTHER)
 
-    def _times(self, shape: _Shape, words: Words) -> int:
-        """How many times a phrase stands in a text whose words are known."""
-        spelled = self._spelled(shape, words)
-        if self._language and self._is_dear(spelled):
-            return words.times_stemmed(shape.stems, self._language)
-        return words.times(spelled)
 
-    def _spelled(self, shape: _Shape, words: Words) -> list[AbstractSet[str]]:
-        """For each stem the words of a text that have it; they are known."""
-        return [self._vocabulary.spelled(stem, words.distinct) for stem in shape.stems]
+class _Row:
+    """A text of which each word has become a sign."""
 
-    def _is_dear(self, spelled: Sequence[AbstractSet[str]]) -> bool:
-        """Whether to look for each spelling costs more than to stem the whole text."""
-        return self._language is not None and prod(map(len, spelled)) > _FEW_SPELLINGS
+    def __init__(self, words: Words, signs: Kept[str]) -> None:
+        self._words = words
+        self._sign_of = signs.__getitem__
+        self.distinct: Final = frozenset(map(self._sign_of, words.distinct))
 
-    def _stem_of(self, word: str) -> Sequence[str]:
-        return (word,) if self._language is None else stems((word,), self._language)
+    @cached_property
+    def whole(self) -> str:
+        """All of them in a row; made only where several words are to follow one another."""
+        return "".join(map(self._sign_of, self._words.ordered))
+
+    def times(self, signs: str) -> int:
+        """How many times signs stand in a row, overlaps included."""
+        if len(signs) == 1:
+            return self.whole.count(signs)
+        times, at = 0, self.whole.find(signs)
+        while at >= 0:
+            times += 1
+            at = self.whole.find(signs, at + 1)
+        return times

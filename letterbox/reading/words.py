@@ -6,10 +6,9 @@ not cut into words: there a run of letters counts as one.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from functools import partial
-from itertools import chain, product
 from typing import Final, Generic, Literal, TypeVar, get_args
 
 import Stemmer
@@ -19,18 +18,17 @@ from letterbox.model.message import Keyword
 from letterbox.reading.cut import (
     MAX_STEMMED,
     MAX_TEXT,
-    Cut,
-    cut_up,
     distinct_of,
     flat_of,
-    line_of,
     split,
     words_of,
 )
 
 __all__ = [
     "LANGUAGES",
+    "MAX_STEMMED",
     "MAX_TEXT",
+    "Kept",
     "Language",
     "TextWords",
     "Vocabulary",
@@ -120,7 +118,7 @@ def _forms(word: str) -> frozenset[str]:
 _Made = TypeVar("_Made")
 
 
-class _Kept(dict[str, _Made], Generic[_Made]):
+class Kept(dict[str, _Made], Generic[_Made]):
     """What was made of short words, all forgotten when there are too many.
 
     Looking up in a dict itself takes a third of the time of a call: it is done for each word.
@@ -140,8 +138,8 @@ class _Kept(dict[str, _Made], Generic[_Made]):
         return made
 
 
-_KEPT_FORMS: Final = _Kept(_forms)
-_KEPT_STEMS: Final = {language: _Kept(partial(_stem, language=language)) for language in LANGUAGES}
+_KEPT_FORMS: Final = Kept(_forms)
+_KEPT_STEMS: Final = {language: Kept(partial(_stem, language=language)) for language in LANGUAGES}
 
 
 def keyword(text: str) -> Keyword:
@@ -152,128 +150,74 @@ def keyword(text: str) -> Keyword:
 class Words:
     """The folded words of one stretch of text, cut when first asked for, and then once only."""
 
-    __slots__ = ("_cut", "_distinct", "_stemmed", "flat")
+    __slots__ = ("_distinct", "_flat", "_ordered", "_text")
 
     def __init__(self, text: str) -> None:
-        #: Runs of characters, with a space before and behind each.
-        self.flat: Final = flat_of(text)
-        self._cut: Cut | None = None
+        self._text = text
+        self._flat: str | None = None
+        self._ordered: list[str] | None = None
         self._distinct: frozenset[str] | None = None
-        self._stemmed: dict[Language, str] = {}
 
     def __len__(self) -> int:
-        return self._whole.length
+        return len(self.ordered)
+
+    @property
+    def flat(self) -> str:
+        """Runs of characters, with a space before and behind each."""
+        if self._flat is None:
+            self._flat = flat_of(self._text)
+        return self._flat
 
     @property
     def ordered(self) -> list[str]:
-        """All of them, one after another; made anew at each call."""
-        return words_of(self.flat)
-
-    @property
-    def opening(self) -> list[str]:
-        """The first of them, some 500."""
-        return self._whole.opening
+        """All of them, one after another."""
+        if self._ordered is None:
+            self._ordered = words_of(self.flat)
+        return self._ordered
 
     @property
     def distinct(self) -> frozenset[str]:
         """Each of them once."""
         if self._distinct is None:
-            whole = self._cut
-            self._distinct = whole.distinct if whole else distinct_of(self.flat)
+            ordered = self._ordered
+            self._distinct = distinct_of(self.flat) if ordered is None else frozenset(ordered)
         return self._distinct
-
-    @property
-    def _whole(self) -> Cut:
-        whole = self._cut
-        if whole is None:
-            whole = self._cut = cut_up(self.flat)
-        return whole
-
-    def have(self, spelled: Sequence[Collection[str]]) -> bool:
-        """Whether words follow one another somewhere, each in one of its spellings."""
-        line = self._whole.line
-        return any(line_of(words) in line for words in product(*spelled))
-
-    def times(self, spelled: Sequence[Collection[str]]) -> int:
-        """How many times words follow one another, each in one of its spellings."""
-        return sum(self._count(words) for words in product(*spelled))
-
-    def times_stemmed(self, phrase: Sequence[str], language: Language) -> int:
-        """The same by the stems of every word: dear, but whatever the number of spellings."""
-        line = self._stemmed.get(language)
-        if line is None:
-            line = self._stemmed[language] = line_of(stems(self.ordered, language))
-        return _count(line, phrase)
-
-    def _count(self, words: Sequence[str]) -> int:
-        return _count(self._whole.line, words)
-
-
-def _count(line: str, words: Iterable[str]) -> int:
-    """How many times words stand in a row in a line, overlaps included."""
-    sought = line_of(words)
-    times, at = 0, line.find(sought)
-    while at >= 0:
-        times += 1
-        at = line.find(sought, at + 1)
-    return times
 
 
 class Vocabulary:
-    """The words of all texts of late, by their forms: as many as were asked for, of ``wanted``.
+    """The words of all texts of late, by their forms.
 
     What is asked of a text are a few forms, which most of its words do not have. Those words are
     looked at once here, not once in every text. At most ``most`` are known, and one text more.
     """
 
-    def __init__(
-        self,
-        forms_of: Callable[[str], Iterable[str]],
-        wanted: Container[str] | None = None,
-        most: int = 32_768,
-    ) -> None:
+    def __init__(self, forms_of: Callable[[str], Iterable[str]], most: int = 32_768) -> None:
         #: Grows when all is forgotten.
         self.generation = 0
         self._forms_of = forms_of
-        self._wanted = wanted
         self._most = most
-        #: By word; of most words none is wanted.
-        self._forms: dict[str, tuple[str, ...]] = {}
+        self._known: set[str] = set()
         self._by_form: defaultdict[str, set[str]] = defaultdict(set)
 
     def learn(self, words: frozenset[str]) -> None:
         """Know these words: others may be forgotten."""
-        new = words.difference(self._forms)
-        if len(self._forms) + len(new) > self._most:
+        new = words - self._known
+        if len(self._known) + len(new) > self._most:
             self.generation += 1
-            self._forms.clear()
+            self._known.clear()
             self._by_form.clear()
             new = words
         for word in new:
             # Only what is short is kept: mail of endless words must not fill the memory.
             if len(word) <= MAX_STEMMED:
-                self._know(word)
-
-    def _know(self, word: str) -> None:
-        wanted = self._wanted
-        found = tuple(form for form in self._forms_of(word) if wanted is None or form in wanted)
-        self._forms[word] = found
-        for form in found:
-            self._by_form[form].add(word)
+                self._known.add(word)
+                for form in self._forms_of(word):
+                    self._by_form[form].add(word)
 
     def spelled(self, form: str, words: frozenset[str]) -> AbstractSet[str]:
         """Those of some words, which must be known, that have a form."""
         found = self._by_form.get(form)
         return _NONE if found is None else found & words
-
-    def forms_in(self, words: frozenset[str]) -> set[str]:
-        """Every form that is wanted and that one of some words has; they are known then."""
-        # Each word is looked up once, mostly: where there are many, that is what costs.
-        found = [*map(self._forms.get, words)]
-        if None in found:
-            self.learn(words)
-            found = [*map(self._forms.get, words)]
-        return set(chain.from_iterable(filter(None, found)))
 
 
 _NONE: Final[frozenset[str]] = frozenset()
