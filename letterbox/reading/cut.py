@@ -1,9 +1,9 @@
 """Text cut into words: folded for case and accents, in order, or each of them once."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from letterbox.model.fold import fold
 
@@ -22,8 +22,9 @@ _ASCII: Final = bytes(
     for byte in range(256)
 )
 
-#: Characters that are cut at once where only distinct words are kept.
-_PIECE: Final = 4096
+#: Words that are cut at once, and characters that have about as many.
+_PIECE: Final = 500
+_PIECE_CHARACTERS: Final = 4096
 
 
 def split(text: str) -> list[str]:
@@ -68,12 +69,40 @@ def _fold_apart(run: str) -> tuple[str, ...]:
 _kept_folded: Final = lru_cache(maxsize=8192)(_fold_apart)
 
 
-def distinct_of(flat: str) -> frozenset[str]:
-    """The words alone, where nobody asks for more: of what is long, that is most of the work.
+class Cut(NamedTuple):
+    """What is asked of all words of a text. ``line`` has them as they are searched."""
+
+    distinct: frozenset[str]
+    opening: list[str]
+    length: int
+    line: str
+
+
+def cut_up(flat: str) -> Cut:
+    """Cut a text into words, piece by piece.
 
     What is kept of a text are its distinct words, a fraction. The others are gone before those of
-    the next piece are made, in the same memory.
+    the next piece are made, in the same memory: all at once would be dearer to make and to let go
+    than everything that is done with them.
     """
+    rough = flat.split(None, _PIECE)
+    rest = rough.pop() if len(rough) > _PIECE else ""
+    opening = rough if flat.isascii() else _all_folded(rough)
+    if not rest:
+        return Cut(frozenset(opening), opening, len(opening), line_of(opening))
+    distinct, length, lines = set(opening), len(opening), [" ".join(opening)]
+    for piece in _pieces(rest):
+        words = words_of(piece)
+        distinct.update(words)
+        length += len(words)
+        if words:
+            lines.append(" ".join(words))
+        del words
+    return Cut(frozenset(distinct), opening, length, line_of(lines))
+
+
+def distinct_of(flat: str) -> frozenset[str]:
+    """The words alone, where nobody asks for more: of what is long, that is most of the work."""
     distinct: set[str] = set()
     for piece in _pieces(flat):
         distinct.update(words_of(piece))
@@ -84,6 +113,11 @@ def _pieces(flat: str) -> Iterator[str]:
     """A text in pieces that end where a word does."""
     at = 0
     while at >= 0:
-        end = flat.find(" ", at + _PIECE)
+        end = flat.find(" ", at + _PIECE_CHARACTERS)
         yield flat[at:] if end < 0 else flat[at:end]
         at = end
+
+
+def line_of(words: Iterable[str]) -> str:
+    """Words as they are searched, with a space before and behind each."""
+    return f" {' '.join(words)} "

@@ -7,16 +7,15 @@ the stems of one language mean nothing in another.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import chain, islice, product
+from math import prod
 from typing import Final, NamedTuple
-
-from propcache.api import cached_property
 
 from letterbox.reading.words import (
     LANGUAGES,
-    MAX_STEMMED,
-    Kept,
     Language,
+    Vocabulary,
     Words,
     shapes,
     split,
@@ -40,8 +39,8 @@ _ENOUGH: Final = 3  # so many different ones tell a language
 _CLEARLY: Final = 3  # so many times as many as of the other tell that it is the only one
 _SHORT: Final = 40  # words; a text without marks is in another language only if it is longer
 _LOOKED_AT: Final = 500
-#: What stands for a word whose stem no phrase has.
-_OTHER: Final = "\0"
+#: To look for each spelling is cheaper than to stem the whole text, while they are few.
+_FEW_SPELLINGS: Final = 8
 
 
 def languages_of(*texts: Words) -> tuple[Language, ...]:
@@ -49,7 +48,7 @@ def languages_of(*texts: Words) -> tuple[Language, ...]:
 
     Its parts follow one another; its first 500 words are looked at.
     """
-    opening = chain.from_iterable(text.ordered[:_LOOKED_AT] for text in texts)
+    opening = chain.from_iterable(text.opening for text in texts)
     looked = _ANY_MARK.intersection(islice(opening, _LOOKED_AT))
     en, nl = (len(looked & _MARKS[language]) for language in LANGUAGES)
     if max(en, nl) < _ENOUGH:
@@ -119,21 +118,17 @@ class Phrases:
 
 
 class _Shape(NamedTuple):
-    """Stems in a row, each as one sign, and the phrases that read so.
+    """Stems in a row, and the phrases that read so: at categories below one another, perhaps."""
 
-    These are several where categories lie below one another.
-    """
-
-    signs: str
+    stems: tuple[str, ...]
     phrases: tuple[Phrase, ...]
 
 
 class _Table:
-    """Phrases in one form, looked for in a text of which each word has become one character.
+    """Phrases in one form, looked for by what each word of a text may be part of.
 
-    That character stands for the word's stem, however it is spelled, if a phrase has it, and for
-    nothing else where none has: then a phrase of any words is found as a short string in a string
-    is, in a twentieth of the time that its letters take.
+    Most words of a text are part of none, and each is looked at once however often it stands
+    there: that takes a fraction of going through the text.
     """
 
     def __init__(
@@ -143,74 +138,64 @@ class _Table:
         for phrase, words in phrases:
             alike[tuple(words)].append(phrase)
         self._language = language
-        stems_ = dict.fromkeys(stem for each in alike for stem in each)
-        self._signs = {stem: chr(nth) for nth, stem in enumerate(stems_, ord(_OTHER) + 1)}
-        self._shapes = [
-            _Shape("".join(self._signs[stem] for stem in each), tuple(found))
-            for each, found in alike.items()
-        ]
+        self._shapes = [_Shape(each, tuple(found)) for each, found in alike.items()]
         # A phrase is looked for by its longest word, which is the rarest, mostly.
         by_longest: defaultdict[str, list[int]] = defaultdict(list)
-        for nth, each in enumerate(alike):
-            if each:
-                by_longest[self._signs[max(each, key=len)]].append(nth)
-        self._by_longest = {sign: tuple(found) for sign, found in by_longest.items()}
-        #: Most words of a text stand in many others: each is stemmed once.
-        self._kept = Kept(self._sign_of)
+        for nth, shape in enumerate(self._shapes):
+            by_longest[max(shape.stems, key=len, default="")].append(nth)
+        self._by_longest = {stem: tuple(found) for stem, found in by_longest.items()}
+        self._vocabulary = Vocabulary(self._stem_of, frozenset(stem for e in alike for stem in e))
 
     def present(self, words: Words) -> list[Phrase]:
         """The phrases that stand in a text."""
-        row = _Row(words, self._kept)
-        return list(dict.fromkeys(p for shape in self._standing(row) for p in shape.phrases))
+        candidates = self._candidates(words)
+        several = [shape for shape in candidates if len(shape.stems) > 1]
+        missing = {
+            s.stems
+            for s, times in zip(several, self._times(several, words), strict=True)
+            if not times
+        }
+        standing = (shape for shape in candidates if shape.stems not in missing)
+        return list(dict.fromkeys(phrase for shape in standing for phrase in shape.phrases))
 
     def find(self, words: Words) -> list[Found]:
         """The phrases that stand in a text, and how many times."""
-        row = _Row(words, self._kept)
+        candidates = self._candidates(words)
         found: Counter[Phrase] = Counter()
-        for shape in self._standing(row):
-            times = row.times(shape.signs)
-            for phrase in shape.phrases:
+        for shape, times in zip(candidates, self._times(candidates, words), strict=True):
+            for phrase in shape.phrases if times else ():
                 found[phrase] += times
         return [Found(phrase, times) for phrase, times in found.items()]
 
-    def _standing(self, row: "_Row") -> list[_Shape]:
-        there = row.distinct
-        candidates = {nth for sign in there for nth in self._by_longest.get(sign, ())}
+    def _candidates(self, words: Words) -> list[_Shape]:
+        """Those whose stems all stand in a text, whose words are known then."""
+        stems_there = self._vocabulary.forms_in(words.distinct)
+        candidates = {nth for stem in stems_there for nth in self._by_longest.get(stem, ())}
         # In the order of the table: sets of words have another in every process, and what is
         # weighed after this must come out the same in all of them.
         shapes_there = (self._shapes[nth] for nth in sorted(candidates))
-        return [
-            shape
-            for shape in shapes_there
-            if len(shape.signs) == 1 or (there.issuperset(shape.signs) and shape.signs in row.whole)
-        ]
+        return [shape for shape in shapes_there if stems_there.issuperset(shape.stems)]
 
-    def _sign_of(self, word: str) -> str:
-        if len(word) > MAX_STEMMED:
-            return _OTHER
-        stem = word if self._language is None else stems((word,), self._language)[0]
-        return self._signs.get(stem, _OTHER)
-
-
-class _Row:
-    """A text of which each word has become a sign."""
-
-    def __init__(self, words: Words, signs: Kept[str]) -> None:
-        self._words = words
-        self._sign_of = signs.__getitem__
-        self.distinct: Final = frozenset(map(self._sign_of, words.distinct))
-
-    @cached_property
-    def whole(self) -> str:
-        """All of them in a row; made only where several words are to follow one another."""
-        return "".join(map(self._sign_of, self._words.ordered))
-
-    def times(self, signs: str) -> int:
-        """How many times signs stand in a row, overlaps included."""
-        if len(signs) == 1:
-            return self.whole.count(signs)
-        times, at = 0, self.whole.find(signs)
-        while at >= 0:
-            times += 1
-            at = self.whole.find(signs, at + 1)
+    def _times(self, shapes: Sequence[_Shape], words: Words) -> list[int]:
+        """How many times each stands in a text whose words are known."""
+        times = [0] * len(shapes)
+        of: list[int] = []
+        phrases: list[tuple[str, ...]] = []
+        for nth, shape in enumerate(shapes):
+            spelled = self._spelled(shape, words)
+            if self._language and prod(map(len, spelled)) > _FEW_SPELLINGS:
+                times[nth] = words.times_stemmed(shape.stems, self._language)
+                continue
+            for phrase in product(*spelled):
+                of.append(nth)
+                phrases.append(phrase)
+        for place, found in words.times(phrases).items():
+            times[of[place]] += found
         return times
+
+    def _spelled(self, shape: _Shape, words: Words) -> list[AbstractSet[str]]:
+        """For each stem the words of a text that have it; they are known."""
+        return [self._vocabulary.spelled(stem, words.distinct) for stem in shape.stems]
+
+    def _stem_of(self, word: str) -> Sequence[str]:
+        return (word,) if self._language is None else stems((word,), self._language)

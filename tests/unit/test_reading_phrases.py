@@ -1,7 +1,7 @@
 """Phrases looked for all at once, and the tables they come from."""
 
 from collections import Counter
-from itertools import product
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -121,12 +121,16 @@ def test_the_language_of_a_text(text, languages):
 @given(st.lists(st.frozensets(st.sampled_from(["tool", "tools", "men", "mens", "x" * 50, "1"]))))
 def test_a_vocabulary_that_forgets_is_right_about_what_it_has_just_learnt(texts):
     vocabulary = Vocabulary(forms, most=3)
+    chosen = Vocabulary(forms, frozenset({"en:tool"}), most=3)
     for words in texts:
         vocabulary.learn(words)
+        chosen.learn(words)
         short = {word for word in words if len(word) < 50}
         for form in ("en:tool", "nl:men", "en:1", "en:nothing"):
             expected = {word for word in short if form in forms(word)}
             assert vocabulary.spelled(form, words) == expected
+        assert vocabulary.forms_in(words) == frozenset().union(*map(forms, short))
+        assert chosen.forms_in(words) == ({"en:tool"} & vocabulary.forms_in(words))
 
 
 def test_the_shipped_signs_are_phrases_that_can_be_met():
@@ -178,17 +182,25 @@ def test_a_keyword_is_not_met_in_another_word(word, text):
     st.lists(st.sampled_from(["garden", "tools", "foto\u2019s", "\u2014", "a" * 50]), max_size=20),
     st.integers(0, 200),
 )
-def test_distinct_words_are_the_same_in_pieces_and_in_order(run, times):
-    """A long text is cut in pieces: no word is lost, made or torn apart where one begins."""
+def test_a_long_text_is_cut_as_a_short_one(run, times):
+    """It is cut in pieces: no word is lost, made or torn apart where one begins."""
     text = " ".join(run * times)
-    pieces, ordered = Words(text), Words(text)
-    assert ordered.ordered == [word for run in text.split() for word in split(run)]
-    assert pieces.distinct == ordered.distinct == frozenset(ordered.ordered)
+    words, whole = Words(text), split(text)
+    assert (len(words), words.distinct) == (len(whole), frozenset(whole))
+    assert words.opening == whole[: len(words.opening)]
+    assert words.times([["garden", "tools"]])[0] == sum(
+        pair == ("garden", "tools") for pair in pairwise(whole)
+    )
 
 
-def test_a_table_of_many_words_tells_them_apart():
-    consonants = "bcdfghjklmnpqrtw"
-    names = ["".join((first, "a", *rest)) for first, *rest in product(consonants, repeat=3)]
-    table = Phrases(Entry(name, "nl", f"{name} {name}en") for name in names)
-    text = Words(" en ".join(f"{name} {name}en" for name in names))
-    assert [each.meaning for each in table.present(text, ["nl"])] == names
+@given(
+    st.lists(st.sampled_from(["a", "b", "caf\u00e9", "\u03b1"])),
+    st.lists(st.lists(st.sampled_from(["a", "b", "cafe", "\u03b1"]), min_size=1, max_size=3)),
+)
+def test_many_phrases_are_counted_as_one_by_one(run, phrases):
+    words = Words(" ".join(run))
+    times = words.times(phrases)
+    for nth, phrase in enumerate(phrases):
+        starts = range(len(words.ordered))
+        plain = sum(words.ordered[at : at + len(phrase)] == phrase for at in starts)
+        assert times.get(nth, 0) == words.times([phrase]).get(0, 0) == plain
