@@ -149,14 +149,11 @@ class _Table:
     def present(self, words: Words) -> list[Phrase]:
         """The phrases that stand in a text."""
         candidates = self._candidates(words)
-        several = [shape for shape in candidates if len(shape.stems) > 1]
-        missing = {
-            s.stems
-            for s, times in zip(several, self._times(several, words), strict=True)
-            if not times
-        }
-        standing = (shape for shape in candidates if shape.stems not in missing)
-        return list(dict.fromkeys(phrase for shape in standing for phrase in shape.phrases))
+        if several := [shape for shape in candidates if len(shape.stems) > 1]:
+            times = zip(several, self._times(several, words), strict=True)
+            missing = {shape.stems for shape, found in times if not found}
+            candidates = [shape for shape in candidates if shape.stems not in missing]
+        return list(dict.fromkeys(phrase for shape in candidates for phrase in shape.phrases))
 
     def find(self, words: Words) -> list[Found]:
         """The phrases that stand in a text, and how many times."""
