@@ -44,14 +44,17 @@ def words_of(flat: str) -> list[str]:
     return rough if flat.isascii() else _all_folded(rough)
 
 
-def _all_folded(runs: Iterable[str]) -> list[str]:
+def _all_folded(runs: list[str]) -> list[str]:
+    plain = [*map(str.isascii, runs)]
     words: list[str] = []
-    for word in runs:
-        if word.isascii():
-            words.append(word)
-        else:
-            words.extend(_folded(word))
-    return words
+    done = 0
+    # Most are words as they are, and are passed over together.
+    for _ in range(plain.count(False)):
+        odd = plain.index(False, done)
+        words += runs[done:odd]
+        words += _folded(runs[odd])
+        done = odd + 1
+    return words + runs[done:]
 
 
 def _folded(run: str) -> tuple[str, ...]:
@@ -87,13 +90,13 @@ def cut_up(flat: str) -> Cut:
     opening = rough if flat.isascii() else _all_folded(rough)
     if not rest:
         return Cut(frozenset(opening), opening, len(opening), line_of(opening))
-    distinct, length, lines = set(opening), len(opening), ["  ".join(opening)]
+    distinct, length, lines = set(opening), len(opening), [" ".join(opening)]
     for piece in _pieces(rest):
         words = words_of(piece)
         distinct.update(words)
         length += len(words)
         if words:
-            lines.append("  ".join(words))
+            lines.append(" ".join(words))
         del words
     return Cut(frozenset(distinct), opening, length, line_of(lines))
 
@@ -116,5 +119,5 @@ def _pieces(flat: str) -> Iterator[str]:
 
 
 def line_of(words: Iterable[str]) -> str:
-    """Words as they are searched: no two share the space between them."""
-    return f" {'  '.join(words)} "
+    """Words as they are searched, with a space before and behind each."""
+    return f" {' '.join(words)} "

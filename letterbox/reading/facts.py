@@ -22,7 +22,6 @@ from letterbox.reading.passages import Passages
 from letterbox.reading.prose import Prose, Tables
 from letterbox.reading.signs import NO_SIGNS
 from letterbox.reading.structured import Structured, category_path, day_of, understand_markup
-from letterbox.reading.validity import sent_on
 from letterbox.reading.words import TextWords
 
 # Marks of mail to many: RFC 2369, RFC 2919, and what mailbox providers ask of senders.
@@ -81,6 +80,38 @@ class Reader:
         The message's shape must have passed :func:`letterbox.reading.mime.check_shape`.
         """
         return MailFacts(self, mail, sender, declared or Declared())
+
+
+class _Pages:
+    """The HTML parts in UTF-8, decoded when first asked for; ``most`` octets of them in all.
+
+    Of a message that says the same in plain text nobody may ever ask.
+    """
+
+    def __init__(self, mail: Mail, parts: Iterable[Part], most: int) -> None:
+        self.parts = [part for part in parts if part.type == "text/html" and not part.attached]
+        self._mail = mail
+        self._most = most
+
+    def all(self) -> Iterable[bytes]:
+        """Each of them, in their order."""
+        return self._by_start.values()
+
+    def at(self, part: Part) -> bytes:
+        """The one that is a part."""
+        return self._by_start[part.start]
+
+    @cached_property
+    def _by_start(self) -> dict[int, bytes]:
+        pages: dict[int, bytes] = {}
+        left = self._most
+        for part in self.parts:
+            raw = mime.content(self._mail, part, left)
+            left -= len(raw)
+            if part.charset.lower() != "utf-8":
+                raw = to_text(raw, part.charset).encode("utf-8", "replace")
+            pages[part.start] = raw
+        return pages
 
 
 class MailFacts:
@@ -178,8 +209,8 @@ class MailFacts:
         for part in self._shown:
             if left <= 0:
                 break
-            page = self._pages.get(part.start)
-            text = self._plain(part) if page is None else html.text_of(page)
+            is_page = part.type == "text/html"
+            text = html.text_of(self._pages.at(part)) if is_page else self._plain(part)
             read.append(text[:left])
             left -= len(text)
         return "\n".join(read)[: self._limits.text_chars]
@@ -210,23 +241,16 @@ class MailFacts:
         return to_text(mime.content(self._mail, part, 4 * self._limits.text_chars), part.charset)
 
     @cached_property
-    def _pages(self) -> dict[int, bytes]:
-        """The HTML parts in UTF-8, by where they start; ``limits.html_bytes`` of them in all."""
-        pages: dict[int, bytes] = {}
-        left = self._limits.html_bytes
-        for part in self._parts:
-            if part.type == "text/html" and not part.attached:
-                raw = mime.content(self._mail, part, left)
-                left -= len(raw)
-                if part.charset.lower() != "utf-8":
-                    raw = to_text(raw, part.charset).encode("utf-8", "replace")
-                pages[part.start] = raw
-        return pages
+    def _pages(self) -> "_Pages":
+        return _Pages(self._mail, self._parts, self._limits.html_bytes)
 
     @cached_property
     def _structured(self) -> Structured:
+        # Markup is named by a type with a plus sign: where none can stand, nothing is decoded.
+        if not any(mime.may_hold_plus(self._mail, part) for part in self._pages.parts):
+            return Structured()
         return understand_markup(
-            script for page in self._pages.values() for script in html.structured_in(page)
+            script for page in self._pages.all() for script in html.structured_in(page)
         )
 
     # ---- what the header says -----------------------------------------------------------------
@@ -276,7 +300,7 @@ class MailFacts:
             self._spoken,
             self.text,
             self._passages,
-            pages=tuple(self._pages.values()),
+            pages=self._pages.all,
             marks=Marks(
                 to_many=self._to_many,
                 automatic=self._automatic,
@@ -284,7 +308,7 @@ class MailFacts:
                 discussed=self._is_discussed,
                 answers=any(self._vouched(name) for name in ("in-reply-to", "references")),
             ),
-            sent=sent_on(header.unfold(date_field)) if date_field else None,
+            sent=header.unfold(date_field) if date_field else "",
         )
 
     @cached_property

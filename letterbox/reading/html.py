@@ -13,9 +13,11 @@ from itertools import islice
 _UNSEEN = re.compile(rb"<(?:!--|(?:script|style|title)(?=[\s/>]))")
 _CLOSING = {b"<!--": b"-->", b"<script": b"</script", b"<style": b"</style", b"<title": b"</title"}
 _SCRIPT = re.compile(rb"<script\b([^>]*+)>")
-# These stand within words; all other tags part them.
+# These stand within words; all other tags part them. Most are others, and go by their first letter
+# in half the time that all these names take.
 _INLINE = re.compile(
-    r"</?(?:a|abbr|b|big|em|font|i|mark|s|small|span|strong|sub|sup|u|wbr)(?:\s[^>]*+)?(?:>|\Z)",
+    r"</?(?=[abefimsuw])"
+    r"(?:a|abbr|b|big|em|font|i|mark|s|small|span|strong|sub|sup|u|wbr)(?:\s[^>]*+)?(?:>|\Z)",
     re.IGNORECASE,
 )
 _TAG = re.compile(r"<[a-zA-Z/!?][^>]*+(?:>|\Z)")

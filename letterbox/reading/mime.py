@@ -30,6 +30,7 @@ _PARAMETER = re.compile(
     rb';\s*+([^=;\s"]++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"?|([^;\s]*+))', re.DOTALL
 )
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
+_QUOTED_PLUS = re.compile(rb"=2[Bb]")
 _PADDED_BREAK = re.compile(rb"=[ \t]++(?=\r\n|\Z)")
 # What may follow a boundary on its line (RFC 2046, section 5.1.1): the closing "--" and padding.
 _LINE_END = re.compile(rb"(--)?[ \t]*+(?:\r\n|\Z)")
@@ -63,6 +64,17 @@ def content(mail: Mail, part: Part, most: int) -> bytes:
         # Space at the end of a line was added on the way (RFC 2045, section 6.7).
         return binascii.a2b_qp(_PADDED_BREAK.sub(b"=", raw))[:most]
     return mail.raw[part.start : min(part.end, part.start + most)]
+
+
+def may_hold_plus(mail: Mail, part: Part) -> bool:
+    """Whether a plus sign may stand in a part once its transfer encoding is undone.
+
+    In every character set that is known here it is the octet that it is in ASCII.
+    """
+    if part.encoding == "base64" or mail.raw.find(b"+", part.start, part.end) >= 0:
+        return True
+    quoted = part.encoding == "quoted-printable"
+    return quoted and _QUOTED_PLUS.search(mail.raw, part.start, part.end) is not None
 
 
 class _Entity(msgspec.Struct, frozen=True):

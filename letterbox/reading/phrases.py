@@ -8,7 +8,7 @@ the stems of one language mean nothing in another.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from itertools import chain, product
+from itertools import chain, islice, product
 from math import prod
 from typing import Final, NamedTuple
 
@@ -34,6 +34,7 @@ _MARKS: Final[dict[Language, frozenset[str]]] = {
         " dit dat te zo heeft hebben kun kunt onder als tot er om en wij jij geen worden"
     ),
 }
+_ANY_MARK: Final = frozenset().union(*_MARKS.values())
 _ENOUGH: Final = 3  # so many different ones tell a language
 _CLEARLY: Final = 3  # so many times as many as of the other tell that it is the only one
 _SHORT: Final = 40  # words; a text without marks is in another language only if it is longer
@@ -47,8 +48,8 @@ def languages_of(*texts: Words) -> tuple[Language, ...]:
 
     Its parts follow one another; its first 500 words are looked at.
     """
-    opening = list(chain.from_iterable(text.opening for text in texts))
-    looked = frozenset(opening[:_LOOKED_AT])
+    opening = chain.from_iterable(text.opening for text in texts)
+    looked = _ANY_MARK.intersection(islice(opening, _LOOKED_AT))
     en, nl = (len(looked & _MARKS[language]) for language in LANGUAGES)
     if max(en, nl) < _ENOUGH:
         return LANGUAGES if sum(map(len, texts)) < _SHORT else ()
@@ -147,51 +148,51 @@ class _Table:
 
     def present(self, words: Words) -> list[Phrase]:
         """The phrases that stand in a text."""
-        return list(dict.fromkeys(p for shape in self._standing(words) for p in shape.phrases))
+        candidates = self._candidates(words)
+        if several := [shape for shape in candidates if len(shape.stems) > 1]:
+            times = zip(several, self._times(several, words), strict=True)
+            missing = {shape.stems for shape, found in times if not found}
+            candidates = [shape for shape in candidates if shape.stems not in missing]
+        return list(dict.fromkeys(phrase for shape in candidates for phrase in shape.phrases))
 
     def find(self, words: Words) -> list[Found]:
         """The phrases that stand in a text, and how many times."""
+        candidates = self._candidates(words)
         found: Counter[Phrase] = Counter()
-        for shape in self._standing(words):
-            times = self._times(shape, words)
-            for phrase in shape.phrases:
+        for shape, times in zip(candidates, self._times(candidates, words), strict=True):
+            for phrase in shape.phrases if times else ():
                 found[phrase] += times
         return [Found(phrase, times) for phrase, times in found.items()]
 
-    def _standing(self, words: Words) -> list[_Shape]:
+    def _candidates(self, words: Words) -> list[_Shape]:
+        """Those whose stems all stand in a text, whose words are known then."""
         stems_there = self._vocabulary.forms_in(words.distinct)
         candidates = {nth for stem in stems_there for nth in self._by_longest.get(stem, ())}
         # In the order of the table: sets of words have another in every process, and what is
         # weighed after this must come out the same in all of them.
         shapes_there = (self._shapes[nth] for nth in sorted(candidates))
-        return [
-            shape
-            for shape in shapes_there
-            if stems_there.issuperset(shape.stems)
-            and (len(shape.stems) == 1 or self._stands(shape, words))
-        ]
+        return [shape for shape in shapes_there if stems_there.issuperset(shape.stems)]
 
-    def _stands(self, shape: _Shape, words: Words) -> bool:
-        """Whether a phrase stands in a text that has all its stems."""
-        spelled = self._spelled(shape, words)
-        if self._is_dear(spelled):
-            return self._times(shape, words) > 0
-        return words.have(spelled)
-
-    def _times(self, shape: _Shape, words: Words) -> int:
-        """How many times a phrase stands in a text whose words are known."""
-        spelled = self._spelled(shape, words)
-        if self._language and self._is_dear(spelled):
-            return words.times_stemmed(shape.stems, self._language)
-        return words.times(spelled)
+    def _times(self, shapes: Sequence[_Shape], words: Words) -> list[int]:
+        """How many times each stands in a text whose words are known."""
+        times = [0] * len(shapes)
+        of: list[int] = []
+        phrases: list[tuple[str, ...]] = []
+        for nth, shape in enumerate(shapes):
+            spelled = self._spelled(shape, words)
+            if self._language and prod(map(len, spelled)) > _FEW_SPELLINGS:
+                times[nth] = words.times_stemmed(shape.stems, self._language)
+                continue
+            for phrase in product(*spelled):
+                of.append(nth)
+                phrases.append(phrase)
+        for place, found in words.times(phrases).items():
+            times[of[place]] += found
+        return times
 
     def _spelled(self, shape: _Shape, words: Words) -> list[AbstractSet[str]]:
         """For each stem the words of a text that have it; they are known."""
         return [self._vocabulary.spelled(stem, words.distinct) for stem in shape.stems]
-
-    def _is_dear(self, spelled: Sequence[AbstractSet[str]]) -> bool:
-        """Whether to look for each spelling costs more than to stem the whole text."""
-        return self._language is not None and prod(map(len, spelled)) > _FEW_SPELLINGS
 
     def _stem_of(self, word: str) -> Sequence[str]:
         return (word,) if self._language is None else stems((word,), self._language)

@@ -1,8 +1,7 @@
 """What a message says in words alone, where its sender declares nothing."""
 
 import re
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
@@ -28,7 +27,7 @@ from letterbox.reading.phrases import Found, Phrase, Phrases, languages_of
 from letterbox.reading.prices import Prices, discounts_in, prices_in
 from letterbox.reading.signs import Signs
 from letterbox.reading.topics import Met, Topics, topic_entries
-from letterbox.reading.validity import valid_until
+from letterbox.reading.validity import sent_on, valid_until
 from letterbox.reading.words import Language, Words
 
 # Around a price stands what it is for.
@@ -51,8 +50,8 @@ class Tables:
 class Prose:
     """One message's subject and text, read when first asked for.
 
-    ``passages`` are the same in words; ``pages`` are its HTML parts in UTF-8, ``marks`` what its
-    header says, ``sent`` the day it says it was sent.
+    ``passages`` are the same in words; ``pages`` gives its HTML parts in UTF-8, ``marks`` what its
+    header says, ``sent`` its Date.
     """
 
     def __init__(
@@ -62,9 +61,9 @@ class Prose:
         text: str,
         passages: Passages,
         *,
-        pages: Sequence[bytes] = (),
+        pages: Callable[[], Iterable[bytes]] = tuple,
         marks: Marks = Marks(),  # noqa: B008 - frozen
-        sent: date | None = None,
+        sent: str = "",
     ) -> None:
         self._tables = tables
         self._subject = subject
@@ -87,7 +86,7 @@ class Prose:
     def categories(self) -> Categories:
         """What it is about, as far as its words leave no doubt."""
         passages, text = self._passages, self._text
-        headings = [html.headings_in(page) for page in self._pages]
+        headings = [html.headings_in(page) for page in self._pages()]
         priced = [text[max(0, a.start - _AROUND) : a.start] for a in self._prices.asked]
         met = Met(
             subject=self._topics(passages.subject),
@@ -103,7 +102,8 @@ class Prose:
         asked = self._prices.asked
         if not asked:
             return ()
-        until = valid_until(self._text, self._sent, day_first=not is_american(self._text))
+        day_first = not is_american(self._text)
+        until = valid_until(self._text, sent_on(self._sent), day_first=day_first)
         return tuple(Offer(origin="read", price=each.price, valid_until=until) for each in asked)
 
     @cached_property

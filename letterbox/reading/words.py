@@ -6,13 +6,14 @@ not cut into words: there a run of letters counts as one.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
-from itertools import chain, product
+from itertools import chain
 from typing import Final, Generic, Literal, TypeVar, get_args
 
 import Stemmer
+from ahocorasick_rs import BytesAhoCorasick, Implementation
 
 from letterbox.model.fold import fold
 from letterbox.model.message import Keyword
@@ -50,6 +51,8 @@ LANGUAGES: Final[tuple[Language, ...]] = get_args(Language)
 _STEMMERS: Final[dict[Language, Stemmer.Stemmer]] = {
     language: Stemmer.Stemmer(language, 0) for language in LANGUAGES
 }
+#: Characters that are looked through one phrase at a time.
+_LITTLE: Final = 80_000
 _SHORT: Final = 3  # letters; "jas" is no plural of "ja"
 _VOWEL_S: Final = ("as", "os", "us", "ys")
 # Plurals that no rule of a stemmer leads back.
@@ -152,17 +155,24 @@ def keyword(text: str) -> Keyword:
 class Words:
     """The folded words of one stretch of text, cut when first asked for, and then once only."""
 
-    __slots__ = ("_cut", "_distinct", "_stemmed", "flat")
+    __slots__ = ("_cut", "_distinct", "_flat", "_stemmed", "_text")
 
     def __init__(self, text: str) -> None:
-        #: Runs of characters, with a space before and behind each.
-        self.flat: Final = flat_of(text)
+        self._text = text
+        self._flat: str | None = None
         self._cut: Cut | None = None
         self._distinct: frozenset[str] | None = None
         self._stemmed: dict[Language, str] = {}
 
     def __len__(self) -> int:
         return self._whole.length
+
+    @property
+    def flat(self) -> str:
+        """Runs of characters, with a space before and behind each."""
+        if self._flat is None:
+            self._flat = flat_of(self._text)
+        return self._flat
 
     @property
     def ordered(self) -> list[str]:
@@ -189,29 +199,29 @@ class Words:
             whole = self._cut = cut_up(self.flat)
         return whole
 
-    def have(self, spelled: Sequence[Collection[str]]) -> bool:
-        """Whether words follow one another somewhere, each in one of its spellings."""
+    def times(self, phrases: Sequence[Sequence[str]]) -> Mapping[int, int]:
+        """How many times the words of each phrase follow one another, by the phrase's place."""
         line = self._whole.line
-        return any(line_of(words) in line for words in product(*spelled))
-
-    def times(self, spelled: Sequence[Collection[str]]) -> int:
-        """How many times words follow one another, each in one of its spellings."""
-        return sum(self._count(words) for words in product(*spelled))
+        sought = [line_of(phrase) for phrase in phrases]
+        if len(sought) * len(line) <= _LITTLE:
+            return {nth: _count(line, each) for nth, each in enumerate(sought)}
+        # All at once: of thirty, each in 12,000 characters, that takes a third of the time.
+        automaton = BytesAhoCorasick(
+            [each.encode() for each in sought], implementation=Implementation.ContiguousNFA
+        )
+        found = automaton.find_matches_as_indexes(line.encode(), overlapping=True)
+        return Counter(nth for nth, _, _ in found)
 
     def times_stemmed(self, phrase: Sequence[str], language: Language) -> int:
         """The same by the stems of every word: dear, but whatever the number of spellings."""
         line = self._stemmed.get(language)
         if line is None:
             line = self._stemmed[language] = line_of(stems(self.ordered, language))
-        return _count(line, phrase)
-
-    def _count(self, words: Sequence[str]) -> int:
-        return _count(self._whole.line, words)
+        return _count(line, line_of(phrase))
 
 
-def _count(line: str, words: Iterable[str]) -> int:
-    """How many times words stand in a row in a line, overlaps included."""
-    sought = line_of(words)
+def _count(line: str, sought: str) -> int:
+    """How many times something stands in a line, overlaps included."""
     times, at = 0, line.find(sought)
     while at >= 0:
         times += 1

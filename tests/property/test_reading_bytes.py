@@ -10,7 +10,7 @@ from letterbox.reading.encoded import decode_words, one_line
 from letterbox.reading.header import Ambiguous, Author, author, message_id, subject
 from letterbox.reading.html import structured_in, text_of
 from letterbox.reading.mail import DEFAULT_LIMITS, Limits, Mail, Malformed, split
-from letterbox.reading.mime import check_shape, content, parts
+from letterbox.reading.mime import check_shape, content, may_hold_plus, parts
 from letterbox.reading.prices import MAX_PRICES
 from letterbox.reading.structured import understand_markup
 from letterbox.reading.topics import MAX_IDS
@@ -179,6 +179,31 @@ def test_content_is_never_more_than_was_asked_for(body, most, encoding):
     mail = split(b"Content-Transfer-Encoding: " + encoding.encode() + b"\r\n\r\n" + body)
     (part,) = parts(mail)
     assert len(content(mail, part, most)) <= most
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [b"+", b"=2B", b"=2b", b"=2", b"=\r\n", b"B", b"Kw", b"\x1b$B", b"AC", b"-"]
+        )
+        | st.binary(max_size=3),
+        max_size=12,
+    ).map(b"".join),
+    st.sampled_from(["base64", "quoted-printable", "7bit"]),
+    st.sampled_from(["", "utf-8", "utf-7", "utf-16", "hz", "iso-2022-jp", "gb18030", "cp437"]),
+)
+def test_no_plus_sign_is_overlooked(body, encoding, charset):
+    mail = split(b"Content-Transfer-Encoding: " + encoding.encode() + b"\r\n\r\n" + body)
+    (part,) = parts(mail)
+    if "+" in to_text(content(mail, part, 100), charset):
+        assert may_hold_plus(mail, part)
+
+
+def test_what_is_no_character_does_not_stop_reading():
+    mail = split(b"Content-Type: text/plain; charset=utf-7\r\n\r\nHi +2AA- unsubscribe +2AA-")
+    facts = reader().read(mail, proven())
+    assert facts.kind is Kind.NEWSLETTER
+    assert facts.words.has(keyword("unsubscribe"))
 
 
 SAID = st.text("aAbB sS'-_.\u00e9\u0130\u00df\u00a0\u00ad1\n", max_size=12)

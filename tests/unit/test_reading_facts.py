@@ -1,5 +1,7 @@
 """What a message is and what it offers, as far as its proven sender stands behind it."""
 
+import base64
+import binascii
 import json
 from datetime import date
 from decimal import Decimal
@@ -287,6 +289,33 @@ def test_prices(markup, price):
 def test_other_facts_of_an_offer(markup, facts):
     (offer,) = reader().read(marked_up({"@type": "Offer", **markup}), proven()).offers
     assert offer == Offer(origin="structured", **facts)
+
+
+@pytest.mark.parametrize(
+    ("charset", "encoding"),
+    [
+        ("utf-8", "7bit"),
+        ("utf-8", "quoted-printable"),
+        ("utf-8", "base64"),
+        ("utf-7", "7bit"),
+        ("utf-7", "quoted-printable"),
+        ("utf-16-le", "base64"),
+        ("utf-16-le", "quoted-printable"),
+    ],
+)
+def test_markup_is_read_however_it_is_written(charset, encoding):
+    page = f'<script type="application/ld+json">{json.dumps(PRUNER)}</script>'.encode(charset)
+    if encoding == "base64":
+        page = base64.encodebytes(page)
+    elif encoding == "quoted-printable":
+        page = binascii.b2a_qp(page).replace(b"+", b"=2B")
+        assert b"+" not in page
+    written = mail(
+        [f"Content-Type: text/html; charset={charset}", f"Content-Transfer-Encoding: {encoding}"],
+        page,
+    )
+    (offer,) = reader().read(written, proven()).offers
+    assert offer == FELCO
 
 
 def test_a_declared_end_beats_the_one_in_markup():

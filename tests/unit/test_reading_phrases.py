@@ -188,6 +188,20 @@ def test_a_long_text_is_cut_as_a_short_one(run, times):
     words, whole = Words(text), split(text)
     assert (len(words), words.distinct) == (len(whole), frozenset(whole))
     assert words.opening == whole[: len(words.opening)]
-    assert words.times([["garden"], ["tools"]]) == sum(
+    assert words.times([["garden", "tools"]])[0] == sum(
         pair == ("garden", "tools") for pair in pairwise(whole)
     )
+
+
+@given(
+    st.lists(st.sampled_from(["a", "b", "caf\u00e9", "\u03b1"])),
+    st.lists(
+        st.lists(st.sampled_from(["a", "b", "cafe", "\u03b1"]), min_size=1, max_size=3), max_size=40
+    ),
+)
+def test_many_phrases_are_counted_as_one_by_one(run, phrases):
+    words = Words(" ".join(run) + " x" * 3_000)  # long enough to look for all at once
+    times, ordered = words.times(phrases), words.ordered
+    for nth, phrase in enumerate(phrases):
+        plain = sum(ordered[at : at + len(phrase)] == phrase for at in range(len(run)))
+        assert times.get(nth, 0) == words.times([phrase]).get(0, 0) == plain
