@@ -30,7 +30,6 @@ from letterbox.ports.clock import Clock
 from letterbox.ports.store import Commit, Rejected, Store, StoreUnavailable
 from letterbox.reading.facts import Reader
 from letterbox.reading.mail import Mail, Malformed
-from letterbox.reading.mime import check_shape
 from letterbox.records import places
 from letterbox.records.coding import decode
 from letterbox.records.content import read_content
@@ -160,8 +159,10 @@ class Intake:
         """The content as mail, within limits of form. Raises Malformed."""
         limits = self._reader.limits
         composed = arrival.submission.composed if arrival.submission else None
-        if composed is not None and composed.header.fits(limits):
-            return check_shape(composed, limits)
+        # Its parts are known; there are two at most, and the limits of each are those of them all.
+        parts = composed.parts if composed else None
+        if composed and parts and composed.header.fits(limits) and len(parts) <= limits.mime_parts:
+            return composed
         return read_content(arrival.envelope.edge, arrival.content, limits)
 
     async def _prove(self, arrival: Arrival, mail: Mail) -> Proof:
