@@ -5,8 +5,6 @@ durable. A resend meets its claim and gets the recorded answer again.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -274,16 +272,13 @@ class Intake:
 
     # ---- idempotent calls ----
 
-    @asynccontextmanager
-    async def _one_at_a_time(self, *name: str) -> AsyncIterator[None]:
+    def _one_at_a_time(self, *name: str) -> asyncio.Lock:
         """Calls with one key wait for one another, so that the first one's answer is recorded.
 
         That saves work. What holds between processes is that a key's messages have one id each,
         and so one claim.
         """
-        lock = self._calls.setdefault(name, asyncio.Lock())
-        async with lock:
-            yield
+        return self._calls.setdefault(name, asyncio.Lock())
 
     async def _recorded(self, submission: Submission | None) -> Received | None:
         if submission is None or submission.idempotent is None:

@@ -204,7 +204,7 @@ def _outermost(parts: Parts, callers: Callers, pages: Pages | None) -> Middlewar
     async def outermost(request: web.Request, handler: Way) -> web.StreamResponse:
         began = parts.clock.monotonic()
         session = request[SESSION] = new_id(parts.clock.now())
-        request[CLIENT] = callers.address(request)
+        client = request[CLIENT] = callers.address(request)
         response = await _answered(request, handler, callers, parts.public_url(), session)
         if pages is not None and response.content_type == PROBLEM:
             reference = session if response.status >= _OUR_FAULT else ""
@@ -214,7 +214,7 @@ def _outermost(parts: Parts, callers: Callers, pages: Pages | None) -> Middlewar
         log.info(
             "http",
             session=session,
-            client=request[CLIENT],
+            client=client,
             method=request.method if request.method in _METHODS else "other",
             # The pattern, not the path: references and ids are nobody's business in a log.
             route=resource.canonical if resource else "",
