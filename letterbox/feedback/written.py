@@ -3,6 +3,7 @@
 import binascii
 import re
 from collections.abc import Iterator
+from functools import cache
 
 # RFC 5322, section 3.2.4: what may stand between quotation marks as it is.
 _PLAIN = re.compile(r"[\x20-\x7e]*")
@@ -17,6 +18,12 @@ _ENCODED = "=?"
 
 def part(subtype: str, content: str) -> bytes:
     """The fields and the content of one part, text as CRLF lines (RFC 2046, section 4.1.1)."""
+    octets, encoding = encoded(content)
+    return b"".join((*part_fields(subtype, encoding), b"\r\n", octets))
+
+
+def encoded(content: str) -> tuple[bytes, str]:
+    """The content of a part, and how it is encoded."""
     canonical = content.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n")
     if not canonical.endswith("\r\n"):
         canonical += "\r\n"  # also what tells the encoder how lines end
@@ -26,11 +33,16 @@ def part(subtype: str, content: str) -> bytes:
     if not canonical.isascii() or "\0" in canonical or _has_long_line(canonical):
         encoding = "quoted-printable"
         octets = binascii.b2a_qp(octets, istext=True)
-    head = (
-        f'Content-Type: text/{subtype}; charset="utf-8"\r\n'
-        f"Content-Transfer-Encoding: {encoding}\r\n\r\n"
+    return octets, encoding
+
+
+@cache  # of a few subtypes of ours, and two encodings
+def part_fields(subtype: str, encoding: str) -> tuple[bytes, bytes]:
+    """The lines before a content: Content-Type, and Content-Transfer-Encoding."""
+    return (
+        f'Content-Type: text/{subtype}; charset="utf-8"\r\n'.encode(),
+        f"Content-Transfer-Encoding: {encoding}\r\n".encode(),
     )
-    return head.encode() + octets
 
 
 def _has_long_line(text: str) -> bool:

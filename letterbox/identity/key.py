@@ -30,8 +30,9 @@ def _author(mail: Mail, vendor: Vendor, server: str) -> Proven | Stranger:
     own = (vendor.id, server) == (address.local, address.domain)
     # Below our own name is every vendor's address, also where one of them has the domain above.
     ours = address.domain == server
-    theirs = any(is_below(address.domain, domain) for domain in vendor.own_domains)
-    if not own and (ours or not theirs):
+    if not own and (
+        ours or not any(is_below(address.domain, domain) for domain in vendor.own_domains)
+    ):
         return _foreign(vendor, address.domain)
     return Proven(domain=address.domain, how="key", author=address, vendor=vendor.id)
 

@@ -5,8 +5,6 @@ durable. A resend meets its claim and gets the recorded answer again.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -30,7 +28,6 @@ from letterbox.ports.clock import Clock
 from letterbox.ports.store import Commit, Rejected, Store, StoreUnavailable
 from letterbox.reading.facts import Reader
 from letterbox.reading.mail import Mail, Malformed
-from letterbox.reading.mime import check_shape
 from letterbox.records import places
 from letterbox.records.coding import decode
 from letterbox.records.content import read_content
@@ -160,8 +157,10 @@ class Intake:
         """The content as mail, within limits of form. Raises Malformed."""
         limits = self._reader.limits
         composed = arrival.submission.composed if arrival.submission else None
-        if composed is not None and composed.header.fits(limits):
-            return check_shape(composed, limits)
+        # Its parts are known; there are two at most, and the limits of each are those of them all.
+        parts = composed.parts if composed else None
+        if composed and parts and composed.header.fits(limits) and len(parts) <= limits.mime_parts:
+            return composed
         return read_content(arrival.envelope.edge, arrival.content, limits)
 
     async def _prove(self, arrival: Arrival, mail: Mail) -> Proof:
@@ -273,16 +272,13 @@ class Intake:
 
     # ---- idempotent calls ----
 
-    @asynccontextmanager
-    async def _one_at_a_time(self, *name: str) -> AsyncIterator[None]:
+    def _one_at_a_time(self, *name: str) -> asyncio.Lock:
         """Calls with one key wait for one another, so that the first one's answer is recorded.
 
         That saves work. What holds between processes is that a key's messages have one id each,
         and so one claim.
         """
-        lock = self._calls.setdefault(name, asyncio.Lock())
-        async with lock:
-            yield
+        return self._calls.setdefault(name, asyncio.Lock())
 
     async def _recorded(self, submission: Submission | None) -> Received | None:
         if submission is None or submission.idempotent is None:

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 
 import msgspec
 
@@ -107,7 +108,9 @@ def author(mail: Mail) -> Author | Ambiguous:
     whose proof was checked.
     """
     try:
-        return _author(_only_from(mail))
+        field = _only_from(mail)
+        # A sender's is the same in all its mail; what is long is remembered by nobody.
+        return _kept_author(field) if len(field.raw) <= _LONGEST_KEPT else _author(field)
     except _Unclear as unclear:
         return Ambiguous(why=str(unclear))
 
@@ -177,6 +180,10 @@ def _author(field: Field) -> Author:
     if any(shown != written.casefold() for shown in _LOOKS_LIKE_ADDRESS.findall(seen)):
         raise _Unclear("the name in From shows another address")
     return Author(address=address, name=name)
+
+
+_LONGEST_KEPT = 255
+_kept_author = lru_cache(maxsize=1024)(_author)
 
 
 class _Reader:

@@ -1,5 +1,6 @@
 """Keys and tokens: shown once, stored hashed, compared in constant time."""
 
+import asyncio
 import hashlib
 import hmac
 from datetime import datetime, timedelta
@@ -75,6 +76,8 @@ class Credentials:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._used: Recent[str, datetime] = Recent(_REMEMBERED)
+        #: What was looked up in this turn of the loop, by prefix; None before the first look.
+        self._seen: dict[str, Credential | None] | None = None
 
     async def issue(
         self,
@@ -144,8 +147,22 @@ class Credentials:
         prefix = f"{mark}_{rest.partition('_')[0]}"
         if mark not in _MARKS.values() or len(secret) > _LONGEST or not secret.isascii():
             prefix = "none"  # looked up all the same
-        document = await self._store.get(places.credential(prefix), places.CREDENTIAL)
-        return decode(document.value, Credential) if document else None
+        seen = self._seen
+        if seen is None:
+            # Calls that come in one turn of the loop, of ten busy connections some six, share one
+            # look: nobody can have heard of a change since. What is read while the loop goes round
+            # serves its own call alone.
+            seen = self._seen = {}
+            asyncio.get_running_loop().call_soon(self._forget)
+        elif prefix in seen:
+            return seen[prefix]
+        row = await self.find(prefix)
+        if seen is self._seen:
+            seen[prefix] = row
+        return row
+
+    def _forget(self) -> None:
+        self._seen = None
 
     async def prefixes(self, purpose: Purpose, owner: str) -> list[str]:
         """The public prefixes of an owner's credentials, in order: what :meth:`revoke` takes."""
@@ -198,9 +215,10 @@ class Credentials:
     async def _replace(self, document: Document, row: Credential) -> None:
         put = Put(key=places.CREDENTIAL, value=encode(row), expect=document.revision)
         await self._store.commit(Commit(partition=places.credential(row.prefix), operations=(put,)))
+        self._forget()
 
     async def revoke(self, prefix: str) -> bool:
-        """Revoke by prefix; false where there is none of it. At once: nothing is cached."""
+        """Revoke by prefix; false where there is none of it. At once: the next turn looks anew."""
         row = await self.find(prefix)
         if row is None:
             return False
@@ -209,6 +227,7 @@ class Credentials:
             Commit(partition=places.credential(prefix), operations=gone),
             Commit(partition=places.DIRECTORY, operations=(Delete(key=_entry(row)),)),
         )
+        self._forget()
         return True
 
     async def sweep(self, purpose: Purpose, owner: str, before: datetime) -> int:

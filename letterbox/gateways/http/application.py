@@ -200,19 +200,12 @@ CLIENT: web.RequestKey[str] = web.RequestKey("client", str)
 def _outermost(parts: Parts, callers: Callers, pages: Pages | None) -> Middleware:
     """Turns whatever is raised into a problem, and logs each request in one line."""
 
-    async def counted(request: web.Request, handler: Way) -> web.StreamResponse:
-        if request.match_info.http_exception is not None:
-            callers.count(request[CLIENT])  # where no route leads; routes count for themselves
-        return await handler(request)
-
     @web.middleware
     async def outermost(request: web.Request, handler: Way) -> web.StreamResponse:
         began = parts.clock.monotonic()
         session = request[SESSION] = new_id(parts.clock.now())
-        request[CLIENT] = callers.address(request)
-        response = await _answered(
-            request, partial(counted, handler=handler), parts.public_url(), session
-        )
+        client = request[CLIENT] = callers.address(request)
+        response = await _answered(request, handler, callers, parts.public_url(), session)
         if pages is not None and response.content_type == PROBLEM:
             reference = session if response.status >= _OUR_FAULT else ""
             told = {name: response.headers[name] for name in _TOLD if name in response.headers}
@@ -221,7 +214,7 @@ def _outermost(parts: Parts, callers: Callers, pages: Pages | None) -> Middlewar
         log.info(
             "http",
             session=session,
-            client=request[CLIENT],
+            client=client,
             method=request.method if request.method in _METHODS else "other",
             # The pattern, not the path: references and ids are nobody's business in a log.
             route=resource.canonical if resource else "",
@@ -235,9 +228,11 @@ def _outermost(parts: Parts, callers: Callers, pages: Pages | None) -> Middlewar
 
 
 async def _answered(
-    request: web.Request, way: Way, public_url: str, session: str
+    request: web.Request, way: Way, callers: Callers, public_url: str, session: str
 ) -> web.StreamResponse:
     try:
+        if request.match_info.http_exception is not None:
+            callers.count(request[CLIENT])  # where no route leads; routes count for themselves
         return await way(request)
     except (Problem, Reasoned) as problem:
         return render(problem, public_url)

@@ -157,23 +157,33 @@ class Call(NamedTuple):
 
 async def read_body(request: web.Request, most: int, seconds: float) -> bytes:
     """At most ``most`` octets within ``seconds``, else a problem."""
-    too_large = Problem("too-large", f"at most {most:,} octets are taken here", close=True)
     if (request.content_length or 0) > most:
-        raise too_large
-    pieces: list[bytes] = []
-    size = 0
+        raise _too_large(most)
+    content = request.content
     try:
+        if content.is_eof():
+            # A small one has come with its header: no deadline, no waiting (5 us, not 24).
+            body = content.read_nowait()
+            if len(body) > most:
+                raise _too_large(most)
+            return body
+        pieces: list[bytes] = []
+        size = 0
         async with asyncio.timeout(seconds):
-            async for piece in request.content.iter_any():
+            async for piece in content.iter_any():
                 size += len(piece)
                 if size > most:
-                    raise too_large
+                    raise _too_large(most)
                 pieces.append(piece)
     except TimeoutError:
         raise Problem("timeout", f"it must arrive within {seconds:g} s", close=True) from None
     except web.RequestPayloadError:
         raise Problem("bad-request", "the body is not framed as HTTP has it", close=True) from None
     return b"".join(pieces)
+
+
+def _too_large(most: int) -> Problem:
+    return Problem("too-large", f"at most {most:,} octets are taken here", close=True)
 
 
 def read_form(body: bytes, kind: type[Form]) -> Form:

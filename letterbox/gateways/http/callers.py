@@ -1,5 +1,7 @@
 """Who calls, and how much each may: by address, and by key or token."""
 
+from functools import lru_cache
+
 from aiohttp import web
 
 from letterbox.gateways.http.problems import Problem
@@ -44,7 +46,7 @@ class Callers:
 
     def count(self, address: str) -> None:
         """Count one call. Raises a Problem where it is one too many."""
-        if address and not self._addresses.take(str(place_of(address))):
+        if address and not self._addresses.take(_share(address)):
             raise _too_many("this address")
 
     def count_key(self, prefix: str) -> None:
@@ -55,7 +57,13 @@ class Callers:
     def count_wrong(self, address: str) -> None:
         """A key that is none was shown; not by a proxy, which shows what others gave it."""
         if address and not is_among(address, self._proxies):
-            self._addresses.take(str(place_of(address)), cost=_WRONG)
+            self._addresses.take(_share(address), cost=_WRONG)
+
+
+@lru_cache(maxsize=4096)  # few of all addresses call, again and again
+def _share(address: str) -> str:
+    """Whose calls are counted together with those of an address."""
+    return str(place_of(address))
 
 
 def _without_port(hop: str) -> str:

@@ -3,18 +3,21 @@
 There is no Date: it would make a repeated call another message. Rendering adds the day it came.
 """
 
+from functools import lru_cache
 from hashlib import sha256
-
-from msgspec.structs import replace
+from typing import Final
 
 from letterbox.feedback.sentences import safe
-from letterbox.feedback.written import display, part, unstructured
+from letterbox.feedback.written import display, encoded, part_fields, unstructured
 from letterbox.gateways.http.forms import NewMessage
 from letterbox.model.address import Address
 from letterbox.model.preferences import Vendor
 from letterbox.reading.mail import Field, Header, Mail, Part
 
-_BLANK = b"\r\n\r\n"
+_VERSION: Final = Field("mime-version", b"MIME-Version: 1.0\r\n")
+_NAMES: Final = ("content-type", "content-transfer-encoding")
+#: Two texts that say the same, the first of such in their message.
+_ALTERNATIVES: Final = 1
 
 
 def compose(
@@ -22,36 +25,55 @@ def compose(
 ) -> Mail:
     """The mail of a checked form. ``name`` is the left side of its Message-ID.
 
-    Its fields are known, and need not be looked for in what was just written.
+    Its fields and parts are known, and need not be looked for in what was just written.
 
     The author is ``NAME <VENDOR-ID@hostname>``. ``to`` is the only recipient; None hides many.
     """
-    header = [
-        f"From: {display(safe(vendor.name))} <{vendor.id}@{hostname}>",
-        f"To: {to or 'undisclosed-recipients:;'}",
-        f"Subject: {unstructured(form.subject)}",
-        f"Message-ID: <{name}@{hostname}>",
-        "MIME-Version: 1.0",
-    ]
-    text = part("plain", form.text)
-    if form.html is None:
-        said, _, octets = text.partition(_BLANK)
-        mail = _mail([*header, *said.decode().split("\r\n")], octets)
-        encoding = said.rpartition(b" ")[2].decode()
-        whole = Part("text/plain", "utf-8", encoding, mail.header.body_at, len(mail.raw))
-        return replace(mail, parts=(whole,))
-    html = part("html", form.html)
-    # It must not occur in a part (RFC 2046, section 5.1.1): it is a digest of both.
-    boundary = sha256(text + b"\0" + html).hexdigest()[:40]
-    header.append(f'Content-Type: multipart/alternative; boundary="{boundary}"')
-    between = f"--{boundary}\r\n".encode()
-    end = f"--{boundary}--\r\n".encode()
-    return _mail(header, b"".join((between, text, b"\r\n", between, html, b"\r\n", end)))
-
-
-def _mail(header: list[str], body: bytes) -> Mail:
-    fields = tuple(
-        [Field(line.partition(":")[0].lower(), f"{line}\r\n".encode()) for line in header]
+    header = (
+        _from(vendor.name, vendor.id, hostname),
+        Field("to", f"To: {to or 'undisclosed-recipients:;'}\r\n".encode()),
+        Field("subject", f"Subject: {unstructured(form.subject)}\r\n".encode()),
+        Field("message-id", f"Message-ID: <{name}@{hostname}>\r\n".encode()),
+        _VERSION,
     )
-    head = b"".join([field.raw for field in fields]) + b"\r\n"
-    return Mail(raw=head + body, header=Header(fields, body_at=len(head)))
+    text, encoding = encoded(form.text)
+    lines = part_fields("plain", encoding)
+    if form.html is None:
+        fields = (*header, *map(Field, _NAMES, lines))
+        raw, body_at = _written(fields, text)
+        whole = Part("text/plain", "utf-8", encoding, body_at, len(raw))
+        return Mail(raw, Header(fields, body_at), (whole,))
+    html, html_encoding = encoded(form.html)
+    text_head = b"".join((*lines, b"\r\n"))
+    html_head = b"".join((*part_fields("html", html_encoding), b"\r\n"))
+    # It must not occur in a part (RFC 2046, section 5.1.1): it is a digest of both.
+    boundary = sha256(b"".join((text_head, text, b"\0", html_head, html))).hexdigest()[:40]
+    kind = f'Content-Type: multipart/alternative; boundary="{boundary}"\r\n'.encode()
+    fields = (*header, Field("content-type", kind))
+    delimiter = f"--{boundary}".encode()
+    raw, body_at = _written(
+        fields,
+        *(delimiter, b"\r\n", text_head, text, b"\r\n"),
+        *(delimiter, b"\r\n", html_head, html, b"\r\n"),
+        *(delimiter, b"--\r\n"),
+    )
+    text_at = body_at + len(delimiter) + 2 + len(text_head)
+    text_end = text_at + len(text)
+    html_at = text_end + 2 + len(delimiter) + 2 + len(html_head)
+    parts = (
+        Part("text/plain", "utf-8", encoding, text_at, text_end, _ALTERNATIVES),
+        Part("text/html", "utf-8", html_encoding, html_at, html_at + len(html), _ALTERNATIVES),
+    )
+    return Mail(raw, Header(fields, body_at), parts)
+
+
+@lru_cache(maxsize=1024)
+def _from(name: str, local: str, hostname: str) -> Field:
+    """A vendor's own, the same in all that it sends."""
+    return Field("from", f"From: {display(safe(name))} <{local}@{hostname}>\r\n".encode())
+
+
+def _written(fields: tuple[Field, ...], *body: bytes) -> tuple[bytes, int]:
+    """The whole message, and where its body begins."""
+    head = b"".join([field.raw for field in fields])
+    return b"".join((head, b"\r\n", *body)), len(head) + 2

@@ -53,14 +53,17 @@ async def submit(call: Call) -> web.Response:
     key = call.idempotency_key
     body = await call.body(JSON, MAIL, most=call.parts.configuration.http.max_body)
     request = call.request
-    said = f"{request.path_qs}\0{request.headers.get('Content-Type', '')}"
+    idempotent = None
+    if key:
+        said = f"{request.path_qs}\0{request.headers.get('Content-Type', '')}"
+        idempotent = Idempotent(key=key, fingerprint=fingerprint(said, body))
     sending = Sending(
         parts=call.parts,
         vendor=vendor,
         name=call.session,
         session=call.session,
         client=call.client,
-        idempotent=Idempotent(key=key, fingerprint=fingerprint(said, body)) if key else None,
+        idempotent=idempotent,
     )
     if request.content_type == MAIL:
         to = tuple(request.query.getall("to", ()))
