@@ -15,6 +15,7 @@ _MOST: Final = 4096
 _AT_ONCE: Final = 8
 #: Names of one partition that are remembered, about.
 _MOST_OF_ONE: Final = 64
+_COUNTING: Final = frozenset({Add, Uncount})
 
 
 class Count(NamedTuple):
@@ -61,7 +62,8 @@ class Counts:
     def change(self, commit: Commit) -> None:
         """Forget what a commit, now durable, has changed."""
         known = self._known.get(commit.partition)
-        if not known:
+        # Most commits of a partition that has counts change none of them.
+        if not known or _COUNTING.isdisjoint(map(type, commit.operations)):
             return
         for operation in commit.operations:
             if isinstance(operation, Add | Uncount):
