@@ -59,26 +59,25 @@ class Tallies:
         #: Days that are over, by vendor and ordinal: they change no more.
         self._past: Recent[tuple[str, int], tuple[TallyCount, ...]] = Recent(_REMEMBERED)
         #: A vendor is told few things, over and over: made once, and counted with each message.
-        self._commits: Recent[tuple[str, date, Of, ToldVerdict, str | None], Commit] = Recent(
+        self._commits: Recent[tuple[str, date, Of, ToldVerdict, str], Commit] = Recent(
             _TOLD_OF_LATE
         )
 
     def commit(self, tally: Tally) -> Commit:
         """Count, where the commit just before this one is done."""
         told = tally.told
-        said = (tally.vendor, tally.day, tally.of, told.verdict, told.reason and told.reason.code)
+        code = told.reason.code if told.reason else ""
+        said = (tally.vendor, tally.day, tally.of, told.verdict, code)
         commit = self._commits.get(said)
         if commit is None:
             commit = self._commit(*said)
             self._commits.put(said, commit)
         return commit
 
-    def _commit(
-        self, vendor: str, day: date, of: Of, verdict: ToldVerdict, code: str | None
-    ) -> Commit:
+    def _commit(self, vendor: str, day: date, of: Of, verdict: ToldVerdict, code: str) -> Commit:
         begun = datetime.combine(day, time(), tzinfo=UTC)
         add = Add(
-            counter=places.told(day, of, verdict, code or ""),
+            counter=places.told(day, of, verdict, code),
             expires=later(begun, self._kept + _DAY),
         )
         return Commit(places.vendor(vendor), (add,), with_previous=True)

@@ -146,9 +146,8 @@ class Operations:
             self._execute(sql, (self._now, limit))
 
     def _one(self, sql: str, bindings: tuple[object, ...]) -> Any:
-        """The first value of the first row, or None; the statement is finished after it."""
-        rows = self._execute(sql, bindings).fetchall()
-        return rows[0][0] if rows else None
+        """The one value of the one row, or None; the statement is finished after it."""
+        return self._execute(sql, bindings).get
 
     def _changed(self, sql: str, bindings: tuple[object, ...]) -> int:
         """How many rows a statement has changed."""
