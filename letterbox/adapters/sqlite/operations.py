@@ -61,10 +61,12 @@ _CLAIM = (
 _CLAIM_ANEW = (
     "UPDATE claims SET value = ?, expires = ? WHERE partition = ? AND name = ? AND expires <= ?"
 )
-_FORGET = tuple(
-    f"DELETE FROM {table} WHERE (partition, name) IN"  # noqa: S608 - our own two names
-    f" (SELECT partition, name FROM {table} WHERE expires <= ? LIMIT ?)"
-    for table in ("counters", "claims")
+_FORGET_COUNTERS = (
+    "DELETE FROM counters WHERE (partition, name) IN"
+    " (SELECT partition, name FROM counters WHERE expires <= ? LIMIT ?)"
+)
+_FORGET_CLAIMS = (
+    "DELETE FROM claims WHERE row IN (SELECT row FROM claims WHERE expires <= ? LIMIT ?)"
 )
 
 
@@ -142,7 +144,7 @@ class Operations:
 
     def forget(self, limit: int) -> None:
         """Remove counters and claims that have expired, ``limit`` of each at most."""
-        for sql in _FORGET:
+        for sql in (_FORGET_COUNTERS, _FORGET_CLAIMS):
             self._execute(sql, (self._now, limit))
 
     def _one(self, sql: str, bindings: tuple[object, ...]) -> Any:
