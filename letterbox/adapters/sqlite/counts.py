@@ -41,10 +41,11 @@ class Counts:
         if known is None:
             return None
         try:
-            found = {name: known[name] for name in names}
+            return {
+                name: each.value if (each := known[name]).expires > now else 0 for name in names
+            }
         except KeyError:
             return None
-        return {name: each.value if each.expires > now else 0 for name, each in found.items()}
 
     def learn(self, partition: str, rows: Mapping[str, Count]) -> None:
         """Remember what has just been read."""
