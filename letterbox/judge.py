@@ -184,7 +184,8 @@ class Judge:
             asked_by=question.asked_by,
             flags=(*lookalikes, *flags_of(sender, message, question.recipient, wishes)),
         )
-        case = msgspec.structs.replace(case, flags=(*case.flags, *hands_of(case)))
+        if hands := hands_of(case):  # hardly ever: what the case has worked out is kept
+            case = msgspec.structs.replace(case, flags=(*case.flags, *hands))
         decision = evaluate(self._filters, case)
         if wishes.observes:
             decision = watched(decision)
@@ -263,11 +264,11 @@ class Judge:
     ) -> tuple[dict[str, int], dict[str, int]]:
         """What was counted so far: towards limits, and of what waits."""
         # Asked also where nothing is counted: limits must not show in the work done.
-        names = [entry.counter for entry in counted]
+        usage = dict.fromkeys([entry.counter for entry in counted], 0)
         waiting = self._custody.counters(vendor.id)
         partition = places.consumer(owner.consumer)
-        counts = await self._store.counters(partition, [*names, *waiting])
-        return {name: counts[name] for name in names}, {name: counts[name] for name in waiting}
+        counts = await self._store.counters(partition, [*usage, *waiting])
+        return {name: counts[name] for name in usage}, counts
 
     def _with_room(
         self, decision: Decision, vendor: VendorRef, waiting: Mapping[str, int]

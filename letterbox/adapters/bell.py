@@ -34,9 +34,9 @@ class Bells:
 
         ``works``: whether what it brought to be done is done in this process.
         """
+        if _HEARD.isdisjoint(map(type, commit.operations)):
+            return  # most of them: what is only kept wakes nobody
         for operation in commit.operations:
-            if type(operation) not in _HEARD:
-                continue  # most of them: what is only kept wakes nobody
             if isinstance(operation, Emit) and works:
                 self.ring_work()
             elif isinstance(operation, Schedule) and works:

@@ -85,10 +85,10 @@ class Intake:
 
         Whatever goes wrong is an answer; the one exception is :class:`KeyReused`.
         """
-        began = self._clock.monotonic()
+        began, now = self._clock.monotonic(), self._clock.now()
         arrival = Arrival(
-            id=new_id(self._clock.now()),
-            at=self._clock.now(),
+            id=new_id(now),
+            at=now,
             envelope=envelope,
             content=content,
             submission=submission,
@@ -123,10 +123,12 @@ class Intake:
         proof = await self._prove(arrival, mail)
         how = getattr(proof.sender, "how", type(proof.sender).__name__.lower())
         self._metrics.message(envelope.edge, how).inc()
-        operator = tuple(a for a in envelope.recipients if self._operator.has(a))
+        operator = tuple(filter(self._operator.has, envelope.recipients))
         back = await self._bounces.names(arrival, envelope.recipients, mail)
         told = await self._bounces.take(back, mail)
-        others = tuple(a for a in envelope.recipients if a not in operator and a not in back)
+        others = envelope.recipients
+        if operator or back:
+            others = tuple(a for a in others if a not in operator and a not in back)
         if operator:
             told |= await self._operator.take(arrival, operator, mail, proof)
         settled = Settled(told=told, message=arrival.id, recorded=False)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import accumulate
 from typing import NamedTuple
 
 import structlog
@@ -267,18 +266,26 @@ class Settlement:
 
     async def _write(self, course: Course, subject: Subject, ready: Sequence[Ready]) -> list[Slot]:
         """Write everything in one call; return those about whom something changed meanwhile."""
-        commits = [commit for each in ready for commit in each.commits]
-        first = [] if course.stored else [await self._message(subject)]
+        commits = [] if course.stored else [await self._message(subject)]
+        begins = []
+        for each in ready:
+            begins.append(len(commits))
+            commits += each.commits
+        answer = self._expected(course, ready)
+        results = await self._store.commit(*commits, *answer)
+        course.stored = True
+        course.recorded = bool(answer) and isinstance(results[-1], Done)
+        return self._take(course, ready, [results[begin] for begin in begins])
+
+    def _expected(self, course: Course, ready: Sequence[Ready]) -> tuple[Commit, ...]:
+        """What records the answer to an idempotent call, as it is where all of this is written."""
+        arrival = course.arrival
+        if arrival.submission is None or arrival.submission.idempotent is None:
+            return ()
         expected = dict(course.told)
         for each in ready:
             expected |= dict.fromkeys(each.slot.spellings, each.line.record.told)
-        answer = answer_commit(course.arrival, expected, course.arrival.id)
-        results = await self._store.commit(*first, *commits, *answer)
-        course.stored = True
-        course.recorded = bool(answer) and isinstance(results[-1], Done)
-        begins = accumulate((len(each.commits) for each in ready), initial=len(first))
-        landed = [results[begin] for begin, _ in zip(begins, ready, strict=False)]
-        return self._take(course, ready, landed)
+        return answer_commit(arrival, expected, arrival.id)
 
     def _take(
         self, course: Course, ready: Sequence[Ready], results: Sequence[Result]

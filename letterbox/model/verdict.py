@@ -112,8 +112,9 @@ class Finding(msgspec.Struct, frozen=True):
 
 def reasons_in(findings: Iterable[Finding]) -> frozenset[str]:
     """Every reason code that findings name, whether it counted or not."""
-    verdicts = [each.verdict for each in findings]
-    return frozenset([each.reason for each in verdicts if not isinstance(each, Deliver)])
+    return frozenset([
+        each.verdict.reason for each in findings if not isinstance(each.verdict, Deliver)
+    ])  # fmt: skip
 
 
 class Decision(msgspec.Struct, frozen=True):

@@ -25,7 +25,7 @@ class Custody:
 
     def counters(self, vendor: str) -> tuple[str, ...]:
         """The names of what is counted for a message of this vendor."""
-        return tuple(self._limits(vendor))
+        return places.waiting(vendor), places.WAITING
 
     def full(self, vendor: str, counts: Mapping[str, int]) -> int | None:
         """How many may wait, where one more would be one too many."""

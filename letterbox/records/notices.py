@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from letterbox.model.flag import resembled
 from letterbox.model.record import DecisionRecord
@@ -14,6 +14,12 @@ from letterbox.records import places
 #: ``lookalike``: it looks like a vendor of the consumer's, and is another. ``objection``: it goes
 #: on advertising though the consumer objected to that; no decision shows it by itself.
 Cause = Literal["address", "locked-out", "lookalike", "objection"]
+
+#: What is written where there is nothing to tell of: as much as where there is.
+_NOTHING: Final = (
+    Delete(key=places.noticed("")),
+    Unschedule(key=places.NOTICE, expect=False),
+)
 
 
 def causes(record: DecisionRecord) -> Iterator[Cause]:
@@ -59,7 +65,7 @@ def noticing(record: DecisionRecord) -> tuple[Operation, Operation]:
     """
     found = "+".join(causes(record))
     if not found:
-        return Delete(key=places.noticed("")), Unschedule(key=places.NOTICE, expect=False)
+        return _NOTHING
     about = f"{found}/{record.vendor.id}"
     return (
         Put(key=places.noticed(about), value=record.id.encode()),

@@ -22,6 +22,7 @@ from letterbox.records.cache import Recent
 Of = Literal["answer", "held"]
 _DAY: Final = timedelta(days=1)
 _REMEMBERED: Final = 20_000
+_TOLD_OF_LATE: Final = 1_000
 #: Verdicts that carry a reason, and those that carry none.
 _REASONED: Final[tuple[ToldVerdict, ...]] = ("hold", "refuse")
 _PLAIN: Final[tuple[ToldVerdict, ...]] = ("deliver", "accepted")
@@ -57,17 +58,29 @@ class Tallies:
         self._classes |= {each: each for each in self._classes.values()}
         #: Days that are over, by vendor and ordinal: they change no more.
         self._past: Recent[tuple[str, int], tuple[TallyCount, ...]] = Recent(_REMEMBERED)
+        #: A vendor is told few things, over and over: made once, and counted with each message.
+        self._commits: Recent[tuple[str, date, Of, ToldVerdict, str], Commit] = Recent(
+            _TOLD_OF_LATE
+        )
 
     def commit(self, tally: Tally) -> Commit:
         """Count, where the commit just before this one is done."""
         told = tally.told
         code = told.reason.code if told.reason else ""
-        begun = datetime.combine(tally.day, time(), tzinfo=UTC)
+        said = (tally.vendor, tally.day, tally.of, told.verdict, code)
+        commit = self._commits.get(said)
+        if commit is None:
+            commit = self._commit(*said)
+            self._commits.put(said, commit)
+        return commit
+
+    def _commit(self, vendor: str, day: date, of: Of, verdict: ToldVerdict, code: str) -> Commit:
+        begun = datetime.combine(day, time(), tzinfo=UTC)
         add = Add(
-            counter=places.told(tally.day, tally.of, told.verdict, code),
+            counter=places.told(day, of, verdict, code),
             expires=later(begun, self._kept + _DAY),
         )
-        return Commit(places.vendor(tally.vendor), (add,), with_previous=True)
+        return Commit(places.vendor(vendor), (add,), with_previous=True)
 
     async def of(
         self, vendor: str, first: date, last: date, now: datetime

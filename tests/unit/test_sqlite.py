@@ -13,6 +13,7 @@ import pytest
 from letterbox.adapters.sqlite import NotAStore, SchemaTooNew, SqliteStore, wal
 from letterbox.adapters.sqlite.operations import Operations
 from letterbox.adapters.sqlite.schema import MIGRATIONS, connect, prepare
+from letterbox.adapters.times import stored
 from letterbox.ports.store import (
     Add,
     Append,
@@ -23,6 +24,7 @@ from letterbox.ports.store import (
     DropBody,
     Emit,
     Put,
+    Rejected,
     Schedule,
     StoreInUse,
     StoreUnavailable,
@@ -176,6 +178,25 @@ def test_a_migration_that_fails_changes_nothing(db, tmp_path):
         prepare(db, tmp_path, migrations=(*MIGRATIONS, "DROP TABLE outbox", "DROP TABLE outbox"))
     assert db.pragma("user_version") == len(MIGRATIONS)
     assert db.execute("SELECT count(*) FROM outbox").fetchall() == [(0,)]
+
+
+async def test_claims_of_the_first_version_hold_and_are_forgotten_as_ever(db, tmp_path, clock):
+    prepare(db, tmp_path, migrations=MIGRATIONS[:1])
+    now = stored(clock.now())
+    rows = [("kept", None), ("later", now + 1), ("over", now)]
+    for name, expires in rows:
+        row = (ANNA, name, name.encode(), expires)
+        db.execute("INSERT INTO claims (partition, name, value, expires) VALUES (?, ?, ?, ?)", row)
+    db.close()
+    store = await SqliteStore.open(tmp_path / "x.db", clock)
+    assert [await store.claim(ANNA, name) for name, _ in rows] == [b"kept", b"later", None]
+    for name, _ in rows[:2]:
+        again = Claim(name=name, value=b"again", expires=None)
+        assert await store.commit(on(again)) == [Rejected(operation=again, found=name.encode())]
+    clock.advance(hours=1)
+    await store.commit(on(Claim(name="new", value=b"", expires=None)))
+    assert (await store.names(ANNA)).claims == ("kept", "new")
+    await store.close()
 
 
 # ---- the writer -------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ _MOST: Final = 4096
 _AT_ONCE: Final = 8
 #: Names of one partition that are remembered, about.
 _MOST_OF_ONE: Final = 64
+_COUNTING: Final = frozenset({Add, Uncount})
 
 
 class Count(NamedTuple):
@@ -40,10 +41,11 @@ class Counts:
         if known is None:
             return None
         try:
-            found = {name: known[name] for name in names}
+            return {
+                name: each.value if (each := known[name]).expires > now else 0 for name in names
+            }
         except KeyError:
             return None
-        return {name: each.value if each.expires > now else 0 for name, each in found.items()}
 
     def learn(self, partition: str, rows: Mapping[str, Count]) -> None:
         """Remember what has just been read."""
@@ -61,7 +63,8 @@ class Counts:
     def change(self, commit: Commit) -> None:
         """Forget what a commit, now durable, has changed."""
         known = self._known.get(commit.partition)
-        if not known:
+        # Most commits of a partition that has counts change none of them.
+        if not known or _COUNTING.isdisjoint(map(type, commit.operations)):
             return
         for operation in commit.operations:
             if isinstance(operation, Add | Uncount):

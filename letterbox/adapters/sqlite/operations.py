@@ -36,20 +36,24 @@ from letterbox.ports.store import (
     shard_of,
 )
 
-# What is new is written without RETURNING, which costs as much again as the row itself: whether
-# it was new tells ``changes``. Most of what a message brings is.
+# Nothing is written with RETURNING, which costs as much again as the row itself (1.7 us): whether
+# anything was, tells ``changes``, and a number is looked up after it (0.6 us).
 _MAKE = (
     "INSERT INTO documents (partition, key, revision, value) VALUES (?, ?, 1, ?)"
     " ON CONFLICT (partition, key) DO NOTHING"
 )
-_WRITE = (
-    "UPDATE documents SET revision = revision + 1, value = ? WHERE partition = ? AND key = ?"
-    " RETURNING revision"
-)
+_WRITE = "UPDATE documents SET revision = revision + 1, value = ? WHERE partition = ? AND key = ?"
 _CHANGE = (
     "UPDATE documents SET revision = revision + 1, value = ?"
-    " WHERE partition = ? AND key = ? AND revision = ? RETURNING revision"
+    " WHERE partition = ? AND key = ? AND revision = ?"
 )
+# By far the most common: it goes on as it was, and the index by expiry with it.
+_COUNT = (
+    "UPDATE counters SET count = count + ?1 WHERE partition = ?2 AND name = ?3"
+    " AND expires = ?4 AND expires > ?5 AND (?6 IS NULL OR count + ?1 <= ?6)"
+)
+_REVISION = "SELECT revision FROM documents WHERE partition = ? AND key = ?"
+_COUNTED = "SELECT count FROM counters WHERE partition = ? AND name = ? AND expires > ?"
 _CLAIM = (
     "INSERT INTO claims (partition, name, value, expires) VALUES (?, ?, ?, ?)"
     " ON CONFLICT (partition, name) DO NOTHING"
@@ -57,10 +61,12 @@ _CLAIM = (
 _CLAIM_ANEW = (
     "UPDATE claims SET value = ?, expires = ? WHERE partition = ? AND name = ? AND expires <= ?"
 )
-_FORGET = tuple(
-    f"DELETE FROM {table} WHERE (partition, name) IN"  # noqa: S608 - our own two names
-    f" (SELECT partition, name FROM {table} WHERE expires <= ? LIMIT ?)"
-    for table in ("counters", "claims")
+_FORGET_COUNTERS = (
+    "DELETE FROM counters WHERE (partition, name) IN"
+    " (SELECT partition, name FROM counters WHERE expires <= ? LIMIT ?)"
+)
+_FORGET_CLAIMS = (
+    "DELETE FROM claims WHERE row IN (SELECT row FROM claims WHERE expires <= ? LIMIT ?)"
 )
 
 
@@ -95,6 +101,8 @@ class Operations:
         self, db: apsw.Connection, files: BodyFiles, now: int, *, savepoints: bool
     ) -> None:
         self._db = db
+        # One cursor for all: to make one for each statement is half of what most of them cost.
+        self._execute = db.cursor().execute
         self._files = files
         self._now = now
         self._savepoints = savepoints
@@ -136,43 +144,40 @@ class Operations:
 
     def forget(self, limit: int) -> None:
         """Remove counters and claims that have expired, ``limit`` of each at most."""
-        for sql in _FORGET:
-            self._db.execute(sql, (self._now, limit))
+        for sql in (_FORGET_COUNTERS, _FORGET_CLAIMS):
+            self._execute(sql, (self._now, limit))
 
-    def _one(self, sql: str, *bindings: object) -> Any:
-        """The first value of the first row, or None; the statement is finished after it."""
-        rows = self._db.execute(sql, bindings).fetchall()
-        return rows[0][0] if rows else None
+    def _one(self, sql: str, bindings: tuple[object, ...]) -> Any:
+        """The one value of the one row, or None; the statement is finished after it."""
+        return self._execute(sql, bindings).get
 
-    def _changed(self, sql: str, *bindings: object) -> int:
+    def _changed(self, sql: str, bindings: tuple[object, ...]) -> int:
         """How many rows a statement has changed."""
-        self._db.execute(sql, bindings)
+        self._execute(sql, bindings)
         return self._db.changes()
 
     # ---- documents ----------------------------------------------------------------------------
 
     def _revision(self, partition: str, key: str) -> int:
-        sql = "SELECT revision FROM documents WHERE partition = ? AND key = ?"
-        return self._one(sql, partition, key) or 0
+        return self._one(_REVISION, (partition, key)) or 0
 
     def _put(self, partition: str, operation: Put) -> int:
         key, value, expect = operation.key, operation.value, operation.expect
-        revision: int | None = None
         if expect:
-            revision = self._one(_CHANGE, value, partition, key, expect)
-        elif self._changed(_MAKE, partition, key, value):
-            revision = 1
+            if self._changed(_CHANGE, (value, partition, key, expect)):
+                return expect + 1
+        elif self._changed(_MAKE, (partition, key, value)):
+            return 1
         elif expect is None:
-            revision = self._one(_WRITE, value, partition, key)
-        if revision is None:
-            raise _Refused(self._revision(partition, key))
-        return revision
+            self._execute(_WRITE, (value, partition, key))
+            return self._revision(partition, key)
+        raise _Refused(self._revision(partition, key))
 
     def _delete(self, partition: str, operation: Delete) -> int:
         if operation.expect is not None:
             self._guard(partition, operation.key, operation.expect)
         sql = "DELETE FROM documents WHERE partition = ? AND key = ?"
-        self._db.execute(sql, (partition, operation.key))
+        self._execute(sql, (partition, operation.key))
         return 0
 
     def _expect(self, partition: str, operation: Expect) -> int:
@@ -191,15 +196,13 @@ class Operations:
             "SELECT sequence FROM logs WHERE partition = ? AND log = ?"
             " ORDER BY sequence DESC LIMIT 1"
         )
-        sequence: int = (self._one(sql, partition, operation.log) or 0) + 1
+        sequence: int = (self._one(sql, (partition, operation.log)) or 0) + 1
         row = (partition, operation.log, sequence, operation.value)
-        self._db.execute(
-            "INSERT INTO logs (partition, log, sequence, value) VALUES (?, ?, ?, ?)", row
-        )
+        self._execute("INSERT INTO logs (partition, log, sequence, value) VALUES (?, ?, ?, ?)", row)
         return sequence
 
     def _trim(self, partition: str, operation: Trim) -> int:
-        self._db.execute(
+        self._execute(
             "DELETE FROM logs WHERE partition = ? AND log = ? AND sequence <= ? AND sequence <"
             " (SELECT max(sequence) FROM logs WHERE partition = ? AND log = ?)",
             (partition, operation.log, operation.through, partition, operation.log),
@@ -209,32 +212,25 @@ class Operations:
     def _rewrite(self, partition: str, operation: Rewrite) -> int:
         sql = "UPDATE logs SET value = ? WHERE partition = ? AND log = ? AND sequence = ?"
         for sequence, value in operation.entries:
-            self._db.execute(sql, (value, partition, operation.log, sequence))
+            self._execute(sql, (value, partition, operation.log, sequence))
         return 0
 
     def _add(self, partition: str, operation: Add) -> int:
         name, amount, limit = operation.counter, operation.amount, operation.limit
         expires = stored(operation.expires)
-        # By far the most common: it goes on as it was, and the index by expiry with it.
-        count = self._one(
-            "UPDATE counters SET count = count + ?1 WHERE partition = ?2 AND name = ?3"
-            " AND expires = ?4 AND expires > ?5 AND (?6 IS NULL OR count + ?1 <= ?6)"
-            " RETURNING count",
-            *(amount, partition, name, expires, self._now, limit),
-        )
-        if count is None:
-            sql = "SELECT count FROM counters WHERE partition = ? AND name = ? AND expires > ?"
-            before = self._one(sql, partition, name, self._now) or 0
-            count = before + amount
-            if limit is not None and count > limit:
-                raise _Refused(before)
-            row = (partition, name, count, expires)
-            self._db.execute("INSERT OR REPLACE INTO counters VALUES (?, ?, ?, ?)", row)
-        return int(count)
+        if self._changed(_COUNT, (amount, partition, name, expires, self._now, limit)):
+            return int(self._one(_COUNTED, (partition, name, self._now)))
+        before = self._one(_COUNTED, (partition, name, self._now)) or 0
+        count = int(before + amount)
+        if limit is not None and count > limit:
+            raise _Refused(before)
+        row = (partition, name, count, expires)
+        self._execute("INSERT OR REPLACE INTO counters VALUES (?, ?, ?, ?)", row)
+        return count
 
     def _uncount(self, partition: str, operation: Uncount) -> int:
         sql = "DELETE FROM counters WHERE partition = ? AND name = ?"
-        self._db.execute(sql, (partition, operation.counter))
+        self._execute(sql, (partition, operation.counter))
         return 0
 
     def _claim(self, partition: str, operation: Claim) -> int:
@@ -242,39 +238,39 @@ class Operations:
         expires = None if operation.expires is None else stored(operation.expires)
         value = operation.value
         if not (
-            self._changed(_CLAIM, partition, name, value, expires)
-            or self._changed(_CLAIM_ANEW, value, expires, partition, name, self._now)
+            self._changed(_CLAIM, (partition, name, value, expires))
+            or self._changed(_CLAIM_ANEW, (value, expires, partition, name, self._now))
         ):
             sql = "SELECT value FROM claims WHERE partition = ? AND name = ?"
-            raise _Refused(self._one(sql, partition, name))
+            raise _Refused(self._one(sql, (partition, name)))
         return 0
 
     def _unclaim(self, partition: str, operation: Unclaim) -> int:
         sql = "DELETE FROM claims WHERE partition = ? AND name = ?"
-        self._db.execute(sql, (partition, operation.name))
+        self._execute(sql, (partition, operation.name))
         return 0
 
     # ---- the due-set and the outbox -----------------------------------------------------------
 
     def _schedule(self, partition: str, operation: Schedule) -> int:
         row = (partition, operation.key, stored(operation.at), operation.value)
-        self._db.execute("INSERT OR REPLACE INTO due VALUES (?, ?, ?, ?)", row)
+        self._execute("INSERT OR REPLACE INTO due VALUES (?, ?, ?, ?)", row)
         return 0
 
     def _unschedule(self, partition: str, operation: Unschedule) -> int:
         sql = "DELETE FROM due WHERE partition = ? AND key = ?"
-        if not self._changed(sql, partition, operation.key) and operation.expect:
+        if not self._changed(sql, (partition, operation.key)) and operation.expect:
             raise _Refused(0)
         return 0
 
     def _emit(self, partition: str, operation: Emit) -> int:
         sql = "INSERT INTO outbox (shard, partition, value) VALUES (?, ?, ?)"
-        self._db.execute(sql, (shard_of(partition), partition, operation.value))
+        self._execute(sql, (shard_of(partition), partition, operation.value))
         return self._db.last_insert_rowid()
 
     def _settle(self, partition: str, operation: Settle) -> int:
-        sql = "DELETE FROM outbox WHERE sequence = ? AND shard = ? RETURNING 1"
-        if not self._one(sql, operation.sequence, shard_of(partition)):
+        sql = "DELETE FROM outbox WHERE sequence = ? AND shard = ?"
+        if not self._changed(sql, (operation.sequence, shard_of(partition))):
             raise _Refused(0)
         return 0
 
@@ -285,7 +281,7 @@ class Operations:
 
     def _keep_body(self, _partition: str, operation: KeepBody) -> int:
         sql = "INSERT INTO bodies (id, content) VALUES (?, ?) ON CONFLICT (id) DO NOTHING"
-        self._db.execute(sql, (operation.id, operation.content))
+        self._execute(sql, (operation.id, operation.content))
         return 0
 
     def _keep_file(self, _partition: str, operation: KeepFile) -> int:
@@ -294,11 +290,11 @@ class Operations:
                 f"the file of body {operation.id} was prepared too long ago: prepare it again"
             )
         sql = "INSERT INTO bodies (id, file) VALUES (?, ?) ON CONFLICT (id) DO NOTHING"
-        self._db.execute(sql, (operation.id, operation.file))
+        self._execute(sql, (operation.id, operation.file))
         return 0
 
     def _drop_body(self, _partition: str, operation: DropBody) -> int:
-        file = self._one("DELETE FROM bodies WHERE id = ? RETURNING file", operation.id)
+        file = self._one("DELETE FROM bodies WHERE id = ? RETURNING file", (operation.id,))
         if file is not None:
             self.dropped.append(file)
         return 0

@@ -13,16 +13,15 @@ commits that come meanwhile wait for the next transaction.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
-from typing import ParamSpec, Protocol, TypeAlias, TypeVar
+from typing import Protocol, TypeAlias
 
 import apsw
 import msgspec
 import structlog
 
 from letterbox.adapters.sqlite.bodies import BodyFiles
+from letterbox.adapters.sqlite.disk import Disk
 from letterbox.adapters.sqlite.operations import NONSENSE, Operations, TakeBack
 from letterbox.adapters.sqlite.schema import LOCK_WAIT
 from letterbox.adapters.sqlite.wal import Checkpoints
@@ -78,8 +77,6 @@ class Call(msgspec.Struct, frozen=True):
     answer: Waiting
 
 
-P = ParamSpec("P")
-T = TypeVar("T")
 Outcome: TypeAlias = tuple[Call, Sequence[Result] | Exception]
 
 
@@ -105,7 +102,7 @@ class Writer:
         self._forgotten = 0  # when it was done last, in microseconds since 1970
         self._changed = asyncio.Event()
         self._db: apsw.Connection | None = None
-        self._disk = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
+        self._disk = Disk("store-writer")
         self._running = asyncio.create_task(self._run())
 
     def submit(self, call: Call) -> None:
@@ -122,8 +119,8 @@ class Writer:
         self._closing = True
         self._changed.set()
         await self._running
-        await self._in_thread(self._end)
-        self._disk.shutdown()
+        await self._disk.do(self._end)
+        self._disk.close()
 
     async def _run(self) -> None:
         while not (self._closing and not self._waiting):
@@ -133,7 +130,7 @@ class Writer:
                 batch = [self._waiting.popleft() for _ in range(count)]
                 await self._write(batch)
             elif await self._is_quiet() and self._db is not None:
-                await self._in_thread(self._checkpoints.when_idle, self._db)
+                await self._disk.do(self._checkpoints.when_idle, self._db)
 
     async def _gather(self) -> None:
         """Let those come along who are about to ask: a transaction costs one as much as ten.
@@ -162,19 +159,19 @@ class Writer:
         try:
             db = self._db
             if db is None:
-                db = self._db = await self._in_thread(self._open)
+                db = self._db = await self._disk.do(self._open)
             try:
                 outcomes, dropped = await self._transact(db, batch, savepoints=False)
             except (TakeBack, *NONSENSE):
                 db.execute("ROLLBACK")
                 outcomes, dropped = await self._transact(db, batch, savepoints=True)
         except Exception as error:  # noqa: BLE001 - whatever it was, nothing here may be called done
-            await self._in_thread(self._give_up, error)
+            await self._disk.do(self._give_up, error)
             self._deliver([(call, _unavailable(error)) for call in batch])
             return
         self._deliver(outcomes)
         if dropped or self._checkpoints.due:
-            await self._in_thread(self._tidy, db, dropped)
+            await self._disk.do(self._tidy, db, dropped)
 
     async def _transact(
         self, db: apsw.Connection, batch: Sequence[Call], *, savepoints: bool
@@ -183,7 +180,7 @@ class Writer:
         try:
             db.execute("BEGIN IMMEDIATE")
         except apsw.BusyError:  # somebody else writes, a shell perhaps
-            await self._in_thread(self._begin, db)
+            await self._disk.do(self._begin, db)
         now = max(call.now for call in batch)
         operations = Operations(db, self._files, now, savepoints=savepoints)
 
@@ -192,8 +189,8 @@ class Writer:
             self._forget(operations, len(batch), now)
             return outcomes
 
-        outcomes = await self._in_thread(write) if _is_long(batch) else write()
-        await self._in_thread(db.execute, "COMMIT")
+        outcomes = await self._disk.do(write) if _is_long(batch) else write()
+        await self._disk.do(db.execute, "COMMIT")
         return outcomes, operations.dropped
 
     def _forget(self, operations: Operations, calls: int, now: int) -> None:
@@ -202,11 +199,6 @@ class Writer:
         if self._since_forgetting >= FORGET_CALLS or waited >= FORGET_AFTER:
             operations.forget(limit=self._since_forgetting * FORGET)
             self._since_forgetting, self._forgotten = 0, now
-
-    async def _in_thread(self, do: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
-        """Do what may wait for the disk."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._disk, partial(do, *arguments, **named))
 
     # ---- in the thread ------------------------------------------------------------------------
 
