@@ -2,11 +2,12 @@
 
 import itertools
 import re
+import tracemalloc
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from letterbox.gateways.smtp.content import Bounds, Content, Room
+from letterbox.gateways.smtp.content import _GLANCE, BLOCK, Bounds, Content, Room
 from letterbox.gateways.smtp.replies import DIRTY_CONTENT, Reply
 
 #: What content is made of: mostly what could be taken for an end.
@@ -79,3 +80,25 @@ def test_what_a_client_stuffs_comes_out_as_it_was(content, cuts):
     found, left = read(stuffed + b".\r\n" + AFTER, cuts, 16, bounds)
     assert found == b"".join(line + b"\r\n" for line in lines)
     assert left == AFTER
+
+
+@given(at=st.integers(-4, 4), times=st.integers(1, 9), stuffed=st.booleans())
+def test_a_dotted_line_is_found_wherever_the_look_for_it_pauses(at, times, stuffed):
+    before = b"x" * (_GLANCE * times + at)
+    stream = before + (b"\r\n..y" if stuffed else b"") + b"\r\n.\r\n"
+    bounds = Bounds(max_size=1_000_000, max_line=1_000_000)
+    found, left = read(stream + AFTER, [], BLOCK, bounds)
+    assert found == before + (b"\r\n.y" if stuffed else b"") + b"\r\n"
+    assert left == AFTER
+
+
+def test_dotted_lines_alone_take_no_more_memory_than_they_are_long():
+    waiting = bytearray(b"\r\n.." * 65_536)
+    content = Content(Bounds(max_size=1_000_000, max_line=1000), Room(10_000_000).share())
+    tracemalloc.start()
+    try:
+        assert not content.take(waiting)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 6 * 65_536 * len(b"\r\n..")

@@ -20,8 +20,10 @@ _END = b"\r\n.\r\n"
 _CRLF = b"\r\n"
 # Finds lines that begin with a dot, the end among them, sixteen octets at a time: 2 us for 57 KB,
 # where `find` takes 60 for the end and to know that no dot was stuffed. It gives all there are, so
-# that it is asked until there is one, and no more.
+# that it is asked until there is one, and no more; and of so many octets at a time: of 256 KB that
+# are dotted lines alone it would make 87,000 objects in 14 ms.
 _DOTTED = BytesAhoCorasick([b"\r\n."])
+_GLANCE = 16 * 1024
 
 #: How much is read at once. Up to this a message is one block, found by one search; and so much
 #: may lie unread in each connection, beside what there is room for.
@@ -132,16 +134,24 @@ class Content:
     def _end(self, waiting: bytearray) -> int:
         """Where the content has its end; 0 where that has not come."""
         if not self._stuffed:
-            with memoryview(waiting) as view:
-                dotted = _DOTTED.find_matches_as_indexes(view[self._looked :])
-            end = self._looked + dotted[0][2] + len(_CRLF) if dotted else 0
-            if end == 0 or end > len(waiting):
+            dotted = self._dotted(waiting)
+            end = dotted + len(_CRLF)
+            if not dotted or end > len(waiting):
                 return 0  # what may be one is looked at again when more has come
             if waiting.startswith(_CRLF, end - len(_CRLF)):
                 return end
             self._stuffed = True
         found = waiting.find(_END, self._looked)
         return found + len(_END) if found >= 0 else 0
+
+    def _dotted(self, waiting: bytearray) -> int:
+        """Where the dot of the first line that begins with one ends; 0 where none does."""
+        with memoryview(waiting) as view:
+            for at in range(self._looked, len(view), _GLANCE):
+                piece = view[at : at + _GLANCE + len(_CRLF)]  # also what lies across its end
+                if found := _DOTTED.find_matches_as_indexes(piece):
+                    return at + found[0][2]
+        return 0
 
     def _add(self, block: bytes, *, last: bool) -> None:
         self._ends.add(block, last=last)
