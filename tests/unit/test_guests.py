@@ -14,7 +14,7 @@ import pytest
 
 from letterbox.adapters.clock import SystemClock
 from letterbox.adapters.sqlite import SqliteStore, frames, guest, keeper
-from letterbox.adapters.sqlite.frames import Answer, Ask, Frames, FromKeeper, Hello, frame
+from letterbox.adapters.sqlite.frames import Answer, Ask, Frames, FromKeeper, Hello, Leave, frame
 from letterbox.ports.store import Announce, Append, Emit, Put, StoreUnavailable
 from letterbox.unix import is_ours
 from tests.contract.acts import ANNA, done, on
@@ -203,6 +203,26 @@ async def test_at_the_end_what_was_asked_is_answered(house, path):
         await done(joined, ANNA, Put(key="k", value=b""))
 
 
+async def test_who_comes_as_the_keeper_ends_waits_for_the_next_one(house, path, monkeypatch):
+    came = keeper.Keeper.came
+    ending: list[asyncio.Task[None]] = []
+
+    def come(self, visit):
+        """The keeper ends in the very moment that somebody is in."""
+        came(self, visit)
+        if not ending:
+            ending.append(asyncio.create_task(self.close()))
+
+    monkeypatch.setattr(keeper.Keeper, "came", come)
+    joining = asyncio.create_task(SqliteStore.join(path, CLOCK))
+    await until(lambda: bool(ending))
+    async with asyncio.timeout(3):  # nobody has to be shown out
+        await ending[0]
+    await keep_anew(house)
+    await done(joined := await joining, ANNA, Put(key="k", value=b""))
+    await joined.close()
+
+
 # ---- what may come in -------------------------------------------------------------------------
 
 
@@ -291,6 +311,17 @@ async def test_a_frame_may_come_in_any_pieces(house, path):
             await asyncio.sleep(0)
         assert await hear() == Hello(frames.our_version())
         assert await hear() == Answer(7, ((1,),))
+
+
+async def test_who_is_at_the_door_as_the_keeper_ends_is_told_so(house, path):
+    async with asyncio.timeout(3), stranger(path) as hear:
+        await asyncio.sleep(0.05)  # until it is at the door
+        closing = asyncio.create_task(house.keeper.close())
+        await asyncio.sleep(0)
+        hear.write(HELLO)
+        assert await hear() == Hello(frames.our_version())
+        assert await hear() == Leave()
+    await closing
 
 
 async def test_half_a_frame_is_nothing(house, path):

@@ -172,7 +172,6 @@ class Guest:
         line = _Line(self)
         try:
             await self._connect(line)
-            log.info("store.keeper-found")
             await line.lost
         finally:
             line.end()
@@ -183,14 +182,17 @@ class Guest:
             self._idle.set()  # at the end nobody waits for another
 
     async def _connect(self, line: "_Line") -> None:
-        """Return when the keeper takes us in."""
+        """Return when the keeper takes us in, or says at once that it ends."""
         async with asyncio.timeout(_WELCOME):
             with reachable(self._path) as short:
                 await self._loop.create_unix_connection(lambda: line, short)
             await line.welcome
+        if line.leaving:
+            return
         # Another may have changed everything since we last heard.
         self._bells.ring_all()
         self._line = line
+        log.info("store.keeper-found")
         self._found.set()
         self._send()
 
@@ -198,7 +200,7 @@ class Guest:
         """The keeper takes no more: what waits is for the next one."""
         if self._line is line:
             self._line = None
-            line.says_no_more()
+        line.says_no_more()
 
     def hear(self, said: Sequence[Answer | Trouble | News]) -> None:
         """What the keeper has said at once."""
@@ -229,6 +231,8 @@ class _Line(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self.welcome: asyncio.Future[None] = loop.create_future()
         self.lost: asyncio.Future[None] = loop.create_future()
+        #: The keeper has said that it ends.
+        self.leaving = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # Another loop's is none by its class.
@@ -276,6 +280,7 @@ class _Line(asyncio.Protocol):
 
     def says_no_more(self) -> None:
         """Let the keeper know that all is sent."""
+        self.leaving = True
         if self._transport is not None:
             self._transport.write_eof()
 

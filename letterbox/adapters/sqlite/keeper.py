@@ -51,6 +51,7 @@ class Keeper:
         self._visits: set[_Visit] = set()
         self._empty = asyncio.Event()
         self._empty.set()
+        self._ends = False
 
     async def start(self) -> None:
         """Let guests come. Raises StoreUnavailable where there is no place for them to."""
@@ -73,6 +74,7 @@ class Keeper:
         server, self._server = self._server, None
         if server is None:
             return
+        self._ends = True
         server.close()
         self._path.unlink(missing_ok=True)
         for visit in self._visits:
@@ -102,6 +104,8 @@ class Keeper:
         """A guest is in."""
         self._visits.add(visit)
         self._empty.clear()
+        if self._ends:  # it was at the door already
+            visit.say(frame(Leave()))
 
     def went(self, visit: "_Visit") -> None:
         """A guest, or one who never was, is gone."""

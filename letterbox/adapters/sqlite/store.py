@@ -264,8 +264,8 @@ class SqliteStore:
         """Entries of all shards' outboxes, oldest first."""
         return await self._read(queries.outbox, limit)
 
-    def at_work(self, partition: str) -> AbstractContextManager[None]:  # noqa: ARG002 - nobody else has it
-        """Nothing is kept from anybody: no other process has the store."""
+    def at_work(self, partition: str) -> AbstractContextManager[None]:  # noqa: ARG002 - nobody else works
+        """Nothing is kept from anybody: of the processes that have the store one works."""
         return nullcontext()
 
     async def wait(self, seconds: float) -> bool:
