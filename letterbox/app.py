@@ -1,5 +1,6 @@
 """The composition root, where adapters are imported and the broker gets its doors."""
 
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -321,8 +322,11 @@ async def _open_store(section: StoreSection, clock: Clock, role: Role) -> AnySto
     if scheme == "memory":
         return MemoryStore(clock)
     if scheme == "sqlite":
-        opened = SqliteStore.join if role is Role.SERVING else SqliteStore.open
-        return await opened(Path(rest), clock)
+        if role is Role.SERVING:
+            return await SqliteStore.join(Path(rest), clock)
+        # A keeper that is stopped is started again: who wants the file has to stop its supervisor.
+        owner = os.getppid() if role is Role.KEEPER else None
+        return await SqliteStore.open(Path(rest), clock, owner=owner)
     return await RedisStore.open(
         section.url,
         clock,

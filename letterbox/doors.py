@@ -4,6 +4,7 @@ import asyncio
 import errno
 import socket
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -83,7 +84,7 @@ def share(configuration: Configuration, roles: Sequence[Role]) -> list[Sockets]:
         theirs = [number for number, each in enumerate(doors) if name in each]
         try:
             if name == _OWN:
-                sets = [listening.bind(listen, above=number) for number in theirs]
+                sets = _bind_own(name, listen, theirs)
             else:
                 sets = listening.bind_shared(listen, len(theirs))
         except OSError as error:
@@ -91,6 +92,20 @@ def share(configuration: Configuration, roles: Sequence[Role]) -> list[Sockets]:
         for number, sockets in zip(theirs, sets, strict=True):
             shares[number][name] = sockets
     return [*shares]
+
+
+def _bind_own(name: str, listen: str, numbers: Sequence[int]) -> list[list[socket.socket]]:
+    """A set of sockets for each process, as many ports above the first as its number."""
+    sets: list[list[socket.socket]] = []
+    for number in numbers:
+        try:
+            sets.append(listening.bind(listen, above=number))
+        except OSError as error:
+            for each in chain.from_iterable(sets):
+                each.close()
+            above = f" and {number} above it, for process {number}" if number else ""
+            raise Failed(f"{name}.listen = {listen}{above}: {_why_not(error)}") from error
+    return sets
 
 
 async def open_socket(gateway: AdminGateway, path: Path) -> None:
@@ -104,7 +119,7 @@ def command_socket(path: Path) -> socket.socket:
     try:
         return bind_socket(path)
     except SocketInUse as error:
-        raise Failed(f"{error}; stop it, or set admin.socket") from error
+        raise Failed(f"{error}; stop it, or set admin.socket if its store is another") from error
     except NotASocket as error:
         raise Failed(f"{error}; set admin.socket to another place") from error
     except OSError as error:

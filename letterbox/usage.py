@@ -258,7 +258,8 @@ def _add_serve(serve: Any) -> None:
         "--processes",
         type=_processes,
         metavar="N",
-        help=f"so many beside each other, 1 to {_MOST_PROCESSES}; HUP replaces them one by one",
+        help=f"so many beside each other, 1 to {_MOST_PROCESSES}, and one more that keeps the "
+        "store where that is a file; HUP replaces them one by one",
     )
     # How a supervisor tells a process of its own what it has inherited.
     serve.add_argument("--given", help=argparse.SUPPRESS)

@@ -42,7 +42,7 @@ class LeavingCommands:
         if name != places.OPERATOR and await self._consumers.stored(name) is None:
             raise await self._unknown(name)
         rows = await self._exporting.page(name, asked.section, asked.after)
-        return {"items": rows.items, "after": rows.after}
+        return {"consumer": name, "items": rows.items, "after": rows.after}
 
     async def _erase(self, asked: Erase) -> Answer:
         if not await self._erasure.begin(asked.consumer):

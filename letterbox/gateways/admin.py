@@ -116,7 +116,9 @@ class AdminGateway:
         except Exception:
             log.exception("admin-failed", command=command)
             return _error("the server failed at this; its log says how")
-        log.info("admin", command=command, **_outline(result))
+        # An export is asked for page by page, some hundred: the first of each section tells it.
+        tell = log.debug if request.arguments.get("after") else log.info
+        tell("admin", command=command, **_outline(result))
         return {"result": result}
 
 

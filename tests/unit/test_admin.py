@@ -98,6 +98,17 @@ async def test_the_log_says_what_was_done_and_how_much_of_it(tmp_path):
     ]
 
 
+async def test_the_log_says_once_of_a_section_that_it_was_exported(tmp_path):
+    path = tmp_path / "box.sock"
+    asked = {"consumer": "operator", "section": "inbox"}
+    async with open_house() as house, listening(path, house.app.administration):
+        with capture_logs() as lines:
+            for after in (None, "a"):
+                await asyncio.to_thread(ask, path, "export", {**asked, "after": after})
+    told = [(line["log_level"], line["consumer"], line["items"]) for line in lines]
+    assert told == [("info", "operator", 0), ("debug", "operator", 0)]
+
+
 async def test_it_is_for_its_owner_alone(tmp_path):
     path = tmp_path / "run" / "box.sock"
     async with listening(path):

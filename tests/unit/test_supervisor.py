@@ -338,6 +338,17 @@ def test_a_door_of_another_supervisor_is_not_shared(listens):
         close(share(ours, [Role.GATEWAY] * 2))
 
 
+def test_the_port_of_operators_that_is_taken_is_named_by_its_process():
+    first = share(Configuration(admin=AdminSection(listen="127.0.0.1:0")), [Role.WORKER])
+    (taken,) = ports(first, "admin")
+    first[0]["admin"][0].listen()
+    below = f"127.0.0.1:{taken - 1}"
+    says = f"admin.listen = {below} and 1 above it, for process 1: another program listens there"
+    with pytest.raises(Failed, match=says):
+        share(Configuration(admin=AdminSection(listen=below)), [Role.WORKER] * 2)
+    close(first)
+
+
 async def _be_killed(folder: Path) -> None:
     bench = Bench(folder, 2)
     bench.mode("stays")

@@ -14,20 +14,23 @@ class Lock:
     holds on it (POSIX locks belong to the process).
     """
 
-    def __init__(self, store: Path) -> None:
-        """Take the lock. Raises :class:`StoreInUse`, or OSError where the file cannot be made."""
+    def __init__(self, store: Path, owner: int | None = None) -> None:
+        """Take the lock. Raises :class:`StoreInUse`, or OSError where the file cannot be made.
+
+        ``owner`` is the process to be stopped by who wants the file; this one, unless told.
+        """
         self._descriptor = os.open(
             store.with_name(store.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
         )
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.ftruncate(self._descriptor, 0)
-            os.pwrite(self._descriptor, b"%d\n" % os.getpid(), 0)
+            os.pwrite(self._descriptor, b"%d\n" % (owner or os.getpid()), 0)
         except BlockingIOError as error:
-            owner = os.pread(self._descriptor, 20, 0).decode(errors="replace").strip()
+            holder = os.pread(self._descriptor, 20, 0).decode(errors="replace").strip()
             os.close(self._descriptor)
             raise StoreInUse(
-                f"{store} is in use by process {owner or 'unknown'}; stop that one first"
+                f"{store} is in use by process {holder or 'unknown'}; stop that one first"
             ) from error
         except OSError:
             os.close(self._descriptor)

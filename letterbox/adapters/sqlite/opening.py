@@ -48,8 +48,17 @@ class Opened(Readable, frozen=True, kw_only=True):
             db.close()
 
 
-def open_file(path: Path, synchronous: str, page_size: int, *, unfinished: bool = False) -> Opened:
+def open_file(
+    path: Path,
+    synchronous: str,
+    page_size: int,
+    *,
+    unfinished: bool = False,
+    owner: int | None = None,
+) -> Opened:
     """Lock the file, making it where it is missing, and bring it to the newest schema. Blocks.
+
+    ``owner`` is the process that is to be stopped to have it; this one, unless told.
 
     Raises :class:`StoreUnavailable` and its kinds, :class:`Incomplete` among them unless
     ``unfinished``: where it is a copy that goes on.
@@ -57,7 +66,7 @@ def open_file(path: Path, synchronous: str, page_size: int, *, unfinished: bool 
     path = path.absolute()
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = Lock(path)
+        lock = Lock(path, owner)
     except OSError as error:
         raise StoreUnavailable(f"{path} cannot be opened: {error}") from error
     try:

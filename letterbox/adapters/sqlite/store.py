@@ -84,18 +84,20 @@ class SqliteStore:
         synchronous: str = "FULL",
         page_size: int = PAGE_SIZE,
         most_waiting: int = 4096,
+        owner: int | None = None,
     ) -> "SqliteStore":
         """Open the store at ``path``; the file and its folder are made where they are missing.
 
         ``synchronous`` other than FULL breaks the promise of ``commit``: for tests alone.
         ``page_size`` (octets, a power of two from 512 to 65536) counts when the file is made.
         ``most_waiting`` calls may wait for the disk; beyond, :class:`StoreUnavailable` at once.
+        ``owner`` is the process that others are told to stop to have it; this one, unless told.
 
         Raises :class:`StoreInUse` when another process has it open, :class:`SchemaTooNew` when a
         later version wrote it, :class:`NotAStore` when it is something else's, and their base
         :class:`StoreUnavailable` for anything else in the way.
         """
-        opened = await asyncio.to_thread(open_file, path, synchronous, page_size)
+        opened = await asyncio.to_thread(open_file, path, synchronous, page_size, owner=owner)
         return cls(clock, opened, most_waiting)
 
     @classmethod
