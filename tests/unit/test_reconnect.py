@@ -654,4 +654,4 @@ async def test_an_export_has_who_asked_and_what_was_told():
         assert [each["type"] for each in found["activity"]["items"]] == ["reconnect.asked"]
         after = found["activity"]["items"][0]["id"]
         rest = await perform(api.house, "export", consumer="anna", section="activity", after=after)
-        assert rest == {"items": [], "after": None}
+        assert rest == {"consumer": "anna", "items": [], "after": None}
