@@ -1,9 +1,9 @@
 """Several processes on the embedded store: one has the file, the others have the doors."""
 
+import fcntl
 import os
 import signal
 import smtplib
-import time
 
 import pytest
 
@@ -41,6 +41,16 @@ def kill(letterbox: Letterbox, number: int) -> None:
     before = len(events(letterbox, "started"))
     os.kill(pid(letterbox, number), signal.SIGKILL)
     until(lambda: len(events(letterbox, "started")) > before)
+
+
+def is_let_go(letterbox: Letterbox) -> bool:
+    """Whether nobody has the store."""
+    with (letterbox.folder / "letterbox.db.lock").open("rb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
 
 def test_the_keeper_and_then_another_is_killed_and_nothing_acknowledged_is_lost(several):
@@ -106,7 +116,7 @@ def test_without_their_supervisor_all_end_and_a_new_one_begins(several):
         several.kill()
         load.is_refused()
     until(lambda: len(events(several, "stopped")) == 3)
-    time.sleep(0.5)
+    until(lambda: is_let_go(several))
     several.start()
     all_there(several, load.acknowledged)
     assert several.stop() == 0

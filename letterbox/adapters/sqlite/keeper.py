@@ -2,8 +2,8 @@
 
 Guests read the file themselves. What they commit goes into the keeper's one writer like its own,
 so that one fsync serves the messages of all of them, and is answered only when it is on disk.
-Of what others append and announce each guest is told; what was written before an answer is also
-told before it.
+Of what others append and announce each guest is told in the turn of the loop in which they are
+answered.
 """
 
 import asyncio

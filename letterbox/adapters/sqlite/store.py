@@ -168,8 +168,7 @@ class SqliteStore:
                 if not call.answer.done():
                     call.answer.set_exception(outcome)
                 continue
-            if not call.answer.done():
-                call.answer.set_result(outcome)
+            # Whoever remembers what it changed hears of it before whoever waits for it.
             for commit, result in zip(call.commits, outcome, strict=True):
                 if isinstance(result, Done):
                     if self._counts is not None:
@@ -177,6 +176,8 @@ class SqliteStore:
                     self._bells.ring(commit)
                     if self._keeper is not None:
                         self._keeper.overhear(call, commit)
+            if not call.answer.done():
+                call.answer.set_result(outcome)
 
     # ---- reads --------------------------------------------------------------------------------
 
